@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine: `make reproduce` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RESULTS ?= results
+SCALE ?= small
+export JAX_PLATFORMS ?= cpu
+
+.PHONY: reproduce test test-all lint format notebooks benchmarks clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make reproduce   install, run the IVL and IV experiments, print our tables beside the papers'"
+	@echo "make test        install, run the tests (about 20 minutes on two cores at most)"
+	@echo "make test-all    the slow studies too"
+	@echo "make lint        ruff"
+	@echo "make benchmarks  this library beside its peers, written to docs/benchmarks.md"
+
+# One stamp per set of extras: an install is repeated only when pyproject.toml changes.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.reproduce: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[data]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.reproduce
+
+reproduce: $(VENV)/.reproduce
+	$(BIN)/python -m experiments.reproduce --results $(RESULTS) --scale $(SCALE)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+
+benchmarks: $(VENV)/.test
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks.run --publish
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

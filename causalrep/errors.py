@@ -1,0 +1,35 @@
+"""The errors and warnings of the library: each names the argument, what was found and what was expected."""
+
+
+class CausalrepError(Exception):
+    """Base of every error the library raises on purpose."""
+
+
+class InputError(CausalrepError, ValueError):
+    """A user's argument is wrong: its shape, its values, or its combination with another.
+
+    >>> raise InputError("alpha", found=-1.0, expected="a number above 0")
+    Traceback (most recent call last):
+        ...
+    causalrep.errors.InputError: alpha: found -1.0; expected a number above 0.
+    """
+
+    def __init__(self, argument: str, *, found: object, expected: str):
+        self.argument, self.found, self.expected = argument, found, expected
+        super().__init__(f"{argument}: found {found}; expected {expected}.")
+
+
+class DataError(CausalrepError):
+    """A data set is missing, corrupt or not what its checksum says."""
+
+
+class RecordsError(CausalrepError):
+    """A records file or results folder cannot be read or written."""
+
+
+class CausalrepWarning(UserWarning):
+    """Base of the library's warnings."""
+
+
+class WeakInstrumentWarning(CausalrepWarning):
+    """The first stage is too weak for Wald intervals to be trusted."""

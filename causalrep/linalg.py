@@ -1,0 +1,85 @@
+"""Least-squares building blocks: orthonormal bases, projections, minimum-norm solutions.
+
+Every function is pure, keeps static shapes whatever the rank, and works under ``jit`` and ``vmap``. Projections onto
+a column space use a thin orthonormal factor ``Q`` (``P v = Q (Q^T v)``); an n x n matrix is never formed and no
+matrix is ever inverted explicitly.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def orthonormal_basis(a: Float[Array, "n k"], *, rcond: float | None = None) -> Float[Array, "n k"]:
+    """Orthonormal basis of the column space of ``a``, with zero columns where ``a`` lacks rank.
+
+    A QR factorisation brings the problem to k x k, whose singular values then reveal the rank: as accurate as a
+    singular value decomposition of ``a``, at the cost of the QR.
+
+    Args:
+        a: Matrix with n >= k or n < k rows.
+        rcond: Singular values below ``rcond * largest`` count as zero; default ``max(n, k) * eps``.
+
+    Returns:
+        ``Q`` of shape (n, min(n, k)): ``Q @ Q.T`` is the orthogonal projection on the columns of ``a``.
+    """
+    q, r = jnp.linalg.qr(a)
+    u, s, _ = jnp.linalg.svd(r, full_matrices=False)
+    return (q @ u) * _rank_mask(s, a, rcond)
+
+
+def project(basis: Float[Array, "n k"], v: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
+    """``P v`` for the orthogonal projection ``P = Q Q^T`` on the columns of an orthonormal ``basis`` Q."""
+    return basis @ (basis.T @ v)
+
+
+def residualize(basis: Float[Array, "n k"] | None, v: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
+    """``v - P v``, applied twice for orthogonality to working precision; ``v`` itself if ``basis`` is None."""
+    if basis is None:
+        return v
+    v = v - project(basis, v)
+    return v - project(basis, v)
+
+
+def min_norm_solve(
+    a: Float[Array, "n m"], b: Float[Array, "n *r"], *, rcond: float | None = None
+) -> Float[Array, "m *r"]:
+    """Minimum-norm least-squares solution ``a^+ b``, by QR and a singular value decomposition of the factor.
+
+    Args:
+        a: Matrix of any shape and rank.
+        b: Right-hand side, a vector or a matrix.
+        rcond: Relative cut-off for singular values; default ``max(n, m) * eps``.
+    """
+    if a.shape[0] >= a.shape[1]:
+        q, r = jnp.linalg.qr(a)
+        u, s, vt = jnp.linalg.svd(r, full_matrices=False)
+        rhs = u.T @ (q.T @ b)
+    else:
+        u, s, vt = jnp.linalg.svd(a, full_matrices=False)
+        rhs = u.T @ b
+    keep = _rank_mask(s, a, rcond)
+    inverse = jnp.where(keep > 0, 1.0 / jnp.where(keep > 0, s, 1.0), 0.0)
+    return vt.T @ (inverse.reshape((-1,) + (1,) * (rhs.ndim - 1)) * rhs)
+
+
+def spd_solve(a: Float[Array, "m m"], b: Float[Array, "m *r"]) -> Float[Array, "m *r"]:
+    """Solve ``a x = b`` for a symmetric positive definite ``a``, by Cholesky."""
+    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(a), True), b)
+
+
+def pinv_psd_solve(
+    a: Float[Array, "m m"], b: Float[Array, "m *r"], *, rcond: float | None = None
+) -> Float[Array, "m *r"]:
+    """Minimum-norm solution ``a^+ b`` for a symmetric positive semidefinite ``a``, by its eigenvectors."""
+    eigenvalues, vectors = jnp.linalg.eigh(a)
+    cutoff = (rcond or a.shape[0] * float(jnp.finfo(a.dtype).eps)) * jnp.max(eigenvalues)
+    keep = eigenvalues > cutoff
+    inverse = jnp.where(keep, 1.0 / jnp.where(keep, eigenvalues, 1.0), 0.0)
+    rhs = vectors.T @ b
+    return vectors @ (inverse.reshape((-1,) + (1,) * (rhs.ndim - 1)) * rhs)
+
+
+def _rank_mask(s: Float[Array, " k"], a: Float[Array, "n m"], rcond: float | None) -> Float[Array, " k"]:
+    relative = max(a.shape) * float(jnp.finfo(a.dtype).eps) if rcond is None else rcond
+    return (s > relative * jnp.max(s)).astype(a.dtype)

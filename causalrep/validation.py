@@ -1,0 +1,144 @@
+"""Checks at the door: user input becomes clean float64 arrays with names, or a named error.
+
+Façades call these once; the functional core trusts its arguments.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalrep.errors import InputError
+
+
+def as_matrix(argument: str, value: Any, *, rows: int | None = None) -> tuple[np.ndarray, list[str]]:
+    """A finite float64 matrix (n, m) and its column names.
+
+    Accepts arrays, pandas Series and DataFrames, and sequences; a vector becomes one column. Boolean columns count as
+    0/1; other non-numeric columns are refused.
+
+    Args:
+        argument: The name to use in errors, e.g. ``"Z"``.
+        value: What the user passed.
+        rows: The number of rows it must have, if known.
+
+    Raises:
+        InputError: If it is empty, not numeric, not finite, or of the wrong shape.
+    """
+    names = _names(argument, value)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(argument, found=_describe_non_numeric(value), expected="numeric columns") from error
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise InputError(argument, found=f"an array of shape {array.shape}", expected="a vector or a matrix")
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise InputError(argument, found=f"no data (shape {array.shape})", expected="at least one row and column")
+    if rows is not None and array.shape[0] != rows:
+        raise InputError(argument, found=f"{array.shape[0]} rows", expected=f"{rows} rows, as many as Y")
+    finite = np.isfinite(array)
+    if not finite.all():
+        bad = np.argwhere(~finite)
+        row, column = bad[0]
+        label = names[column] if names else str(column)
+        raise InputError(
+            argument,
+            found=f"{len(bad)} missing or infinite values, the first in column {label!r}, row {row}",
+            expected="finite numbers (drop or impute them first)",
+        )
+    return array, names or default_names(argument, array.shape[1])
+
+
+def as_vector(argument: str, value: Any, *, rows: int | None = None) -> tuple[np.ndarray, str]:
+    """A finite float64 vector (n,) and its name; a one-column matrix is accepted."""
+    array, names = as_matrix(argument, value, rows=rows)
+    if array.shape[1] != 1:
+        raise InputError(argument, found=f"{array.shape[1]} columns", expected="one column")
+    return array[:, 0], names[0]
+
+
+def as_labels(argument: str, value: Any, *, rows: int) -> np.ndarray:
+    """Integer codes 0..G-1 (n,) of group labels of any type; at least two groups.
+
+    Raises:
+        InputError: If a label is missing, the length is wrong, or all labels are equal.
+    """
+    series = pd.Series(np.asarray(value).reshape(-1)) if not isinstance(value, pd.Series) else value
+    if len(series) != rows:
+        raise InputError(argument, found=f"{len(series)} labels", expected=f"{rows}, one for each row of Y")
+    codes, levels = pd.factorize(series)
+    if (codes < 0).any():
+        raise InputError(argument, found=f"{int((codes < 0).sum())} missing labels", expected="a label for every row")
+    if len(levels) < 2:
+        raise InputError(argument, found=f"one group ({levels[0]!r})", expected="at least two groups")
+    return codes.astype(np.int32)
+
+
+def check_index_alignment(**values: Any) -> None:
+    """Refuse pandas inputs of equal length whose indexes differ: rows would be paired wrongly."""
+    first_name, first = None, None
+    for name, value in values.items():
+        if not isinstance(value, pd.Series | pd.DataFrame):
+            continue
+        if first is None:
+            first_name, first = name, value.index
+        elif len(first) == len(value.index) and not first.equals(value.index):
+            raise InputError(
+                name,
+                found=f"an index that differs from {first_name}'s",
+                expected="the same index in the same order (align them, or pass arrays)",
+            )
+
+
+def check_range(
+    argument: str, value: Any, *, above: float | None = None, at_least: float | None = None, below: float | None = None
+) -> float:
+    """A finite number within bounds, as a float."""
+    parts = []
+    if above is not None:
+        parts.append(f"above {above:g}")
+    if at_least is not None:
+        parts.append(f"at least {at_least:g}")
+    if below is not None:
+        parts.append(f"below {below:g}")
+    expected = "a number " + " and ".join(parts) if parts else "a finite number"
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        raise InputError(argument, found=repr(value), expected=expected)
+    number = float(value)
+    if (
+        (above is not None and number <= above)
+        or (at_least is not None and number < at_least)
+        or (below is not None and number >= below)
+    ):
+        raise InputError(argument, found=f"{number:g}", expected=expected)
+    return number
+
+
+def check_choice(argument: str, value: Any, choices: Sequence[str]) -> str:
+    """One of a fixed set of words."""
+    if value not in choices:
+        raise InputError(argument, found=repr(value), expected="one of " + ", ".join(map(repr, choices)))
+    return value
+
+
+def default_names(argument: str, count: int) -> list[str]:
+    """``["T"]`` for one column, ``["T0", "T1", ...]`` for more."""
+    return [argument] if count == 1 else [f"{argument}{j}" for j in range(count)]
+
+
+def _names(argument: str, value: Any) -> list[str]:
+    if isinstance(value, pd.DataFrame):
+        return [str(column) for column in value.columns]
+    if isinstance(value, pd.Series):
+        return [argument if value.name is None else str(value.name)]
+    return []
+
+
+def _describe_non_numeric(value: Any) -> str:
+    if isinstance(value, pd.DataFrame):
+        columns = [str(c) for c, dtype in value.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+        return f"non-numeric columns {columns}"
+    return f"values of type {getattr(getattr(value, 'dtype', None), 'name', type(value).__name__)}"
