@@ -1,0 +1,44 @@
+"""The world: real data sets, checksummed and cached, and simulators as pure functions of a key.
+
+>>> from causalrep.data import load
+>>> card = load("card")
+>>> card.Y.name, card.T.name, list(card.Z)
+('lwage', 'educ', ['nearc2', 'nearc4'])
+"""
+
+from causalrep.data.augment import (
+    Augmented,
+    compose,
+    gaussian_noise,
+    polynomial_features,
+    random_flip,
+    random_permutation,
+    translate,
+)
+from causalrep.data.catalogue import available, load
+from causalrep.data.folder import data_folder
+from causalrep.data.iv_designs import IVSample, linear_iv
+from causalrep.data.ivl_designs import LinearSEM, LinearSample, draw_linear, sample_linear_sem
+from causalrep.data.optical_device import OpticalDevice
+from causalrep.data.tables import IVTable
+
+__all__ = [
+    "Augmented",
+    "IVSample",
+    "IVTable",
+    "LinearSEM",
+    "LinearSample",
+    "OpticalDevice",
+    "available",
+    "compose",
+    "data_folder",
+    "draw_linear",
+    "gaussian_noise",
+    "linear_iv",
+    "load",
+    "polynomial_features",
+    "random_flip",
+    "random_permutation",
+    "sample_linear_sem",
+    "translate",
+]

@@ -1,0 +1,133 @@
+"""The linear structural model of the IVL paper (Example 2) and its outcome-invariant augmentation.
+
+Source: Akbar, Kilbertus, Shen, Muandet, Dai, "An Analysis of Causal Effect Estimation using Outcome Invariant Data
+Augmentation", NeurIPS 2025 (arXiv 2510.25128), Example 2 and appendix E.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+class LinearSEM(NamedTuple):
+    """Parameters of ``X = kappa tau^T Y + T^T C + sigma N_X``, ``Y = f^T X + kappa eps^T C + sigma N_Y``.
+
+    Attributes:
+        f: The causal effect of X on Y (m,).
+        eps: Effect of the confounder on Y (c,).
+        t: Effect of the confounder on X (c, m).
+        tau: Feedback of Y on X (m,); zero in the acyclic model.
+        gamma: Gamma, the augmentation's directions (k, m): rows orthogonal to f. A row that a partial null space
+            leaves out is zero.
+    """
+
+    f: Float[Array, " m"]
+    eps: Float[Array, " c"]
+    t: Float[Array, "c m"]
+    tau: Float[Array, " m"]
+    gamma: Float[Array, "k m"]
+
+
+class LinearSample(NamedTuple):
+    """A sample of the model and one augmentation of each row.
+
+    Attributes:
+        x: Treatment (n, m).
+        y: Outcome (n,).
+        gx: Augmented treatment ``X + gamma Gamma^T G`` (n, m).
+        g: Augmentation parameters G (n, k); the column of a left-out direction is zero.
+    """
+
+    x: Float[Array, "n m"]
+    y: Float[Array, " n"]
+    gx: Float[Array, "n m"]
+    g: Float[Array, "n k"]
+
+
+def sample_linear_sem(
+    key: Key[Array, ""],
+    *,
+    treatments: int = 32,
+    confounders: int = 32,
+    cyclic: bool = False,
+    keep: float = 1.0,
+) -> LinearSEM:
+    """Draw the parameters of one structural model and the augmentation's directions.
+
+    All entries of f, eps and T are standard normal. ``Gamma`` holds an orthonormal basis of null(f^T).
+
+    Args:
+        key: Random key.
+        treatments: m, the dimension of X.
+        confounders: c, the dimension of C.
+        cyclic: Draw f and tau uniformly on the unit sphere (the paper's Fig. 6); else tau = 0.
+        keep: Probability with which each basis vector of null(f^T) is an augmentation direction (1: all of them;
+            2/3 in Fig. 7, 1/3 in Fig. 5); the draw is repeated until at least one is kept.
+
+    Returns:
+        The model, with k = m - 1 rows in ``gamma``.
+    """
+    f_key, eps_key, t_key, tau_key, keep_key = jax.random.split(key, 5)
+    f = jax.random.normal(f_key, (treatments,))
+    tau = jnp.zeros_like(f)
+    if cyclic:
+        f = f / jnp.linalg.norm(f)
+        tau = jax.random.normal(tau_key, (treatments,))
+        tau = tau / jnp.linalg.norm(tau)
+    complete, _ = jnp.linalg.qr(f[:, None], mode="complete")
+    basis = complete[:, 1:].T
+    if keep < 1.0:
+        basis = basis * _kept_directions(keep_key, treatments - 1, keep)[:, None]
+    return LinearSEM(
+        f=f,
+        eps=jax.random.normal(eps_key, (confounders,)),
+        t=jax.random.normal(t_key, (confounders, treatments)),
+        tau=tau,
+        gamma=basis,
+    )
+
+
+def draw_linear(
+    key: Key[Array, ""],
+    sem: LinearSEM,
+    *,
+    n: int,
+    kappa: Float[Array, ""] | float = 1.0,
+    gamma: Float[Array, ""] | float = 1.0,
+    sigma: float = 0.1,
+) -> LinearSample:
+    """Draw n rows of the model at its equilibrium and augment each once.
+
+    Args:
+        key: Random key.
+        sem: The structural model.
+        n: Sample size.
+        kappa: Confounding strength (and feedback strength in the cyclic model, where 1/kappa must differ from f.tau).
+        gamma: Augmentation strength.
+        sigma: Standard deviation of the noise terms.
+    """
+    c_key, x_key, y_key, g_key = jax.random.split(key, 4)
+    confounders, treatments = sem.t.shape
+    c = jax.random.normal(c_key, (n, confounders))
+    exogenous_x = c @ sem.t + sigma * jax.random.normal(x_key, (n, treatments))
+    exogenous_y = kappa * (c @ sem.eps) + sigma * jax.random.normal(y_key, (n,))
+    # The unique equilibrium of the two equations: substitute X into Y and solve for Y.
+    y = (exogenous_x @ sem.f + exogenous_y) / (1.0 - kappa * sem.f @ sem.tau)
+    x = exogenous_x + kappa * y[:, None] * sem.tau
+    used = jnp.any(sem.gamma != 0.0, axis=1)
+    g = jax.random.normal(g_key, (n, sem.gamma.shape[0])) * used
+    return LinearSample(x=x, y=y, gx=x + gamma * (g @ sem.gamma), g=g)
+
+
+def _kept_directions(key: Key[Array, ""], count: int, probability: float) -> Float[Array, " k"]:
+    """Independent Bernoulli draws, repeated until one of them is a success."""
+
+    def draw(state):
+        key, _ = state
+        key, draw_key = jax.random.split(key)
+        return key, jax.random.bernoulli(draw_key, probability, (count,))
+
+    _, kept = jax.lax.while_loop(lambda state: ~jnp.any(state[1]), draw, (key, jnp.zeros(count, bool)))
+    return kept.astype(jnp.zeros(()).dtype)

@@ -1,0 +1,143 @@
+"""IV-like (IVL) regression: closed forms for every strength of the penalty from one decomposition.
+
+The risk is ``R_IV(h) + alpha R_ERM(h)`` with ``R_IV(h) = ||P (y - X h)||^2 / n``, P the projection on the instrument
+(or the parameters G of an outcome-invariant data augmentation). Its minimiser solves ``M h = r`` with
+``M = alpha X^T X + X^T P X`` and ``r = alpha X^T y + X^T P y``.
+
+Writing ``X = U D V^T`` and ``Q`` for an orthonormal basis of the instruments, ``W = Q^T U`` holds the cosines between
+the two column spaces. In the right singular basis of W the system is diagonal, with entries ``alpha + s_j^2``: the
+whole path over alpha, empirical risk minimisation (alpha to infinity) and the constrained limit (alpha to 0)
+come from that one decomposition, without forming M and so without squaring its condition number.
+
+Source: Akbar, Kilbertus, Shen, Muandet, Dai, "An Analysis of Causal Effect Estimation using Outcome Invariant Data
+Augmentation", NeurIPS 2025 (arXiv 2510.25128), sections 3-4 and Proposition 1. The decomposition is ours.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from causalrep.linalg import min_norm_solve, orthonormal_basis
+
+
+class IVLPath(NamedTuple):
+    """The family of IVL estimates over alpha, ready to be evaluated anywhere on the path.
+
+    Attributes:
+        loadings: L (m, m); an estimate is ``L c`` for coordinates c in the canonical basis.
+        strength: s^2, the squared canonical correlations of X with the instruments, in [0, 1] (m,). Zero marks a
+            direction of X that the instruments do not move.
+        outcome: The outcome's coordinates in X's column space, ``V^T U^T y`` (m,).
+        projected: The same after projection on the instruments, ``V^T W^T Q^T y`` (m,).
+        first_stage: ``Q^T X`` (k, m).
+        reduced_form: ``Q^T y`` (k,).
+    """
+
+    loadings: Float[Array, "m m"]
+    strength: Float[Array, " m"]
+    outcome: Float[Array, " m"]
+    projected: Float[Array, " m"]
+    first_stage: Float[Array, "k m"]
+    reduced_form: Float[Array, " k"]
+
+
+def ivl_path(
+    y: Float[Array, " n"],
+    x: Float[Array, "n m"],
+    z: Float[Array, "n k"],
+    *,
+    weights: Float[Array, " n"] | None = None,
+) -> IVLPath:
+    """Decompose a sample once for all values of alpha.
+
+    Args:
+        y: Outcome (n,).
+        x: Treatment (n, m); under data augmentation, the augmented GX.
+        z: Instruments (n, k); under data augmentation, its parameters G. Any rank.
+        weights: Row weights (n,); zeros leave rows out while shapes stay static.
+
+    Returns:
+        The path. No intercept is fitted: centre the columns first if one is wanted.
+    """
+    if weights is not None:
+        root = jnp.sqrt(weights)
+        y, x, z = y * root, x * root[:, None], z * root[:, None]
+    basis = orthonormal_basis(z)
+    q, r = jnp.linalg.qr(x)
+    u, d, vt = jnp.linalg.svd(r, full_matrices=False)
+    keep = d > max(x.shape) * jnp.finfo(x.dtype).eps * jnp.max(d)
+    u = q @ (u * keep)
+    inverse = jnp.where(keep, 1.0 / jnp.where(keep, d, 1.0), 0.0)
+    cosines = basis.T @ u
+    reduced_form = basis.T @ y
+    factor = jnp.linalg.qr(cosines, mode="r") if cosines.shape[0] > cosines.shape[1] else cosines
+    _, s, wt = jnp.linalg.svd(factor, full_matrices=True)
+    s = jnp.concatenate([s, jnp.zeros(wt.shape[0] - s.shape[0], s.dtype)])
+    # Cosines cannot exceed 1, and one below rounding error is a direction the instruments do not move.
+    s = jnp.where(s > max(z.shape) * jnp.finfo(x.dtype).eps, jnp.minimum(s, 1.0), 0.0)
+    return IVLPath(
+        loadings=(vt.T * inverse) @ wt.T,
+        strength=jnp.square(s),
+        outcome=wt @ (u.T @ y),
+        projected=wt @ (cosines.T @ reduced_form),
+        first_stage=basis.T @ x,
+        reduced_form=reduced_form,
+    )
+
+
+def ivl(path: IVLPath, alpha: Float[Array, "*a"] | float) -> Float[Array, "*a m"]:
+    """The IVL_alpha estimate, minimum-norm where X lacks rank.
+
+    Identities (exact in finite samples): equal to anchor regression at ``gamma = 1 + 1/alpha`` and to the k-class
+    estimator at ``kappa = 1/(1 + alpha)``.
+
+    Args:
+        path: From :func:`ivl_path`.
+        alpha: The penalty on the empirical risk, above 0; a scalar or an array of them.
+
+    Returns:
+        Estimates, (m,) for a scalar alpha, else (..., m).
+    """
+    alpha = jnp.asarray(alpha, path.strength.dtype)[..., None]
+    coordinates = (alpha * path.outcome + path.projected) / (alpha + path.strength)
+    return coordinates @ path.loadings.T
+
+
+def erm(path: IVLPath) -> Float[Array, " m"]:
+    """Least squares of y on X, the limit alpha to infinity: ERM on X, or DA+ERM on GX. Minimum-norm."""
+    return path.loadings @ path.outcome
+
+
+def constrained_ivl(path: IVLPath) -> Float[Array, " m"]:
+    """The limit alpha to 0: least squares subject to the two-stage least-squares normal equations.
+
+    Where the instruments move a direction of X it is the two-stage estimate, elsewhere the empirical one.
+    """
+    moved = path.strength > 0
+    coordinates = jnp.where(moved, path.projected / jnp.where(moved, path.strength, 1.0), path.outcome)
+    return path.loadings @ coordinates
+
+
+def min_norm_iv(path: IVLPath) -> Float[Array, " m"]:
+    """Two-stage least squares, of minimum norm when under-identified: ``(P X)^+ y``."""
+    return min_norm_solve(path.first_stage, path.reduced_form)
+
+
+def projected_ivl(path: IVLPath) -> Float[Array, " m"]:
+    """IVL_Pi: the two-stage least-squares solution closest to ERM in Euclidean norm."""
+    start = erm(path)
+    return start + min_norm_solve(path.first_stage, path.reduced_form - path.first_stage @ start)
+
+
+def transformed_regression(
+    y: Float[Array, " n"], x: Float[Array, "n m"], z: Float[Array, "n k"], alpha: Float[Array, ""] | float
+) -> tuple[Float[Array, " n"], Float[Array, "n m"]]:
+    """Data ``(y', X')`` whose ordinary least squares is IVL_alpha (Proposition 1).
+
+    ``X' = a X + b P X`` and ``y' = a y + b P y`` with ``a = sqrt(alpha)``, ``b = sqrt(1 + alpha) - sqrt(alpha)``: any
+    least-squares learner becomes an IVL learner on them.
+    """
+    basis = orthonormal_basis(z)
+    a, b = jnp.sqrt(alpha), jnp.sqrt(1.0 + alpha) - jnp.sqrt(alpha)
+    return a * y + b * basis @ (basis.T @ y), a * x + b * basis @ (basis.T @ x)
