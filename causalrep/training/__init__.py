@@ -1,0 +1,1 @@
+"""Training: the device mesh and the one training loop."""
