@@ -24,8 +24,8 @@ def make_mesh(
     Raises:
         InputError: If the sizes do not multiply to the number of devices.
 
-    >>> make_mesh(replica=1, devices=jax.devices()[:1]).shape
-    OrderedDict({'replica': 1, 'data': 1})
+    >>> dict(make_mesh(devices=jax.devices()[:1]).shape)
+    {'replica': 1, 'data': 1}
     """
     devices = list(jax.devices() if devices is None else devices)
     count = len(devices)
