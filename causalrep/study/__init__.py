@@ -1,0 +1,45 @@
+"""A replicated study: plan, cells, replications, records, claims, report; for a paper's table and for your own.
+
+A :class:`Study` names a pure function ``replicate(key, setting) -> {method: {metric: scalar}}`` and the settings to run
+it at; :func:`run` computes the replications on all the machine has and returns tidy :class:`Records`.
+"""
+
+from causalrep.study.claims import Claim, ClaimResult, Holds, Monotone, Ordering, Ratio, Within
+from causalrep.study.figures import AnyFigure, Curves, Figure, save_figure
+from causalrep.study.plan import Study, grid
+from causalrep.study.records import read_records
+from causalrep.study.report import claims_markdown, run_markdown
+from causalrep.study.reported import PROVENANCES, ReportedNumber, load_reported
+from causalrep.study.runner import Records, run, run_folder
+from causalrep.study.summary import Estimate, estimate, select, unit_values
+from causalrep.study.tables import Table
+
+__all__ = [
+    "PROVENANCES",
+    "AnyFigure",
+    "Claim",
+    "ClaimResult",
+    "Curves",
+    "Estimate",
+    "Figure",
+    "Holds",
+    "Monotone",
+    "Ordering",
+    "Ratio",
+    "Records",
+    "ReportedNumber",
+    "Study",
+    "Table",
+    "Within",
+    "claims_markdown",
+    "estimate",
+    "grid",
+    "load_reported",
+    "read_records",
+    "run",
+    "run_folder",
+    "run_markdown",
+    "save_figure",
+    "select",
+    "unit_values",
+]

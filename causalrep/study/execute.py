@@ -1,0 +1,240 @@
+"""Running replications: one compiled program for each set of static fields, in one of three modes.
+
+* ``loop``: the compiled single replication, called once per replication.
+* ``vmap``: replications in chunks of one fixed size, each chunk one call.
+* ``sharded``: the same, with the chunk split over all devices along the mesh's ``"replica"`` axis.
+
+The modes give the same numbers to the last digits that floating-point addition allows. The default is ``vmap`` for
+compiled studies on one device, ``sharded`` on several accelerators, and ``loop`` for host code.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from causalrep.errors import InputError
+from causalrep.study.plan import Replicate, Scalar, Study
+from causalrep.training.mesh import make_mesh
+from causalrep.validation import check_choice
+
+Mode = Literal["auto", "loop", "vmap", "sharded"]
+Columns = tuple[tuple[str, str], ...]
+
+# A chunk's size follows from these constants and the program alone, never from the memory that happens to be
+# free, so that every run of a study on one kind of machine has the same chunks.
+CHUNK_BYTES = {"cpu": 256 * 2**20, "accelerator": 4 * 2**30}
+CHUNK_LARGEST = {"cpu": 128, "accelerator": 4096}
+LOOP_PARTS = 16
+
+PROGRAMS_KEPT = 64
+
+
+class Program:
+    """One replication at fixed static fields, compiled for a mode and chunk on first use."""
+
+    def __init__(self, replicate: Replicate, static: tuple[tuple[str, Scalar], ...], precision: str):
+        self._replicate, self._static = replicate, dict(static)
+        self._dtype = jnp.float64 if precision == "float64" else jnp.float32
+        self._compiled: dict[tuple[str, int, Any], Callable[..., jax.Array]] = {}
+        self._single = jax.jit(self._one)
+        self.columns: Columns = ()
+        self.compile_seconds = 0.0
+
+    def _one(self, cell_key: jax.Array, replication: jax.Array, traced: Mapping[str, jax.Array]) -> jax.Array:
+        key = jax.random.fold_in(cell_key, replication)
+        metrics = self._replicate(key, {**self._static, **traced})
+        # Names are Python values, known while tracing; dictionaries would come back from jit with sorted keys.
+        self.columns, values = flatten_metrics(metrics, jnp.shape)
+        return jnp.stack([jnp.asarray(value).astype(self._dtype) for value in values])
+
+    def replication_bytes(self, *arguments: Any) -> int:
+        """Bytes written by one replication if nothing were reused: an upper bound on its memory, without compiling."""
+        return _intermediate_bytes(self._single.trace(*arguments).jaxpr.jaxpr)
+
+    def executable(self, mode: str, chunk: int, devices: tuple[jax.Device, ...], *arguments: Any) -> Callable:
+        """The program compiled ahead of time for these shapes; the time it took is added to ``compile_seconds``."""
+        cached = self._compiled.get((mode, chunk, devices))
+        if cached is None:
+            start = time.perf_counter()
+            if mode == "loop":
+                jitted = self._single
+            else:
+                batched = jax.vmap(self._single, in_axes=(None, 0, None))
+                jitted = jax.jit(batched)
+                if mode == "sharded":
+                    mesh = make_mesh(devices=devices)
+                    everywhere = NamedSharding(mesh, PartitionSpec())
+                    split = NamedSharding(mesh, PartitionSpec("replica"))
+                    jitted = jax.jit(batched, in_shardings=(everywhere, split, everywhere), out_shardings=split)
+            cached = jitted.lower(*arguments).compile()
+            self._compiled[mode, chunk, devices] = cached
+            self.compile_seconds += time.perf_counter() - start
+        return cached
+
+
+@functools.lru_cache(maxsize=PROGRAMS_KEPT)
+def program(replicate: Replicate, static: tuple, traced: tuple, precision: str) -> Program:
+    """The program of a replicate function at static fields; the most recently used ones are kept."""
+    del traced  # part of the identity: the same field may be static in one study and traced in another
+    return Program(replicate, static, precision)
+
+
+class Executor:
+    """Computes any range of replications of any cell of one study, in one mode.
+
+    Attributes:
+        mode: ``"loop"``, ``"vmap"`` or ``"sharded"``.
+        devices: The devices the mode uses.
+    """
+
+    def __init__(self, study: Study, mode: Mode = "auto", chunk: int | None = None):
+        check_choice("mode", mode, get_args(Mode))
+        if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
+            raise InputError("chunk", found=repr(chunk), expected="a whole number of at least 1, or None")
+        if not study.compiled and mode not in ("auto", "loop"):
+            raise InputError("mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False")
+        self.study = study
+        self._chunk = chunk
+        self._compiled_before: dict[Program, float] = {}
+        devices = _devices(study.precision)
+        if mode == "auto":
+            if not study.compiled:
+                mode = "loop"
+            else:
+                mode = "sharded" if len(devices) > 1 and devices[0].platform != "cpu" else "vmap"
+        self.mode = mode
+        self.devices = tuple(devices) if mode == "sharded" else (devices[0],)
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds of compilation, over all programs this executor used."""
+        return sum((prog.compile_seconds - before for prog, before in self._compiled_before.items()), 0.0)
+
+    @property
+    def label(self) -> str:
+        """What the last digits may depend on beside the chunk: platform, mode and number of devices."""
+        return f"{self.devices[0].platform}-{self.mode}-{len(self.devices)}"
+
+    def chunk(self, cell: int) -> int:
+        """Replications in one chunk of a cell: as asked, or from the program's memory and fixed budgets."""
+        replications, count = self.study.replications, len(self.devices)
+        if self.mode == "loop":
+            # Chunks of a loop only say how often work is saved: sixteen times a cell.
+            return min(self._chunk or -(-replications // LOOP_PARTS), replications)
+        if self._chunk is not None:
+            size = self._chunk
+        else:
+            kind = "cpu" if self.devices[0].platform == "cpu" else "accelerator"
+            with self._context():
+                each = self._program(cell).replication_bytes(*self._arguments(cell, np.uint32(0)))
+            size = max(1, min(CHUNK_LARGEST[kind], CHUNK_BYTES[kind] // max(each, 1)))
+            size = 2 ** (size.bit_length() - 1) * count
+        return -(-min(size, replications) // count) * count
+
+    def compute(self, cell: int, start: int, stop: int) -> tuple[Columns, np.ndarray]:
+        """Replications ``start..stop-1`` of a cell.
+
+        Returns:
+            The (method, metric) pairs and a float64 array (stop - start, pairs).
+        """
+        with self._context():
+            if not self.study.compiled:
+                return self._host(cell, start, stop)
+            prog = self._program(cell)
+            size = self.chunk(cell)
+            if self.mode == "loop":
+                run = prog.executable("loop", 0, self.devices, *self._arguments(cell, np.uint32(0)))
+                rows = [run(*self._arguments(cell, np.uint32(r))) for r in range(start, stop)]
+                return prog.columns, np.asarray(jax.device_get(rows), np.float64)
+            # Padding repeats the last replication, so one shape serves every chunk.
+            lanes = np.minimum(np.arange(start, start + size), stop - 1).astype(np.uint32)
+            arguments = self._arguments(cell, lanes)
+            values = prog.executable(self.mode, size, self.devices, *arguments)(*arguments)
+            return prog.columns, np.asarray(values, np.float64)[: stop - start]
+
+    def _host(self, cell: int, start: int, stop: int) -> tuple[Columns, np.ndarray]:
+        cell_key, rows, columns = self.study.cell_key(cell), [], None
+        for replication in range(start, stop):
+            key = jax.random.fold_in(cell_key, replication)
+            found, values = flatten_metrics(self.study.replicate(key, dict(self.study.settings[cell])), np.shape)
+            if columns is not None and found != columns:
+                raise InputError(
+                    "replicate",
+                    found=f"{_listed(found)} in replication {replication}",
+                    expected=f"the methods and metrics of the replication before: {_listed(columns)}",
+                )
+            columns = found
+            rows.append([float(value) for value in values])
+        return columns or (), np.asarray(rows, np.float64)
+
+    def _program(self, cell: int) -> Program:
+        study = self.study
+        prog = program(study.replicate, study.static_values(cell), study.traced, study.precision)
+        self._compiled_before.setdefault(prog, prog.compile_seconds)
+        return prog
+
+    def _arguments(self, cell: int, replications: np.ndarray | np.uint32) -> tuple:
+        arguments = (self.study.cell_key(cell), replications, self.study.traced_values(cell))
+        if self.mode != "sharded":
+            return jax.device_put(arguments, self.devices[0])
+        mesh = make_mesh(devices=self.devices)
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        split = NamedSharding(mesh, PartitionSpec("replica") if np.ndim(replications) else PartitionSpec())
+        return jax.device_put(arguments, (everywhere, split, everywhere))
+
+    def _context(self):
+        return jax.enable_x64(self.study.precision == "float64")
+
+
+def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tuple[Columns, list[Any]]:
+    """``{method: {metric: scalar}}`` as pairs of names and a list of values, in the author's order."""
+    expected = "{method: {metric: scalar}}"
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise InputError("replicate", found=f"a return value {type(metrics).__name__}", expected=expected)
+    columns, values = [], []
+    for method, scores in metrics.items():
+        if not isinstance(method, str) or not isinstance(scores, Mapping):
+            raise InputError("replicate", found=f"{type(scores).__name__} for method {method!r}", expected=expected)
+        for metric, value in scores.items():
+            if shape(value) != ():
+                raise InputError(
+                    "replicate", found=f"shape {shape(value)} for {method!r}, {metric!r}", expected="a scalar"
+                )
+            columns.append((method, str(metric)))
+            values.append(value)
+    if not values:
+        raise InputError("replicate", found="no metric at all", expected=expected)
+    return tuple(columns), values
+
+
+def _devices(precision: str) -> list[jax.Device]:
+    devices = jax.devices()
+    if precision == "float64" and devices[0].platform == "tpu":
+        # The TPU compiler refuses float64 factorisations: such studies run on the host's processor.
+        return jax.devices("cpu")
+    return devices
+
+
+def _intermediate_bytes(jaxpr: Any) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        for variable in equation.outvars:
+            aval = variable.aval
+            itemsize = getattr(getattr(aval, "dtype", None), "itemsize", 8)
+            total += int(np.prod(getattr(aval, "shape", ()), dtype=np.int64)) * itemsize
+        for parameter in equation.params.values():
+            for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    total += _intermediate_bytes(inner)
+    return total
+
+
+def _listed(columns: Columns) -> str:
+    return ", ".join(f"{method}/{metric}" for method, metric in columns)

@@ -1,0 +1,155 @@
+"""Figures of a report: mean curves with two-standard-error bands, or any drawing function."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalrep.errors import InputError
+from causalrep.study.records import atomic_file
+from causalrep.study.reported import ReportedNumber
+from causalrep.study.summary import Where, estimate, select, unit_values
+
+# Okabe and Ito's palette, told apart with any colour vision; line styles and markers repeat the distinction.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+STYLES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Curves:
+    """A metric against a setting field: one curve a method, mean over units with a band of two standard errors.
+
+    Attributes:
+        x: The setting field on the horizontal axis.
+        metric: The metric on the vertical axis.
+        title: The heading.
+        xlabel, ylabel: Axis labels; default the names.
+        xscale, yscale: matplotlib scales; ``"symlog"`` shows a zero beside powers of ten.
+        hline: A horizontal reference line.
+        vlines: Vertical lines as ``{label: x}``, or a function from records to that.
+        methods: Methods to draw, in this order; default all.
+        where: Restriction on setting fields.
+        unit: Columns that index independent units.
+        ylim: Limits of the vertical axis.
+        name: File name without ending; default ``<metric>-by-<x>``.
+    """
+
+    x: str
+    metric: str
+    title: str = ""
+    xlabel: str = ""
+    ylabel: str = ""
+    xscale: str = "linear"
+    yscale: str = "linear"
+    hline: float | None = None
+    vlines: Mapping[str, float] | Callable[[pd.DataFrame], Mapping[str, float]] = dataclasses.field(
+        default_factory=dict
+    )
+    methods: tuple[str, ...] | None = None
+    where: Where = dataclasses.field(default_factory=dict)
+    unit: tuple[str, ...] = ("replication",)
+    ylim: tuple[float, float] | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.metric}-by-{self.x}")
+
+    def draw(self, frame: pd.DataFrame, figure: Any, reported: Sequence[ReportedNumber] = ()) -> None:
+        """Draw on an empty matplotlib figure."""
+        axes = figure.subplots()
+        if self.x not in frame.columns:
+            raise InputError(f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}")
+        data = select(frame, self.where, metric=self.metric)
+        methods = self.methods or tuple(dict.fromkeys(data["method"]))
+        for index, method in enumerate(methods):
+            rows = select(data, method=method)
+            if rows.empty:
+                raise InputError(
+                    f"figure {self.name!r}",
+                    found=f"no rows with method {method!r}, metric {self.metric!r}",
+                    expected=f"methods {sorted(set(frame['method']))}",
+                )
+            levels = sorted(set(rows[self.x]))
+            found = [estimate(unit_values(select(rows, {self.x: level}), self.unit)) for level in levels]
+            mean, se = np.array([f.value for f in found]), np.array([f.se if f.n > 1 else 0.0 for f in found])
+            colour, style = PALETTE[index % len(PALETTE)], STYLES[index // len(PALETTE) % len(STYLES)]
+            marker = MARKERS[index % len(MARKERS)]
+            axes.plot(levels, mean, style, color=colour, marker=marker, markersize=4, linewidth=1.6, label=method)
+            axes.fill_between(levels, mean - 2 * se, mean + 2 * se, color=colour, alpha=0.18, linewidth=0)
+            self._draw_reported(axes, rows, reported, colour, marker)
+        if self.hline is not None:
+            axes.axhline(self.hline, color="0.35", linewidth=1, linestyle="--", zorder=0)
+        for label, x in (self.vlines(frame) if callable(self.vlines) else self.vlines).items():
+            axes.axvline(x, color="0.35", linewidth=1, linestyle=":", zorder=0)
+            axes.annotate(
+                label, (x, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -12), textcoords="offset points"
+            )
+        axes.set_xscale(self.xscale)
+        axes.set_yscale(self.yscale)
+        axes.set_xlabel(self.xlabel or self.x)
+        axes.set_ylabel(self.ylabel or f"{self.metric} (mean ± 2 SE)")
+        axes.set_title(self.title)
+        if self.ylim is not None:
+            axes.set_ylim(*self.ylim)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+    def _draw_reported(self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], colour, marker) -> None:
+        for level in sorted(set(rows[self.x])):
+            cell = select(rows, {self.x: level})
+            for number in reported:
+                if number.speaks_of(cell, ("method", self.x)):
+                    label = f"{cell['method'].iloc[0]} [{number.provenance}]"
+                    if label in axes.get_legend_handles_labels()[1]:
+                        label = "_" + label
+                    axes.errorbar(
+                        level,
+                        number.value,
+                        yerr=2 * number.se if number.se else None,
+                        marker=marker,
+                        markersize=9,
+                        markerfacecolor="none",
+                        markeredgecolor=colour,
+                        color=colour,
+                        linestyle="none",
+                        label=label,
+                    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """Any picture: ``draw(records, figure)`` fills an empty matplotlib figure.
+
+    Attributes:
+        name: File name without ending.
+        function: Called with the records and the figure.
+        size: Width and height in inches.
+    """
+
+    name: str
+    function: Callable[[pd.DataFrame, Any], None]
+    size: tuple[float, float] = (8.0, 4.8)
+
+    def draw(self, frame: pd.DataFrame, figure: Any, reported: Sequence[ReportedNumber] = ()) -> None:
+        """Call the function."""
+        self.function(frame, figure)
+
+
+AnyFigure = Curves | Figure
+
+
+def save_figure(spec: AnyFigure, frame: pd.DataFrame, path: Path, reported: Sequence[ReportedNumber] = ()) -> None:
+    """Draw and write a PNG file, without a display and without touching pyplot's state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=getattr(spec, "size", (8.0, 4.8)), dpi=130, layout="constrained")
+    FigureCanvasAgg(canvas)
+    spec.draw(frame, canvas, reported)
+    with atomic_file(path) as temporary:
+        canvas.savefig(temporary, format="png")

@@ -1,0 +1,240 @@
+"""The plan of a study: which settings, how many replications, which claims; and the keys that make it repeatable.
+
+A study is a value. Everything the numbers depend on is in it, so its hash names the run's folder, and the key of
+every replication follows from (seed, study name, setting, replication index) and from nothing else: not from the order
+of the loop, the mode, the number of devices, or where a killed run resumes.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from causalrep.errors import InputError
+from causalrep.validation import check_choice
+
+if TYPE_CHECKING:
+    from causalrep.study.claims import Claim
+    from causalrep.study.figures import AnyFigure
+    from causalrep.study.tables import Table
+
+Scalar = str | bool | int | float
+Setting = Mapping[str, Any]
+Metrics = Mapping[str, Mapping[str, ArrayLike]]
+Replicate = Callable[[jax.Array, Setting], Metrics]
+
+RESERVED = ("method", "replication", "metric", "value")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Study:
+    """A replicated study: a pure function of a key, at every setting, many times over.
+
+    Attributes:
+        name: ``"<paper>/<table>"``, for example ``"ivl/linear_simulation"``. Names the folder and enters every key.
+        replicate: ``(key, setting) -> {method: {metric: scalar}}``. Pure, with static shapes, unless
+            ``compiled=False``. Give a module-level function, or the same object each time: compiled programs are
+            kept per object.
+        settings: One mapping a cell, in the order of the records; every cell has the same fields.
+        replications: How many times each cell is repeated.
+        seed: Root of all keys.
+        traced: Numeric setting fields that reach ``replicate`` as 0-d arrays: one compilation serves all their
+            values. Every other field is static: a Python value, which may choose shapes and branches.
+        shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep over
+            ``alpha`` compares the same data sets).
+        precision: ``"float64"`` or ``"float32"``, of the computation; recorded values are float64.
+        compiled: ``False`` runs ``replicate`` as ordinary Python (estimators with a façade, real data).
+        config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's identity.
+        claims: What the records are expected to show.
+        tables: Markdown tables of the report.
+        figures: Pictures of the report.
+    """
+
+    name: str
+    replicate: Replicate
+    settings: Sequence[Mapping[str, Scalar]]
+    replications: int
+    seed: int = 0
+    traced: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    precision: Literal["float32", "float64"] = "float64"
+    compiled: bool = True
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    claims: "tuple[Claim, ...]" = ()
+    tables: "tuple[Table, ...]" = ()
+    figures: "tuple[AnyFigure, ...]" = ()
+
+    def __post_init__(self) -> None:
+        parts = self.name.split("/") if isinstance(self.name, str) else []
+        if not parts or any(part in ("", ".", "..") for part in parts):
+            raise InputError("name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'")
+        if not callable(self.replicate):
+            raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
+        if isinstance(self.replications, bool) or not isinstance(self.replications, int) or self.replications < 1:
+            raise InputError("replications", found=repr(self.replications), expected="a whole number of at least 1")
+        check_choice("precision", self.precision, ("float32", "float64"))
+        for argument in ("traced", "shared"):
+            if isinstance(getattr(self, argument), str):
+                raise InputError(argument, found=repr(getattr(self, argument)), expected="a tuple of field names")
+        object.__setattr__(self, "settings", tuple(_plain_settings(self.settings)))
+        fields = self.fields
+        for argument in ("traced", "shared"):
+            for name in getattr(self, argument):
+                if name not in fields:
+                    raise InputError(argument, found=repr(name), expected=f"a field of settings: {list(fields)}")
+        for name in self.traced:
+            for index, setting in enumerate(self.settings):
+                if isinstance(setting[name], bool) or not isinstance(setting[name], int | float):
+                    raise InputError(
+                        "traced", found=f"{name!r} = {setting[name]!r} in settings[{index}]", expected="a number"
+                    )
+        _check_unique("figures", [figure.name for figure in self.figures])
+        _check_unique("claims", [claim.name for claim in self.claims])
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The setting fields, in order."""
+        return tuple(self.settings[0])
+
+    @property
+    def total_replications(self) -> int:
+        """Cells times replications."""
+        return len(self.settings) * self.replications
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the numbers depend on except the code, as plain JSON values."""
+        return {
+            "name": self.name,
+            "settings": [dict(setting) for setting in self.settings],
+            "replications": self.replications,
+            "seed": self.seed,
+            "traced": list(self.traced),
+            "shared": list(self.shared),
+            "precision": self.precision,
+            "compiled": self.compiled,
+            "config": _plain(self.config),
+        }
+
+    def digest(self) -> str:
+        """Eight hexadecimal digits that name the run."""
+        return hashlib.sha256(canonical_json(self.identity()).encode()).hexdigest()[:8]
+
+    def cell_key(self, index: int) -> jax.Array:
+        """The key of a cell; a replication's key is ``fold_in(cell_key, replication)``."""
+        named = {field: value for field, value in self.settings[index].items() if field not in self.shared}
+        key = jax.random.key(self.seed)
+        key = jax.random.fold_in(key, stable_hash(self.name))
+        return jax.random.fold_in(key, stable_hash(canonical_json(named)))
+
+    def static_values(self, index: int) -> tuple[tuple[str, Scalar], ...]:
+        """The static fields of a cell, hashable: cells that agree on them share one compiled program."""
+        return tuple((field, value) for field, value in self.settings[index].items() if field not in self.traced)
+
+    def traced_values(self, index: int) -> dict[str, np.ndarray]:
+        """The traced fields of a cell as 0-d arrays.
+
+        A field is integer only if it is so in every cell: one dtype, hence one program, for all its values.
+        """
+        float_dtype, int_dtype = (np.float64, np.int64) if self.precision == "float64" else (np.float32, np.int32)
+        values = {}
+        for field in self.traced:
+            whole = all(isinstance(setting[field], int) for setting in self.settings)
+            values[field] = np.asarray(self.settings[index][field], int_dtype if whole else float_dtype)
+        return values
+
+
+def grid(**fields: Sequence[Scalar]) -> list[dict[str, Scalar]]:
+    """Every combination of the fields' values, the last field varying fastest.
+
+    >>> grid(n=[10, 20], alpha=[0.1])
+    [{'n': 10, 'alpha': 0.1}, {'n': 20, 'alpha': 0.1}]
+    """
+    rows: list[dict[str, Scalar]] = [{}]
+    for field, values in fields.items():
+        rows = [{**row, field: value} for row in rows for value in values]
+    return rows
+
+
+def stable_hash(text: str) -> int:
+    """A 32-bit hash that is the same in every process and on every platform."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON that depends on values alone: sorted keys, and 1 and 1.0 alike.
+
+    >>> canonical_json({"b": 1, "a": 0.5}) == canonical_json({"a": 0.5, "b": 1.0})
+    True
+    """
+    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _canonical(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON values: numpy scalars unwrapped, tuples and arrays as lists, dataclasses as mappings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)
+
+
+def _plain_settings(settings: Sequence[Mapping[str, Scalar]]) -> list[dict[str, Scalar]]:
+    rows = [dict(setting) for setting in settings]
+    if not rows:
+        raise InputError("settings", found="no cells", expected="at least one mapping of field to value")
+    seen: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        if list(row) != list(rows[0]) and set(row) != set(rows[0]):
+            raise InputError(
+                f"settings[{index}]", found=f"fields {list(row)}", expected=f"the fields of the first: {list(rows[0])}"
+            )
+        rows[index] = row = {field: _plain(row[field]) for field in rows[0]}
+        for field, value in row.items():
+            if field in RESERVED:
+                raise InputError(f"settings[{index}]", found=f"a field {field!r}", expected=f"none of {RESERVED}")
+            if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and math.isnan(value)):
+                raise InputError(
+                    f"settings[{index}][{field!r}]", found=repr(value), expected="a string, boolean or number"
+                )
+        text = canonical_json(row)
+        if text in seen:
+            raise InputError(f"settings[{index}]", found=f"a repetition of settings[{seen[text]}]", expected="a new cell")
+        seen[text] = index
+    for field in rows[0]:
+        kinds = {_kind(row[field]) for row in rows}
+        if len(kinds) > 1:
+            raise InputError("settings", found=f"{sorted(kinds)} in field {field!r}", expected="one kind of value a field")
+    return rows
+
+
+def _kind(value: Scalar) -> str:
+    return "string" if isinstance(value, str) else "boolean" if isinstance(value, bool) else "number"
+
+
+def _check_unique(argument: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(argument, found=f"{name!r} twice", expected="a different name for each")

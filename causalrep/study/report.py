@@ -1,0 +1,39 @@
+"""The written report of a run: claims held, failed and undecided, then the tables and figures."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from causalrep.study.claims import ClaimResult
+from causalrep.study.plan import Study
+from causalrep.study.reported import ReportedNumber
+
+
+def run_markdown(
+    study: Study,
+    frame: pd.DataFrame,
+    claims: Sequence[ClaimResult],
+    reported: Sequence[ReportedNumber] = (),
+    *,
+    figures: str = ".",
+) -> str:
+    """Tables, claims and links to the figures, which lie in the folder ``figures``."""
+    own = [number for number in reported if number.experiment == study.name]
+    sections = [f"## {study.name}\n\n{study.replications} replications of {len(study.settings)} cells.\n"]
+    sections += [table.markdown(frame, own) for table in study.tables]
+    if claims:
+        sections.append(claims_markdown(claims))
+    sections += [f"![{figure.name}]({figures}/{figure.name}.png)\n" for figure in study.figures]
+    return "\n".join(sections)
+
+
+def claims_markdown(claims: Sequence[ClaimResult]) -> str:
+    """The claims by status, with the number and the units behind each."""
+    held, failed, undecided = (sum(c.status == s for c in claims) for s in ("held", "failed", "undecided"))
+    lines = [f"### Claims: {held} held, {failed} failed, {undecided} undecided", ""]
+    for status in ("failed", "undecided", "held"):
+        for claim in claims:
+            if claim.status == status:
+                source = f" ({claim.source})" if claim.source else ""
+                lines.append(f"- **{status}**, n={claim.n}: {claim.name}{source}. {claim.detail}.")
+    return "\n".join(lines) + "\n"

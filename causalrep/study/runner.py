@@ -1,0 +1,248 @@
+"""Run a study: plan -> cells -> replications -> records, resumable at any moment."""
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import inspect
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import pandas as pd
+
+import causalrep
+from causalrep.errors import CausalrepWarning, RecordsError
+from causalrep.study import records as disk
+from causalrep.study.claims import ClaimResult
+from causalrep.study.execute import Executor, Mode
+from causalrep.study.figures import save_figure
+from causalrep.study.plan import Study, canonical_json
+from causalrep.study.progress import Progress
+from causalrep.study.reported import ReportedNumber
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """The records of a study and where they lie.
+
+    Attributes:
+        frame: One row per setting, method, replication and metric: the setting's columns, then ``method``,
+            ``replication``, ``metric``, ``value``.
+        study: The study.
+        folder: The run's folder, or None if it was not written.
+        environment: Versions, devices, mode, chunk, times.
+    """
+
+    frame: pd.DataFrame
+    study: Study
+    folder: Path | None
+    environment: dict[str, Any]
+
+    def claims(self) -> list[ClaimResult]:
+        """The verdict on each claim of the study."""
+        return [claim.evaluate(self.frame) for claim in self.study.claims]
+
+    def markdown(self, reported: Sequence[ReportedNumber] = ()) -> str:
+        """The report's tables and claims."""
+        from causalrep.study.report import run_markdown
+
+        return run_markdown(self.study, self.frame, self.claims(), reported)
+
+
+def run(
+    study: Study,
+    results: Path | str | None = None,
+    *,
+    mode: Mode = "auto",
+    chunk: int | None = None,
+    scale: str = "run",
+    reported: Sequence[ReportedNumber] = (),
+    progress: bool = True,
+) -> Records:
+    """Compute what is not yet computed of a study, write its records and report, and return them.
+
+    The run's folder is ``results/<name>/<scale>-<digest>``. Finished chunks are kept there until the run is complete, so
+    a killed run continues where it was and ends with the same bytes in ``records.parquet``; a finished run
+    computes nothing and only writes its report afresh. Two processes on one folder repeat each other's work but
+    cannot damage it.
+
+    Args:
+        study: The study.
+        results: Folder for all results; None keeps the records in memory alone.
+        mode: ``"loop"``, ``"vmap"``, ``"sharded"`` or ``"auto"``.
+        chunk: Replications per call (and per saved part); default from the program's memory and a fixed budget.
+        scale: Prefix of the run's folder.
+        reported: Published numbers to show beside ours.
+        progress: Show a progress bar, or one line a cell if output is no terminal.
+
+    Raises:
+        RecordsError: If the folder cannot be written, or holds a damaged or another run.
+        InputError: If the study or an argument is wrong.
+    """
+    folder = None if results is None else run_folder(study, results, scale)
+    if folder is not None:
+        disk.check_writable(folder)
+        _check_config(study, folder)
+        if (folder / disk.RECORDS).exists():
+            done = _finished(study, folder)
+            write_report(done, reported)
+            return done
+        disk.write_json(folder / "config.json", study.identity())
+    executor = Executor(study, mode, chunk)
+    started = time.perf_counter()
+    frames, resumed = _compute(study, executor, folder, progress)
+    frame = pd.concat(frames, ignore_index=True)
+    texts = [name for name in frame.columns if frame[name].dtype.kind not in "bif"]
+    frame = frame.astype(dict.fromkeys(texts, "str"))
+    environment = _environment(study, executor, time.perf_counter() - started, resumed)
+    finished = Records(frame, study, folder, environment)
+    if folder is not None:
+        disk.write_json(folder / "environment.json", environment)
+        disk.write_records(frame, folder / disk.RECORDS)
+        disk.remove_parts(folder)
+        finished = dataclasses.replace(finished, frame=disk.read_records(folder / disk.RECORDS))
+        write_report(finished, reported)
+    return finished
+
+
+def run_folder(study: Study, results: Path | str, scale: str = "run") -> Path:
+    """``results/<name>/<scale>-<digest>``."""
+    return Path(results).expanduser().joinpath(*study.name.split("/"), f"{scale}-{study.digest()}")
+
+
+def write_report(finished: Records, reported: Sequence[ReportedNumber] = ()) -> None:
+    """Write ``table.md``, ``claims.json`` and the figures of a run."""
+    if finished.folder is None:
+        return
+    claims = finished.claims()
+    disk.write_json(finished.folder / "claims.json", [dataclasses.asdict(claim) for claim in claims])
+    disk.write_text(finished.folder / "table.md", finished.markdown(reported))
+    for figure in finished.study.figures:
+        save_figure(figure, finished.frame, finished.folder / f"{figure.name}.png", reported)
+
+
+def _compute(study: Study, executor: Executor, folder: Path | None, progress: bool) -> tuple[list[pd.DataFrame], int]:
+    frames: list[pd.DataFrame] = []
+    resumed = 0
+    code = code_digest(study)
+    with Progress(study, enabled=progress) as shown:
+        for cell in range(len(study.settings)):
+            size = executor.chunk(cell)
+            parts = None
+            if folder is not None:
+                parts = disk.Parts(folder, f"{executor.label}-{size}-{code}")
+            for start in range(0, study.replications, size):
+                stop = min(start + size, study.replications)
+                frame = parts.load(cell, start, stop) if parts is not None else None
+                if frame is None:
+                    columns, values = executor.compute(cell, start, stop)
+                    frame = disk.cell_frame(study, cell, start, columns, values)
+                    if parts is not None:
+                        parts.save(frame, cell, start, stop)
+                    shown.advance(cell, stop - start)
+                else:
+                    resumed += stop - start
+                    shown.advance(cell, stop - start, resumed=True)
+                frames.append(frame)
+    return frames, resumed
+
+
+def _check_config(study: Study, folder: Path) -> None:
+    path = folder / "config.json"
+    if path.exists() and canonical_json(disk.read_json(path)) != canonical_json(study.identity()):
+        raise RecordsError(
+            f"{path}: describes another study than this one, though the folder's name is the same. It was edited, or "
+            "two studies share a digest: move the folder away and run again."
+        )
+
+
+def _finished(study: Study, folder: Path) -> Records:
+    frame = disk.read_records(folder / disk.RECORDS)
+    expected = [*study.fields, "method", "replication", "metric", "value"]
+    cells = frame[list(study.fields)].drop_duplicates() if list(frame.columns) == expected else ()
+    if len(cells) != len(study.settings) or frame["replication"].max() != study.replications - 1:
+        raise RecordsError(
+            f"{folder / disk.RECORDS}: does not hold this study's cells and replications. Delete it and run again."
+        )
+    path = folder / "environment.json"
+    environment = disk.read_json(path) if path.exists() else {}
+    if environment.get("code") != code_digest(study):
+        warnings.warn(
+            f"The records in {folder} were computed by other code than today's (causalrep "
+            f"{environment.get('causalrep', 'unknown')}, commit {environment.get('commit') or 'unknown'}). "
+            "Delete the folder to compute them again.",
+            CausalrepWarning,
+            stacklevel=3,
+        )
+    return Records(frame, study, folder, environment)
+
+
+def code_digest(study: Study) -> str:
+    """Eight hexadecimal digits of the library's source and of the file that defines ``replicate``.
+
+    Parts computed by other code are never mixed into a run; finished records computed by other code are kept, with a
+    warning.
+    """
+    sources = sorted(Path(causalrep.__file__).parent.rglob("*.py"))
+    own = _source_file(study)
+    digest = hashlib.sha256()
+    for path in [*sources, *([own] if own is not None and own not in sources else [])]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _source_file(study: Study) -> Path | None:
+    function = study.replicate
+    while hasattr(function, "func"):
+        function = function.func
+    try:
+        path = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
+    except TypeError:
+        return None
+    return path.resolve() if path.is_file() else None
+
+
+def _environment(study: Study, executor: Executor, wall: float, resumed: int) -> dict[str, Any]:
+    packages = ("jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow", "optax", "flax", "numpyro")
+    return {
+        "causalrep": causalrep.__version__,
+        "commit": _commit(study),
+        "code": code_digest(study),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "devices": [f"{device.platform}: {device.device_kind}" for device in executor.devices],
+        "backend": jax.default_backend(),
+        "mode": executor.mode,
+        "chunk": executor.chunk(0),
+        "replications_computed": study.total_replications - resumed,
+        "replications_resumed": resumed,
+        "wall_seconds": round(wall, 3),
+        "compile_seconds": round(executor.compile_seconds, 3),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "command": " ".join(sys.argv),
+    }
+
+
+def _commit(study: Study) -> str | None:
+    source = _source_file(study)
+    folder = (source or Path(causalrep.__file__)).parent
+    try:
+        git = ["git", "-C", str(folder)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        if head.returncode:
+            return None
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head.stdout.strip() + (" with changes" if changed.stdout.strip() else "")

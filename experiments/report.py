@@ -1,0 +1,155 @@
+"""Collect a paper's runs: ``python -m experiments.report ivl [--results DIR] [--scale ...] [--publish]``.
+
+Prints every table beside the published numbers, and the claims that held, failed and are undecided. ``--publish`` writes
+``docs/results/<paper>.md`` with its figures from the records; nobody edits that file.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from causalrep.errors import CausalrepError
+from causalrep.study import (
+    ClaimResult,
+    ReportedNumber,
+    Study,
+    load_reported,
+    read_records,
+    run_folder,
+    run_markdown,
+    save_figure,
+)
+from causalrep.study.records import read_json, write_text
+from experiments import configs
+
+DOCS = configs.ROOT / "docs" / "results"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """One finished run of a config, found on disk."""
+
+    config: str
+    scale: str
+    study: Study
+    folder: Path
+    environment: dict[str, Any]
+
+
+def main(
+    argv: list[str] | None = None,
+    *,
+    config_root: Path = configs.CONFIGS,
+    reported_root: Path = configs.REPORTED,
+    docs: Path = DOCS,
+) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.split("\n\n")[0])
+    parser.add_argument("paper", help="the folder of configs, for example ivl")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results (%(default)s)")
+    parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run")
+    parser.add_argument("--publish", action="store_true", help=f"write {docs.name}/<paper>.md and its figures")
+    options = parser.parse_args(argv)
+    try:
+        runs, missing = collect(options.paper, options.results, options.scale, config_root)
+        reported = load_reported(reported_root / f"{options.paper}.toml")
+        print(paper_markdown(options.paper, runs, missing, reported))
+        if options.publish:
+            print(f"written: {publish(options.paper, runs, missing, reported, docs)}")
+    except CausalrepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def collect(
+    paper: str, results: Path, scale: str | None = None, config_root: Path = configs.CONFIGS
+) -> tuple[list[Finished], list[str]]:
+    """The finished run of each of a paper's configs at its presets, and the configs that have none.
+
+    Runs with fields overridden on the command line have another digest and are not the preset's: they are left out.
+
+    Raises:
+        ConfigError: If the paper is unknown or no config of it was run.
+    """
+    everything = configs.names(config_root)
+    own = [name for name in everything if name.split("/")[0] == paper]
+    if not own:
+        papers = sorted({name.split("/")[0] for name in everything})
+        near = difflib.get_close_matches(paper, papers, n=3, cutoff=0.4) or papers
+        raise configs.ConfigError(f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}")
+    runs, missing = [], []
+    for name in own:
+        scales = configs.load(name, config_root)
+        for candidate in [scale] if scale else reversed(configs.SCALE_NAMES):
+            study = configs.study_of(scales[candidate])
+            folder = run_folder(study, results, candidate)
+            if (folder / "records.parquet").exists():
+                runs.append(Finished(name, candidate, study, folder, read_json(folder / "environment.json")))
+                break
+        else:
+            missing.append(name)
+    if not runs:
+        raise configs.ConfigError(
+            f"no finished run of {paper} in {results}{f' at scale {scale}' if scale else ''}; "
+            f"start with: python -m experiments.run {own[0]}"
+        )
+    return runs, missing
+
+
+def paper_markdown(
+    paper: str, runs: list[Finished], missing: list[str], reported: tuple[ReportedNumber, ...], figures: str = ""
+) -> str:
+    """All tables and claims of a paper, after a count of its claims."""
+    verdicts: list[ClaimResult] = []
+    sections = []
+    for finished in runs:
+        frame = read_records(finished.folder / "records.parquet")
+        claims = [claim.evaluate(frame) for claim in finished.study.claims]
+        verdicts += claims
+        table = Path(finished.config).name
+        where = f"{figures}/{table}" if figures else str(finished.folder)
+        body = run_markdown(finished.study, frame, claims, reported, figures=where)
+        sections.append(f"{body}\n{_origin(finished)}\n")
+    counts = ", ".join(f"{sum(c.status == s for c in verdicts)} {s}" for s in ("held", "failed", "undecided"))
+    head = f"# {paper}: our numbers beside the published ones\n\nClaims: {counts}.\n"
+    if missing:
+        head += "\nNot run yet: " + ", ".join(missing) + ".\n"
+    return "\n".join([head, *sections])
+
+
+def publish(
+    paper: str, runs: list[Finished], missing: list[str], reported: tuple[ReportedNumber, ...], docs: Path = DOCS
+) -> Path:
+    """Write ``<docs>/<paper>.md`` and its figures, drawn afresh from the records."""
+    folder = docs / paper
+    shutil.rmtree(folder, ignore_errors=True)
+    for finished in runs:
+        frame = read_records(finished.folder / "records.parquet")
+        own = [number for number in reported if number.experiment == finished.study.name]
+        for figure in finished.study.figures:
+            path = folder / Path(finished.config).name / f"{figure.name}.png"
+            save_figure(figure, frame, path, own)
+    header = f"<!-- Written by `python -m experiments.report {paper} --publish`; do not edit. -->\n\n"
+    path = docs / f"{paper}.md"
+    write_text(path, header + paper_markdown(paper, runs, missing, reported, figures=paper))
+    return path
+
+
+def _origin(finished: Finished) -> str:
+    env = finished.environment
+    devices = env.get("devices", [])
+    return (
+        f"*Scale {finished.scale}, {finished.study.replications} replications a cell, {env.get('date')}; "
+        f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0] if devices else 'unknown device'}, "
+        f"mode {env.get('mode')}, {env.get('wall_seconds')} s of which {env.get('compile_seconds')} s compiling.* "
+        f"Regenerate: `python -m experiments.run {finished.config} --scale {finished.scale}`"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

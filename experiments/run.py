@@ -1,0 +1,152 @@
+"""Run one experiment: ``python -m experiments.run ivl/linear_simulation [--scale smoke|small|paper] [--field value]``.
+
+``--list`` shows every config; ``<config> --help`` shows every field with its default. A run that is stopped at any
+moment continues with the same command.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table as Listing
+
+from causalrep.errors import CausalrepError, CausalrepWarning
+from causalrep.study import Records, claims_markdown, load_reported, run
+from experiments import configs
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to run it.
+
+    Attributes:
+        scale: Which preset: seconds, minutes or the full setup.
+        results: Folder for all results.
+        mode: How replications run; auto picks by device.
+        chunk: Replications per call; None picks from the program's memory.
+    """
+
+    scale: Literal["smoke", "small", "paper"] = "small"
+    results: Path = Path("results")
+    mode: Literal["auto", "loop", "vmap", "sharded"] = "auto"
+    chunk: int | None = None
+
+
+def main(
+    argv: list[str] | None = None, *, config_root: Path = configs.CONFIGS, reported_root: Path = configs.REPORTED
+) -> int:
+    """The command line; returns the exit code: 0, 2 for a user's error, 130 if interrupted."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    warnings.showwarning = _show_warning
+    try:
+        if not argv or argv[0] in ("-h", "--help"):
+            print(f"{__doc__.strip()}\n")
+            _list(config_root)
+            return 0 if argv else 2
+        if "--list" in argv:
+            _list(config_root)
+            return 0
+        if argv[0].startswith("-"):
+            raise configs.ConfigError(f"the config comes first, found {argv[0]!r}; for example: ivl/linear_simulation")
+        name, arguments = argv[0], argv[1:]
+        options, config = _parse(name, arguments, config_root)
+        enable_compilation_cache()
+        started = time.perf_counter()
+        reported = load_reported(reported_root / f"{name.split('/')[0]}.toml")
+        records = run(
+            configs.study_of(config),
+            options.results,
+            mode=options.mode,
+            chunk=options.chunk,
+            scale=options.scale,
+            reported=reported,
+        )
+        _print_report(records, reported, time.perf_counter() - started)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished parts are kept: resume with the same command.", file=sys.stderr)
+        return 130
+    except CausalrepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def enable_compilation_cache() -> None:
+    """Keep compiled programs between runs, in ``$CAUSALREP_CACHE/xla`` (default ``~/.cache/causalrep/xla``).
+
+    JAX's own variable ``JAX_COMPILATION_CACHE_DIR`` has the last word.
+    """
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return
+    import jax
+
+    root = Path(os.environ.get("CAUSALREP_CACHE") or Path.home() / ".cache" / "causalrep")
+    jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, configs.Config]:
+    scales = configs.load(name, root)
+    # The scale decides the defaults of all other fields, so it is read first; tyro then checks everything.
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--scale", default=Options.scale)
+    try:
+        scale = early.parse_known_args(arguments)[0].scale
+    except argparse.ArgumentError:
+        scale = Options.scale
+    preset = scales.get(scale, scales[Options.scale])
+    clash = {field.name for field in dataclasses.fields(preset)} & {f.name for f in dataclasses.fields(Options)}
+    if clash:
+        raise configs.ConfigError(f"{name}: the field names {sorted(clash)} are taken by the command line.")
+    command = dataclasses.make_dataclass(
+        "Command",
+        [
+            ("options", Annotated[Options, tyro.conf.arg(name="")], dataclasses.field(default_factory=Options)),
+            ("config", Annotated[type(preset), tyro.conf.arg(name="")], dataclasses.field(default=preset)),
+        ],
+        frozen=True,
+    )
+    entry = next(entry for entry in configs.entries(root) if entry.name == name)
+    description = f"{entry.reproduces} Expected time: {entry.expected_time}"
+    parsed = tyro.cli(command, args=arguments, prog=f"python -m experiments.run {name}", description=description)
+    return parsed.options, parsed.config
+
+
+def _list(root: Path) -> None:
+    listing = Listing("config", "reproduces", "expected time", box=None, pad_edge=False)
+    for entry in configs.entries(root):
+        listing.add_row(entry.name, entry.reproduces, entry.expected_time)
+    console = Console()
+    if not console.is_terminal:
+        # One line each where a program may read it.
+        console = Console(width=240)
+    console.print(listing)
+
+
+def _print_report(records: Records, reported: tuple, seconds: float) -> None:
+    own = [number for number in reported if number.experiment == records.study.name]
+    print()
+    for table in records.study.tables:
+        print(table.markdown(records.frame, own))
+    claims = records.claims()
+    if claims:
+        print(claims_markdown(claims))
+    print(f"{len(records.frame)} records in {seconds:.1f} s: {records.folder}")
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    if issubclass(category, CausalrepWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
