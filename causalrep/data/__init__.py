@@ -7,6 +7,7 @@
 """
 
 from causalrep.data.augment import (
+    Augmentation,
     Augmented,
     compose,
     gaussian_noise,
@@ -23,6 +24,7 @@ from causalrep.data.optical_device import OpticalDevice
 from causalrep.data.tables import IVTable
 
 __all__ = [
+    "Augmentation",
     "Augmented",
     "IVSample",
     "IVTable",

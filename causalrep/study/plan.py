@@ -46,6 +46,8 @@ class Study:
         seed: Root of all keys.
         traced: Numeric setting fields that reach ``replicate`` as 0-d arrays: one compilation serves all their
             values. Every other field is static: a Python value, which may choose shapes and branches.
+        labels: Setting fields that only name a cell in the records (``"sweep"``): never passed to ``replicate``, so
+            that they cost no compilation.
         shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep over
             ``alpha`` compares the same data sets).
         precision: ``"float64"`` or ``"float32"``, of the computation; recorded values are float64.
@@ -62,6 +64,7 @@ class Study:
     replications: int
     seed: int = 0
     traced: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     precision: Literal["float32", "float64"] = "float64"
     compiled: bool = True
@@ -79,12 +82,12 @@ class Study:
         if isinstance(self.replications, bool) or not isinstance(self.replications, int) or self.replications < 1:
             raise InputError("replications", found=repr(self.replications), expected="a whole number of at least 1")
         check_choice("precision", self.precision, ("float32", "float64"))
-        for argument in ("traced", "shared"):
+        for argument in ("traced", "labels", "shared"):
             if isinstance(getattr(self, argument), str):
                 raise InputError(argument, found=repr(getattr(self, argument)), expected="a tuple of field names")
         object.__setattr__(self, "settings", tuple(_plain_settings(self.settings)))
         fields = self.fields
-        for argument in ("traced", "shared"):
+        for argument in ("traced", "labels", "shared"):
             for name in getattr(self, argument):
                 if name not in fields:
                     raise InputError(argument, found=repr(name), expected=f"a field of settings: {list(fields)}")
@@ -115,6 +118,7 @@ class Study:
             "replications": self.replications,
             "seed": self.seed,
             "traced": list(self.traced),
+            "labels": list(self.labels),
             "shared": list(self.shared),
             "precision": self.precision,
             "compiled": self.compiled,
@@ -134,7 +138,8 @@ class Study:
 
     def static_values(self, index: int) -> tuple[tuple[str, Scalar], ...]:
         """The static fields of a cell, hashable: cells that agree on them share one compiled program."""
-        return tuple((field, value) for field, value in self.settings[index].items() if field not in self.traced)
+        unseen = {*self.traced, *self.labels}
+        return tuple((field, value) for field, value in self.settings[index].items() if field not in unseen)
 
     def traced_values(self, index: int) -> dict[str, np.ndarray]:
         """The traced fields of a cell as 0-d arrays.

@@ -1,0 +1,17 @@
+"""Figure 6: the sweeps of Figure 4 in a cyclic model, f and tau uniform on the unit sphere.
+
+Command: python -m experiments.run ivl/cyclic --scale paper
+Expected result: the claims of the report; EXPECT
+Expected time: small 20 s, paper 60 s on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.ivl.linear import LinearSimulation
+
+PAPER = LinearSimulation(name="ivl/cyclic", cyclic=True)
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, simulations=2, points=3, samples=256),
+    "small": dataclasses.replace(PAPER, points=13),
+    "paper": PAPER,
+}

@@ -1,0 +1,17 @@
+"""Figures 4a-c: nCER against kappa, alpha and gamma, linear simulation.
+
+Command: python -m experiments.run ivl/linear_simulation --scale paper
+Expected result: the claims of the report; EXPECT
+Expected time: small 20 s, paper 60 s on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.ivl.linear import LinearSimulation
+
+PAPER = LinearSimulation(name="ivl/linear_simulation")
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, simulations=2, points=3, samples=256),
+    "small": dataclasses.replace(PAPER, points=13),
+    "paper": PAPER,
+}
