@@ -1,0 +1,169 @@
+"""Linear instrumental-variable estimators with scikit-learn's habits, thin over :mod:`causalrep.iv.kclass`."""
+
+import jax
+
+from causalrep.inference.sandwich import Covariance
+from causalrep.iv import kclass
+from causalrep.iv.base import LinearIVEstimator
+from causalrep.iv.kclass import LinearFit
+from causalrep.validation import check_range
+
+# Compiled once per process and input shape, whichever instance calls.
+_ols = jax.jit(kclass.ols)
+_two_stage_least_squares = jax.jit(kclass.two_stage_least_squares)
+_liml = jax.jit(kclass.liml)
+_fuller = jax.jit(kclass.fuller)
+_k_class = jax.jit(kclass.k_class)
+_jive = jax.jit(kclass.jive)
+_anchor_regression = jax.jit(kclass.anchor_regression)
+
+
+class OLS(LinearIVEstimator):
+    """Ordinary least squares of the outcome on treatments and controls: the benchmark without instruments.
+
+    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes. ``fit`` accepts and
+    ignores ``Z``, so that a comparison can loop over estimators.
+
+    >>> import numpy as np
+    >>> t = np.arange(10.0)
+    >>> OLS().fit(1 + 2 * t, t).coef_.round(6).tolist()
+    [2.0, 1.0]
+    """
+
+    _title = "Ordinary least squares"
+    _uses_instruments = False
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        return _ols(y, x, c, covariance=covariance)
+
+
+class TwoStageLeastSquares(LinearIVEstimator):
+    """Two-stage least squares.
+
+    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> z, u = rng.normal(size=(2, 5000))
+    >>> t = z + u + rng.normal(size=5000)
+    >>> y = 2 * t + 3 * u + rng.normal(size=5000)
+    >>> lower, upper = TwoStageLeastSquares(covariance="HC1").fit(y, t, Z=z).ate_interval()
+    >>> bool(lower < 2 < upper)
+    True
+    """
+
+    _title = "Two-stage least squares"
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        return _two_stage_least_squares(y, x, z, c, covariance=covariance)
+
+
+class LIML(LinearIVEstimator):
+    """Limited-information maximum likelihood: nearly median-unbiased with many or weak instruments.
+
+    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes.
+    """
+
+    _title = "Limited-information maximum likelihood"
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        return _liml(y, x, z, c, covariance=covariance)
+
+
+class Fuller(LinearIVEstimator):
+    """Fuller's modification of LIML, which has moments.
+
+    Args:
+        a: 1 is nearly unbiased, 4 nearly minimises the mean squared error, 0 is LIML.
+        covariance: See :class:`~causalrep.iv.base.LinearIVEstimator`, also for what follows.
+        fit_intercept: Add a constant.
+        debiased: Small-sample factors.
+        bandwidth: HAC lags.
+    """
+
+    _title = "Fuller's modified LIML"
+
+    def __init__(self, a=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
+        super().__init__(
+            covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth
+        )
+        self.a = a
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        a = check_range("a", self.a, at_least=0)
+        return _fuller(y, x, z, c, a=a, covariance=covariance)
+
+
+class KClass(LinearIVEstimator):
+    """The k-class estimator at a fixed kappa: 0 is OLS, 1 is 2SLS.
+
+    Its intervals describe sampling around the limit of the estimator, which is the structural coefficient only
+    for kappa = 1 (or if the treatments are exogenous).
+
+    Args:
+        kappa: The k-class parameter.
+        covariance: See :class:`~causalrep.iv.base.LinearIVEstimator`, also for what follows.
+        fit_intercept: Add a constant.
+        debiased: Small-sample factors.
+        bandwidth: HAC lags.
+    """
+
+    _title = "k-class estimator"
+
+    def __init__(self, kappa=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
+        super().__init__(
+            covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth
+        )
+        self.kappa = kappa
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        return _k_class(y, x, z, c, kappa=check_range("kappa", self.kappa), covariance=covariance)
+
+
+class JIVE(LinearIVEstimator):
+    """Jackknife instrumental variables (JIVE1): first-stage fits that leave the own row out.
+
+    Less biased than 2SLS with many instruments, but more dispersed with few weak ones.
+    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes.
+    """
+
+    _title = "Jackknife instrumental variables"
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        return _jive(y, x, z, c, covariance=covariance)
+
+
+class _Penalised(LinearIVEstimator):
+    """Estimators between OLS and 2SLS by design: a point without a valid interval."""
+
+    _needs_identification = False
+    _no_interval = (
+        "the estimate is shrunk from 2SLS towards OLS on purpose, and its bias for the structural coefficient depends "
+        "on the confounding, which the data do not reveal. Use TwoStageLeastSquares, LIML or a weak-instrument-robust "
+        "set for intervals."
+    )
+
+    def __init__(self, *, fit_intercept=True):
+        super().__init__(fit_intercept=fit_intercept)
+
+
+class AnchorRegression(_Penalised):
+    """Anchor regression: least squares with a penalty on residuals that the anchors (instruments) predict.
+
+    ``gamma = 1`` is OLS and ``gamma -> inf`` is 2SLS; predictions are protected against shifts of the anchors up to
+    strength ``gamma``. No interval for the structural coefficient is valid (``stderr_`` is NaN, and ``conf_int``
+    raises ``NoIntervalError``): the shrinkage bias depends on the unobserved confounding.
+
+    Args:
+        gamma: Penalty, above 0.
+        fit_intercept: Add a constant.
+    """
+
+    _title = "Anchor regression"
+
+    def __init__(self, gamma=2.0, *, fit_intercept=True):
+        super().__init__(fit_intercept=fit_intercept)
+        self.gamma = gamma
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        return _anchor_regression(y, x, z, c, gamma=check_range("gamma", self.gamma, above=0))
