@@ -1,7 +1,18 @@
 """Instruments: is there a source of variation outside the confounder?"""
 
 from causalrep.iv.base import LinearIVEstimator
-from causalrep.iv.estimators import JIVE, LIML, OLS, AnchorRegression, Fuller, KClass, TwoStageLeastSquares
+from causalrep.iv.estimators import (
+    GMM,
+    JIVE,
+    LIML,
+    OLS,
+    PULSE,
+    AnchorRegression,
+    Fuller,
+    KClass,
+    TwoStageLeastSquares,
+)
+from causalrep.iv.gmm import GMMFit, gmm
 from causalrep.iv.kclass import (
     LinearFit,
     anchor_regression,
@@ -12,24 +23,31 @@ from causalrep.iv.kclass import (
     ols,
     two_stage_least_squares,
 )
+from causalrep.iv.pulse import PulseFit, pulse
 from causalrep.iv.summary import Summary
 
 __all__ = [
+    "GMM",
     "JIVE",
     "LIML",
     "OLS",
+    "PULSE",
     "AnchorRegression",
     "Fuller",
+    "GMMFit",
     "KClass",
     "LinearFit",
     "LinearIVEstimator",
+    "PulseFit",
     "Summary",
     "TwoStageLeastSquares",
     "anchor_regression",
     "fuller",
+    "gmm",
     "jive",
     "k_class",
     "liml",
     "ols",
+    "pulse",
     "two_stage_least_squares",
 ]

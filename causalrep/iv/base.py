@@ -128,7 +128,9 @@ class LinearIVEstimator:
     def _store(self, design: Design, fit: LinearFit) -> None:
         self.design_ = design
         self.coef_, self.cov_, self.residuals_ = fit.coef, fit.cov, fit.residuals
-        self.kappa_, self.dof_ = float(fit.kappa), int(fit.dof)
+        self.dof_ = int(fit.dof)
+        if hasattr(fit, "kappa"):
+            self.kappa_ = float(fit.kappa)
         self.names_ = design.coefficient_names
         self.intercept_ = float(fit.coef[-1]) if self.fit_intercept else 0.0
         self.n_obs_ = design.y.shape[0]

@@ -116,7 +116,7 @@ def ols(
     covariance: Covariance | str = "homoskedastic",
 ) -> LinearFit:
     """Ordinary least squares of ``y`` on ``[x c]`` (kappa = 0)."""
-    return _fit(reduce_data(y, x, None, c), 0.0, 0.0, y, x, None, c, covariance)
+    return fit_reduced(reduce_data(y, x, None, c), 0.0, 0.0, y, x, None, c, covariance)
 
 
 def two_stage_least_squares(
@@ -136,7 +136,7 @@ def two_stage_least_squares(
     >>> bool(abs(two_stage_least_squares(y, x, z).coef[0] - 2) < abs(ols(y, x).coef[0] - 2))
     True
     """
-    return _fit(reduce_data(y, x, z, c), 1.0, 1.0, y, x, z, c, covariance)
+    return fit_reduced(reduce_data(y, x, z, c), 1.0, 1.0, y, x, z, c, covariance)
 
 
 def liml(
@@ -149,7 +149,7 @@ def liml(
 ) -> LinearFit:
     """Limited-information maximum likelihood (Anderson and Rubin 1949). Robust scores use ``P x``, as is usual."""
     reduced = reduce_data(y, x, z, c)
-    return _fit(reduced, liml_kappa(reduced), 1.0, y, x, z, c, covariance)
+    return fit_reduced(reduced, liml_kappa(reduced), 1.0, y, x, z, c, covariance)
 
 
 def fuller(
@@ -168,7 +168,7 @@ def fuller(
     reduced = reduce_data(y, x, z, c)
     q, k, _ = reduced.sizes
     kappa = liml_kappa(reduced) - a / (y.shape[0] - k - q)
-    return _fit(reduced, kappa, 1.0, y, x, z, c, covariance)
+    return fit_reduced(reduced, kappa, 1.0, y, x, z, c, covariance)
 
 
 def k_class(
@@ -186,7 +186,7 @@ def k_class(
     at 1. The homoskedastic covariance is the conventional ``s^2 (x^T (I - kappa M) x)^{-1}``. Both describe
     sampling around the limit of b(kappa), which is the structural coefficient only if kappa = 1, or x is exogenous.
     """
-    return _fit(reduce_data(y, x, z, c), kappa, kappa, y, x, z, c, covariance)
+    return fit_reduced(reduce_data(y, x, z, c), kappa, kappa, y, x, z, c, covariance)
 
 
 def anchor_regression(
@@ -203,7 +203,7 @@ def anchor_regression(
     ``alpha = 1 / (gamma - 1)`` for gamma > 1. Needs no ``k >= p``. Its covariance is NaN: the penalised
     target is biased for the structural coefficient by an amount the data do not reveal, so no interval is valid.
     """
-    return without_covariance(_fit(reduce_data(y, x, z, c), 1.0 - 1.0 / gamma, 0.0, y, x, z, c, None))
+    return fit_reduced(reduce_data(y, x, z, c), 1.0 - 1.0 / gamma, 0.0, y, x, z, c, None)
 
 
 def jive(
@@ -224,11 +224,6 @@ def jive(
     h = leverages(w)[:, None]
     leave_one_out = (q @ (q.T @ x) - h * x) / (1.0 - h)
     return two_stage_least_squares(y, x, leave_one_out, c, covariance=covariance)
-
-
-def without_covariance(fit: LinearFit) -> LinearFit:
-    """The same fit with a NaN covariance: for penalised estimates, which have no valid interval."""
-    return fit._replace(cov=jnp.full_like(fit.cov, jnp.nan))
 
 
 def _solve(reduced: Reduced, kappa: float | Scalar):
@@ -258,11 +253,21 @@ def _solve(reduced: Reduced, kappa: float | Scalar):
     return h @ jnp.linalg.solve(inner, rhs - above * (excess.T @ off[:, p])), h, inner
 
 
-def _fit(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearFit:
+def fit_reduced(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearFit:
     """Coefficients, residuals and sandwich, in coordinates where the bread is near the identity.
 
     With ``C = Q_c R_c``, ``[x c] = [x~ Q_c] T`` and ``T = [[I, 0], [Q_c^T x, R_c]]``; the bread of
-    ``[x~ Q_c]`` is block diagonal. ``score_weight`` w makes the score rows ``w P x + (1 - w) x``.
+    ``[x~ Q_c]`` is block diagonal.
+
+    Args:
+        reduced: :func:`reduce_data` of the same arrays.
+        kappa: The k-class parameter.
+        score_weight: w in the score rows ``w P x + (1 - w) x`` of robust covariances.
+        y: Outcome.
+        x: Treatments.
+        z: Instruments.
+        c: Controls.
+        covariance: Which covariance; None for NaN, where no interval is valid.
     """
     q, k, p = reduced.sizes
     n, dtype = y.shape[0], y.dtype
@@ -276,7 +281,7 @@ def _fit(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearFit:
     dof = jnp.asarray(n - p - q, dtype)
     kappa = jnp.asarray(kappa, dtype)
     if covariance is None:
-        return LinearFit(coef, jnp.zeros((p + q, p + q), dtype), residuals, kappa, dof)
+        return LinearFit(coef, jnp.full((p + q, p + q), jnp.nan, dtype), residuals, kappa, dof)
 
     covariance = Covariance.of(covariance)
     # Back-transform of the coefficients of [x~ h, Q_c] to those of [x, c]: T^{-1} diag(h, I).

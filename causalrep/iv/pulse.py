@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
 from jax.scipy.stats import chi2
+from jaxtyping import Array, Bool, Float
 
-from causalrep.iv.kclass import LinearFit, Reduced, _fit, reduce_data, treatment_coef, without_covariance
+from causalrep.iv.kclass import LinearFit, Reduced, fit_reduced, reduce_data, treatment_coef
 
 
 class PulseFit(NamedTuple):
@@ -19,7 +19,7 @@ class PulseFit(NamedTuple):
     Attributes:
         fit: The k-class fit at the selected kappa, its covariance NaN: no interval is valid after this selection.
         statistic: Test statistic of the residuals, chi-squared with k degrees of freedom under exogeneity.
-        p_value: Its p-value, at least ``p_min`` if feasible.
+        p_value: Its p-value: ``p_min`` at an interior solution.
         feasible: Whether 2SLS passes the test; if not, the fit is 2SLS.
     """
 
@@ -64,8 +64,10 @@ def pulse(
     _, boundary = jax.lax.fori_loop(0, iterations, halve, (jnp.zeros((), dtype), jnp.ones((), dtype)))
     kappa = jnp.where(residual_test(reduced, jnp.zeros((), dtype), n)[1] >= p_min, 0.0, boundary)
     statistic, p_value = residual_test(reduced, kappa, n)
-    fit = without_covariance(_fit(reduced, kappa, 0.0, y, x, z, c, None))
-    return PulseFit(fit, statistic, p_value, p_value >= p_min)
+    fit = fit_reduced(reduced, kappa, 0.0, y, x, z, c, None)
+    # Asked at kappa = 1: at the selected kappa the p-value is p_min up to rounding.
+    feasible = residual_test(reduced, jnp.ones((), dtype), n)[1] >= p_min
+    return PulseFit(fit, statistic, p_value, feasible)
 
 
 def residual_test(
