@@ -248,10 +248,11 @@ class LinearIVEstimator:
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self).__init__).parameters
+        # Compared by repr: a wrong value, say an array, must not break the message that shows it.
         changed = [
             f"{name}={value!r}"
             for name, value in self.get_params().items()
-            if parameters[name].default is inspect.Parameter.empty or parameters[name].default != value
+            if repr(parameters[name].default) != repr(value)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
