@@ -7,10 +7,12 @@ With one coefficient of interest and homoskedastic errors, every statistic is a 
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from causalrep.iv.conditional import conditional_p_value
 from causalrep.iv.confidence_set import ConfidenceSet
 
 EMPTY, INTERVAL, RAYS, LINE, LEFT_RAY, RIGHT_RAY = range(6)
@@ -95,3 +97,50 @@ def as_confidence_set(region: QuadraticRegion, **labels: object) -> ConfidenceSe
         RIGHT_RAY: ((low, inf),),
     }[kind]
     return ConfidenceSet(intervals, **labels)
+
+
+def clr_level(
+    smallest: Float[Array, ""], second: Float[Array, ""], alpha: Float[Array, ""], k: int
+) -> Float[Array, ""]:
+    """Level of t(b) below which the conditional likelihood-ratio test accepts, by bisection of its p-value.
+
+    Both the statistic t - smallest and the strength smallest + second - t depend on b through t alone, and the
+    p-value falls in t (Mikusheva 2010, lemma 1), so the accepted set is one level set.
+
+    Args:
+        smallest: Smallest eigenvalue of the whitened Gram matrix (0 if just identified).
+        second: The eigenvalue after it: an upper bound of t(b).
+        alpha: Size of the test.
+        k: Number of instruments less the coefficients profiled out.
+
+    Returns:
+        The level; above ``second`` if every value is accepted.
+    """
+
+    def p_value(t: Float[Array, ""]) -> Float[Array, ""]:
+        return conditional_p_value(t - smallest, smallest + second - t, k)
+
+    def halve(_: int, bracket: tuple[Float[Array, ""], Float[Array, ""]]) -> tuple:
+        low, high = bracket
+        middle = (low + high) / 2
+        accepted = p_value(middle) > alpha
+        return jnp.where(accepted, middle, low), jnp.where(accepted, high, middle)
+
+    low, high = jax.lax.fori_loop(0, 60, halve, (smallest, second))
+    return jnp.where(p_value(second) > alpha, 2 * second + 1, (low + high) / 2)
+
+
+def lm_levels(
+    smallest: Float[Array, ""], largest: Float[Array, ""], critical: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The LM test of one coefficient accepts where t(b) <= first or t(b) >= second level.
+
+    The statistic is ``(largest - t)(t - smallest) / (largest + smallest - t)``, so acceptance is a quadratic
+    inequality in t. Its upper piece is the neighbourhood of the least likely value, where the score vanishes too.
+    """
+    total = smallest + largest
+    discriminant = (largest - smallest) ** 2 - 2 * critical * total + critical**2
+    root = jnp.sqrt(jnp.maximum(discriminant, 0.0))
+    everything = 2 * largest + 1
+    low, high = (total + critical - root) / 2, (total + critical + root) / 2
+    return jnp.where(discriminant < 0, everything, low), jnp.where(discriminant < 0, everything, high)
