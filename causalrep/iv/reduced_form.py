@@ -56,7 +56,10 @@ def partial_out(
 
 
 def moments(
-    y: Float[Array, " n"], x: Float[Array, "n p"], z: Float[Array, "n k"], c: Float[Array, "n q"] | None = None
+    y: Float[Array, " n"],
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"],
+    c: Float[Array, "n q"] | None = None,
 ) -> Moments:
     """The two Gram matrices on which every homoskedastic test depends."""
     w, q = partial_out(jnp.column_stack([y, x]), z, c)
@@ -80,20 +83,46 @@ def reduced_form(
     formulation of Andrews, Stock and Sun (2019), section 2.
 
     Args:
-        y, x, z, c: Outcome (n,), endogenous regressors (n, p), excluded instruments (n, k), controls (n, q).
-        covariance: One of ``COVARIANCES``. HC1 multiplies HC0 by n / (n - k - q); ``cluster`` multiplies the sum
-            over clusters by G / (G - 1) * (n - 1) / (n - k - q).
+        y: Outcome, (n,).
+        x: Endogenous regressors, (n, p).
+        z: Excluded instruments, (n, k).
+        c: Controls with the constant, (n, q), or None.
+        covariance: One of ``COVARIANCES``. HC1 multiplies HC0 by n / (n - k - q); ``cluster`` multiplies
+            the sum over clusters by G / (G - 1) * (n - 1) / (n - k - q).
         clusters: For ``cluster``: integer codes in 0..n-1, (n,).
     """
-    n, k = z.shape
     dof = residual_dof(z, c)
     w, q = partial_out(jnp.column_stack([y, x]), z, c)
-    m = w.shape[1]
     coefficients = q.T @ w
     v = w - q @ coefficients
+    spread, df_den = score_covariance(v, q, dof, covariance=covariance, clusters=clusters)
+    return ReducedForm(coefficients, spread, df_den)
+
+
+def score_covariance(
+    v: Float[Array, "n m"],
+    q: Float[Array, "n k"],
+    dof: int,
+    *,
+    covariance: str,
+    clusters: Int[Array, " n"] | None = None,
+    corrected: bool = True,
+) -> tuple[Float[Array, "m k m k"], Float[Array, ""] | float]:
+    """Covariance of ``q^T v`` for residuals v and orthonormal q, and the degrees of freedom behind it.
+
+    Args:
+        v: Residuals, (n, m).
+        q: Orthonormal instruments, (n, k).
+        dof: n - k - q.
+        covariance: One of ``COVARIANCES``.
+        clusters: Integer codes for ``"cluster"``.
+        corrected: Apply the small-sample factors; without them homoskedastic variances divide by n.
+    """
+    n, m = v.shape
+    k = q.shape[1]
     if covariance == "homoskedastic":
-        sigma = v.T @ v / dof
-        return ReducedForm(coefficients, jnp.einsum("ab,ij->aibj", sigma, jnp.eye(k, dtype=v.dtype)), dof)
+        sigma = v.T @ v / (dof if corrected else n)
+        return jnp.einsum("ab,ij->aibj", sigma, jnp.eye(k, dtype=v.dtype)), dof
     scores = (v[:, :, None] * q[:, None, :]).reshape(n, m * k)
     df_den, factor = dof, 1.0
     if covariance == "HC1":
@@ -103,4 +132,7 @@ def reduced_form(
         groups = jnp.sum(jax.ops.segment_sum(jnp.ones(n, v.dtype), clusters, num_segments=n) > 0)
         groups = groups.astype(v.dtype)
         df_den, factor = groups - 1, groups / (groups - 1) * (n - 1) / dof
-    return ReducedForm(coefficients, (factor * scores.T @ scores).reshape(m, k, m, k), df_den)
+    elif covariance != "HC0":
+        raise ValueError(f"covariance: {covariance!r} is not one of {COVARIANCES}")
+    factor = factor if corrected else 1.0
+    return (factor * scores.T @ scores).reshape(m, k, m, k), df_den
