@@ -16,13 +16,14 @@ from scipy import stats
 from causalrep.errors import InputError, NoIntervalError, NotFittedError
 from causalrep.inference.sandwich import KINDS, Covariance
 from causalrep.iv.design import Design, make_design
+from causalrep.iv.instruments import InstrumentReports
 from causalrep.iv.kclass import LinearFit
 from causalrep.iv.summary import Summary
 from causalrep.precision import float64
 from causalrep.validation import as_matrix, check_range
 
 
-class LinearIVEstimator:
+class LinearIVEstimator(InstrumentReports):
     """Base of the linear estimators; see a subclass for use.
 
     To write an estimator, set the class attributes that differ and define::
@@ -206,6 +207,9 @@ class LinearIVEstimator:
         facts = [("Outcome", design.outcome), ("Treatments", ", ".join(design.treatments))]
         if self._uses_instruments:
             facts.append(("Instruments", ", ".join(design.instruments)))
+            if self._no_interval is None and self.covariance != "HAC":
+                strength, name = self._strength()
+                facts.append((name[0].upper() + name[1:], f"{strength:.4f}"))
         facts.append(("Rows", f"{self.n_obs_} ({self.dof_} residual degrees of freedom)"))
         if self._no_interval is None:
             scale = " (debiased)" if self.debiased and self.covariance in ("homoskedastic", "cluster", "HAC") else ""
@@ -215,7 +219,7 @@ class LinearIVEstimator:
 
     def _summary_notes(self, alpha: float) -> list[str]:
         """Sentences below the table. The one place where diagnostics of the instruments enter the summary."""
-        notes = []
+        notes = self._strength_notes(alpha) if self._uses_instruments and self._no_interval is None else []
         if self._no_interval is not None:
             notes.append(f"No interval: {self._no_interval}")
         if self._uses_instruments:

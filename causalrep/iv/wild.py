@@ -87,11 +87,3 @@ class WildBootstrapEstimator(LinearIVEstimator):
             return WildBootstrapResult(
                 name, null, float(test.statistic), float(test.p_value), float(lower), float(upper)
             )
-
-    def _treatment_index(self, treatment: str | int) -> int:
-        names = self.design_.treatments
-        if isinstance(treatment, str) and treatment in names:
-            return names.index(treatment)
-        if isinstance(treatment, int) and not isinstance(treatment, bool) and 0 <= treatment < len(names):
-            return treatment
-        raise InputError("treatment", found=repr(treatment), expected=f"one of {names}, or a position")
