@@ -1,13 +1,14 @@
 """Sandwich covariances of linear estimators: homoskedastic, HC0-HC3, cluster and HAC.
 
-An estimator that solves ``xhat^T (y - X b) = 0`` has covariance ``A^{-1} S A^{-1}`` with bread ``A`` and meat ``S`` the
-covariance of the scores ``xhat_i e_i``. Least squares has ``xhat = X``; two-stage least squares ``xhat = P X``; the
-residuals ``e = y - X b`` always use the original ``X``. Everything is a pure function of arrays.
+An estimator that solves ``xhat^T (y - X b) = 0`` has covariance ``A^{-1} S A^{-1}`` with bread ``A`` and meat
+``S`` the covariance of the scores ``xhat_i e_i``. Least squares has ``xhat = X``; two-stage least squares
+``xhat = P X``; the residuals ``e = y - X b`` always use the original ``X``. Everything is a pure function of
+arrays.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args, Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +28,11 @@ class Covariance:
     """Which covariance an estimator reports. A pytree: it passes through ``jit`` and ``vmap`` as an argument.
 
     Attributes:
-        kind: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"`` (White; MacKinnon and White 1985), ``"cluster"`` (Liang and
-            Zeger 1986) or ``"HAC"`` (Newey and West 1987, Bartlett kernel).
-        debiased: Small-sample factors: ``n/(n-m)`` for homoskedastic and HAC, ``G/(G-1) (n-1)/(n-m)`` for cluster,
-            with m coefficients and G clusters. The HC kinds are explicit about theirs and ignore this.
+        kind: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"`` (White; MacKinnon and White 1985), ``"cluster"``
+            (Liang and Zeger 1986) or ``"HAC"`` (Newey and West 1987, Bartlett kernel).
+        debiased: Small-sample factors: ``n/(n-m)`` for homoskedastic and HAC, ``G/(G-1) (n-1)/(n-m)`` for
+            cluster, with m coefficients and G clusters. The HC kinds are explicit about theirs and ignore
+            this.
         clusters: Group codes 0..G-1 (n,), for ``"cluster"``.
         n_clusters: A static upper bound on the number of groups; n if None. Codes without rows do not count.
         bandwidth: Number of lags for ``"HAC"``; None selects it from the data (Newey and West 1994).
@@ -63,7 +65,8 @@ def sandwich_covariance(
         residuals: ``y - X b`` with the original regressors.
         bread: ``A``, symmetric; ``xhat^T X`` for least squares and two-stage least squares.
         covariance: Which covariance.
-        lag_series: The series from which an automatic HAC bandwidth is chosen; the row sums of the scores if None.
+        lag_series: The series from which an automatic HAC bandwidth is chosen; the row sums of the scores if
+            None.
 
     Returns:
         Symmetric (m, m) covariance. The homoskedastic one is ``s^2 A^{-1}``.
@@ -86,9 +89,10 @@ def meat(
 ) -> Float[Array, "m m"]:
     """Estimated covariance of the score sum ``sum_i xhat_i e_i``, with the small-sample factors of its kind.
 
-    HC2 and HC3 divide the residuals by ``(1-h_i)^{1/2}`` and ``1-h_i`` with ``h_i`` the leverage of row i in the
-    projection on the columns of ``xhat``: the usual leverage for least squares, the second-stage leverage for
-    instrumental variables (where there is no single convention; this one has ``0 <= h_i <= 1`` and trace m).
+    HC2 and HC3 divide the residuals by ``(1-h_i)^{1/2}`` and ``1-h_i`` with ``h_i`` the leverage of row i in
+    the projection on the columns of ``xhat``: the usual leverage for least squares, the second-stage leverage
+    for instrumental variables (where there is no single convention; this one has ``0 <= h_i <= 1`` and trace
+    m).
     """
     covariance = Covariance.of(covariance)
     n, m = xhat.shape
@@ -121,13 +125,15 @@ def leverages(xhat: Float[Array, "n m"]) -> Float[Array, " n"]:
     return jnp.sum(jnp.linalg.qr(xhat)[0] ** 2, axis=1)
 
 
-def cluster_sums(values: Float[Array, "n *m"], clusters: Int[Array, " n"], n_clusters: int) -> Float[Array, "g *m"]:
+def cluster_sums(
+    values: Float[Array, "n *m"], clusters: Int[Array, " n"], n_clusters: int
+) -> Float[Array, "g *m"]:
     """Sums of ``values`` within each cluster."""
     return jax.ops.segment_sum(values, clusters, num_segments=n_clusters)
 
 
 def bartlett_meat(scores: Float[Array, "n m"], bandwidth: int | Int[Array, ""]) -> Float[Array, "m m"]:
-    """Long-run covariance sum with Bartlett weights ``1 - j/(L+1)`` on lags j = 1..L, for rows in time order."""
+    """Long-run covariance sum, Bartlett weights ``1 - j/(L+1)`` on lags j = 1..L; rows in time order."""
     n = scores.shape[0]
     row = jnp.arange(n)[:, None]
 

@@ -1,10 +1,12 @@
 """Wild cluster bootstrap for OLS and 2SLS: inference that holds with few clusters.
 
-Cameron, Gelbach and Miller (2008) for least squares (restricted, "WCR"); Davidson and MacKinnon (2010) for instruments
-(restricted efficient residuals, "WRE"). Least squares is the case in which the treatments instrument for themselves.
+Cameron, Gelbach and Miller (2008) for least squares (restricted, "WCR"); Davidson and MacKinnon (2010) for
+instruments (restricted efficient residuals, "WRE"). Least squares is the case in which the treatments
+instrument for themselves.
 
-Every bootstrap sample multiplies the restricted residuals of a whole cluster by one random weight, so all a sample needs
-are cluster-level sums of products with an orthonormal basis of ``[c z]``: a draw costs O(G (q + k)^2), whatever n is.
+Every bootstrap sample multiplies the restricted residuals of a whole cluster by one random weight, so all a
+sample needs are cluster-level sums of products with an orthonormal basis of ``[c z]``: a draw costs O(G (q +
+k)^2), whatever n is.
 """
 
 from typing import Literal, NamedTuple
@@ -69,8 +71,8 @@ def wild_cluster_bootstrap(
         null: The value under test.
         index: Which treatment.
         draws: Bootstrap samples; (draws + 1) alpha should be whole.
-        weights: ``"rademacher"`` (-1, 1), or Webb's six points for fewer than about ten clusters, where Rademacher
-            has only 2^(G-1) distinct values of ``|t*|``.
+        weights: ``"rademacher"`` (-1, 1), or Webb's six points for fewer than about ten clusters, where
+            Rademacher has only 2^(G-1) distinct values of ``|t*|``.
     """
     w = cluster_weights(key, draws, n_clusters, weights, y.dtype)
     return _test(w, y, x, z, c, clusters, n_clusters, null, index)
@@ -92,10 +94,10 @@ def wild_cluster_interval(
     draws: int = 999,
     weights: Weights = "rademacher",
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Interval of nulls around the estimate that the test does not reject at ``alpha``, by bisection of the p-value.
+    """Interval of nulls around the estimate that the test accepts, by bisection of the p-value.
 
-    The same weights serve every null, so the p-value is a deterministic step function of it. An end is infinite if no
-    null within 2^12 standard errors is rejected.
+    The same weights serve every null, so the p-value is a deterministic step function of it. An end is
+    infinite if no null within 2^12 standard errors is rejected.
 
     Args:
         key: As in :func:`wild_cluster_bootstrap`, also for the arguments not listed.

@@ -1,6 +1,7 @@
 """Instruments: is there a source of variation outside the confounder?"""
 
 from causalrep.iv.base import LinearIVEstimator
+from causalrep.iv.confidence_set import ConfidenceSet
 from causalrep.iv.estimators import (
     GMM,
     JIVE,
@@ -25,6 +26,7 @@ from causalrep.iv.kclass import (
 )
 from causalrep.iv.pulse import PulseFit, pulse
 from causalrep.iv.summary import Summary
+from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
 
 __all__ = [
     "GMM",
@@ -33,6 +35,7 @@ __all__ = [
     "OLS",
     "PULSE",
     "AnchorRegression",
+    "ConfidenceSet",
     "Fuller",
     "GMMFit",
     "KClass",
@@ -42,11 +45,15 @@ __all__ = [
     "Summary",
     "TwoStageLeastSquares",
     "anchor_regression",
+    "anderson_rubin_set",
+    "clr_set",
     "fuller",
     "gmm",
     "jive",
     "k_class",
     "liml",
+    "lm_set",
+    "lr_set",
     "ols",
     "pulse",
     "two_stage_least_squares",

@@ -1,7 +1,8 @@
 """The façade shared by the linear instrumental-variable estimators: ``fit``, inference, ``summary``.
 
-A new estimator subclasses :class:`LinearIVEstimator` and supplies one method, ``_estimate``: arrays and a covariance
-request in, a :class:`~causalrep.iv.kclass.LinearFit` out. Names, checks, precision, intervals and printing are here.
+A new estimator subclasses :class:`LinearIVEstimator` and supplies one method, ``_estimate``: arrays and a
+covariance request in, a :class:`~causalrep.iv.kclass.LinearFit` out. Names, checks, precision, intervals and
+printing are here.
 """
 
 import inspect
@@ -31,16 +32,17 @@ class LinearIVEstimator(InstrumentReports):
         def _estimate(self, y, x, z, c, covariance) -> LinearFit:
             return my_pure_function(y, x, z, c, covariance=covariance)
 
-    ``_estimate`` runs inside float64 with arrays ``y`` (n,), ``x`` (n, p), ``z`` (n, k) or None, and ``c`` (n, q),
-    the constant last, or None. The constructor takes hyperparameters only and stores each under its own name; one
-    with further hyperparameters passes the shared ones on to ``super().__init__``.
+    ``_estimate`` runs inside float64 with arrays ``y`` (n,), ``x`` (n, p), ``z`` (n, k) or None, and ``c``
+    (n, q), the constant last, or None. The constructor takes hyperparameters only and stores each under its
+    own name; one with further hyperparameters passes the shared ones on to ``super().__init__``.
 
     Args:
-        covariance: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"``, ``"cluster"`` (needs ``clusters`` in ``fit``) or
-            ``"HAC"`` (rows in time order).
+        covariance: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"``, ``"cluster"`` (needs ``clusters`` in ``fit``)
+            or ``"HAC"`` (rows in time order).
         fit_intercept: Add a constant to the controls.
         debiased: Small-sample factors for homoskedastic, cluster and HAC covariances, and Student t reference
-            distributions, with n - m degrees of freedom, or G - 1 for G clusters; otherwise the normal distribution.
+            distributions, with n - m degrees of freedom, or G - 1 for G clusters; otherwise the normal
+            distribution.
         bandwidth: Lags for ``"HAC"``; None selects it from the data.
 
     Attributes:
@@ -77,7 +79,7 @@ class LinearIVEstimator(InstrumentReports):
         self.debiased = debiased
         self.bandwidth = bandwidth
 
-    # ----------------------------------------------------------------------------------------------- fitting
+    # ---------------------------------------------------------------- fitting
 
     def fit(self, Y: Any, T: Any, *, X: Any = None, Z: Any = None, clusters: Any = None) -> Self:
         """Fit the structural equation ``Y = T b + X g + e``.
@@ -140,10 +142,10 @@ class LinearIVEstimator(InstrumentReports):
             self.tvalues_ = self.coef_ / self.stderr_
         self.pvalues_ = 2 * self._reference().sf(np.abs(self.tvalues_))
 
-    # --------------------------------------------------------------------------------------------- inference
+    # ---------------------------------------------------------------- inference
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Wald intervals of level ``1 - alpha``: a frame indexed by name with columns ``lower`` and ``upper``.
+        """Wald intervals of level ``1 - alpha``: columns ``lower`` and ``upper``, indexed by name.
 
         Raises:
             NoIntervalError: If the estimator has no valid interval; the message says why.
@@ -155,13 +157,14 @@ class LinearIVEstimator(InstrumentReports):
     def effect(self, X: Any = None, T0: Any = 0, T1: Any = 1) -> Any:
         """Effect on the outcome of changing the treatments from ``T0`` to ``T1``.
 
-        The model is linear, so the effect is the same for everyone: a float, or (n,) equal values if ``X`` has n rows.
+        The model is linear, so the effect is the same for everyone: a float, or (n,) equal values if ``X``
+        has n rows.
         """
         value = float(self._contrast(T0, T1) @ self.coef_)
         return value if X is None else np.full(as_matrix("X", X)[0].shape[0], value)
 
     def ate(self, T0: Any = 0, T1: Any = 1) -> float:
-        """Average effect of changing the treatments from ``T0`` to ``T1``; with p > 1 both are vectors (p,)."""
+        """Average effect of changing the treatments from ``T0`` to ``T1``: vectors (p,) if p > 1."""
         return self.effect(None, T0, T1)
 
     def ate_interval(self, alpha: float = 0.05, T0: Any = 0, T1: Any = 1) -> tuple[float, float]:
@@ -180,7 +183,9 @@ class LinearIVEstimator(InstrumentReports):
             raise InputError("T", found=f"{treatments.shape[1]} columns", expected=f"{expected}, as in fit")
         count = len(self.design_.controls) - int(self.fit_intercept)
         if (X is None) != (count == 0):
-            raise InputError("X", found="None" if X is None else "controls", expected=f"{count} controls, as in fit")
+            raise InputError(
+                "X", found="None" if X is None else "controls", expected=f"{count} controls, as in fit"
+            )
         controls = np.zeros((len(treatments), 0))
         if X is not None:
             controls, _ = as_matrix("X", X, rows=len(treatments))
@@ -189,7 +194,7 @@ class LinearIVEstimator(InstrumentReports):
         slopes = self.coef_[: expected + count]
         return np.column_stack([treatments, controls]) @ slopes + self.intercept_
 
-    # ----------------------------------------------------------------------------------------------- summary
+    # ---------------------------------------------------------------- summary
 
     def summary(self, alpha: float = 0.05) -> Summary:
         """The fitted equation as a table with facts and notes; see :class:`~causalrep.iv.summary.Summary`."""
@@ -212,7 +217,11 @@ class LinearIVEstimator(InstrumentReports):
                 facts.append((name[0].upper() + name[1:], f"{strength:.4f}"))
         facts.append(("Rows", f"{self.n_obs_} ({self.dof_} residual degrees of freedom)"))
         if self._no_interval is None:
-            scale = " (debiased)" if self.debiased and self.covariance in ("homoskedastic", "cluster", "HAC") else ""
+            scale = (
+                " (debiased)"
+                if self.debiased and self.covariance in ("homoskedastic", "cluster", "HAC")
+                else ""
+            )
             groups = f", {design.n_clusters} groups" if self.covariance == "cluster" else ""
             facts.append(("Covariance", f"{self.covariance}{groups}{scale}"))
         return facts
@@ -224,14 +233,16 @@ class LinearIVEstimator(InstrumentReports):
             notes.append(f"No interval: {self._no_interval}")
         if self._uses_instruments:
             notes.append(
-                "Causal under exclusion and exogeneity of the instruments given the controls; with effects that differ "
-                "between units, an average over those whom the instruments move (monotonicity assumed)."
+                "Causal under exclusion and exogeneity of the instruments given the controls; with effects "
+                "that differ between units, an average over those whom the instruments move (given monotonicity)."
             )
         else:
-            notes.append("Causal only if no unobserved variable moves both treatment and outcome given the controls.")
+            notes.append(
+                "Causal only if no unobserved variable moves both treatment and outcome given the controls."
+            )
         return notes
 
-    # ------------------------------------------------------------------------------- scikit-learn's conventions
+    # ---------------------------------------------------------------- scikit-learn's conventions
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -246,7 +257,9 @@ class LinearIVEstimator(InstrumentReports):
         """Set hyperparameters by name; unknown names are refused."""
         for name, value in params.items():
             if name not in self._parameter_names():
-                raise InputError(name, found="an unknown parameter", expected=f"one of {self._parameter_names()}")
+                raise InputError(
+                    name, found="an unknown parameter", expected=f"one of {self._parameter_names()}"
+                )
             setattr(self, name, value)
         return self
 
@@ -263,25 +276,33 @@ class LinearIVEstimator(InstrumentReports):
     def __getattr__(self, name: str) -> Any:
         # Only reached when ordinary look-up fails: a fitted attribute before fit gets a clear error.
         if name.endswith("_") and not name.startswith("_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(Y, T, ...) before using {name}")
+            raise NotFittedError(
+                f"{type(self).__name__} is not fitted: call fit(Y, T, ...) before using {name}"
+            )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    # ------------------------------------------------------------------------------------------------ helpers
+    # ---------------------------------------------------------------- helpers
 
     def _check_hyperparameters(self, clusters: Any) -> None:
         if not isinstance(self.covariance, str) or self.covariance not in self._kinds:
             expected = "one of " + ", ".join(map(repr, self._kinds))
             raise InputError("covariance", found=repr(self.covariance), expected=expected)
         if self.covariance == "cluster" and clusters is None:
-            raise InputError("clusters", found="None", expected="a group label for each row, as covariance='cluster'")
+            raise InputError(
+                "clusters", found="None", expected="a group label for each row, as covariance='cluster'"
+            )
         if self.covariance != "cluster" and clusters is not None:
             raise InputError(
-                "clusters", found=f"labels with covariance={self.covariance!r}", expected="covariance='cluster'"
+                "clusters",
+                found=f"labels with covariance={self.covariance!r}",
+                expected="covariance='cluster'",
             )
         if self.bandwidth is not None:
             is_count = isinstance(self.bandwidth, int | np.integer) and not isinstance(self.bandwidth, bool)
             if not is_count or self.bandwidth < 0:
-                raise InputError("bandwidth", found=repr(self.bandwidth), expected="None or a whole number of lags >= 0")
+                raise InputError(
+                    "bandwidth", found=repr(self.bandwidth), expected="None or a whole number of lags >= 0"
+                )
 
     def _check_fitted(self) -> None:
         _ = self.coef_
@@ -304,7 +325,9 @@ class LinearIVEstimator(InstrumentReports):
         for argument, value in (("T0", T0), ("T1", T1)):
             vector = np.asarray(value, dtype=np.float64).reshape(-1)
             if vector.shape != (p,):
-                raise InputError(argument, found=f"{vector.size} values", expected=f"{p}, one for each treatment")
+                raise InputError(
+                    argument, found=f"{vector.size} values", expected=f"{p}, one for each treatment"
+                )
             ends.append(vector)
         contrast = np.zeros(len(self.coef_))
         contrast[:p] = ends[1] - ends[0]

@@ -1,4 +1,4 @@
-"""Checks at the door of the instrumental-variable estimators: user input becomes a ``Design`` or a named error."""
+"""The door of the linear estimators: user input becomes a ``Design`` or a named error."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from causalrep.errors import InputError
 from causalrep.validation import as_labels, as_matrix, as_vector, check_index_alignment
 
 INTERCEPT = "Intercept"
-# A column counts as a combination of others if less than this share of its length is left after partialling them out.
+# A column counts as a combination of others if less than this share of its length is left after partialling
+# them out.
 COLLINEAR = 1e-10
 
 
@@ -135,7 +136,9 @@ def _check_ranks(x, z, controls_given, fit_intercept, treatments, instruments, c
 
 
 def _check_block(argument, block, names, base, what, others) -> None:
-    constant = [name for name, column in zip(names, block.T) if np.ptp(column) <= COLLINEAR * np.abs(column).max()]
+    constant = [
+        name for name, column in zip(names, block.T) if np.ptp(column) <= COLLINEAR * np.abs(column).max()
+    ]
     if constant and base.shape[1]:
         raise InputError(argument, found=f"constant {what} {constant}", expected=f"{what} that vary")
     q = base.shape[1]
@@ -170,5 +173,6 @@ def _distinct(treatments: list[str], controls: list[str], instruments: list[str]
     blocks = {"T": treatments, "X": controls, "Z": instruments}
     counts = Counter([name for names in blocks.values() for name in set(names)])
     return tuple(
-        [f"{name} ({argument})" if counts[name] > 1 else name for name in names] for argument, names in blocks.items()
+        [f"{name} ({argument})" if counts[name] > 1 else name for name in names]
+        for argument, names in blocks.items()
     )

@@ -1,4 +1,4 @@
-"""Linear instrumental-variable estimators with scikit-learn's habits, thin over :mod:`causalrep.iv.kclass`."""
+"""Linear instrumental-variable estimators with scikit-learn's habits, thin over pure functions."""
 
 import warnings
 
@@ -31,8 +31,8 @@ _pulse = jax.jit(pulse)
 class OLS(WildBootstrapEstimator):
     """Ordinary least squares of the outcome on treatments and controls: the benchmark without instruments.
 
-    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes. ``fit`` accepts and
-    ignores ``Z``, so that a comparison can loop over estimators.
+    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes. ``fit`` accepts
+    and ignores ``Z``, so that a comparison can loop over estimators.
 
     >>> import numpy as np
     >>> t = np.arange(10.0)
@@ -93,7 +93,9 @@ class Fuller(LinearIVEstimator):
 
     _title = "Fuller's modified LIML"
 
-    def __init__(self, a=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
+    def __init__(
+        self, a=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None
+    ):
         super().__init__(
             covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth
         )
@@ -107,8 +109,8 @@ class Fuller(LinearIVEstimator):
 class KClass(LinearIVEstimator):
     """The k-class estimator at a fixed kappa: 0 is OLS, 1 is 2SLS.
 
-    Its intervals describe sampling around the limit of the estimator, which is the structural coefficient only
-    for kappa = 1 (or if the treatments are exogenous).
+    Its intervals describe sampling around the limit of the estimator, which is the structural coefficient
+    only for kappa = 1 (or if the treatments are exogenous).
 
     Args:
         kappa: The k-class parameter.
@@ -120,7 +122,9 @@ class KClass(LinearIVEstimator):
 
     _title = "k-class estimator"
 
-    def __init__(self, kappa=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
+    def __init__(
+        self, kappa=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None
+    ):
         super().__init__(
             covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth
         )
@@ -176,7 +180,7 @@ class GMM(LinearIVEstimator):
             raise InputError(
                 "clusters",
                 found=f"{covariance.n_clusters} groups for {moments} moments",
-                expected="more groups than instruments and controls together, to weight the moments by groups",
+                expected="more groups than instruments and controls together, to weight by groups",
             )
         return _gmm(y, x, z, c, steps=steps, covariance=covariance)
 
@@ -199,9 +203,9 @@ class _Penalised(LinearIVEstimator):
 
     _needs_identification = False
     _no_interval = (
-        "the estimate is shrunk from 2SLS towards OLS on purpose, and its bias for the structural coefficient depends "
-        "on the confounding, which the data do not reveal. Use TwoStageLeastSquares, LIML or a weak-instrument-robust "
-        "set for intervals."
+        "the estimate is shrunk from 2SLS towards OLS on purpose, and its bias for the structural "
+        "coefficient depends on the confounding, which the data do not reveal. For intervals use "
+        "TwoStageLeastSquares, LIML or a weak-instrument-robust set."
     )
 
     def __init__(self, *, fit_intercept=True):
@@ -211,9 +215,9 @@ class _Penalised(LinearIVEstimator):
 class AnchorRegression(_Penalised):
     """Anchor regression: least squares with a penalty on residuals that the anchors (instruments) predict.
 
-    ``gamma = 1`` is OLS and ``gamma -> inf`` is 2SLS; predictions are protected against shifts of the anchors up to
-    strength ``gamma``. No interval for the structural coefficient is valid (``stderr_`` is NaN, and ``conf_int``
-    raises ``NoIntervalError``): the shrinkage bias depends on the unobserved confounding.
+    ``gamma = 1`` is OLS and ``gamma -> inf`` is 2SLS; predictions are protected against shifts of the anchors
+    up to strength ``gamma``. No interval for the structural coefficient is valid (``stderr_`` is NaN, and
+    ``conf_int`` raises ``NoIntervalError``): the shrinkage bias depends on the unobserved confounding.
 
     Args:
         gamma: Penalty, above 0.
@@ -233,9 +237,9 @@ class AnchorRegression(_Penalised):
 class PULSE(_Penalised):
     """PULSE (Jakobsen and Peters 2022): as near to OLS as the instruments allow.
 
-    It takes the smallest kappa in [0, 1] at which the test that instruments and residuals are uncorrelated does not
-    reject. If even 2SLS is rejected, it warns and returns 2SLS (``feasible_`` is False). No interval is valid after
-    this selection: ``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``.
+    It takes the smallest kappa in [0, 1] at which the test that instruments and residuals are uncorrelated
+    does not reject. If even 2SLS is rejected, it warns and returns 2SLS (``feasible_`` is False). No interval
+    is valid after this selection: ``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``.
 
     Args:
         p_min: Smallest p-value accepted.
@@ -261,8 +265,8 @@ class PULSE(_Penalised):
         self.p_value_, self.feasible_ = float(fit.p_value), bool(fit.feasible)
         if not self.feasible_:
             warnings.warn(
-                f"The instruments predict the residuals of 2SLS (p = {self.p_value_:.2g} < {self.p_min:g}): no kappa in "
-                "[0, 1] passes, and PULSE returns 2SLS. Doubt the exclusion of an instrument.",
+                f"The instruments predict the residuals of 2SLS (p = {self.p_value_:.2g} < {self.p_min:g}): "
+                "no kappa in [0, 1] passes, and PULSE returns 2SLS. Doubt the exclusion of an instrument.",
                 CausalrepWarning,
                 stacklevel=3,
             )

@@ -1,8 +1,8 @@
-"""Generalised method of moments for linear equations with instruments: two-step, iterated, continuously updating.
+"""Generalised method of moments with instruments: two-step, iterated, continuously updating.
 
 The moments are ``g(b) = W^T (y - X b) / n`` with ``X = [x c]`` and ``W = [c z]``. The instruments enter in
-orthonormal form, which changes no estimate and keeps every weighting matrix well conditioned; the regressors in
-coordinates where the first-step problem is orthonormal.
+orthonormal form, which changes no estimate and keeps every weighting matrix well conditioned; the regressors
+in coordinates where the first-step problem is orthonormal.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,8 @@ class GMMFit(NamedTuple):
         cov: Their covariance (p + q, p + q).
         residuals: ``y - x b - c g`` (n,).
         dof: n - p - q.
-        j_statistic: Hansen's J at the weight that gave ``coef``; chi-squared with ``j_dof`` if the moments hold.
+        j_statistic: Hansen's J at the weight that gave ``coef``; chi-squared with ``j_dof`` if the moments
+            hold.
         j_dof: k - p.
         iterations: Weighting steps (two-step, iterated) or Newton steps (CUE).
         converged: Whether the iterations met their tolerance.
@@ -43,7 +44,7 @@ class GMMFit(NamedTuple):
 
 
 class _Moments(NamedTuple):
-    """Orthonormal instruments U, ``U^T y``, whitened regressors ``Xw = X R^{-1}``, ``U^T Xw`` (orthonormal), and R."""
+    """Orthonormal instruments U, whitened regressors ``Xw = X R^{-1}`` with ``U^T Xw`` orthonormal, and R."""
 
     u: Float[Array, "n r"]
     uy: Float[Array, " r"]
@@ -79,10 +80,11 @@ def gmm(
         x: Treatments.
         z: Excluded instruments, k >= p.
         c: Controls with the constant, or None.
-        steps: ``"two-step"`` weights by the moments' covariance S at the 2SLS residuals, ``"iterated"`` repeats
-            until the coefficients stop, ``"cue"`` minimises J with S a function of the coefficients.
-        covariance: The kind of S: ``"homoskedastic"`` (then two-step is 2SLS and CUE is LIML), ``"HC0"`` (robust),
-            ``"HC1"`` (the same estimate, standard errors times ``(n/(n-m))^{1/2}``) or ``"cluster"``. S is not centred.
+        steps: ``"two-step"`` weights by the moments' covariance S at the 2SLS residuals, ``"iterated"``
+            repeats until the coefficients stop, ``"cue"`` minimises J with S a function of the coefficients.
+        covariance: The kind of S: ``"homoskedastic"`` (then two-step is 2SLS and CUE is LIML), ``"HC0"``
+            (robust), ``"HC1"`` (the same estimate, standard errors times ``(n/(n-m))^{1/2}``) or
+            ``"cluster"``. S is not centred.
         max_iterations: Limit for ``"iterated"`` and ``"cue"``.
         tolerance: Relative size of the last step, in units where the first-step problem is orthonormal.
 
@@ -207,8 +209,11 @@ def _continuously_update(moments, theta, weight, max_iterations, tolerance):
             length = line[0] / 2
             return length, objective(theta + length * direction)
 
-        length, trial = jax.lax.while_loop(too_long, halve, (jnp.ones_like(value), objective(theta + direction)))
-        # At the rounding floor of J the line search fails, but the Newton step itself is still the best correction.
+        length, trial = jax.lax.while_loop(
+            too_long, halve, (jnp.ones_like(value), objective(theta + direction))
+        )
+        # At the rounding floor of J the line search fails, but the Newton step itself is still the best
+        # correction.
         at_floor = jnp.abs(slope) <= 1e-10 * (1.0 + jnp.abs(value))
         move = jnp.where(at_floor, direction, jnp.where(trial <= value, length, 0.0) * direction)
         size = jnp.linalg.norm(move) / jnp.linalg.norm(theta)

@@ -19,28 +19,33 @@ from causalrep.iv.design import Design
 from causalrep.precision import float64
 from causalrep.validation import check_choice
 
-# Staiger and Stock (1997), for the bias of 2SLS; Lee et al. (2022), for the size of a 5% t test with one instrument.
+# Staiger and Stock (1997), for the bias of 2SLS; Lee et al. (2022), for the size of a 5% t test with one
+# instrument.
 WEAK_F = 10.0
 T_RATIO_F = 104.7
 SETS = ("ar", "clr", "lm", "lr")
 
 
 class InstrumentReports:
-    """Methods of estimators with instruments; they need ``design_``, ``covariance`` and ``_uses_instruments``."""
+    """Methods of fitted estimators with instruments; they read ``design_`` and ``covariance``."""
 
     def first_stage(self) -> pd.DataFrame:
         """Strength of the instruments, one row per treatment.
 
-        Columns: the classical ``F`` and its ``p_value``; ``robust_F`` under the estimator's covariance (HC2 and HC3
-        count as HC1); with one treatment ``effective_F`` (Montiel Olea and Pflueger 2013) and the ``critical_value``
-        above which the bias of 2SLS is below 10% of the worst case, at 5%; with more, ``conditional_F`` (Sanderson
-        and Windmeijer 2016): the strength left for one treatment when the instruments have predicted the others.
+        Columns: the classical ``F`` and its ``p_value``; ``robust_F`` under the estimator's covariance (HC2
+            and HC3
+        count as HC1); with one treatment ``effective_F`` (Montiel Olea and Pflueger 2013) and the
+        ``critical_value`` above which the bias of 2SLS is below 10% of the worst case, at 5%; with more,
+        ``conditional_F`` (Sanderson and Windmeijer 2016): the strength left for one treatment when the
+        instruments have predicted the others.
         """
         design, kind = self._instrument_design(), self._instrument_covariance()
         rows = {}
         with float64():
             for j, name in enumerate(design.treatments):
-                classical, robust, special = _first_stage(*_arrays(design)[1:], _codes(design, kind), kind=kind, j=j)
+                classical, robust, special = _first_stage(
+                    *_arrays(design)[1:], _codes(design, kind), kind=kind, j=j
+                )
                 row = {"F": classical.statistic, "p_value": classical.p_value, "robust_F": robust.statistic}
                 if len(design.treatments) == 1:
                     critical = tests.effective_f_critical_value(float(special.effective_df))
@@ -53,13 +58,17 @@ class InstrumentReports:
     def diagnostics(self) -> pd.DataFrame:
         """Tests of the instruments: identification, overidentifying restrictions, endogeneity.
 
-        One row per test with ``statistic``, ``p_value``, ``df_num`` and ``df_den`` (infinite for chi-squared), and the
-        ``null`` hypothesis. Tests of overidentifying restrictions appear if there are more instruments than treatments.
+        One row per test with ``statistic``, ``p_value``, ``df_num`` and ``df_den`` (infinite for
+        chi-squared), and the ``null`` hypothesis. Tests of overidentifying restrictions appear if there are
+        more instruments than treatments.
         """
         design, kind = self._instrument_design(), self._instrument_covariance()
         with float64():
             results = _tests(*_arrays(design), _codes(design, kind), kind=kind)
-        nulls = {"underidentification": "instruments do not identify", "overidentification": "instruments are valid"}
+        nulls = {
+            "underidentification": "instruments do not identify",
+            "overidentification": "instruments are valid",
+        }
         rows = {}
         for (name, subject), result in zip(_test_names(design), results):
             numbers = {field: float(getattr(result, field)) for field in result._fields}
@@ -67,7 +76,12 @@ class InstrumentReports:
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def confidence_set(
-        self, method: str = "ar", *, treatment: str | int = 0, alpha: float = 0.05, covariance: str | None = None
+        self,
+        method: str = "ar",
+        *,
+        treatment: str | int = 0,
+        alpha: float = 0.05,
+        covariance: str | None = None,
     ) -> ConfidenceSet:
         """A set that covers the coefficient of a treatment however weak the instruments are.
 
@@ -79,7 +93,8 @@ class InstrumentReports:
             covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``; the estimator's if None.
 
         Raises:
-            InputError: Wrong argument, or a combination the sets do not offer (robust with several treatments).
+            InputError: Wrong argument, or a combination the sets do not offer (robust with several
+                treatments).
         """
         design = self._instrument_design()
         check_choice("method", method, SETS)
@@ -117,16 +132,23 @@ class InstrumentReports:
         if not is_weak and (k > p or p > 1 or strength >= T_RATIO_F):
             return []
         if is_weak:
-            reason = f"Weak instruments: {name} {strength:.2f} < {WEAK_F:g}. Wald intervals and p-values are unreliable"
+            found = f"{name} {strength:.2f} < {WEAK_F:g}"
+            reason = f"Weak instruments: {found}. Wald intervals and p-values are unreliable"
             warnings.warn(f"{reason}; see confidence_set().", WeakInstrumentWarning, stacklevel=4)
         else:
-            reason = f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"
+            reason = (
+                f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"
+            )
         if p > 1 and self._instrument_covariance() != "homoskedastic":
-            return [f"{reason}. Robust sets for several treatments are homoskedastic only: see confidence_set()."]
+            return [
+                f"{reason}. Robust sets for several treatments are homoskedastic only: see confidence_set()."
+            ]
         method, label = ("clr", "CLR") if k > p else ("ar", "Anderson-Rubin")
         sets = [(t, self.confidence_set(method, treatment=t, alpha=alpha)) for t in design.treatments]
         shown = ", ".join(f"{t} in {s}" if p > 1 else str(s) for t, s in sets)
-        unbounded = " (unbounded: the data do not bound the effect)" if any(not s.is_bounded for _, s in sets) else ""
+        unbounded = (
+            " (unbounded: the data do not bound the effect)" if any(not s.is_bounded for _, s in sets) else ""
+        )
         return [f"{reason}. {100 * (1 - alpha):g}% {label} set, valid at any strength: {shown}{unbounded}."]
 
     def _treatment_index(self, treatment: str | int) -> int:
@@ -143,14 +165,18 @@ class InstrumentReports:
             raise InputError("Z", found="none in fit", expected="an estimator fitted with instruments")
         if design.z.shape[1] < design.x.shape[1]:
             raise InputError(
-                "Z", found="fewer instruments than treatments", expected="an identified model, to judge its instruments"
+                "Z",
+                found="fewer instruments than treatments",
+                expected="an identified model, to judge its instruments",
             )
         return design
 
     def _instrument_covariance(self) -> str:
         if self.covariance == "HAC":
             raise InputError(
-                "covariance", found="'HAC'", expected="'homoskedastic', 'HC0' to 'HC3' or 'cluster' for this report"
+                "covariance",
+                found="'HAC'",
+                expected="'homoskedastic', 'HC0' to 'HC3' or 'cluster' for this report",
             )
         return {"HC2": "HC1", "HC3": "HC1"}.get(self.covariance, self.covariance)
 
@@ -176,7 +202,12 @@ def _test_names(design: Design) -> list[tuple[str, str]]:
     names = [("Cragg-Donald", "underidentification"), ("Kleibergen-Paap LM", "underidentification")]
     if len(design.instruments) > len(design.treatments):
         names += [(name, "overidentification") for name in ("Sargan", "Basmann", "Hansen J")]
-    return [*names, ("Durbin", "endogeneity"), ("Wu-Hausman", "endogeneity"), ("Hausman, robust", "endogeneity")]
+    return [
+        *names,
+        ("Durbin", "endogeneity"),
+        ("Wu-Hausman", "endogeneity"),
+        ("Hausman, robust", "endogeneity"),
+    ]
 
 
 @partial(jax.jit, static_argnames="kind")
@@ -185,6 +216,10 @@ def _tests(y, x, z, c, clusters, *, kind: str):
     results = [tests.cragg_donald(x, z, c), tests.kleibergen_paap(x, z, c, **robust)]
     if z.shape[1] > x.shape[1]:
         weights = {"covariance": "cluster" if kind == "cluster" else "HC0", "clusters": clusters}
-        results += [tests.sargan(y, x, z, c), tests.basmann(y, x, z, c), tests.hansen_j(y, x, z, c, **weights)]
+        results += [
+            tests.sargan(y, x, z, c),
+            tests.basmann(y, x, z, c),
+            tests.hansen_j(y, x, z, c, **weights),
+        ]
     endogeneity = [tests.durbin, tests.wu_hausman, partial(tests.hausman_regression, **robust)]
     return [*results, *(test(y, x, z, c) for test in endogeneity)]

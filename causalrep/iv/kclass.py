@@ -1,13 +1,13 @@
-"""The k-class of linear estimators as pure functions: OLS, 2SLS, LIML, Fuller, k-class, anchor regression, JIVE.
+"""The k-class as pure functions: OLS, 2SLS, LIML, Fuller, any kappa, anchor regression; and JIVE.
 
-All take an outcome ``y`` (n,), endogenous treatments ``x`` (n, p), excluded instruments ``z`` (n, k) and exogenous
-controls ``c`` (n, q) *including the constant* (or None), and estimate ``y = x b + c g + e``. With
+All take an outcome ``y`` (n,), endogenous treatments ``x`` (n, p), excluded instruments ``z`` (n, k) and
+exogenous controls ``c`` (n, q) *including the constant* (or None), and estimate ``y = x b + c g + e``. With
 ``P`` the projection on the instruments and ``M = I - P``, all after partialling out ``c`` (Frisch and Waugh),
 
     b(kappa) = (x^T (I - kappa M) x)^{-1} x^T (I - kappa M) y.
 
-One QR factorisation of ``[c z x y]``, of which only the triangular factor is kept, holds every statistic that any kappa
-needs; no projection matrix is formed. ``[c z]`` and ``[c x]`` need full column rank and
+One QR factorisation of ``[c z x y]``, of which only the triangular factor is kept, holds every statistic that
+any kappa needs; no projection matrix is formed. ``[c z]`` and ``[c x]`` need full column rank and
 ``n >= q + k + p + 1``: the façades check this at the door.
 """
 
@@ -46,7 +46,7 @@ class LinearFit(NamedTuple):
 @partial(jax.tree_util.register_dataclass, data_fields=["r"], meta_fields=["sizes"])
 @dataclass(frozen=True)
 class Reduced:
-    """The triangular factor R of ``[c z x y] = Q R`` and the numbers of columns; all that kappa and b depend on.
+    """The triangular factor R of ``[c z x y] = Q R``: all that kappa and b(kappa) depend on.
 
     Attributes:
         r: R, of shape (q + k + p + 1, q + k + p + 1).
@@ -70,7 +70,7 @@ class Reduced:
 
     @property
     def on_instruments(self) -> Float[Array, "k p+1"]:
-        """``Q_z^T [x y]`` with the instruments partialled of controls: ``P [x y]`` in an orthonormal basis."""
+        """``Q_z^T [x y]``, controls partialled out: ``P [x y]`` in an orthonormal basis."""
         q, k, _ = self.sizes
         return self.r[q : q + k, q + k :]
 
@@ -82,7 +82,10 @@ class Reduced:
 
 
 def reduce_data(
-    y: Float[Array, " n"], x: Float[Array, "n p"], z: Float[Array, "n k"] | None, c: Float[Array, "n q"] | None
+    y: Float[Array, " n"],
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"] | None,
+    c: Float[Array, "n q"] | None,
 ) -> Reduced:
     """Factorise ``[c z x y]`` once; see :class:`Reduced`."""
     blocks = [block for block in (c, z, x) if block is not None]
@@ -96,7 +99,7 @@ def treatment_coef(reduced: Reduced, kappa: float | Scalar) -> Float[Array, " p"
 
 
 def liml_kappa(reduced: Reduced) -> Scalar:
-    """The LIML kappa: the smallest eigenvalue of ``([y x]^T M [y x])^{-1} [y x]^T [y x]``; exactly 1 when k = p.
+    """The smallest eigenvalue of ``([y x]^T M [y x])^{-1} [y x]^T [y x]``; exactly 1 when k = p.
 
     With triangular factors it is ``1 + sigma_min(S R^{-1})^2``, S and R the parts of ``[x y]`` on and off the
     instruments, so that the accuracy is that of a singular value.
@@ -147,7 +150,7 @@ def liml(
     *,
     covariance: Covariance | str = "homoskedastic",
 ) -> LinearFit:
-    """Limited-information maximum likelihood (Anderson and Rubin 1949). Robust scores use ``P x``, as is usual."""
+    """Limited-information maximum likelihood (Anderson and Rubin 1949). Robust scores use ``P x``."""
     reduced = reduce_data(y, x, z, c)
     return fit_reduced(reduced, liml_kappa(reduced), 1.0, y, x, z, c, covariance)
 
@@ -182,9 +185,10 @@ def k_class(
 ) -> LinearFit:
     """The k-class estimator at a fixed ``kappa`` (Theil 1958).
 
-    Robust scores are those of its estimating equation, ``(I - kappa M) x`` times the residual: ``x`` at 0, ``P x``
-    at 1. The homoskedastic covariance is the conventional ``s^2 (x^T (I - kappa M) x)^{-1}``. Both describe
-    sampling around the limit of b(kappa), which is the structural coefficient only if kappa = 1, or x is exogenous.
+    Robust scores are those of its estimating equation, ``(I - kappa M) x`` times the residual: ``x`` at 0,
+    ``P x`` at 1. The homoskedastic covariance is the conventional ``s^2 (x^T (I - kappa M) x)^{-1}``. Both
+    describe sampling around the limit of b(kappa), which is the structural coefficient only if kappa = 1, or
+    x is exogenous.
     """
     return fit_reduced(reduce_data(y, x, z, c), kappa, kappa, y, x, z, c, covariance)
 
@@ -197,11 +201,12 @@ def anchor_regression(
     *,
     gamma: float | Scalar,
 ) -> LinearFit:
-    """Anchor regression: minimise ``||M (y - x b)||^2 + gamma ||P (y - x b)||^2`` (Rothenhäusler et al. 2021, eq. 3).
+    """Minimise ``||M (y - x b)||^2 + gamma ||P (y - x b)||^2`` (Rothenhäusler et al. 2021).
 
     It is the k-class at ``kappa = 1 - 1/gamma`` for gamma > 0, and equals IV-like regression at
     ``alpha = 1 / (gamma - 1)`` for gamma > 1. Needs no ``k >= p``. Its covariance is NaN: the penalised
-    target is biased for the structural coefficient by an amount the data do not reveal, so no interval is valid.
+    target is biased for the structural coefficient by an amount the data do not reveal, so no interval is
+    valid.
     """
     return fit_reduced(reduce_data(y, x, z, c), 1.0 - 1.0 / gamma, 0.0, y, x, z, c, None)
 
@@ -216,8 +221,9 @@ def jive(
 ) -> LinearFit:
     """Jackknife instrumental variables, JIVE1 of Angrist, Imbens and Krueger (1999).
 
-    The instrument for row i is its first-stage fit from the other rows, ``((P x)_i - P_ii x_i) / (1 - P_ii)``,
-    with P the projection on ``[c z]``; then just-identified IV. Rows with ``P_ii = 1`` have no such fit.
+    The instrument for row i is its first-stage fit from the other rows, ``((P x)_i - P_ii x_i) / (1 -
+    P_ii)``, with P the projection on ``[c z]``; then just-identified IV. Rows with ``P_ii = 1`` have no such
+    fit.
     """
     w = z if c is None else jnp.column_stack([c, z])
     q = jnp.linalg.qr(w)[0]
@@ -229,8 +235,9 @@ def jive(
 def _solve(reduced: Reduced, kappa: float | Scalar):
     """``b``, and H and K with ``x^T (I - kappa M) x = H^{-T} K H^{-1}``, K = I for kappa <= 1.
 
-    For kappa <= 1 the normal equations are those of least squares on stacked rows, solved by QR; a kappa above 1
-    subtracts a positive semidefinite part, which K carries in coordinates where the rest is the identity.
+    For kappa <= 1 the normal equations are those of least squares on stacked rows, solved by QR; a kappa
+    above 1 subtracts a positive semidefinite part, which K carries in coordinates where the rest is the
+    identity.
     """
     p = reduced.sizes[2]
     on, off = reduced.on_instruments, reduced.off_instruments
@@ -269,7 +276,7 @@ def fit_reduced(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearF
         c: Controls.
         covariance: Which covariance; None for NaN, where no interval is valid.
     """
-    q, k, p = reduced.sizes
+    q, _, p = reduced.sizes
     n, dtype = y.shape[0], y.dtype
     b, h, inner = _solve(reduced, kappa)
     residuals = y - x @ b
@@ -327,7 +334,7 @@ def _score_rows(reduced, h, weight, x, z, c) -> Float[Array, "n m"]:
 
 
 def _lag_series(xhat, back, residuals) -> Float[Array, " n"]:
-    """Sum of the scores in the original coordinates, constant columns left out: the usual bandwidth series."""
+    """Sum of the scores in the original coordinates without constant columns: the bandwidth series."""
     original = jnp.linalg.solve(back.T, xhat.T).T
     spread = jnp.max(original, axis=0) - jnp.min(original, axis=0)
     tolerance = 1e3 * jnp.finfo(xhat.dtype).eps * jnp.max(jnp.abs(original), axis=0)

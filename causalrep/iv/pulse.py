@@ -1,4 +1,4 @@
-"""PULSE: the least-squares estimate nearest to OLS whose residuals the instruments do not significantly predict.
+"""PULSE: the k-class estimate nearest to OLS whose residuals the instruments do not predict.
 
 Jakobsen and Peters (2022), "Distributional robustness of k-class estimators and the PULSE", section 3.
 """
@@ -17,7 +17,8 @@ class PulseFit(NamedTuple):
     """A PULSE fit; a pytree.
 
     Attributes:
-        fit: The k-class fit at the selected kappa, its covariance NaN: no interval is valid after this selection.
+        fit: The k-class fit at the selected kappa, its covariance NaN: no interval is valid after this
+            selection.
         statistic: Test statistic of the residuals, chi-squared with k degrees of freedom under exogeneity.
         p_value: Its p-value: ``p_min`` at an interior solution.
         feasible: Whether 2SLS passes the test; if not, the fit is 2SLS.
@@ -38,10 +39,10 @@ def pulse(
     p_min: float | Float[Array, ""] = 0.05,
     iterations: int = 60,
 ) -> PulseFit:
-    """The smallest kappa in [0, 1] at which the test that instruments and residuals are uncorrelated has p >= p_min.
+    """The smallest kappa in [0, 1] at which the test of uncorrelated residuals has p >= p_min.
 
-    The statistic is ``(n - k - q) ||P e||^2 / ||e||^2`` (the paper's with a small-sample factor in place of n). It
-    falls as kappa rises, so bisection finds the boundary; each step solves a p x p problem.
+    The statistic is ``(n - k - q) ||P e||^2 / ||e||^2`` (the paper's with a small-sample factor in place of
+    n). It falls as kappa rises, so bisection finds the boundary; each step solves a p x p problem.
 
     Args:
         y: Outcome.

@@ -49,10 +49,10 @@ class WildBootstrapEstimator(LinearIVEstimator):
         weights: str = "rademacher",
         seed: int = 0,
     ) -> WildBootstrapResult:
-        """Wild cluster bootstrap test and interval: for few clusters, say below 30, where cluster t tests over-reject.
+        """Wild cluster bootstrap test and interval, for few clusters (below about 30).
 
-        Residuals impose the null (Cameron, Gelbach and Miller 2008); with instruments they are the restricted efficient
-        ones of Davidson and MacKinnon (2010). See :mod:`causalrep.inference.wild_bootstrap`.
+        Residuals impose the null (Cameron, Gelbach and Miller 2008); with instruments they are the restricted
+        efficient ones of Davidson and MacKinnon (2010). See :mod:`causalrep.inference.wild_bootstrap`.
 
         Args:
             treatment: Name or position of the treatment.
@@ -63,12 +63,15 @@ class WildBootstrapEstimator(LinearIVEstimator):
             seed: Seed of the draws; the result is a deterministic function of it.
 
         Raises:
-            InputError: If the estimator was not fitted with ``covariance="cluster"``, or an argument is wrong.
+            InputError: If the estimator was not fitted with ``covariance="cluster"``, or an argument is
+                wrong.
         """
         self._check_fitted()
         design = self.design_
         if design.clusters is None:
-            raise InputError("covariance", found=repr(self.covariance), expected="'cluster', with clusters in fit")
+            raise InputError(
+                "covariance", found=repr(self.covariance), expected="'cluster', with clusters in fit"
+            )
         index = self._treatment_index(treatment)
         if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
             raise InputError("draws", found=repr(draws), expected="a whole number of at least 1")

@@ -1,4 +1,4 @@
-"""The wild cluster bootstrap: each draw against a bootstrap sample refitted in full, its size, and its interval."""
+"""The wild cluster bootstrap: each draw against a sample refitted in full, its size, its interval."""
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,9 @@ def test_draws_are_refitted_samples(data, instruments, index):
         key, y, x, z, c, jnp.asarray(groups), GROUPS, null=NULL, index=index, draws=8, weights="webb"
     )
     fit = refit(y, x, z, c, groups)
-    np.testing.assert_allclose(result.statistic, (fit.coef[index] - NULL) / jnp.sqrt(fit.cov[index, index]), rtol=1e-9)
+    np.testing.assert_allclose(
+        result.statistic, (fit.coef[index] - NULL) / jnp.sqrt(fit.cov[index, index]), rtol=1e-9
+    )
 
     # The restricted fit, by the textbook: impose b_j = NULL.
     outcome, others = y - NULL * x[:, index], np.delete(x, index, axis=1)
@@ -79,7 +81,9 @@ def test_interval_inverts_the_test(data):
     fit = refit(y, x, z, c, groups)
     key = jax.random.key(1)
     scale = {"estimate": fit.coef[0], "stderr": jnp.sqrt(fit.cov[0, 0])}
-    lower, upper = jax.jit(lambda key: wild_cluster_interval(key, y, x, z, c, groups, GROUPS, draws=199, **scale))(key)
+    lower, upper = jax.jit(
+        lambda key: wild_cluster_interval(key, y, x, z, c, groups, GROUPS, draws=199, **scale)
+    )(key)
 
     @jax.jit
     def p_value(null):
@@ -109,7 +113,7 @@ def test_interval_is_unbounded_when_instruments_say_nothing():
 
 
 def rejections(instruments, groups, simulations=1000, per_group=12):
-    """Shares of true nulls rejected at 5% by the bootstrap and by the cluster t test, errors common to clusters."""
+    """Shares of true nulls rejected at 5% by the bootstrap and by the cluster t test."""
     n = groups * per_group
     codes = jnp.arange(n) % groups
 
@@ -152,7 +156,9 @@ def test_power():
     z = rng.normal(size=(200, 1))
     u = rng.normal(size=200)
     x = z + u[:, None]
-    result = wild_cluster_bootstrap(jax.random.key(0), x[:, 0] + u, x, z, np.ones((200, 1)), groups, 10, draws=199)
+    result = wild_cluster_bootstrap(
+        jax.random.key(0), x[:, 0] + u, x, z, np.ones((200, 1)), groups, 10, draws=199
+    )
     assert float(result.p_value) < 0.02
 
 
@@ -162,7 +168,9 @@ def test_vmap(data):
     key = jax.random.key(0)
 
     def p(null):
-        return wild_cluster_bootstrap(key, y, x, z, c, jnp.asarray(groups), GROUPS, null=null, draws=99).p_value
+        return wild_cluster_bootstrap(
+            key, y, x, z, c, jnp.asarray(groups), GROUPS, null=null, draws=99
+        ).p_value
 
     one = jax.jit(p)
     loop = [float(one(null)) for null in nulls]

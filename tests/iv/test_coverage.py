@@ -1,6 +1,7 @@
 """Coverage of Wald intervals over vmapped simulations with strong instruments, and what must fail.
 
-2,000 simulations: the standard error of a coverage of .95 is .0049, so .95 +- .018 leaves room for small samples.
+2,000 simulations: the standard error of a coverage of .95 is .0049, so .95 +- .018 leaves room for small
+samples.
 """
 
 import jax

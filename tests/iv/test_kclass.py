@@ -144,7 +144,9 @@ def test_identities(fresh):
     y, x, z, c, _ = fresh
     tight = {"rtol": 1e-10}
     np.testing.assert_allclose(k_class(y, x, z, c, kappa=0.0).coef, ols(y, x, c).coef, **tight)
-    np.testing.assert_allclose(k_class(y, x, z, c, kappa=1.0).coef, two_stage_least_squares(y, x, z, c).coef, **tight)
+    np.testing.assert_allclose(
+        k_class(y, x, z, c, kappa=1.0).coef, two_stage_least_squares(y, x, z, c).coef, **tight
+    )
     np.testing.assert_allclose(
         anchor_regression(y, x, z, c, gamma=5.0).coef, k_class(y, x, z, c, kappa=0.8).coef, **tight
     )
@@ -232,7 +234,8 @@ def test_gradients(fresh):
     closed_form = np.linalg.solve(xhat.T @ full, xhat.T)
     jacobian = jax.jacrev(lambda y: two_stage_least_squares(y, x, z, c).coef)(y)
     np.testing.assert_allclose(jacobian, closed_form, rtol=1e-7, atol=1e-10)
-    # LIML has no simple closed form: a directional derivative by differences; just identified, kappa sits at 1.
+    # LIML has no simple closed form: a directional derivative by differences; just identified, kappa sits at
+    # 1.
     direction = np.random.default_rng(1).normal(size=N)
     for instruments in (z, z[:, :P]):
 
