@@ -33,3 +33,11 @@ class CausalrepWarning(UserWarning):
 
 class WeakInstrumentWarning(CausalrepWarning):
     """The first stage is too weak for Wald intervals to be trusted."""
+
+
+class NotFittedError(CausalrepError, ValueError, AttributeError):
+    """A fitted attribute or method was used before ``fit``."""
+
+
+class NoIntervalError(CausalrepError):
+    """The estimator has no valid interval; the message says why."""

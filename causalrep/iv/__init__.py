@@ -1,0 +1,60 @@
+"""Instruments: is there a source of variation outside the confounder?"""
+
+from causalrep.iv.base import LinearIVEstimator
+from causalrep.iv.confidence_set import ConfidenceSet
+from causalrep.iv.estimators import (
+    GMM,
+    JIVE,
+    LIML,
+    OLS,
+    PULSE,
+    AnchorRegression,
+    Fuller,
+    KClass,
+    TwoStageLeastSquares,
+)
+from causalrep.iv.gmm import GMMFit, gmm
+from causalrep.iv.kclass import (
+    LinearFit,
+    anchor_regression,
+    fuller,
+    jive,
+    k_class,
+    liml,
+    ols,
+    two_stage_least_squares,
+)
+from causalrep.iv.pulse import PulseFit, pulse
+from causalrep.iv.summary import Summary
+from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
+
+__all__ = [
+    "GMM",
+    "JIVE",
+    "LIML",
+    "OLS",
+    "PULSE",
+    "AnchorRegression",
+    "ConfidenceSet",
+    "Fuller",
+    "GMMFit",
+    "KClass",
+    "LinearFit",
+    "LinearIVEstimator",
+    "PulseFit",
+    "Summary",
+    "TwoStageLeastSquares",
+    "anchor_regression",
+    "anderson_rubin_set",
+    "clr_set",
+    "fuller",
+    "gmm",
+    "jive",
+    "k_class",
+    "liml",
+    "lm_set",
+    "lr_set",
+    "ols",
+    "pulse",
+    "two_stage_least_squares",
+]

@@ -1,0 +1,334 @@
+"""The façade shared by the linear instrumental-variable estimators: ``fit``, inference, ``summary``.
+
+A new estimator subclasses :class:`LinearIVEstimator` and supplies one method, ``_estimate``: arrays and a
+covariance request in, a :class:`~causalrep.iv.kclass.LinearFit` out. Names, checks, precision, intervals and
+printing are here.
+"""
+
+import inspect
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from causalrep.errors import InputError, NoIntervalError, NotFittedError
+from causalrep.inference.sandwich import KINDS, Covariance
+from causalrep.iv.design import Design, make_design
+from causalrep.iv.instruments import InstrumentReports
+from causalrep.iv.kclass import LinearFit
+from causalrep.iv.summary import Summary
+from causalrep.precision import float64
+from causalrep.validation import as_matrix, check_range
+
+
+class LinearIVEstimator(InstrumentReports):
+    """Base of the linear estimators; see a subclass for use.
+
+    To write an estimator, set the class attributes that differ and define::
+
+        def _estimate(self, y, x, z, c, covariance) -> LinearFit:
+            return my_pure_function(y, x, z, c, covariance=covariance)
+
+    ``_estimate`` runs inside float64 with arrays ``y`` (n,), ``x`` (n, p), ``z`` (n, k) or None, and ``c``
+    (n, q), the constant last, or None. The constructor takes hyperparameters only and stores each under its
+    own name; one with further hyperparameters passes the shared ones on to ``super().__init__``.
+
+    Args:
+        covariance: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"``, ``"cluster"`` (needs ``clusters`` in ``fit``)
+            or ``"HAC"`` (rows in time order).
+        fit_intercept: Add a constant to the controls.
+        debiased: Small-sample factors for homoskedastic, cluster and HAC covariances, and Student t reference
+            distributions, with n - m degrees of freedom, or G - 1 for G clusters; otherwise the normal
+            distribution.
+        bandwidth: Lags for ``"HAC"``; None selects it from the data.
+
+    Attributes:
+        coef_: Coefficients of treatments, controls and the intercept, in this order (m,).
+        names_: Their names.
+        intercept_: The last of them, or 0.0 without one.
+        cov_: Covariance of ``coef_`` (m, m).
+        stderr_: Its standard errors (m,).
+        tvalues_: ``coef_ / stderr_``.
+        pvalues_: Two-sided p-values of zero coefficients.
+        residuals_: ``Y - T b - X g`` (n,).
+        kappa_: The k-class parameter, where there is one.
+        dof_: n - m.
+        n_obs_: n.
+        design_: The checked data, for diagnostics.
+    """
+
+    _title = "Linear estimator"
+    _uses_instruments = True
+    _needs_identification = True
+    _kinds: tuple[str, ...] = KINDS
+    _no_interval: str | None = None
+
+    def __init__(
+        self,
+        *,
+        covariance: str = "homoskedastic",
+        fit_intercept: bool = True,
+        debiased: bool = True,
+        bandwidth: int | None = None,
+    ):
+        self.covariance = covariance
+        self.fit_intercept = fit_intercept
+        self.debiased = debiased
+        self.bandwidth = bandwidth
+
+    # ---------------------------------------------------------------- fitting
+
+    def fit(self, Y: Any, T: Any, *, X: Any = None, Z: Any = None, clusters: Any = None) -> Self:
+        """Fit the structural equation ``Y = T b + X g + e``.
+
+        Args:
+            Y: Outcome (n,): array, Series or one-column frame.
+            T: Endogenous treatments (n,) or (n, p).
+            X: Exogenous controls (n, q), which also serve as their own instruments.
+            Z: Excluded instruments (n, k). Estimators without instruments ignore it.
+            clusters: Group labels (n,) of any type, for ``covariance="cluster"``.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            InputError: If an argument is wrong; the message names it, what was found and what was expected.
+        """
+        self._check_hyperparameters(clusters)
+        design = make_design(
+            Y,
+            T,
+            X,
+            Z,
+            clusters,
+            fit_intercept=self.fit_intercept,
+            needs_instruments=self._uses_instruments,
+            identified=self._needs_identification,
+        )
+        with float64():
+            arrays = [None if a is None else jnp.asarray(a) for a in (design.y, design.x, design.z, design.c)]
+            fit = self._estimate(*arrays, self._covariance(design))
+            self._store(design, jax.tree.map(np.asarray, fit))
+        return self
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        """The one method a subclass supplies: the estimate, from checked float64 arrays."""
+        raise TypeError(f"{type(self).__name__} must define _estimate(y, x, z, c, covariance)")
+
+    def _covariance(self, design: Design) -> Covariance:
+        clustered = self.covariance == "cluster"
+        return Covariance(
+            kind=self.covariance,
+            debiased=self.debiased,
+            clusters=jnp.asarray(design.clusters) if clustered else None,
+            n_clusters=design.n_clusters if clustered else None,
+            bandwidth=self.bandwidth if self.covariance == "HAC" else None,
+        )
+
+    def _store(self, design: Design, fit: LinearFit) -> None:
+        self.design_ = design
+        self.coef_, self.cov_, self.residuals_ = fit.coef, fit.cov, fit.residuals
+        self.dof_ = int(fit.dof)
+        if hasattr(fit, "kappa"):
+            self.kappa_ = float(fit.kappa)
+        self.names_ = design.coefficient_names
+        self.intercept_ = float(fit.coef[-1]) if self.fit_intercept else 0.0
+        self.n_obs_ = design.y.shape[0]
+        self.stderr_ = np.sqrt(np.diagonal(fit.cov))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.tvalues_ = self.coef_ / self.stderr_
+        self.pvalues_ = 2 * self._reference().sf(np.abs(self.tvalues_))
+
+    # ---------------------------------------------------------------- inference
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald intervals of level ``1 - alpha``: columns ``lower`` and ``upper``, indexed by name.
+
+        Raises:
+            NoIntervalError: If the estimator has no valid interval; the message says why.
+        """
+        self._check_fitted()
+        half = self._half_width(alpha) * self.stderr_
+        return pd.DataFrame({"lower": self.coef_ - half, "upper": self.coef_ + half}, index=self.names_)
+
+    def effect(self, X: Any = None, T0: Any = 0, T1: Any = 1) -> Any:
+        """Effect on the outcome of changing the treatments from ``T0`` to ``T1``.
+
+        The model is linear, so the effect is the same for everyone: a float, or (n,) equal values if ``X``
+        has n rows.
+        """
+        value = float(self._contrast(T0, T1) @ self.coef_)
+        return value if X is None else np.full(as_matrix("X", X)[0].shape[0], value)
+
+    def ate(self, T0: Any = 0, T1: Any = 1) -> float:
+        """Average effect of changing the treatments from ``T0`` to ``T1``: vectors (p,) if p > 1."""
+        return self.effect(None, T0, T1)
+
+    def ate_interval(self, alpha: float = 0.05, T0: Any = 0, T1: Any = 1) -> tuple[float, float]:
+        """Wald interval of :meth:`ate`."""
+        contrast = self._contrast(T0, T1)
+        half = self._half_width(alpha) * float(np.sqrt(contrast @ self.cov_ @ contrast))
+        value = float(contrast @ self.coef_)
+        return value - half, value + half
+
+    def predict(self, T: Any, X: Any = None) -> np.ndarray:
+        """Structural prediction ``T b + X g`` (n,): the outcome if treatments were *set* to ``T``."""
+        self._check_fitted()
+        treatments, _ = as_matrix("T", T)
+        expected = len(self.design_.treatments)
+        if treatments.shape[1] != expected:
+            raise InputError("T", found=f"{treatments.shape[1]} columns", expected=f"{expected}, as in fit")
+        count = len(self.design_.controls) - int(self.fit_intercept)
+        if (X is None) != (count == 0):
+            raise InputError(
+                "X", found="None" if X is None else "controls", expected=f"{count} controls, as in fit"
+            )
+        controls = np.zeros((len(treatments), 0))
+        if X is not None:
+            controls, _ = as_matrix("X", X, rows=len(treatments))
+        if controls.shape[1] != count:
+            raise InputError("X", found=f"{controls.shape[1]} columns", expected=f"{count}, as in fit")
+        slopes = self.coef_[: expected + count]
+        return np.column_stack([treatments, controls]) @ slopes + self.intercept_
+
+    # ---------------------------------------------------------------- summary
+
+    def summary(self, alpha: float = 0.05) -> Summary:
+        """The fitted equation as a table with facts and notes; see :class:`~causalrep.iv.summary.Summary`."""
+        self._check_fitted()
+        columns = {"coef": self.coef_}
+        if self._no_interval is None:
+            interval = self.conf_int(alpha).to_numpy()
+            columns |= {"std err": self.stderr_, "t": self.tvalues_, "P>|t|": self.pvalues_}
+            columns |= {f"[{alpha / 2:g}": interval[:, 0], f"{1 - alpha / 2:g}]": interval[:, 1]}
+        table = pd.DataFrame(columns, index=self.names_)
+        return Summary(self._title, self._summary_facts(), table, self._summary_notes(alpha))
+
+    def _summary_facts(self) -> list[tuple[str, str]]:
+        design = self.design_
+        facts = [("Outcome", design.outcome), ("Treatments", ", ".join(design.treatments))]
+        if self._uses_instruments:
+            facts.append(("Instruments", ", ".join(design.instruments)))
+            if self._no_interval is None and self.covariance != "HAC":
+                strength, name = self._strength()
+                facts.append((name[0].upper() + name[1:], f"{strength:.4f}"))
+        facts.append(("Rows", f"{self.n_obs_} ({self.dof_} residual degrees of freedom)"))
+        if self._no_interval is None:
+            scale = (
+                " (debiased)"
+                if self.debiased and self.covariance in ("homoskedastic", "cluster", "HAC")
+                else ""
+            )
+            groups = f", {design.n_clusters} groups" if self.covariance == "cluster" else ""
+            facts.append(("Covariance", f"{self.covariance}{groups}{scale}"))
+        return facts
+
+    def _summary_notes(self, alpha: float) -> list[str]:
+        """Sentences below the table. The one place where diagnostics of the instruments enter the summary."""
+        notes = self._strength_notes(alpha) if self._uses_instruments and self._no_interval is None else []
+        if self._no_interval is not None:
+            notes.append(f"No interval: {self._no_interval}")
+        if self._uses_instruments:
+            notes.append(
+                "Causal under exclusion and exogeneity of the instruments given the controls; with effects "
+                "that differ between units, an average over those whom the instruments move (given monotonicity)."
+            )
+        else:
+            notes.append(
+                "Causal only if no unobserved variable moves both treatment and outcome given the controls."
+            )
+        return notes
+
+    # ---------------------------------------------------------------- scikit-learn's conventions
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return sorted(p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Hyperparameters by name."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set hyperparameters by name; unknown names are refused."""
+        for name, value in params.items():
+            if name not in self._parameter_names():
+                raise InputError(
+                    name, found="an unknown parameter", expected=f"one of {self._parameter_names()}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self).__init__).parameters
+        # Compared by repr: a wrong value, say an array, must not break the message that shows it.
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if repr(parameters[name].default) != repr(value)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached when ordinary look-up fails: a fitted attribute before fit gets a clear error.
+        if name.endswith("_") and not name.startswith("_"):
+            raise NotFittedError(
+                f"{type(self).__name__} is not fitted: call fit(Y, T, ...) before using {name}"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # ---------------------------------------------------------------- helpers
+
+    def _check_hyperparameters(self, clusters: Any) -> None:
+        if not isinstance(self.covariance, str) or self.covariance not in self._kinds:
+            expected = "one of " + ", ".join(map(repr, self._kinds))
+            raise InputError("covariance", found=repr(self.covariance), expected=expected)
+        if self.covariance == "cluster" and clusters is None:
+            raise InputError(
+                "clusters", found="None", expected="a group label for each row, as covariance='cluster'"
+            )
+        if self.covariance != "cluster" and clusters is not None:
+            raise InputError(
+                "clusters",
+                found=f"labels with covariance={self.covariance!r}",
+                expected="covariance='cluster'",
+            )
+        if self.bandwidth is not None:
+            is_count = isinstance(self.bandwidth, int | np.integer) and not isinstance(self.bandwidth, bool)
+            if not is_count or self.bandwidth < 0:
+                raise InputError(
+                    "bandwidth", found=repr(self.bandwidth), expected="None or a whole number of lags >= 0"
+                )
+
+    def _check_fitted(self) -> None:
+        _ = self.coef_
+
+    def _reference(self):
+        if not self.debiased:
+            return stats.norm()
+        return stats.t(self.design_.n_clusters - 1 if self.covariance == "cluster" else self.dof_)
+
+    def _half_width(self, alpha: float) -> float:
+        alpha = check_range("alpha", alpha, above=0, below=1)
+        if self._no_interval is not None:
+            raise NoIntervalError(f"{type(self).__name__} has no interval: {self._no_interval}")
+        return float(self._reference().isf(alpha / 2))
+
+    def _contrast(self, T0: Any, T1: Any) -> np.ndarray:
+        self._check_fitted()
+        p = len(self.design_.treatments)
+        ends = []
+        for argument, value in (("T0", T0), ("T1", T1)):
+            vector = np.asarray(value, dtype=np.float64).reshape(-1)
+            if vector.shape != (p,):
+                raise InputError(
+                    argument, found=f"{vector.size} values", expected=f"{p}, one for each treatment"
+                )
+            ends.append(vector)
+        contrast = np.zeros(len(self.coef_))
+        contrast[:p] = ends[1] - ends[0]
+        return contrast

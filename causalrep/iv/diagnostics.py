@@ -1,0 +1,31 @@
+"""Diagnostics of an instrumental-variable fit: strength, overidentification, endogeneity."""
+
+from causalrep.iv.distributions import TestResult
+from causalrep.iv.endogeneity import durbin, hausman_regression, wu_hausman
+from causalrep.iv.first_stage import (
+    EffectiveF,
+    cragg_donald,
+    effective_f,
+    effective_f_critical_value,
+    first_stage_f,
+    kleibergen_paap,
+    sanderson_windmeijer,
+)
+from causalrep.iv.overidentification import basmann, hansen_j, sargan
+
+__all__ = [
+    "EffectiveF",
+    "TestResult",
+    "basmann",
+    "cragg_donald",
+    "durbin",
+    "effective_f",
+    "effective_f_critical_value",
+    "first_stage_f",
+    "hansen_j",
+    "hausman_regression",
+    "kleibergen_paap",
+    "sanderson_windmeijer",
+    "sargan",
+    "wu_hausman",
+]

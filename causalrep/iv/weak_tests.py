@@ -1,0 +1,284 @@
+"""Tests of the structural coefficients whose size does not depend on the strength of the instruments.
+
+Pure functions of the hypothesised value ``beta0``: they run under ``jit``, and under ``vmap`` over values, data
+sets, or both. Only what depends on ``beta0`` is recomputed for each value; ``vmap`` over values factorises the data once.
+
+With the reduced-form covariance whitened, a null value is a direction ``u`` on the unit sphere and the data one
+symmetric matrix ``A``: AR = u'Au, LM = u'AB (B'AB)^{-1} B'Au for an orthonormal complement B of u,
+LR = u'Au - min eig A, and the conditioning statistic is B'AB.
+
+References:
+    Anderson, Rubin (1949), Annals of Mathematical Statistics 20. Kleibergen (2002), Econometrica 70 (LM).
+    Moreira (2003), Econometrica 71 (CLR). Kleibergen (2005), Econometrica 73 (robust LM and CLR).
+    Guggenberger, Kleibergen, Mavroeidis, Chen (2012), Econometrica 80 (AR for one of several coefficients).
+    Kleibergen (2021), Quantitative Economics 12 (CLR for one of several). Andrews, Stock, Sun (2019), Annual
+    Review of Economics 11 (survey and the reduced-form formulation of the robust versions).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from causalrep.iv.conditional import conditional_p_value
+from causalrep.iv.distributions import TestResult, chi2_result, chi2_sf, f_result
+from causalrep.iv.reduced_form import Moments, ReducedForm, moments, reduced_form, residual_dof
+from causalrep.linalg import spd_solve
+
+Value = Float[Array, "*p"] | float
+
+
+class Whitened(NamedTuple):
+    """Moments of ``[y x]`` in coordinates where their reduced-form covariance is the identity.
+
+    Attributes:
+        gram: ``A = L^{-1} w'Pw L^{-T}`` with ``L L' = w'Mw / (n - k - q)``, (1 + p, 1 + p).
+        factor: ``L``: the combination ``w d`` has the whitened direction ``L' d``.
+    """
+
+    gram: Float[Array, "m m"]
+    factor: Float[Array, "m m"]
+
+
+def whiten(m: Moments, dof: int) -> Whitened:
+    """The whitened form of the moments."""
+    factor = jnp.linalg.cholesky(m.residual / dof)
+    half = jax.scipy.linalg.solve_triangular(factor, m.projected, lower=True)
+    gram = jax.scipy.linalg.solve_triangular(factor, half.T, lower=True)
+    return Whitened((gram + gram.T) / 2, factor)
+
+
+def anderson_rubin_test(
+    beta0: Value,
+    y: Float[Array, " n"],
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"],
+    c: Float[Array, "n q"] | None = None,
+    *,
+    parameter: int | None = None,
+    covariance: str = "homoskedastic",
+    clusters: Int[Array, " n"] | None = None,
+    distribution: str = "F",
+) -> TestResult:
+    """Anderson-Rubin test that the coefficients of x equal ``beta0``: are the residuals uncorrelated with z?
+
+    Exact under normal homoskedastic errors (F reference), and valid for any strength of the instruments under
+    the chosen covariance. It also has power against invalid instruments, so its set can be empty.
+
+    Args:
+        beta0: Hypothesised value: (p,), a scalar if p = 1; with ``parameter``, the scalar value of that one.
+        y, x, z, c: Outcome, endogenous regressors, excluded instruments, exogenous controls, the constant included.
+        parameter: Test this coefficient alone, with the others profiled out by LIML: chi2 or F with k - (p - 1)
+            degrees of freedom bounds the distribution (homoskedastic only).
+        covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``.
+        clusters: Integer codes in 0..n-1 for ``"cluster"``.
+        distribution: ``"F"``: statistic divided by k, against F(k, n - k - q), or F(k, G - 1) if clustered;
+            ``"chi2"``: statistic k times as large, against chi2(k).
+
+    Returns:
+        TestResult. ``df_den`` is infinite for the chi2 version.
+    """
+    k, p = z.shape[1], x.shape[1]
+    df = k if parameter is None else k - p + 1
+    if covariance == "homoskedastic":
+        df_den = residual_dof(z, c)
+        white = whiten(moments(y, x, z, c), df_den)
+        u = _null_direction(white, beta0, parameter)
+        statistic = u @ white.gram @ u
+    else:
+        _require_joint(parameter, p)
+        form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
+        statistic, df_den = robust_statistics(form, _full_direction(beta0, p, y.dtype))[0], form.df_den
+    if distribution == "chi2":
+        return chi2_result(statistic, df)
+    return f_result(statistic / df, df, df_den)
+
+
+def lm_test(
+    beta0: Value,
+    y: Float[Array, " n"],
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"],
+    c: Float[Array, "n q"] | None = None,
+    *,
+    parameter: int | None = None,
+    covariance: str = "homoskedastic",
+    clusters: Int[Array, " n"] | None = None,
+) -> TestResult:
+    """Kleibergen's LM (K) test that the coefficients of x equal ``beta0``; chi2(p), or chi2(1) with ``parameter``.
+
+    It spends its degrees of freedom on the coefficients alone, but its statistic also vanishes at the point
+    where the likelihood is least: its set can hold a spurious second piece. Arguments as in
+    :func:`anderson_rubin_test`; with ``parameter``, the other coefficients are replaced by their LIML estimates under
+    the null (Kleibergen 2004), which only makes the test conservative.
+    """
+    p = x.shape[1]
+    if covariance == "homoskedastic":
+        white = whiten(moments(y, x, z, c), residual_dof(z, c))
+        statistic = score_statistic(white.gram, _null_direction(white, beta0, parameter))
+    else:
+        _require_joint(parameter, p)
+        form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
+        statistic = robust_statistics(form, _full_direction(beta0, p, y.dtype))[1]
+    return chi2_result(statistic, p if parameter is None else 1)
+
+
+def lr_test(
+    beta0: Value,
+    y: Float[Array, " n"],
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"],
+    c: Float[Array, "n q"] | None = None,
+    *,
+    parameter: int | None = None,
+) -> TestResult:
+    """Likelihood-ratio test that the coefficients of x equal ``beta0``, against chi2(p).
+
+    Homoskedastic. NOT robust to weak instruments when overidentified: its reference distribution is the one
+    for strong instruments. :func:`clr_test` corrects it. Arguments as in :func:`anderson_rubin_test`.
+    """
+    white = whiten(moments(y, x, z, c), residual_dof(z, c))
+    u = _null_direction(white, beta0, parameter)
+    return chi2_result(_likelihood_ratio(white.gram, u, z.shape[1])[0], x.shape[1] if parameter is None else 1)
+
+
+def clr_test(
+    beta0: Value,
+    y: Float[Array, " n"],
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"],
+    c: Float[Array, "n q"] | None = None,
+    *,
+    parameter: int | None = None,
+    covariance: str = "homoskedastic",
+    clusters: Int[Array, " n"] | None = None,
+) -> TestResult:
+    """Moreira's conditional likelihood-ratio test that the coefficients of x equal ``beta0``.
+
+    The p-value is conditional on the strength of the instruments, exact for one endogenous regressor with the
+    reduced-form covariance as known, by numerical integration (:func:`conditional_p_value`). Nearly optimal
+    among invariant similar tests under homoskedasticity (Andrews, Moreira, Stock 2006). For p > 1 tested jointly, and
+    with ``parameter``, the smallest eigenvalue gives an upper bound on the p-value.
+    With a robust or clustered ``covariance`` (p = 1) it is the quasi-CLR of Kleibergen (2005).
+    ``df_num`` is the number of coefficients tested. Arguments as in :func:`anderson_rubin_test`.
+    """
+    k, p = z.shape[1], x.shape[1]
+    tested = p if parameter is None else 1
+    if covariance == "homoskedastic":
+        white = whiten(moments(y, x, z, c), residual_dof(z, c))
+        u = _null_direction(white, beta0, parameter)
+        statistic, eigenvalues = _likelihood_ratio(white.gram, u, k)
+        if parameter is None and p > 1:
+            b = complement(u)
+            strength = jnp.linalg.eigvalsh(b.T @ white.gram @ b)[0]
+        else:
+            strength = eigenvalues[0] + eigenvalues[1] - u @ white.gram @ u
+        p_value = conditional_p_value(statistic, strength, k - (p - tested), tested)
+    else:
+        if p > 1:
+            raise ValueError("clr_test: with a robust covariance, x must have one column")
+        form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
+        ar, lm, strength = robust_statistics(form, _full_direction(beta0, p, y.dtype))
+        statistic = quasi_likelihood_ratio(ar, lm, strength)
+        p_value = conditional_p_value(statistic, strength, k)
+    return TestResult(statistic, p_value, tested)
+
+
+def score_statistic(gram: Float[Array, "m m"], u: Float[Array, " m"]) -> Float[Array, ""]:
+    """LM statistic at the whitened unit direction ``u``."""
+    b = complement(u)
+    score = b.T @ gram @ u
+    return score @ spd_solve(b.T @ gram @ b, score)
+
+
+def robust_statistics(
+    form: ReducedForm, direction: Float[Array, " m"]
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """Robust AR, LM and strength of identification for the null ``w @ direction`` is free of the instruments.
+
+    The direction is (1, -beta); any multiple gives the same values, and (0, 1) stands for beta at infinity.
+    Strength is that of Kleibergen (2005) for one endogenous regressor and nan for more.
+    """
+    k, m = form.coefficients.shape
+    # Units of y and x must not matter: scale each column by the size of its covariance.
+    scale = jnp.sqrt(jnp.einsum("aiai->a", form.covariance))
+    coefficients = form.coefficients / scale
+    covariance = form.covariance / (scale[:, None, None, None] * scale[:, None])
+    u = direction * scale
+    u = u / jnp.linalg.norm(u)
+    g = coefficients @ u
+    s = jnp.einsum("a,aibj,b->ij", u, covariance, u)
+    b = complement(u)
+    cross = jnp.einsum("ac,aibj,b->cij", b, covariance, u)  # Cov(pi_c, g)
+    solved = spd_solve(s, g)
+    pi = coefficients @ b - jnp.einsum("cij,j->ic", cross, solved)
+    ar = g @ solved
+    score = pi.T @ solved
+    lm = score @ spd_solve(pi.T @ spd_solve(s, pi), score)
+    if m > 2:
+        return ar, lm, jnp.full_like(ar, jnp.nan)
+    own = jnp.einsum("ac,aibj,bd->cidj", b, covariance, b).reshape(k, k)
+    own = own - cross[0] @ spd_solve(s, cross[0].T)
+    strength = pi[:, 0] @ spd_solve(own, pi[:, 0])
+    return ar, lm, strength
+
+
+def quasi_likelihood_ratio(
+    ar: Float[Array, ""], lm: Float[Array, ""], strength: Float[Array, ""]
+) -> Float[Array, ""]:
+    """``(AR - r + sqrt((AR + r)^2 - 4 J r)) / 2`` with J = AR - LM, without cancellation for large r."""
+    root = jnp.sqrt(jnp.maximum((ar - strength) ** 2 + 4 * lm * strength, 0.0))
+    difference = ar - strength
+    stable = 2 * lm * strength / jnp.where(difference < 0, root - difference, 1.0)
+    return jnp.where(difference < 0, stable, (difference + root) / 2)
+
+
+def complement(u: Float[Array, " m"]) -> Float[Array, "m p"]:
+    """Orthonormal columns that span the orthogonal complement of a unit vector, by a Householder reflection."""
+    m = u.shape[0]
+    sign = jnp.where(u[0] >= 0, 1.0, -1.0)
+    v = u.at[0].add(sign)
+    reflection = jnp.eye(m, dtype=u.dtype) - jnp.outer(v, v) / (1 + jnp.abs(u[0]))
+    return reflection[:, 1:]
+
+
+def _likelihood_ratio(
+    gram: Float[Array, "m m"], u: Float[Array, " m"], k: int
+) -> tuple[Float[Array, ""], Float[Array, " m"]]:
+    eigenvalues = jnp.linalg.eigvalsh(gram)
+    if k < gram.shape[0]:  # just identified: P has rank k and LIML fits the instruments exactly
+        eigenvalues = eigenvalues.at[0].set(0.0)
+    return jnp.maximum(u @ gram @ u - eigenvalues[0], 0.0), eigenvalues
+
+
+def _full_direction(beta0: Value, p: int, dtype: jnp.dtype) -> Float[Array, " m"]:
+    beta = jnp.broadcast_to(jnp.asarray(beta0, dtype), (p,))
+    return jnp.concatenate([jnp.ones(1, dtype), -beta])
+
+
+def _null_direction(white: Whitened, beta0: Value, parameter: int | None) -> Float[Array, " m"]:
+    """Whitened unit direction of the null; with ``parameter``, the one that fits best among those it allows."""
+    m, dtype = white.gram.shape[0], white.gram.dtype
+    if parameter is None:
+        u = white.factor.T @ _full_direction(beta0, m - 1, dtype)
+        return u / jnp.linalg.norm(u)
+    return profiled_direction(white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + parameter].set(-beta0), parameter)
+
+
+def profiled_direction(white: Whitened, direction: Float[Array, " m"], parameter: int) -> Float[Array, " m"]:
+    """Best-fitting unit direction in the span of ``direction`` and of the coefficients not under test (LIML)."""
+    m = white.gram.shape[0]
+    others = [1 + j for j in range(m - 1) if j != parameter]
+    free = jnp.eye(m, dtype=white.gram.dtype)[:, others]
+    basis, _ = jnp.linalg.qr(white.factor.T @ jnp.column_stack([direction, free]))
+    _, vectors = jnp.linalg.eigh(basis.T @ white.gram @ basis)
+    return basis @ vectors[:, 0]
+
+
+def _require_joint(parameter: int | None, p: int) -> None:
+    if parameter is not None and p > 1:
+        raise ValueError("parameter: one of several coefficients can be tested under covariance='homoskedastic' only")
+
+
+__all__ = ["anderson_rubin_test", "chi2_sf", "clr_test", "lm_test", "lr_test"]

@@ -1,0 +1,92 @@
+"""The wild cluster bootstrap as a method of the estimators it is valid for: OLS and 2SLS."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from causalrep.errors import InputError
+from causalrep.inference.wild_bootstrap import wild_cluster_bootstrap, wild_cluster_interval
+from causalrep.iv.base import LinearIVEstimator
+from causalrep.precision import float64
+from causalrep.validation import check_choice, check_range
+
+_STATIC = ("n_clusters", "index", "draws", "weights")
+_bootstrap = jax.jit(wild_cluster_bootstrap, static_argnames=_STATIC)
+_interval = jax.jit(wild_cluster_interval, static_argnames=_STATIC)
+
+
+class WildBootstrapResult(NamedTuple):
+    """Test and interval of one treatment's coefficient.
+
+    Attributes:
+        treatment: Its name.
+        null: The value tested.
+        statistic: The cluster-robust t statistic.
+        p_value: Bootstrap p-value.
+        lower: Lower end of the interval; may be -inf with weak instruments.
+        upper: Upper end; may be inf.
+    """
+
+    treatment: str
+    null: float
+    statistic: float
+    p_value: float
+    lower: float
+    upper: float
+
+
+class WildBootstrapEstimator(LinearIVEstimator):
+    """A linear estimator with :meth:`wild_bootstrap`."""
+
+    def wild_bootstrap(
+        self,
+        treatment: str | int = 0,
+        *,
+        null: float = 0.0,
+        alpha: float = 0.05,
+        draws: int = 999,
+        weights: str = "rademacher",
+        seed: int = 0,
+    ) -> WildBootstrapResult:
+        """Wild cluster bootstrap test and interval, for few clusters (below about 30).
+
+        Residuals impose the null (Cameron, Gelbach and Miller 2008); with instruments they are the restricted
+        efficient ones of Davidson and MacKinnon (2010). See :mod:`causalrep.inference.wild_bootstrap`.
+
+        Args:
+            treatment: Name or position of the treatment.
+            null: The value to test.
+            alpha: 1 - level of the interval.
+            draws: Bootstrap samples.
+            weights: ``"rademacher"``, or ``"webb"`` for fewer than about ten clusters.
+            seed: Seed of the draws; the result is a deterministic function of it.
+
+        Raises:
+            InputError: If the estimator was not fitted with ``covariance="cluster"``, or an argument is
+                wrong.
+        """
+        self._check_fitted()
+        design = self.design_
+        if design.clusters is None:
+            raise InputError(
+                "covariance", found=repr(self.covariance), expected="'cluster', with clusters in fit"
+            )
+        index = self._treatment_index(treatment)
+        if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
+            raise InputError("draws", found=repr(draws), expected="a whole number of at least 1")
+        check_choice("weights", weights, ("rademacher", "webb"))
+        alpha = check_range("alpha", alpha, above=0, below=1)
+        null = check_range("null", null)
+        with float64():
+            data = [None if a is None else jnp.asarray(a) for a in (design.y, design.x, design.z, design.c)]
+            key = jax.random.key(seed)
+            common = {"n_clusters": design.n_clusters, "index": index, "draws": draws, "weights": weights}
+            codes = jnp.asarray(design.clusters)
+            test = _bootstrap(key, *data, codes, null=null, **common)
+            scale = {"estimate": self.coef_[index], "stderr": self.stderr_[index]}
+            lower, upper = _interval(key, *data, codes, alpha=alpha, **scale, **common)
+            name = design.treatments[index]
+            return WildBootstrapResult(
+                name, null, float(test.statistic), float(test.p_value), float(lower), float(upper)
+            )

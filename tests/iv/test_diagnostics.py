@@ -1,0 +1,203 @@
+"""Diagnostics against linearmodels, statsmodels and ivmodels on fresh data, and against published numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from ivmodels.tests import rank_test
+from linearmodels.iv import IV2SLS, IVGMM
+from scipy import stats
+
+from causalrep.iv import diagnostics as dg
+from causalrep.iv.distributions import chi2_sf, f_sf
+from tests.iv.designs import SEED, simulate
+
+RTOL = 1e-8
+
+
+@pytest.fixture(params=[1, 2], ids=["p=1", "p=2"])
+def data(request, x64):
+    return simulate(SEED, p=request.param)
+
+
+def peer(data):
+    y, x, z, c, _ = data
+    return IV2SLS(y, c, x, z)
+
+
+def agree(ours, theirs, rtol=RTOL):
+    message = f"seed {SEED}"
+    np.testing.assert_allclose(ours.statistic, theirs.stat, rtol=rtol, err_msg=message)
+    np.testing.assert_allclose(ours.p_value, theirs.pval, rtol=rtol, atol=1e-13, err_msg=message)
+
+
+def test_overidentification_and_endogeneity_equal_linearmodels(data):
+    fit = peer(data).fit(cov_type="unadjusted")
+    agree(dg.sargan(*data[:4]), fit.sargan)
+    agree(dg.basmann(*data[:4]), fit.basmann)
+    agree(dg.durbin(*data[:4]), fit.durbin())
+    agree(dg.wu_hausman(*data[:4]), fit.wu_hausman())
+
+
+def test_hansen_j_equals_linearmodels(data):
+    y, x, z, c, clusters = data
+    fit = IVGMM(y, c, x, z, weight_type="robust").fit(iter_limit=2)
+    agree(dg.hansen_j(y, x, z, c), fit.j_stat)
+    fit = IVGMM(y, c, x, z, weight_type="clustered", clusters=clusters).fit(iter_limit=2)
+    agree(dg.hansen_j(y, x, z, c, covariance="cluster", clusters=clusters), fit.j_stat)
+    np.testing.assert_allclose(
+        dg.hansen_j(y, x, z, c, covariance="homoskedastic").statistic, dg.sargan(y, x, z, c).statistic
+    )
+
+
+def test_rank_tests_equal_linearmodels_and_ivmodels(data):
+    _, x, z, c, clusters = data
+    k = z.shape[1]
+    fit = peer(data).fit(cov_type="unadjusted").first_stage
+    agree(dg.cragg_donald(x, z, c), fit.cragg_donald)
+    np.testing.assert_allclose(dg.cragg_donald(x, z, c).statistic, rank_test(z, x, c[:, 1:])[0], rtol=RTOL)
+    agree(dg.kleibergen_paap(x, z, c, covariance="homoskedastic"), fit.kleibergen_paap)
+    for covariance, options in (
+        ("HC1", {"cov_type": "robust"}),
+        ("cluster", {"cov_type": "clustered", "clusters": clusters}),
+    ):
+        first = peer(data).fit(**options).first_stage
+        codes = clusters if covariance == "cluster" else None
+        agree(dg.kleibergen_paap(x, z, c, covariance=covariance, clusters=codes), first.kleibergen_paap)
+        wald = dg.kleibergen_paap(x, z, c, covariance=covariance, clusters=codes, version="Wald")
+        np.testing.assert_allclose(wald.statistic / k, first.kleibergen_paap_f, rtol=RTOL)
+
+
+def test_first_stage_f_equals_statsmodels(data):
+    _, x, z, c, clusters = data
+    k = z.shape[1]
+    ols = sm.OLS(x[:, 0], np.column_stack([z, c]))
+    restriction = np.eye(k, k + c.shape[1])
+    for covariance, options in (
+        ("homoskedastic", {}),
+        ("HC0", {"cov_type": "HC0"}),
+        ("HC1", {"cov_type": "HC1"}),
+        ("cluster", {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}),
+    ):
+        expected = ols.fit(**options).f_test(restriction)
+        codes = clusters if covariance == "cluster" else None
+        ours = dg.first_stage_f(x, z, c, covariance=covariance, clusters=codes)
+        np.testing.assert_allclose(ours.statistic, expected.fvalue, rtol=RTOL, err_msg=f"seed {SEED}")
+        df_den = expected.df_denom if covariance != "cluster" else len(np.unique(clusters)) - 1
+        np.testing.assert_allclose(ours.p_value, stats.f.sf(expected.fvalue, k, df_den), rtol=1e-7, atol=1e-14)
+
+
+def test_hausman_regression_equals_statsmodels(data):
+    y, x, z, c, clusters = data
+    p = x.shape[1]
+    v = sm.OLS(x, np.column_stack([z, c])).fit().resid
+    ols = sm.OLS(y, np.column_stack([v, x, c]))
+    restriction = np.eye(p, p + x.shape[1] + c.shape[1])
+    for covariance, options in (
+        ("homoskedastic", {}),
+        ("HC1", {"cov_type": "HC1"}),
+        ("cluster", {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}),
+    ):
+        codes = clusters if covariance == "cluster" else None
+        ours = dg.hausman_regression(y, x, z, c, covariance=covariance, clusters=codes)
+        np.testing.assert_allclose(ours.statistic, ols.fit(**options).f_test(restriction).fvalue, rtol=1e-7)
+
+
+def test_sanderson_windmeijer_by_its_definition(x64):
+    _, x, z, c, _ = simulate(SEED)
+    auxiliary = IV2SLS(x[:, 0], c, x[:, 1], z).fit(cov_type="unadjusted")
+    residual = np.asarray(auxiliary.resids)
+    n, k, q = len(x), z.shape[1], c.shape[1]
+    full = sm.OLS(residual, np.column_stack([z, c])).fit().ssr
+    short = sm.OLS(residual, c).fit().ssr
+    expected = (short - full) / (k - 1) / (full / (n - k - q))
+    np.testing.assert_allclose(dg.sanderson_windmeijer(x, z, c).statistic, expected, rtol=RTOL)
+    one = x[:, :1]
+    np.testing.assert_allclose(
+        dg.sanderson_windmeijer(one, z, c).statistic, dg.first_stage_f(one, z, c).statistic, rtol=RTOL
+    )
+
+
+def test_effective_f(x64):
+    _, x, z, c, _ = simulate(SEED, p=1)
+    classical = dg.effective_f(x, z, c, covariance="homoskedastic")
+    np.testing.assert_allclose(classical.statistic, dg.first_stage_f(x, z, c).statistic, rtol=RTOL)
+    np.testing.assert_allclose(classical.effective_df, z.shape[1] * 21 / (1 + 20), rtol=RTOL)
+    one = dg.effective_f(x, z[:, :1], c)
+    np.testing.assert_allclose(
+        one.statistic, dg.first_stage_f(x, z[:, :1], c, covariance="HC1").statistic, rtol=RTOL
+    )
+    # By the definition, from the robust covariance of the first stage with orthonormal instruments.
+    q, _ = np.linalg.qr(sm.OLS(z, c).fit().resid)
+    fit = sm.OLS(x[:, 0], np.column_stack([q, c])).fit(cov_type="HC1")
+    k = z.shape[1]
+    expected = (fit.params[:k] ** 2).sum() / np.trace(fit.cov_params()[:k, :k])
+    np.testing.assert_allclose(dg.effective_f(x, z, c).statistic, expected, rtol=RTOL)
+
+
+def test_published_numbers_of_card(card, x64):
+    y, x, z, c, _ = card
+    one = z[:, :1]
+    assert round(float(dg.first_stage_f(x, one, c).statistic), 4) == 13.2558
+    assert round(float(dg.first_stage_f(x, z, c).statistic), 4) == 7.8931
+    sargan = dg.sargan(y, x, z, c)
+    assert round(float(sargan.statistic), 4) == 1.2482
+    assert round(float(sargan.p_value), 3) == 0.264
+    assert round(float(dg.basmann(y, x, z, c).statistic), 4) == 1.2416
+    assert round(float(dg.hansen_j(y, x, z, c).statistic), 4) == 1.2689
+    hausman = dg.wu_hausman(y, x, one, c)
+    assert round(float(hausman.statistic), 3) == 1.168
+    assert round(float(hausman.p_value), 3) == 0.280
+
+
+def test_published_numbers_of_mroz_and_bwght(mroz, bwght, x64):
+    y, x, z, c = mroz
+    assert round(float(dg.first_stage_f(x, z, c).statistic), 2) == 55.40
+    assert round(float(dg.first_stage_f(x, z[:, 1:], np.ones((len(y), 1))).statistic), 2) == 88.84
+    sargan = dg.sargan(y, x, z, c)
+    assert round(float(sargan.statistic), 4) == 0.3781
+    assert round(float(sargan.p_value), 3) == 0.539
+    _, x, z, c = bwght
+    assert round(float(dg.first_stage_f(x, z, c).statistic), 4) == 0.1305
+
+
+def test_just_identified_has_nothing_to_test(x64):
+    y, x, z, c, _ = simulate(SEED, k=2)
+    for test in (dg.sargan, dg.basmann, dg.hansen_j):
+        assert test(y, x, z, c)[:3] == (0.0, 1.0, 0)
+
+
+def test_kleibergen_paap_keeps_its_size_where_cragg_donald_does_not(x64):
+    # Rank one, two regressors, first-stage noise whose spread grows with an irrelevant instrument.
+    def p_values(key):
+        a, b = jax.random.split(key)
+        z = jax.random.normal(a, (300, 3))
+        v = jax.random.normal(b, (300, 2)) * jnp.abs(z[:, 1:2])
+        x = z[:, :1] @ jnp.ones((1, 2)) + v
+        return dg.kleibergen_paap(x, z).p_value, dg.cragg_donald(x, z).p_value
+
+    robust, classical = jax.jit(jax.vmap(p_values))(jax.random.split(jax.random.key(0), 1000))
+    assert abs(np.mean(robust < 0.05) - 0.05) < 0.02
+    assert np.mean(classical < 0.05) > 0.08
+
+
+def test_tail_probabilities_equal_scipy(x64):
+    x = np.concatenate([[0.0], np.geomspace(1e-8, 600, 60)])
+    for df in (1, 2, 3, 7, 20, 99, 100, 101, 150):
+        np.testing.assert_allclose(chi2_sf(x, df), stats.chi2.sf(x, df), rtol=1e-10, atol=1e-280)
+    np.testing.assert_allclose(f_sf(x, 3, 40), stats.f.sf(x, 3, 40), rtol=1e-10)
+
+
+def test_jit_vmap_and_loop_agree(x64):
+    batch = [np.stack(v) for v in zip(*(simulate(s)[:4] for s in (1, 2, 3, 4)))]
+
+    def everything(y, x, z, c):
+        tests = [t(y, x, z, c) for t in (dg.sargan, dg.hansen_j, dg.durbin, dg.wu_hausman)]
+        tests += [t(x, z, c) for t in (dg.cragg_donald, dg.kleibergen_paap, dg.sanderson_windmeijer)]
+        return jnp.stack([t.p_value for t in tests])
+
+    loop = np.stack([jax.jit(everything)(*(v[i] for v in batch)) for i in range(4)])
+    np.testing.assert_allclose(jax.jit(jax.vmap(everything))(*batch), loop, rtol=1e-9, atol=1e-14)
+    nested = jax.vmap(jax.vmap(everything))(*(v.reshape(2, 2, *v.shape[1:]) for v in batch))
+    np.testing.assert_allclose(nested.reshape(loop.shape), loop, rtol=1e-9, atol=1e-14)
