@@ -10,6 +10,7 @@ claim undecided and say so. A claim that matches no rows is an error, since it w
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -19,6 +20,7 @@ import pandas as pd
 
 from causalrep.errors import InputError
 from causalrep.study.summary import Estimate, Where, estimate, select, two_se, unit_values
+from causalrep.validation import check_choice
 
 Status = Literal["held", "failed", "undecided"]
 Side = str | tuple[str, Where]
@@ -58,6 +60,7 @@ class _Claim:
     min_replications: int = 1
 
     def __post_init__(self) -> None:
+        self._check()
         if not self.name:
             object.__setattr__(self, "name", self._default_name())
 
@@ -89,6 +92,9 @@ class _Claim:
     def _suffix(self) -> str:
         return f" at {_spelled(self.where)}" if self.where else ""
 
+    def _check(self) -> None:
+        """Refuse a claim that says nothing."""
+
     def _default_name(self) -> str:
         raise TypeError("a claim names itself")
 
@@ -105,14 +111,16 @@ class Ordering(_Claim):
 
     methods: tuple[Side, ...]
 
+    def _check(self) -> None:
+        if isinstance(self.methods, str) or len(self.methods) < 2:
+            raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
+
     def _default_name(self) -> str:
         return f"{self.metric}: " + " < ".join(_label(side) for side in self.methods) + self._suffix()
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        if len(self.methods) < 2:
-            raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
         values = [self._values(frame, side) for side in self.methods]
-        gaps = [_difference(low, high) for low, high in zip(values, values[1:], strict=False)]
+        gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
         verdicts = [_exceeds(gap, 0.0) for gap in gaps]
         tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
         means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
@@ -131,6 +139,9 @@ class Ratio(_Claim):
     denominator: Side
     low: float | None = None
     high: float | None = None
+
+    def _check(self) -> None:
+        _check_bounds(self.low, self.high)
 
     def _default_name(self) -> str:
         sides = f"{_label(self.numerator)} / {_label(self.denominator)}"
@@ -156,6 +167,9 @@ class Within(_Claim):
     low: float | None = None
     high: float | None = None
 
+    def _check(self) -> None:
+        _check_bounds(self.low, self.high)
+
     def _default_name(self) -> str:
         return f"{self.metric}: {self.method} {_bounds(self.low, self.high)}{self._suffix()}"
 
@@ -177,12 +191,13 @@ class Monotone(_Claim):
     along: str
     direction: Literal["increasing", "decreasing"]
 
+    def _check(self) -> None:
+        check_choice("direction", self.direction, ("increasing", "decreasing"))
+
     def _default_name(self) -> str:
         return f"{self.metric}: {self.method} {self.direction} in {self.along}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        if self.direction not in ("increasing", "decreasing"):
-            raise InputError("direction", found=repr(self.direction), expected="'increasing' or 'decreasing'")
         rows = select(frame, self.where, metric=self.metric, method=self.method)
         if self.along not in frame.columns:
             raise InputError("along", found=repr(self.along), expected=f"one of {list(frame.columns)}")
@@ -193,7 +208,7 @@ class Monotone(_Claim):
         if self.direction == "decreasing":
             values, levels = values[::-1], levels[::-1]
         whole = _difference(values[0], values[-1])
-        steps = [_difference(a, b) for a, b in zip(values, values[1:], strict=False)]
+        steps = [_difference(a, b) for a, b in itertools.pairwise(values)]
         worst = min(range(len(steps)), key=lambda i: _score(steps[i]))
         against = _exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
         status = "failed" if against else _exceeds(whole, 0.0)
@@ -240,8 +255,6 @@ def _exceeds(found: Estimate, bound: float, comparisons: int = 1) -> Status:
 
 
 def _inside(found: Estimate, low: float | None, high: float | None) -> Status:
-    if low is None and high is None:
-        raise InputError("low, high", found="neither", expected="at least one bound")
     margin = _margin(found)
     if low is None or high is None:
         gap = found.value - low if low is not None else high - found.value
@@ -251,6 +264,13 @@ def _inside(found: Estimate, low: float | None, high: float | None) -> Status:
     if low <= found.value <= high:
         return "held"
     return "failed" if found.value < low - margin or found.value > high + margin else "undecided"
+
+
+def _check_bounds(low: float | None, high: float | None) -> None:
+    if low is None and high is None:
+        raise InputError("low, high", found="neither", expected="at least one bound")
+    if low is not None and high is not None and low > high:
+        raise InputError("low, high", found=f"{low:g} > {high:g}", expected="low at most high")
 
 
 def _all(verdicts: list[Status]) -> Status:
