@@ -1,12 +1,19 @@
 """Claims: what a faithful reproduction must show, as code that can fail.
 
-A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard errors, and
-*undecided* between. A comparison (an ordering, a monotone trend, a one-sided bound) is held only when it clears zero by two
-standard errors as well: a difference within the noise shows nothing. A two-sided band already carries its author's
-allowance for Monte Carlo error, so a mean inside it holds. "Two" is widened by Student's t for few units. A single unit
-(a deterministic quantity) has no standard error and is judged by the point. Comparisons are paired: both sides are averaged
-within each unit, and the standard error is that of the difference. Non-finite values are never dropped: they leave a
-claim undecided and say so. A claim that matches no rows is an error, since it would otherwise hold by saying nothing.
+A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard
+errors, and
+*undecided* between. A comparison (an ordering, a monotone trend, a one-sided bound) is held only when it
+clears zero by two
+standard errors as well: a difference within the noise shows nothing. A two-sided band already carries its
+author's allowance for Monte Carlo error, so a mean inside it holds. "Two" is widened by Student's t for few
+units. A single unit (a deterministic quantity) has no standard error and is judged by the point. Comparisons
+are
+paired: both sides are averaged within each unit, and the standard error is that of the difference. Non-finite
+values are
+never dropped: they leave a claim undecided and say so. A claim that matches no rows is an error, since it
+would otherwise hold by
+saying
+nothing.
 """
 
 import dataclasses
@@ -75,7 +82,9 @@ class _Claim:
             status, detail = "undecided", f"{detail}; some values are not finite"
         elif found.n < self.min_replications:
             status, detail = "undecided", f"{detail}; {found.n} units, {self.min_replications} needed"
-        return ClaimResult(self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source)
+        return ClaimResult(
+            self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source
+        )
 
     def _values(self, frame: pd.DataFrame, side: Side) -> pd.Series:
         method, where = side if isinstance(side, tuple) else (side, {})
@@ -106,7 +115,8 @@ class _Claim:
 class Ordering(_Claim):
     """The methods' means increase strictly in the order given.
 
-    A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs must hold; one failed pair fails it.
+    A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs must hold; one failed
+    pair fails it.
     """
 
     methods: tuple[Side, ...]
@@ -123,16 +133,23 @@ class Ordering(_Claim):
         gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
         verdicts = [_exceeds(gap, 0.0) for gap in gaps]
         tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
-        means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
+        means = ", ".join(
+            f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True)
+        )
         pair = f"{_label(self.methods[tightest])} to {_label(self.methods[tightest + 1])}"
-        return _all(verdicts), gaps[tightest], f"means: {means}; tightest gap, {pair}: {_shown(gaps[tightest])}"
+        return (
+            _all(verdicts),
+            gaps[tightest],
+            f"means: {means}; tightest gap, {pair}: {_shown(gaps[tightest])}",
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Ratio(_Claim):
     """The ratio of two means lies between ``low`` and ``high``; either may be left out.
 
-    The standard error is the delta method's for paired units. Each side is a method or a pair ``(method, where)``.
+    The standard error is the delta method's for paired units. Each side is a method or a pair ``(method,
+    where)``.
     """
 
     numerator: Side
@@ -182,9 +199,10 @@ class Within(_Claim):
 class Monotone(_Claim):
     """A method's mean only rises, or only falls, along a setting field.
 
-    Held when the change from the first value to the last is in the direction by two standard errors and no step goes
-    against it by that much; failed when the whole change or some step contradicts it. The level for single steps is
-    split over the steps, since among many flat steps one would pass two standard errors by chance.
+    Held when the change from the first value to the last is in the direction by two standard errors and no
+    step goes against it by that much; failed when the whole change or some step contradicts it. The level for
+    single steps is split over the steps, since among many flat steps one would pass two standard errors by
+    chance.
     """
 
     method: str
@@ -203,7 +221,9 @@ class Monotone(_Claim):
             raise InputError("along", found=repr(self.along), expected=f"one of {list(frame.columns)}")
         levels = sorted(set(rows[self.along]))
         if len(levels) < 2:
-            raise InputError(f"claim {self.name!r}", found=f"{self.along} in {levels}", expected="two or more values")
+            raise InputError(
+                f"claim {self.name!r}", found=f"{self.along} in {levels}", expected="two or more values"
+            )
         values = [self._values(frame, (self.method, {self.along: level})) for level in levels]
         if self.direction == "decreasing":
             values, levels = values[::-1], levels[::-1]
@@ -219,7 +239,7 @@ class Monotone(_Claim):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Holds:
-    """Any other claim: a function from records to ``(True | False | None, a sentence)``; None is undecided."""
+    """Any other claim: a function from records to ``(True | False | None, sentence)``; None is undecided."""
 
     name: str
     function: Callable[[pd.DataFrame], tuple[bool | None, str]]
@@ -229,7 +249,9 @@ class Holds:
         """The function's verdict on these records."""
         verdict, detail = self.function(frame)
         status: Status = "undecided" if verdict is None else "held" if verdict else "failed"
-        return ClaimResult(self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source)
+        return ClaimResult(
+            self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source
+        )
 
 
 Claim = Ordering | Ratio | Within | Monotone | Holds

@@ -20,7 +20,8 @@ from causalrep.study import Curves, Ordering, Study, Table, grid
 
 def replicate(key, setting):
     x = jax.random.normal(key, (setting["n"],)) + setting["mu"]
-    return {name: {"error": jnp.abs(f(x) - setting["mu"])} for name, f in (("mean", jnp.mean), ("median", jnp.median))}
+    methods = {"mean": jnp.mean, "median": jnp.median}
+    return {name: {"error": jnp.abs(method(x) - setting["mu"])} for name, method in methods.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,14 @@ sys.exit(main(sys.argv[3:], config_root=Path(sys.argv[1]), reported_root=Path(sy
 
 def _start(roots, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
-    command = [sys.executable, "-c", DRIVER, str(roots["config_root"]), str(roots["reported_root"]), *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        DRIVER,
+        str(roots["config_root"]),
+        str(roots["reported_root"]),
+        *arguments,
+    ]
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
