@@ -1,0 +1,1 @@
+"""The papers: which data, methods, settings and metrics, with their command lines."""

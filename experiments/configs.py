@@ -1,7 +1,8 @@
 """Finding and loading configs: ``configs/<paper>/<name>.py``, each a Python file that exports ``SCALES``.
 
-``SCALES`` maps ``"smoke"``, ``"small"`` and ``"paper"`` to a frozen dataclass with a method ``study() -> Study``. The first
-line of the file's docstring says what it reproduces; a line ``Expected time: ...`` says how long it takes.
+``SCALES`` maps ``"smoke"``, ``"small"`` and ``"paper"`` to a frozen dataclass with a method ``study() ->
+Study``. The first line of the file's docstring says what it reproduces; a line ``Expected time: ...`` says
+how long it takes.
 """
 
 import ast

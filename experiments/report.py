@@ -1,7 +1,7 @@
 """Collect a paper's runs: ``python -m experiments.report ivl [--results DIR] [--scale ...] [--publish]``.
 
-Prints every table beside the published numbers, and the claims that held, failed and are undecided. ``--publish`` writes
-``docs/results/<paper>.md`` with its figures from the records; nobody edits that file.
+Prints every table beside the published numbers, and the claims that held, failed and are undecided.
+``--publish`` writes ``docs/results/<paper>.md`` with its figures from the records; nobody edits that file.
 """
 
 import argparse
@@ -48,11 +48,19 @@ def main(
     docs: Path = DOCS,
 ) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.report", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("paper", help="the folder of configs, for example ivl")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results (%(default)s)")
-    parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run")
-    parser.add_argument("--publish", action="store_true", help=f"write {docs.name}/<paper>.md and its figures")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of all results (%(default)s)"
+    )
+    parser.add_argument(
+        "--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run"
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help=f"write {docs.name}/<paper>.md and its figures"
+    )
     options = parser.parse_args(argv)
     try:
         runs, missing = collect(options.paper, options.results, options.scale, config_root)
@@ -71,7 +79,8 @@ def collect(
 ) -> tuple[list[Finished], list[str]]:
     """The finished run of each of a paper's configs at its presets, and the configs that have none.
 
-    Runs with fields overridden on the command line have another digest and are not the preset's: they are left out.
+    Runs with fields overridden on the command line have another digest and are not the preset's: they are
+    left out.
 
     Raises:
         ConfigError: If the paper is unknown or no config of it was run.
@@ -81,7 +90,9 @@ def collect(
     if not own:
         papers = sorted({name.split("/")[0] for name in everything})
         near = difflib.get_close_matches(paper, papers, n=3, cutoff=0.4) or papers
-        raise configs.ConfigError(f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}")
+        raise configs.ConfigError(
+            f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}"
+        )
     runs, missing = [], []
     for name in own:
         scales = configs.load(name, config_root)
@@ -102,7 +113,11 @@ def collect(
 
 
 def paper_markdown(
-    paper: str, runs: list[Finished], missing: list[str], reported: tuple[ReportedNumber, ...], figures: str = ""
+    paper: str,
+    runs: list[Finished],
+    missing: list[str],
+    reported: tuple[ReportedNumber, ...],
+    figures: str = "",
 ) -> str:
     """All tables and claims of a paper, after a count of its claims."""
     verdicts: list[ClaimResult] = []
@@ -123,7 +138,11 @@ def paper_markdown(
 
 
 def publish(
-    paper: str, runs: list[Finished], missing: list[str], reported: tuple[ReportedNumber, ...], docs: Path = DOCS
+    paper: str,
+    runs: list[Finished],
+    missing: list[str],
+    reported: tuple[ReportedNumber, ...],
+    docs: Path = DOCS,
 ) -> Path:
     """Write ``<docs>/<paper>.md`` and its figures, drawn afresh from the records."""
     folder = docs / paper
@@ -142,11 +161,11 @@ def publish(
 
 def _origin(finished: Finished) -> str:
     env = finished.environment
-    devices = env.get("devices", [])
+    devices = env.get("devices") or ["unknown device"]
     return (
         f"*Scale {finished.scale}, {finished.study.replications} replications a cell, {env.get('date')}; "
-        f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0] if devices else 'unknown device'}, "
-        f"mode {env.get('mode')}, {env.get('wall_seconds')} s of which {env.get('compile_seconds')} s compiling.* "
+        f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0]}, mode {env.get('mode')}, "
+        f"{env.get('wall_seconds')} s of which {env.get('compile_seconds')} s compiling.* "
         f"Regenerate: `python -m experiments.run {finished.config} --scale {finished.scale}`"
     )
 

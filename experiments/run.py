@@ -1,7 +1,7 @@
-"""Run one experiment: ``python -m experiments.run ivl/linear_simulation [--scale smoke|small|paper] [--field value]``.
+"""Run one experiment: ``python -m experiments.run ivl/linear_simulation [--scale ...] [--field value]``.
 
-``--list`` shows every config; ``<config> --help`` shows every field with its default. A run that is stopped at any
-moment continues with the same command.
+``--list`` shows every config; ``<config> --help`` shows every field with its default. A run that is stopped
+at any moment continues with the same command.
 """
 
 import argparse
@@ -40,7 +40,10 @@ class Options:
 
 
 def main(
-    argv: list[str] | None = None, *, config_root: Path = configs.CONFIGS, reported_root: Path = configs.REPORTED
+    argv: list[str] | None = None,
+    *,
+    config_root: Path = configs.CONFIGS,
+    reported_root: Path = configs.REPORTED,
 ) -> int:
     """The command line; returns the exit code: 0, 2 for a user's error, 130 if interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -54,7 +57,9 @@ def main(
             _list(config_root)
             return 0
         if argv[0].startswith("-"):
-            raise configs.ConfigError(f"the config comes first, found {argv[0]!r}; for example: ivl/linear_simulation")
+            raise configs.ConfigError(
+                f"the config comes first, found {argv[0]!r}; for example: ivl/linear_simulation"
+            )
         name, arguments = argv[0], argv[1:]
         options, config = _parse(name, arguments, config_root)
         enable_compilation_cache()
@@ -102,20 +107,28 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
     except argparse.ArgumentError:
         scale = Options.scale
     preset = scales.get(scale, scales[Options.scale])
-    clash = {field.name for field in dataclasses.fields(preset)} & {f.name for f in dataclasses.fields(Options)}
+    clash = {field.name for field in dataclasses.fields(preset)} & {
+        f.name for f in dataclasses.fields(Options)
+    }
     if clash:
         raise configs.ConfigError(f"{name}: the field names {sorted(clash)} are taken by the command line.")
     command = dataclasses.make_dataclass(
         "Command",
         [
-            ("options", Annotated[Options, tyro.conf.arg(name="")], dataclasses.field(default_factory=Options)),
+            (
+                "options",
+                Annotated[Options, tyro.conf.arg(name="")],
+                dataclasses.field(default_factory=Options),
+            ),
             ("config", Annotated[type(preset), tyro.conf.arg(name="")], dataclasses.field(default=preset)),
         ],
         frozen=True,
     )
     entry = next(entry for entry in configs.entries(root) if entry.name == name)
     description = f"{entry.reproduces} Expected time: {entry.expected_time}"
-    parsed = tyro.cli(command, args=arguments, prog=f"python -m experiments.run {name}", description=description)
+    parsed = tyro.cli(
+        command, args=arguments, prog=f"python -m experiments.run {name}", description=description
+    )
     return parsed.options, parsed.config
 
 

@@ -1,7 +1,8 @@
-"""A replicated study: plan, cells, replications, records, claims, report; for a paper's table and for your own.
+"""A replicated study: plan, cells, replications, records, claims, report; a paper's or your own.
 
-A :class:`Study` names a pure function ``replicate(key, setting) -> {method: {metric: scalar}}`` and the settings to run
-it at; :func:`run` computes the replications on all the machine has and returns tidy :class:`Records`.
+A :class:`Study` names a pure function ``replicate(key, setting) -> {method: {metric: scalar}}`` and the
+settings to run it at; :func:`run` computes the replications on all the machine has and returns tidy
+:class:`Records`.
 """
 
 from causalrep.study.claims import Claim, ClaimResult, Holds, Monotone, Ordering, Ratio, Within

@@ -1,15 +1,23 @@
 """Claims: what a faithful reproduction must show, as code that can fail.
 
-A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard errors, and
-*undecided* between. A comparison (an ordering, a monotone trend, a one-sided bound) is held only when it clears zero by two
-standard errors as well: a difference within the noise shows nothing. A two-sided band already carries its author's
-allowance for Monte Carlo error, so a mean inside it holds. "Two" is widened by Student's t for few units. A single unit
-(a deterministic quantity) has no standard error and is judged by the point. Comparisons are paired: both sides are averaged
-within each unit, and the standard error is that of the difference. Non-finite values are never dropped: they leave a
-claim undecided and say so. A claim that matches no rows is an error, since it would otherwise hold by saying nothing.
+A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard
+errors, and
+*undecided* between. A comparison (an ordering, a monotone trend, a one-sided bound) is held only when it
+clears zero by two
+standard errors as well: a difference within the noise shows nothing. A two-sided band already carries its
+author's allowance for Monte Carlo error, so a mean inside it holds. "Two" is widened by Student's t for few
+units. A single unit (a deterministic quantity) has no standard error and is judged by the point. Comparisons
+are
+paired: both sides are averaged within each unit, and the standard error is that of the difference. Non-finite
+values are
+never dropped: they leave a claim undecided and say so. A claim that matches no rows is an error, since it
+would otherwise hold by
+saying
+nothing.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -19,6 +27,7 @@ import pandas as pd
 
 from causalrep.errors import InputError
 from causalrep.study.summary import Estimate, Where, estimate, select, two_se, unit_values
+from causalrep.validation import check_choice
 
 Status = Literal["held", "failed", "undecided"]
 Side = str | tuple[str, Where]
@@ -58,6 +67,7 @@ class _Claim:
     min_replications: int = 1
 
     def __post_init__(self) -> None:
+        self._check()
         if not self.name:
             object.__setattr__(self, "name", self._default_name())
 
@@ -72,7 +82,9 @@ class _Claim:
             status, detail = "undecided", f"{detail}; some values are not finite"
         elif found.n < self.min_replications:
             status, detail = "undecided", f"{detail}; {found.n} units, {self.min_replications} needed"
-        return ClaimResult(self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source)
+        return ClaimResult(
+            self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source
+        )
 
     def _values(self, frame: pd.DataFrame, side: Side) -> pd.Series:
         method, where = side if isinstance(side, tuple) else (side, {})
@@ -89,6 +101,9 @@ class _Claim:
     def _suffix(self) -> str:
         return f" at {_spelled(self.where)}" if self.where else ""
 
+    def _check(self) -> None:
+        """Refuse a claim that says nothing."""
+
     def _default_name(self) -> str:
         raise TypeError("a claim names itself")
 
@@ -100,37 +115,50 @@ class _Claim:
 class Ordering(_Claim):
     """The methods' means increase strictly in the order given.
 
-    A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs must hold; one failed pair fails it.
+    A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs must hold; one failed
+    pair fails it.
     """
 
     methods: tuple[Side, ...]
+
+    def _check(self) -> None:
+        if isinstance(self.methods, str) or len(self.methods) < 2:
+            raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
 
     def _default_name(self) -> str:
         return f"{self.metric}: " + " < ".join(_label(side) for side in self.methods) + self._suffix()
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        if len(self.methods) < 2:
-            raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
         values = [self._values(frame, side) for side in self.methods]
-        gaps = [_difference(low, high) for low, high in zip(values, values[1:], strict=False)]
+        gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
         verdicts = [_exceeds(gap, 0.0) for gap in gaps]
         tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
-        means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
+        means = ", ".join(
+            f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True)
+        )
         pair = f"{_label(self.methods[tightest])} to {_label(self.methods[tightest + 1])}"
-        return _all(verdicts), gaps[tightest], f"means: {means}; tightest gap, {pair}: {_shown(gaps[tightest])}"
+        return (
+            _all(verdicts),
+            gaps[tightest],
+            f"means: {means}; tightest gap, {pair}: {_shown(gaps[tightest])}",
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Ratio(_Claim):
     """The ratio of two means lies between ``low`` and ``high``; either may be left out.
 
-    The standard error is the delta method's for paired units. Each side is a method or a pair ``(method, where)``.
+    The standard error is the delta method's for paired units. Each side is a method or a pair ``(method,
+    where)``.
     """
 
     numerator: Side
     denominator: Side
     low: float | None = None
     high: float | None = None
+
+    def _check(self) -> None:
+        _check_bounds(self.low, self.high)
 
     def _default_name(self) -> str:
         sides = f"{_label(self.numerator)} / {_label(self.denominator)}"
@@ -156,6 +184,9 @@ class Within(_Claim):
     low: float | None = None
     high: float | None = None
 
+    def _check(self) -> None:
+        _check_bounds(self.low, self.high)
+
     def _default_name(self) -> str:
         return f"{self.metric}: {self.method} {_bounds(self.low, self.high)}{self._suffix()}"
 
@@ -168,32 +199,36 @@ class Within(_Claim):
 class Monotone(_Claim):
     """A method's mean only rises, or only falls, along a setting field.
 
-    Held when the change from the first value to the last is in the direction by two standard errors and no step goes
-    against it by that much; failed when the whole change or some step contradicts it. The level for single steps is
-    split over the steps, since among many flat steps one would pass two standard errors by chance.
+    Held when the change from the first value to the last is in the direction by two standard errors and no
+    step goes against it by that much; failed when the whole change or some step contradicts it. The level for
+    single steps is split over the steps, since among many flat steps one would pass two standard errors by
+    chance.
     """
 
     method: str
     along: str
     direction: Literal["increasing", "decreasing"]
 
+    def _check(self) -> None:
+        check_choice("direction", self.direction, ("increasing", "decreasing"))
+
     def _default_name(self) -> str:
         return f"{self.metric}: {self.method} {self.direction} in {self.along}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        if self.direction not in ("increasing", "decreasing"):
-            raise InputError("direction", found=repr(self.direction), expected="'increasing' or 'decreasing'")
         rows = select(frame, self.where, metric=self.metric, method=self.method)
         if self.along not in frame.columns:
             raise InputError("along", found=repr(self.along), expected=f"one of {list(frame.columns)}")
         levels = sorted(set(rows[self.along]))
         if len(levels) < 2:
-            raise InputError(f"claim {self.name!r}", found=f"{self.along} in {levels}", expected="two or more values")
+            raise InputError(
+                f"claim {self.name!r}", found=f"{self.along} in {levels}", expected="two or more values"
+            )
         values = [self._values(frame, (self.method, {self.along: level})) for level in levels]
         if self.direction == "decreasing":
             values, levels = values[::-1], levels[::-1]
         whole = _difference(values[0], values[-1])
-        steps = [_difference(a, b) for a, b in zip(values, values[1:], strict=False)]
+        steps = [_difference(a, b) for a, b in itertools.pairwise(values)]
         worst = min(range(len(steps)), key=lambda i: _score(steps[i]))
         against = _exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
         status = "failed" if against else _exceeds(whole, 0.0)
@@ -204,7 +239,7 @@ class Monotone(_Claim):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Holds:
-    """Any other claim: a function from records to ``(True | False | None, a sentence)``; None is undecided."""
+    """Any other claim: a function from records to ``(True | False | None, sentence)``; None is undecided."""
 
     name: str
     function: Callable[[pd.DataFrame], tuple[bool | None, str]]
@@ -214,7 +249,9 @@ class Holds:
         """The function's verdict on these records."""
         verdict, detail = self.function(frame)
         status: Status = "undecided" if verdict is None else "held" if verdict else "failed"
-        return ClaimResult(self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source)
+        return ClaimResult(
+            self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source
+        )
 
 
 Claim = Ordering | Ratio | Within | Monotone | Holds
@@ -240,8 +277,6 @@ def _exceeds(found: Estimate, bound: float, comparisons: int = 1) -> Status:
 
 
 def _inside(found: Estimate, low: float | None, high: float | None) -> Status:
-    if low is None and high is None:
-        raise InputError("low, high", found="neither", expected="at least one bound")
     margin = _margin(found)
     if low is None or high is None:
         gap = found.value - low if low is not None else high - found.value
@@ -251,6 +286,13 @@ def _inside(found: Estimate, low: float | None, high: float | None) -> Status:
     if low <= found.value <= high:
         return "held"
     return "failed" if found.value < low - margin or found.value > high + margin else "undecided"
+
+
+def _check_bounds(low: float | None, high: float | None) -> None:
+    if low is None and high is None:
+        raise InputError("low, high", found="neither", expected="at least one bound")
+    if low is not None and high is not None and low > high:
+        raise InputError("low, high", found=f"{low:g} > {high:g}", expected="low at most high")
 
 
 def _all(verdicts: list[Status]) -> Status:

@@ -4,8 +4,8 @@
 * ``vmap``: replications in chunks of one fixed size, each chunk one call.
 * ``sharded``: the same, with the chunk split over all devices along the mesh's ``"replica"`` axis.
 
-The modes give the same numbers to the last digits that floating-point addition allows. The default is ``vmap`` for
-compiled studies on one device, ``sharded`` on several accelerators, and ``loop`` for host code.
+The modes give the same numbers to the last digits that floating-point addition allows. The default is
+``vmap`` for compiled studies on one device, ``sharded`` on several accelerators, and ``loop`` for host code.
 """
 
 import functools
@@ -49,16 +49,16 @@ class Program:
     def _one(self, cell_key: jax.Array, replication: jax.Array, traced: Mapping[str, jax.Array]) -> jax.Array:
         key = jax.random.fold_in(cell_key, replication)
         metrics = self._replicate(key, {**self._static, **traced})
-        # Names are Python values, known while tracing; dictionaries would come back from jit with sorted keys.
+        # Names are known while tracing; dictionaries would come back from jit with sorted keys.
         self.columns, values = flatten_metrics(metrics, jnp.shape)
         return jnp.stack([jnp.asarray(value).astype(self._dtype) for value in values])
 
     def replication_bytes(self, *arguments: Any) -> int:
-        """Bytes written by one replication if nothing were reused: an upper bound on its memory, without compiling."""
+        """Bytes of one replication if no buffer were reused: a bound on its memory, without compiling."""
         return _intermediate_bytes(self._single.trace(*arguments).jaxpr.jaxpr)
 
     def executable(self, mode: str, chunk: int, devices: tuple[jax.Device, ...], *arguments: Any) -> Callable:
-        """The program compiled ahead of time for these shapes; the time it took is added to ``compile_seconds``."""
+        """The program compiled ahead of time for these shapes; adds to ``compile_seconds``."""
         cached = self._compiled.get((mode, chunk, devices))
         if cached is None:
             start = time.perf_counter()
@@ -71,7 +71,9 @@ class Program:
                     mesh = make_mesh(devices=devices)
                     everywhere = NamedSharding(mesh, PartitionSpec())
                     split = NamedSharding(mesh, PartitionSpec("replica"))
-                    jitted = jax.jit(batched, in_shardings=(everywhere, split, everywhere), out_shardings=split)
+                    jitted = jax.jit(
+                        batched, in_shardings=(everywhere, split, everywhere), out_shardings=split
+                    )
             cached = jitted.lower(*arguments).compile()
             self._compiled[mode, chunk, devices] = cached
             self.compile_seconds += time.perf_counter() - start
@@ -98,7 +100,9 @@ class Executor:
         if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
             raise InputError("chunk", found=repr(chunk), expected="a whole number of at least 1, or None")
         if not study.compiled and mode not in ("auto", "loop"):
-            raise InputError("mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False")
+            raise InputError(
+                "mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False"
+            )
         self.study = study
         self._chunk = chunk
         self._compiled_before: dict[Program, float] = {}
@@ -162,7 +166,9 @@ class Executor:
         cell_key, rows, columns = self.study.cell_key(cell), [], None
         for replication in range(start, stop):
             key = jax.random.fold_in(cell_key, replication)
-            found, values = flatten_metrics(self.study.replicate(key, dict(self.study.settings[cell])), np.shape)
+            found, values = flatten_metrics(
+                self.study.replicate(key, dict(self.study.settings[cell])), np.shape
+            )
             if columns is not None and found != columns:
                 raise InputError(
                     "replicate",
@@ -200,7 +206,9 @@ def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tu
     columns, values = [], []
     for method, scores in metrics.items():
         if not isinstance(method, str) or not isinstance(scores, Mapping):
-            raise InputError("replicate", found=f"{type(scores).__name__} for method {method!r}", expected=expected)
+            raise InputError(
+                "replicate", found=f"{type(scores).__name__} for method {method!r}", expected=expected
+            )
         for metric, value in scores.items():
             if shape(value) != ():
                 raise InputError(

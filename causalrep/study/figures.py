@@ -13,7 +13,7 @@ from causalrep.study.records import atomic_file
 from causalrep.study.reported import ReportedNumber
 from causalrep.study.summary import Where, estimate, select, unit_values
 
-# Okabe and Ito's palette, told apart with any colour vision; line styles and markers repeat the distinction.
+# Okabe and Ito's palette, told apart with any colour vision; markers repeat the distinction.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -21,7 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Curves:
-    """A metric against a setting field: one curve a method, mean over units with a band of two standard errors.
+    """A metric against a setting field: one curve a method, the mean with a band of two standard errors.
 
     Attributes:
         x: The setting field on the horizontal axis.
@@ -63,7 +63,9 @@ class Curves:
         """Draw on an empty matplotlib figure."""
         axes = figure.subplots()
         if self.x not in frame.columns:
-            raise InputError(f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}")
+            raise InputError(
+                f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}"
+            )
         data = select(frame, self.where, metric=self.metric)
         methods = self.methods or tuple(dict.fromkeys(data["method"]))
         for index, method in enumerate(methods):
@@ -79,7 +81,9 @@ class Curves:
             mean, se = np.array([f.value for f in found]), np.array([f.se if f.n > 1 else 0.0 for f in found])
             colour, style = PALETTE[index % len(PALETTE)], STYLES[index // len(PALETTE) % len(STYLES)]
             marker = MARKERS[index % len(MARKERS)]
-            axes.plot(levels, mean, style, color=colour, marker=marker, markersize=4, linewidth=1.6, label=method)
+            axes.plot(
+                levels, mean, style, color=colour, marker=marker, markersize=4, linewidth=1.6, label=method
+            )
             axes.fill_between(levels, mean - 2 * se, mean + 2 * se, color=colour, alpha=0.18, linewidth=0)
             self._draw_reported(axes, rows, reported, colour, marker)
         if self.hline is not None:
@@ -87,7 +91,11 @@ class Curves:
         for label, x in (self.vlines(frame) if callable(self.vlines) else self.vlines).items():
             axes.axvline(x, color="0.35", linewidth=1, linestyle=":", zorder=0)
             axes.annotate(
-                label, (x, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -12), textcoords="offset points"
+                label,
+                (x, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, -12),
+                textcoords="offset points",
             )
         axes.set_xscale(self.xscale)
         axes.set_yscale(self.yscale)
@@ -99,7 +107,9 @@ class Curves:
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
 
-    def _draw_reported(self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], colour, marker) -> None:
+    def _draw_reported(
+        self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], colour, marker
+    ) -> None:
         for level in sorted(set(rows[self.x])):
             cell = select(rows, {self.x: level})
             for number in reported:
@@ -143,7 +153,9 @@ class Figure:
 AnyFigure = Curves | Figure
 
 
-def save_figure(spec: AnyFigure, frame: pd.DataFrame, path: Path, reported: Sequence[ReportedNumber] = ()) -> None:
+def save_figure(
+    spec: AnyFigure, frame: pd.DataFrame, path: Path, reported: Sequence[ReportedNumber] = ()
+) -> None:
     """Draw and write a PNG file, without a display and without touching pyplot's state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas

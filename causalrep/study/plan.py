@@ -1,8 +1,8 @@
-"""The plan of a study: which settings, how many replications, which claims; and the keys that make it repeatable.
+"""The plan of a study: settings, replications, claims; and the keys that make it repeatable.
 
-A study is a value. Everything the numbers depend on is in it, so its hash names the run's folder, and the key of
-every replication follows from (seed, study name, setting, replication index) and from nothing else: not from the order
-of the loop, the mode, the number of devices, or where a killed run resumes.
+A study is a value. Everything the numbers depend on is in it, so its hash names the run's folder, and the key
+of every replication follows from (seed, study name, setting, replication index) and from nothing else: not
+from the order of the loop, the mode, the number of devices, or where a killed run resumes.
 """
 
 import dataclasses
@@ -37,22 +37,24 @@ class Study:
     """A replicated study: a pure function of a key, at every setting, many times over.
 
     Attributes:
-        name: ``"<paper>/<table>"``, for example ``"ivl/linear_simulation"``. Names the folder and enters every key.
+        name: ``"<paper>/<table>"``, for example ``"ivl/linear_simulation"``. Names the folder and enters
+            every key.
         replicate: ``(key, setting) -> {method: {metric: scalar}}``. Pure, with static shapes, unless
-            ``compiled=False``. Give a module-level function, or the same object each time: compiled programs are
-            kept per object.
+            ``compiled=False``. Give a module-level function, or the same object each time: compiled programs
+            are kept per object.
         settings: One mapping a cell, in the order of the records; every cell has the same fields.
         replications: How many times each cell is repeated.
         seed: Root of all keys.
-        traced: Numeric setting fields that reach ``replicate`` as 0-d arrays: one compilation serves all their
-            values. Every other field is static: a Python value, which may choose shapes and branches.
-        labels: Setting fields that only name a cell in the records (``"sweep"``): never passed to ``replicate``, so
-            that they cost no compilation.
-        shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep over
-            ``alpha`` compares the same data sets).
+        traced: Numeric setting fields that reach ``replicate`` as 0-d arrays: one compilation serves all
+            their values. Every other field is static: a Python value, which may choose shapes and branches.
+        labels: Setting fields that only name a cell in the records (``"sweep"``): never passed to
+            ``replicate``, so that they cost no compilation.
+        shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep
+            over ``alpha`` compares the same data sets).
         precision: ``"float64"`` or ``"float32"``, of the computation; recorded values are float64.
         compiled: ``False`` runs ``replicate`` as ordinary Python (estimators with a façade, real data).
-        config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's identity.
+        config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's
+            identity.
         claims: What the records are expected to show.
         tables: Markdown tables of the report.
         figures: Pictures of the report.
@@ -76,26 +78,42 @@ class Study:
     def __post_init__(self) -> None:
         parts = self.name.split("/") if isinstance(self.name, str) else []
         if not parts or any(part in ("", ".", "..") for part in parts):
-            raise InputError("name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'")
+            raise InputError(
+                "name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'"
+            )
         if not callable(self.replicate):
-            raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
-        if isinstance(self.replications, bool) or not isinstance(self.replications, int) or self.replications < 1:
-            raise InputError("replications", found=repr(self.replications), expected="a whole number of at least 1")
+            raise InputError(
+                "replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics"
+            )
+        if (
+            isinstance(self.replications, bool)
+            or not isinstance(self.replications, int)
+            or self.replications < 1
+        ):
+            raise InputError(
+                "replications", found=repr(self.replications), expected="a whole number of at least 1"
+            )
         check_choice("precision", self.precision, ("float32", "float64"))
         for argument in ("traced", "labels", "shared"):
             if isinstance(getattr(self, argument), str):
-                raise InputError(argument, found=repr(getattr(self, argument)), expected="a tuple of field names")
+                raise InputError(
+                    argument, found=repr(getattr(self, argument)), expected="a tuple of field names"
+                )
         object.__setattr__(self, "settings", tuple(_plain_settings(self.settings)))
         fields = self.fields
         for argument in ("traced", "labels", "shared"):
             for name in getattr(self, argument):
                 if name not in fields:
-                    raise InputError(argument, found=repr(name), expected=f"a field of settings: {list(fields)}")
+                    raise InputError(
+                        argument, found=repr(name), expected=f"a field of settings: {list(fields)}"
+                    )
         for name in self.traced:
             for index, setting in enumerate(self.settings):
                 if isinstance(setting[name], bool) or not isinstance(setting[name], int | float):
                     raise InputError(
-                        "traced", found=f"{name!r} = {setting[name]!r} in settings[{index}]", expected="a number"
+                        "traced",
+                        found=f"{name!r} = {setting[name]!r} in settings[{index}]",
+                        expected="a number",
                     )
         _check_unique("figures", [figure.name for figure in self.figures])
         _check_unique("claims", [claim.name for claim in self.claims])
@@ -146,7 +164,9 @@ class Study:
 
         A field is integer only if it is so in every cell: one dtype, hence one program, for all its values.
         """
-        float_dtype, int_dtype = (np.float64, np.int64) if self.precision == "float64" else (np.float32, np.int32)
+        float_dtype, int_dtype = (
+            (np.float64, np.int64) if self.precision == "float64" else (np.float32, np.int32)
+        )
         values = {}
         for field in self.traced:
             whole = all(isinstance(setting[field], int) for setting in self.settings)
@@ -214,24 +234,34 @@ def _plain_settings(settings: Sequence[Mapping[str, Scalar]]) -> list[dict[str, 
     for index, row in enumerate(rows):
         if list(row) != list(rows[0]) and set(row) != set(rows[0]):
             raise InputError(
-                f"settings[{index}]", found=f"fields {list(row)}", expected=f"the fields of the first: {list(rows[0])}"
+                f"settings[{index}]",
+                found=f"fields {list(row)}",
+                expected=f"the fields of the first: {list(rows[0])}",
             )
         rows[index] = row = {field: _plain(row[field]) for field in rows[0]}
         for field, value in row.items():
             if field in RESERVED:
-                raise InputError(f"settings[{index}]", found=f"a field {field!r}", expected=f"none of {RESERVED}")
-            if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and math.isnan(value)):
+                raise InputError(
+                    f"settings[{index}]", found=f"a field {field!r}", expected=f"none of {RESERVED}"
+                )
+            if not isinstance(value, str | bool | int | float) or (
+                isinstance(value, float) and math.isnan(value)
+            ):
                 raise InputError(
                     f"settings[{index}][{field!r}]", found=repr(value), expected="a string, boolean or number"
                 )
         text = canonical_json(row)
         if text in seen:
-            raise InputError(f"settings[{index}]", found=f"a repetition of settings[{seen[text]}]", expected="a new cell")
+            raise InputError(
+                f"settings[{index}]", found=f"a repetition of settings[{seen[text]}]", expected="a new cell"
+            )
         seen[text] = index
     for field in rows[0]:
         kinds = {_kind(row[field]) for row in rows}
         if len(kinds) > 1:
-            raise InputError("settings", found=f"{sorted(kinds)} in field {field!r}", expected="one kind of value a field")
+            raise InputError(
+                "settings", found=f"{sorted(kinds)} in field {field!r}", expected="one kind of value a field"
+            )
     return rows
 
 

@@ -12,7 +12,7 @@ from causalrep.study.plan import Setting, Study
 
 
 class Progress:
-    """A context manager; :meth:`advance` is told of every finished chunk. Everything goes to standard error."""
+    """A context manager that :meth:`advance` tells of finished chunks; it writes to standard error."""
 
     def __init__(self, study: Study, *, enabled: bool = True):
         self._study, self._enabled = study, enabled
@@ -51,7 +51,9 @@ class Progress:
         if self._enabled and self._bar is None:
             cells = len(self._study.settings)
             left = (self._study.total_replications - self._done) / rate if self._computed else 0.0
-            took = "already done" if resumed else f"{now - self._cell_started:.1f} s, {rate:.3g} replications/s"
+            took = (
+                "already done" if resumed else f"{now - self._cell_started:.1f} s, {rate:.3g} replications/s"
+            )
             print(
                 f"{self._study.name} cell {cell + 1}/{cells} ({spelled(self._study.settings[cell])}): {took}"
                 + (f", {left:.0f} s to go" if cell + 1 < cells and not resumed else ""),

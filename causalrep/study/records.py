@@ -1,7 +1,9 @@
 """Records on disk: a tidy long table, written atomically, and the parts that make a killed run resumable.
 
-A file appears under its name only when it is complete: it is written beside it, flushed to disk and renamed. Two
-processes on one folder therefore do the work twice but cannot corrupt it: they write the same bytes, the last rename wins.
+A file appears under its name only when it is complete: it is written beside it, flushed to disk and renamed.
+Two
+processes on one folder therefore do the work twice but cannot corrupt it: they write the same bytes, the last
+rename wins.
 """
 
 import contextlib
@@ -28,7 +30,7 @@ PARTS = "parts"
 
 
 def cell_frame(study: Study, cell: int, start: int, columns: Columns, values: np.ndarray) -> pd.DataFrame:
-    """Long rows of some replications of a cell: by replication, then method and metric in the author's order."""
+    """Long rows of some replications: by replication, then method and metric in the author's order."""
     count, width = values.shape
     data: dict[str, Any] = {}
     for field, value in study.settings[cell].items():
@@ -71,14 +73,15 @@ def read_records(path: Path | str) -> pd.DataFrame:
 class Parts:
     """The finished chunks of an unfinished run, one small file each.
 
-    They lie in a folder named after all that their last digits may depend on (platform, mode, devices, chunk), so that
-    a run resumed in another mode starts its own and no records mix two.
+    They lie in a folder named after all that their last digits may depend on (platform, mode, devices,
+    chunk), so that a run resumed in another mode starts its own and no records mix two.
     """
 
     def __init__(self, run: Path, label: str):
         self.folder = run / PARTS / label
 
     def path(self, cell: int, start: int, stop: int) -> Path:
+        """Where a chunk lies."""
         return self.folder / f"cell-{cell:05d}-replications-{start:07d}-{stop:07d}.parquet"
 
     def load(self, cell: int, start: int, stop: int) -> pd.DataFrame | None:
@@ -91,11 +94,14 @@ class Parts:
             if set(frame["replication"]) != set(range(start, stop)):
                 raise RecordsError(f"{path}: holds other replications.")
         except RecordsError as error:
-            warnings.warn(f"{path} is damaged and is computed again ({error})", CausalrepWarning, stacklevel=2)
+            warnings.warn(
+                f"{path} is damaged and is computed again ({error})", CausalrepWarning, stacklevel=2
+            )
             return None
         return frame
 
     def save(self, frame: pd.DataFrame, cell: int, start: int, stop: int) -> None:
+        """Write a finished chunk."""
         write_records(frame, self.path(cell, start, stop))
 
 
@@ -151,7 +157,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RecordsError(f"{path}: not readable as JSON ({error}). Delete the folder and run again.") from error
+        raise RecordsError(
+            f"{path}: not readable as JSON ({error}). Delete the folder and run again."
+        ) from error
 
 
 def check_writable(folder: Path) -> None:
@@ -166,7 +174,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise RecordsError(
-            f"{folder}: the results folder cannot be written ({error.strerror or error}). Give another with --results."
+            f"{folder}: the results folder cannot be written ({error.strerror or error}). Choose another."
         ) from error
 
 

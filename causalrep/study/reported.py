@@ -57,10 +57,12 @@ class ReportedNumber:
     se: float | None = None
 
     def speaks_of(self, rows: pd.DataFrame, fields: tuple[str, ...]) -> bool:
-        """Whether this is the number for a table's cell: ``rows`` are its records, ``fields`` what tells cells apart."""
+        """Whether it belongs to a table's cell: ``rows`` are its records, ``fields`` tell cells apart."""
         if not set(fields) <= set(self.where) or not (rows["metric"] == self.metric).all():
             return False
-        return all(column in rows and matches(rows[column], value).all() for column, value in self.where.items())
+        return all(
+            column in rows and matches(rows[column], value).all() for column, value in self.where.items()
+        )
 
 
 def load_reported(path: Path | str) -> tuple[ReportedNumber, ...]:
@@ -79,7 +81,9 @@ def load_reported(path: Path | str) -> tuple[ReportedNumber, ...]:
     extra = set(content) - {"number"}
     if extra:
         raise RecordsError(f"{path}: unknown {sorted(extra)}; expected only [[number]] tables.")
-    return tuple(_number(path, index, entry) for index, entry in enumerate(content.get("number", []), start=1))
+    return tuple(
+        _number(path, index, entry) for index, entry in enumerate(content.get("number", []), start=1)
+    )
 
 
 def _number(path: Path, index: int, entry: Mapping[str, Any]) -> ReportedNumber:
@@ -90,14 +94,20 @@ def _number(path: Path, index: int, entry: Mapping[str, Any]) -> ReportedNumber:
         raise RecordsError(f"{label}: missing {missing}, unknown {unknown}.")
     for name in ("value", "se"):
         value = entry.get(name)
-        if name in entry and (isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)):
+        if name in entry and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+        ):
             raise RecordsError(f"{label}: {name} = {value!r}; expected a finite number.")
     if not isinstance(entry["where"], Mapping):
-        raise RecordsError(f"{label}: where = {entry['where']!r}; expected a table such as {{ method = 'OLS' }}.")
+        raise RecordsError(
+            f"{label}: where = {entry['where']!r}; expected a table such as {{ method = 'OLS' }}."
+        )
     for name in ("experiment", "metric", "source"):
         if not isinstance(entry[name], str) or not entry[name]:
             raise RecordsError(f"{label}: {name} = {entry[name]!r}; expected text.")
     if entry["provenance"] not in PROVENANCES:
-        raise RecordsError(f"{label}: provenance {entry['provenance']!r}; expected one of {', '.join(PROVENANCES)}.")
+        raise RecordsError(
+            f"{label}: provenance {entry['provenance']!r}; expected one of {', '.join(PROVENANCES)}."
+        )
     numbers = {name: float(entry[name]) for name in ("value", "se") if name in entry}
     return ReportedNumber(**{**entry, **numbers})

@@ -68,16 +68,17 @@ def run(
 ) -> Records:
     """Compute what is not yet computed of a study, write its records and report, and return them.
 
-    The run's folder is ``results/<name>/<scale>-<digest>``. Finished chunks are kept there until the run is complete, so
-    a killed run continues where it was and ends with the same bytes in ``records.parquet``; a finished run
-    computes nothing and only writes its report afresh. Two processes on one folder repeat each other's work but
-    cannot damage it.
+    The run's folder is ``results/<name>/<scale>-<digest>``. Finished chunks are kept there until the run is
+    complete, so a killed run continues where it was and ends with the same bytes in ``records.parquet``; a
+    finished run computes nothing and only writes its report afresh. Two processes on one folder repeat each
+    other's work but cannot damage it.
 
     Args:
         study: The study.
         results: Folder for all results; None keeps the records in memory alone.
         mode: ``"loop"``, ``"vmap"``, ``"sharded"`` or ``"auto"``.
-        chunk: Replications per call (and per saved part); default from the program's memory and a fixed budget.
+        chunk: Replications per call (and per saved part); default from the program's memory and a fixed
+            budget.
         scale: Prefix of the run's folder.
         reported: Published numbers to show beside ours.
         progress: Show a progress bar, or one line a cell if output is no terminal.
@@ -128,7 +129,9 @@ def write_report(finished: Records, reported: Sequence[ReportedNumber] = ()) -> 
         save_figure(figure, finished.frame, finished.folder / f"{figure.name}.png", reported)
 
 
-def _compute(study: Study, executor: Executor, folder: Path | None, progress: bool) -> tuple[list[pd.DataFrame], int]:
+def _compute(
+    study: Study, executor: Executor, folder: Path | None, progress: bool
+) -> tuple[list[pd.DataFrame], int]:
     frames: list[pd.DataFrame] = []
     resumed = 0
     code = code_digest(study)
@@ -158,8 +161,8 @@ def _check_config(study: Study, folder: Path) -> None:
     path = folder / "config.json"
     if path.exists() and canonical_json(disk.read_json(path)) != canonical_json(study.identity()):
         raise RecordsError(
-            f"{path}: describes another study than this one, though the folder's name is the same. It was edited, or "
-            "two studies share a digest: move the folder away and run again."
+            f"{path}: describes another study than this one, though the folder's name is the same. It was "
+            "edited, or two studies share a digest: move the folder away and run again."
         )
 
 
@@ -169,7 +172,8 @@ def _finished(study: Study, folder: Path) -> Records:
     cells = frame[list(study.fields)].drop_duplicates() if list(frame.columns) == expected else ()
     if len(cells) != len(study.settings) or frame["replication"].max() != study.replications - 1:
         raise RecordsError(
-            f"{folder / disk.RECORDS}: does not hold this study's cells and replications. Delete it and run again."
+            f"{folder / disk.RECORDS}: does not hold this study's cells and replications. Delete it and run "
+            "again."
         )
     path = folder / "environment.json"
     environment = disk.read_json(path) if path.exists() else {}
@@ -187,8 +191,8 @@ def _finished(study: Study, folder: Path) -> Records:
 def code_digest(study: Study) -> str:
     """Eight hexadecimal digits of the library's source and of the file that defines ``replicate``.
 
-    Parts computed by other code are never mixed into a run; finished records computed by other code are kept, with a
-    warning.
+    Parts computed by other code are never mixed into a run; finished records computed by other code are kept,
+    with a warning.
     """
     sources = sorted(Path(causalrep.__file__).parent.rglob("*.py"))
     own = _source_file(study)
@@ -241,7 +245,10 @@ def _commit(study: Study) -> str | None:
         if head.returncode:
             return None
         changed = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=10
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return None

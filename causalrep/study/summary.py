@@ -45,8 +45,8 @@ def matches(column: pd.Series, value: Any) -> np.ndarray:
 def unit_values(frame: pd.DataFrame, unit: tuple[str, ...]) -> pd.Series:
     """Values averaged within each independent unit, indexed by unit; ``unit=()`` makes the whole one unit.
 
-    Cells that share a replication's random numbers are not independent observations: averaging them first keeps the
-    standard error honest.
+    Cells that share a replication's random numbers are not independent observations: averaging them first
+    keeps the standard error honest.
     """
     for column in unit:
         if column not in frame.columns:
@@ -59,8 +59,8 @@ def unit_values(frame: pd.DataFrame, unit: tuple[str, ...]) -> pd.Series:
 def estimate(values: pd.Series | np.ndarray, aggregate: Literal["mean", "median"] = "mean") -> Estimate:
     """Mean or median of independent units, with its standard error.
 
-    The median's standard error is half the spread between the order statistics one binomial standard deviation
-    (``sqrt(n) / 2`` ranks) either side of it, which assumes no distribution.
+    The median's standard error is half the spread between the order statistics one binomial standard
+    deviation (``sqrt(n) / 2`` ranks) either side of it, which assumes no distribution.
     """
     values = np.asarray(values, float)
     n = len(values)
@@ -71,7 +71,9 @@ def estimate(values: pd.Series | np.ndarray, aggregate: Literal["mean", "median"
         value = float(np.median(values))
         return Estimate(value, float(high - low) / 2 if n > 1 else np.nan, n)
     with np.errstate(invalid="ignore"):
-        return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan, n)
+        return Estimate(
+            float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan, n
+        )
 
 
 def two_se(n: int, comparisons: int = 1) -> float:

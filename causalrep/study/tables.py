@@ -20,8 +20,8 @@ class Table:
         title: Its heading.
         metric: The metric shown.
         rows: The column of the records, or several, that the rows run over, in order of appearance.
-        columns: The same for the columns; ``None`` for a table with one value a row, its reported number and their
-            difference in separate columns.
+        columns: The same for the columns; ``None`` for a table with one value a row, its reported number and
+            their difference in separate columns.
         where: Restriction on setting fields and methods.
         unit: Columns that index independent units (see :func:`causalrep.study.unit_values`).
         aggregate: ``"mean"`` or ``"median"`` over units.
@@ -53,7 +53,9 @@ class Table:
         rows, columns = _names(self.rows), _names(self.columns)
         for name in rows + columns:
             if name not in frame.columns:
-                raise InputError(f"table {self.title!r}", found=repr(name), expected=f"one of {list(frame.columns)}")
+                raise InputError(
+                    f"table {self.title!r}", found=repr(name), expected=f"one of {list(frame.columns)}"
+                )
         cells = {
             key: (estimate(unit_values(part, self.unit), self.aggregate), self._reported(part, reported))
             for key, part in data.groupby(list(rows + columns), sort=False)
@@ -82,7 +84,10 @@ class Table:
         row_keys = list(dict.fromkeys(key[: len(rows)] for key in cells))
         column_keys = list(dict.fromkeys(key[len(rows) :] for key in cells))
         counts = {ours.n for ours, _ in cells.values()}
-        header = [*rows, *(", ".join(f"{n}={_text(v)}" for n, v in zip(columns, k, strict=True)) for k in column_keys)]
+        header = [
+            *rows,
+            *(", ".join(f"{n}={_text(v)}" for n, v in zip(columns, k, strict=True)) for k in column_keys),
+        ]
         lines = []
         for row in row_keys:
             line = list(map(_text, row))
@@ -131,7 +136,9 @@ def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str
     """A Markdown table, aligned for reading as text."""
     table = [[str(cell).replace("|", "\\|") for cell in line] for line in (header, *lines)]
     widths = [max(3, *(len(line[j]) for line in table)) for j in range(len(header))]
-    padded = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in table]
+    padded = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in table
+    ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([padded[0], rule, *padded[1:]])
 

@@ -1,4 +1,4 @@
-"""Training: an :class:`Objective` goes in, :func:`fit` is the one loop, :func:`make_mesh` is where it runs."""
+"""Training: an :class:`Objective` goes in, :func:`fit` is the one loop, :func:`make_mesh` says where."""
 
 from causalrep.training.fit import FitResult, fit
 from causalrep.training.mesh import make_mesh

@@ -18,9 +18,10 @@ class FitResult(NamedTuple):
 
     Attributes:
         params: The parameters with the least validation loss; without validation, the last finite ones.
-        history: Per step, ``"loss"`` and the objective's metrics, before the step's update, shape (steps,); NaN after
-            the fit has stopped.
-        validation: Validation losses, shape (evaluations,), NaN after the fit has stopped; empty without validation.
+        history: Per step, ``"loss"`` and the objective's metrics, before the step's update, shape (steps,);
+            NaN after the fit has stopped.
+        validation: Validation losses, shape (evaluations,), NaN after the fit has stopped; empty without
+            validation.
         best_step: Updates behind ``params``.
         steps_run: Updates made before the fit stopped, by patience or divergence.
         final_loss: The validation loss of ``params``; without validation, the last finite training loss.
@@ -66,12 +67,14 @@ def fit(
 ) -> FitResult:
     """Minimise an objective on data.
 
-    Pure: it works under ``jit``, and under ``vmap`` over keys and data, where a fit that has stopped keeps its
-    parameters while others go on. Outside of any transformation the compiled program is kept for the same (identical)
+    Pure: it works under ``jit``, and under ``vmap`` over keys and data, where a fit that has stopped keeps
+    its parameters while others go on. Outside of any transformation the compiled program is kept for the same
+    (identical)
     objective, optimizer and static arguments: build those once, not in every call.
 
-    Mini-batches run through a fresh random permutation of the rows each epoch, without replacement. If ``batch_size``
-    does not divide the rows, the rest of an epoch's permutation is left out, other rows each time.
+    Mini-batches run through a fresh random permutation of the rows each epoch, without replacement. If
+    ``batch_size`` does not divide the rows, the rest of an epoch's permutation is left out, other rows each
+    time.
 
     Args:
         objective: What to minimise.
@@ -90,7 +93,9 @@ def fit(
     leaves = jax.tree.leaves(data)
     rows = {jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0 for leaf in leaves}
     if len(rows) != 1 or rows == {0}:
-        raise InputError("data", found=f"leaves of {sorted(rows)} rows", expected="arrays with equally many rows")
+        raise InputError(
+            "data", found=f"leaves of {sorted(rows)} rows", expected="arrays with equally many rows"
+        )
     n = rows.pop()
     for argument, value in (("steps", steps), ("eval_every", eval_every), ("patience", patience)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -98,7 +103,9 @@ def fit(
     if batch_size is not None and not 1 <= batch_size <= n:
         raise InputError("batch_size", found=batch_size, expected=f"between 1 and the number of rows, {n}")
     if validation is None and (patience is not None or eval_every is not None):
-        raise InputError("validation", found="None", expected="a batch, since patience or eval_every is given")
+        raise InputError(
+            "validation", found="None", expected="a batch, since patience or eval_every is given"
+        )
     batch_size = n if batch_size is None else batch_size
     if validation is not None:
         eval_every = eval_every or min(n // batch_size, steps)
@@ -145,7 +152,9 @@ def _fit(
     def update(state: _State, step: jax.Array) -> tuple[_State, dict[str, jax.Array]]:
         rows, order = batch(state, step)
         (loss, metrics), grads = gradient(state.params, jax.random.fold_in(loss_key, step), rows)
-        finite = jnp.isfinite(loss) & jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grads)]))
+        finite = jnp.isfinite(loss) & jnp.all(
+            jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grads)])
+        )
         active = going(state)
         keep = active & finite
         updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)

@@ -19,8 +19,9 @@ class Objective(NamedTuple):
 
     Attributes:
         init: ``(key, batch) -> params``.
-        loss: ``(params, key, batch) -> (scalar, metrics)``, with ``metrics`` a mapping of names to scalars. Rows that only
-            pad a batch to a fixed shape carry weight zero in a leaf of the batch, and the loss uses it.
+        loss: ``(params, key, batch) -> (scalar, metrics)``, with ``metrics`` a mapping of names to scalars.
+            Rows that only pad a batch to a fixed shape carry weight zero in a leaf of the batch, and the loss
+            uses it.
     """
 
     init: Callable[[jax.Array, Batch], Params]
@@ -33,7 +34,8 @@ class SVIObjective(NamedTuple):
     Attributes:
         init: As in :class:`Objective`.
         loss: The negative evidence lower bound, as in :class:`Objective`.
-        constrain: ``(params, batch) -> params`` in the guide's own spaces (scales positive, simplexes summing to one).
+        constrain: ``(params, batch) -> params`` in the guide's own spaces (scales positive, simplexes summing
+            to one).
     """
 
     init: Callable[[jax.Array, Batch], Params]
@@ -47,7 +49,8 @@ def svi_objective(
     """Stochastic variational inference as an objective: minimise the negative ELBO.
 
     Args:
-        model: A NumPyro model, called with the batch: by keyword if the batch is a mapping, else as one argument.
+        model: A NumPyro model, called with the batch: by keyword if the batch is a mapping, else as one
+            argument.
         guide: Its guide, called alike.
         example: A batch; needed by NumPyro's automatic guides alone, which look at the model once beforehand.
         num_particles: Monte Carlo samples a step.
@@ -59,7 +62,9 @@ def svi_objective(
 
     def sites(key: jax.Array, batch: Batch) -> dict[str, dict]:
         guide_key, model_key = jax.random.split(key)
-        guide_trace = handlers.trace(handlers.seed(guide, guide_key)).get_trace(*_arguments(batch), **_keywords(batch))
+        guide_trace = handlers.trace(handlers.seed(guide, guide_key)).get_trace(
+            *_arguments(batch), **_keywords(batch)
+        )
         replayed = handlers.replay(handlers.seed(model, model_key), trace=guide_trace)
         model_trace = handlers.trace(replayed).get_trace(*_arguments(batch), **_keywords(batch))
         both = [*model_trace.items(), *guide_trace.items()]
@@ -68,7 +73,10 @@ def svi_objective(
     def transforms(batch: Batch) -> dict[str, Any]:
         # Only the constraints are read; the values traced beside them are dead code to the compiler.
         found = sites(jax.random.key(0), batch)
-        return {name: biject_to(site["kwargs"].get("constraint", constraints.real)) for name, site in found.items()}
+        return {
+            name: biject_to(site["kwargs"].get("constraint", constraints.real))
+            for name, site in found.items()
+        }
 
     def init(key: jax.Array, batch: Batch) -> Params:
         found, to_constrained = sites(key, batch), transforms(batch)

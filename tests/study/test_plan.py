@@ -31,13 +31,21 @@ def test_digest_names_what_the_numbers_depend_on(location_study):
     study = location_study()
     same = location_study(claims=(Holds("x", lambda frame: (None, "")),))
     assert study.digest() == same.digest()
-    changes = [{"seed": 1}, {"replications": 3}, {"precision": "float32"}, {"config": {"n": 1}}, {"shared": ()}]
+    changes = [
+        {"seed": 1},
+        {"replications": 3},
+        {"precision": "float32"},
+        {"config": {"n": 1}},
+        {"shared": ()},
+    ]
     assert len({location_study(**change).digest() for change in changes} | {study.digest()}) == 6
     assert location_study(config={"n": 1}).digest() == location_study(config={"n": 1.0}).digest()
 
 
 def test_canonical_json_is_by_value():
-    assert canonical_json({"a": 1.0, "b": (True, "x")}) == canonical_json({"b": [True, "x"], "a": np.int32(1)})
+    assert canonical_json({"a": 1.0, "b": (True, "x")}) == canonical_json(
+        {"b": [True, "x"], "a": np.int32(1)}
+    )
     assert canonical_json(True) != canonical_json(1)
     assert canonical_json(0.1) != canonical_json(0.1 + 1e-12)
 

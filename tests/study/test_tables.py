@@ -1,0 +1,165 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from causalrep.errors import InputError, RecordsError
+from causalrep.study import Curves, Estimate, Figure, ReportedNumber, Table, load_reported, save_figure
+from causalrep.study.tables import difference, show
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "kappa": k,
+            "kind": "s",
+            "method": m,
+            "replication": r,
+            "metric": "err",
+            "value": base + k + rng.normal() / 9,
+        }
+        for k in (0.5, 1.0)
+        for r in range(16)
+        for m, base in (("OLS", 1.0), ("2SLS", 0.1))
+    ]
+    return pd.DataFrame(rows)
+
+
+NUMBERS = (
+    ReportedNumber("demo/x", {"method": "OLS", "kappa": 0.5}, "err", 1.5, "Table 1", "paper"),
+    ReportedNumber(
+        "demo/x", {"method": "OLS", "kappa": 1}, "err", 9.0, "Table 1", "textbook (unverified)", se=0.5
+    ),
+    ReportedNumber("demo/x", {"method": "2SLS", "kappa": 1}, "other", 7.7, "Table 1", "paper"),
+)
+
+
+def test_one_value_a_row(frame):
+    text = Table(title="Errors", metric="err", where={"kappa": 1.0}).markdown(frame, NUMBERS)
+    lines = text.splitlines()
+    assert lines[0] == "### Errors"
+    ols = [cell.strip() for cell in next(line for line in lines if line.startswith("| OLS")).split("|")]
+    values = frame[(frame["kappa"] == 1.0) & (frame["method"] == "OLS")]["value"]
+    mean, se = values.mean(), values.std(ddof=1) / 4
+    assert ols[2] == f"{mean:.3f} ± {se:.3f} (n=16)"
+    assert ols[3] == "9 ± 0.5 [textbook (unverified)]"
+    assert ols[4] == f"{(mean - 9) / np.hypot(se, 0.5):+.1f} SE"
+    assert lines.index(next(x for x in lines if x.startswith("| OLS"))) < lines.index(
+        next(x for x in lines if x.startswith("| 2SLS"))
+    )
+    assert "7.7" not in text
+    assert len({len(line) for line in lines[2:] if line}) == 1
+
+
+def test_reported_numbers_match_one_cell_only(frame):
+    # Averaged over kappa, a row is not what the paper printed for one kappa.
+    assert "paper" not in Table(title="", metric="err").markdown(frame, NUMBERS)
+    assert "reported" not in Table(title="", metric="err", reported=False).markdown(frame, NUMBERS)
+
+
+def test_columns(frame):
+    text = Table(title="", metric="err", columns="kappa").markdown(frame, NUMBERS)
+    assert "kappa=0.5" in text
+    assert "n = 16 in each cell" in text
+    assert "; 1.5 [paper]: " in text
+    by_pair = Table(title="", metric="err", rows=("method", "kind"), columns=("kappa", "kind")).markdown(
+        frame
+    )
+    assert "kappa=1, kind=s" in by_pair
+    assert Table(title="", metric="err", aggregate="median").markdown(frame).count("median ± SE") == 1
+
+
+def test_wrong_tables_are_named(frame):
+    with pytest.raises(InputError, match="no rows"):
+        Table(title="T", metric="nothing").markdown(frame)
+    with pytest.raises(InputError, match="columnz"):
+        Table(title="T", metric="err", columns="columnz").markdown(frame)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Estimate(0.8241, 0.0123, 32), "0.824 ± 0.012 (n=32)"),
+        (Estimate(123.4, 12.0, 3), "123 ± 12 (n=3)"),
+        (Estimate(0.1315038, np.nan, 1), "0.131504 (n=1)"),
+        (Estimate(2.0, 0.0, 5), "2 (n=5)"),
+        (Estimate(np.nan, np.nan, 5), "nan (n=5)"),
+    ],
+)
+def test_numbers_show_two_digits_of_their_error(found, text):
+    assert show(found) == text
+
+
+def test_differences():
+    assert difference(Estimate(1.0, 0.1, 9), NUMBERS[0]) == "-5.0 SE"
+    assert difference(Estimate(1.6, np.nan, 1), NUMBERS[0]) == "+0.1"
+
+
+ENTRY = """
+[[number]]
+experiment = "demo/x"
+where = { method = "OLS", kappa = 1.0 }
+metric = "err"
+value = 1
+source = "Table 1"
+provenance = "paper"
+"""
+
+
+def test_reported_file(tmp_path):
+    path = tmp_path / "demo.toml"
+    assert load_reported(path) == ()
+    path.write_text(ENTRY + "se = 0.5\n")
+    (number,) = load_reported(path)
+    assert number == ReportedNumber(
+        "demo/x", {"method": "OLS", "kappa": 1.0}, "err", 1.0, "Table 1", "paper", 0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("value = 1", "value = 'x'"), "value"),
+        (("value = 1", "value = nan"), "value"),
+        (("value = 1", ""), "missing"),
+        (("metric", "metrics"), "unknown"),
+        (('"paper"', '"rumour"'), "provenance"),
+        (('source = "Table 1"', 'source = ""'), "source"),
+        (("[[number]]", "[[numbers]]"), "numbers"),
+        (("where = {", "where = ["), "TOML"),
+    ],
+)
+def test_wrong_reported_files_are_named(tmp_path, change, message):
+    path = tmp_path / "demo.toml"
+    path.write_text(ENTRY.replace(*change))
+    with pytest.raises(RecordsError, match=message) as caught:
+        load_reported(path)
+    assert "demo.toml" in str(caught.value)
+
+
+def test_curves_draw_means_bands_and_reported_points(frame, tmp_path):
+    from matplotlib.figure import Figure as Canvas
+
+    spec = Curves(
+        x="kappa", metric="err", title="T", xlabel="kappa", hline=1.0, vlines=lambda records: {"here": 0.7}
+    )
+    canvas = Canvas()
+    spec.draw(frame, canvas, NUMBERS)
+    (axes,) = canvas.axes
+    curve = axes.lines[0]
+    ols = frame[frame["method"] == "OLS"].groupby("kappa")["value"].mean()
+    np.testing.assert_allclose(curve.get_ydata(), ols)
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["OLS", "2SLS", "OLS [paper]", "OLS [textbook (unverified)]"]
+    assert (axes.get_xlabel(), axes.get_title()) == ("kappa", "T")
+    save_figure(spec, frame, tmp_path / "curves.png", NUMBERS)
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    save_figure(
+        Figure("own", lambda records, figure: figure.subplots().plot([1, 2])), frame, tmp_path / "own.png"
+    )
+    assert (tmp_path / "own.png").stat().st_size > 1000
+    with pytest.raises(InputError, match="no rows with method 'LIML'"):
+        Curves(x="kappa", metric="err", methods=("LIML",)).draw(frame, Canvas())
+    with pytest.raises(InputError, match="x = 'gamma'"):
+        Curves(x="gamma", metric="err").draw(frame, Canvas())
