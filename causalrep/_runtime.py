@@ -1,39 +1,63 @@
-"""Process-wide runtime settings, applied when the package is imported.
+"""Process-wide runtime settings, applied when the package is imported, for JAX's CPU backend.
 
-On a CPU, jax 0.10.2 can deadlock in one jitted program that vmaps several dense factorisations: the
-concurrency-optimised scheduler of XLA's CPU backend starves its own thread pool on few cores. The package
-switches that scheduler off through ``XLA_FLAGS``, which the backend reads when it starts. The flag concerns the CPU
-backend only; accelerators ignore it.
+Batched factorisations on a CPU have two traps in jax 0.10.2, both measured on two cores (see
+``tests/test_runtime.py``):
+
+- *They can hang for ever.* A batched LAPACK call occupies a thread of XLA's pool while its parts wait for another.
+  With as many threads as cores, a program that vmaps several factorisations blocks every thread. Two settings keep
+  threads free: a pool of at least 16 threads (XLA reads its size from the environment variable ``NPROC``), and the
+  plain scheduler instead of the concurrency-optimised one, which starts fewer calls at once.
+- *They can crawl.* JAX takes LAPACK from SciPy's OpenBLAS, whose own threads contend with the batch's:
+  factorisations of 32 matrices of 2,048 x 32 took up to 20 times longer. That copy of OpenBLAS is held to one thread;
+  NumPy's own copy is not touched.
+
+They must be in place before the backend starts. Set ``CAUSALREP_KEEP_RUNTIME=1`` to leave everything alone.
 """
 
 import os
 import warnings
 
+import scipy.linalg  # noqa: F401  (loads the OpenBLAS that JAX calls)
+from threadpoolctl import ThreadpoolController
+
 from causalrep.errors import CausalrepWarning
 
 CPU_SCHEDULER_FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler"
-OPT_OUT = "CAUSALREP_KEEP_XLA_FLAGS"
+POOL_SIZE_VARIABLE = "NPROC"
+MINIMUM_POOL_SIZE = 16
+OPT_OUT = "CAUSALREP_KEEP_RUNTIME"
 
 
 def configure() -> None:
-    """Append the CPU scheduler flag to ``XLA_FLAGS`` unless the user has set it or opted out.
+    """Set the CPU backend's scheduler, thread pool and LAPACK threads; warn if the backend already runs.
 
-    Set the environment variable ``CAUSALREP_KEEP_XLA_FLAGS=1`` to leave ``XLA_FLAGS`` alone. If a JAX backend
-    already runs without the flag, it is too late to set it: a warning says so.
+    What the user has set in ``XLA_FLAGS`` or ``NPROC`` is kept.
     """
+    if os.environ.get(OPT_OUT, "") not in ("", "0"):
+        return
+    _single_threaded_lapack()
     flags = os.environ.get("XLA_FLAGS", "")
-    if os.environ.get(OPT_OUT, "") not in ("", "0") or CPU_SCHEDULER_FLAG in flags:
+    if CPU_SCHEDULER_FLAG in flags and POOL_SIZE_VARIABLE in os.environ:
         return
     if _backend_has_started():
         warnings.warn(
-            "JAX was already running when causalrep was imported, so the CPU scheduler that can deadlock in "
-            "batched factorisations could not be switched off. Import causalrep before the first JAX computation, "
-            f"or start Python with XLA_FLAGS={CPU_SCHEDULER_FLAG}=false.",
+            "JAX was already running when causalrep was imported, so its CPU thread pool could not be made safe "
+            "against a deadlock in batched factorisations. Import causalrep before the first JAX computation, or start "
+            f"Python with {POOL_SIZE_VARIABLE}={MINIMUM_POOL_SIZE} XLA_FLAGS={CPU_SCHEDULER_FLAG}=false.",
             CausalrepWarning,
             stacklevel=3,
         )
         return
-    os.environ["XLA_FLAGS"] = f"{flags} {CPU_SCHEDULER_FLAG}=false".strip()
+    if CPU_SCHEDULER_FLAG not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {CPU_SCHEDULER_FLAG}=false".strip()
+    os.environ.setdefault(POOL_SIZE_VARIABLE, str(max(MINIMUM_POOL_SIZE, os.cpu_count() or 1)))
+
+
+def _single_threaded_lapack() -> None:
+    controller = ThreadpoolController()
+    for library in controller.select(internal_api="openblas").lib_controllers:
+        if "scipy" in os.path.basename(os.path.dirname(library.filepath)):
+            library.set_num_threads(1)
 
 
 def _backend_has_started() -> bool:

@@ -156,8 +156,8 @@ def lm_set(
 ) -> ConfidenceSet:
     """Values of a coefficient that Kleibergen's LM (K) test accepts.
 
-    Valid for any strength of the instruments, but when overidentified it often has a second, spurious piece
-    round the least likely value: prefer :func:`clr_set`. Arguments as in :func:`anderson_rubin_set`; with
+    Valid for any strength of the instruments, but when overidentified and not the whole line it has a second,
+    spurious piece round the least likely value, where the score vanishes too: prefer :func:`clr_set`. Arguments as in :func:`anderson_rubin_set`; with
     ``parameter``, the other coefficients take their LIML values under the null (Kleibergen 2004).
     """
     data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
