@@ -1,4 +1,4 @@
-"""Confidence sets by test inversion: published numbers, peers, brute force over designs of every shape, bad input."""
+"""Confidence sets by test inversion: published numbers, peers, brute force, bad input."""
 
 from functools import partial
 
@@ -133,7 +133,9 @@ def test_robust_sets_are_brute_force_inversions(name, covariance):
     kinds = set()
     for case in CASES[::3]:
         data = design(*case, heteroskedastic=True)
-        s = PAIRS[name][0](*data[:4], covariance=covariance, clusters=data[4] if covariance == "cluster" else None)
+        s = PAIRS[name][0](
+            *data[:4], covariance=covariance, clusters=data[4] if covariance == "cluster" else None
+        )
         kinds.add(s.kind)
         assert not len(brute_force_disagreements(name, s, data, covariance)), (case, s)
     assert len(kinds) >= 3, kinds
@@ -249,7 +251,7 @@ def test_bad_input_is_named(argument, changes):
 
 def test_robust_sets_of_one_of_several_coefficients_are_refused():
     y, x, z, c, _ = simulate(0)
-    with pytest.raises(InputError, match="^covariance: found 'HC1' with 2"):
+    with pytest.raises(InputError, match=r"^covariance: found 'HC1' with 2"):
         clr_set(y, x, z, c, covariance="HC1")
 
 

@@ -23,7 +23,9 @@ def arrows(ax):
 
 def test_unbounded_sets_end_in_arrows():
     rays = ConfidenceSet(((-math.inf, -1.0), (2.0, math.inf)))
-    ax = plot_intervals({"Wald": (0.0, 1.0), "AR": rays, "none": ConfidenceSet.empty()}, estimates={"Wald": 0.5})
+    ax = plot_intervals(
+        {"Wald": (0.0, 1.0), "AR": rays, "none": ConfidenceSet.empty()}, estimates={"Wald": 0.5}
+    )
     assert arrows(ax) == ["<", ">"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Wald", "AR", "none"]
     assert any("empty" in text.get_text() for text in ax.texts)
@@ -44,9 +46,9 @@ def test_curves_and_sets_share_colours():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match="^sets"):
+    with pytest.raises(InputError, match=r"^sets"):
         plot_intervals({})
-    with pytest.raises(InputError, match="^p_values"):
+    with pytest.raises(InputError, match=r"^p_values"):
         plot_confidence_curves({"AR": np.zeros(3)}, np.linspace(0, 1, 4))
-    with pytest.raises(InputError, match="^grid"):
+    with pytest.raises(InputError, match=r"^grid"):
         plot_confidence_curves({}, [1.0])
