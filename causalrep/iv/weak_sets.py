@@ -160,7 +160,8 @@ def lm_set(
 
     Valid for any strength of the instruments, but when overidentified and not the whole line it has a second,
     spurious piece round the least likely value, where the score vanishes too: prefer :func:`clr_set`.
-    Arguments as in :func:`anderson_rubin_set`; with ``parameter``, the other coefficients take their LIML values under the null (Kleibergen 2004).
+    Arguments as in :func:`anderson_rubin_set`; with ``parameter``, the other coefficients take their LIML
+    values under the null (Kleibergen 2004).
     """
     data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
     labels = {"level": 1 - alpha, "method": "LM", "parameter": data.names[index]}
