@@ -21,7 +21,7 @@ def conditional_p_value(
 
     The identity used (Hillier 2009; Londschien 2025): with ``a = r / (r + m)``, the probability is
     ``E[P(chi2(k) > m / (1 - a B))]`` with B ~ Beta((k - p) / 2, p / 2). The substitution B = sin^2(phi)
-    makes the integrand smooth on [0, pi / 2], where a fixed Gauss-Legendre rule is accurate to about 1e-10:
+    makes the integrand smooth on [0, pi / 2], where a fixed Gauss-Legendre rule is accurate to about 1e-9 (to 1e-5 for p-values above .99):
     no simulation, no table, and one vectorised sum for a whole grid of values or a batch of data sets.
 
     Args:
@@ -36,11 +36,13 @@ def conditional_p_value(
     if k == p:
         return chi2_sf(m, k) * jnp.ones_like(r)
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    phi = (nodes + 1) * np.pi / 4
+    # psi = pi / 2 - phi, with the nodes crowded about psi = 0, where the integrand bends when m / r is small.
+    tau = (nodes + 1) / 2
+    psi = np.pi / 2 * tau**2
     # The constant of the density is fixed by the same rule, so the weights sum to one exactly.
-    density = weights * np.sin(phi) ** (k - p - 1) * np.cos(phi) ** (p - 1)
+    density = weights * tau * np.cos(psi) ** (k - p - 1) * np.sin(psi) ** (p - 1)
     density = jnp.asarray(density / density.sum(), m.dtype)
-    cos2 = jnp.asarray(np.cos(phi) ** 2, m.dtype)
+    cos2 = jnp.asarray(np.sin(psi) ** 2, m.dtype)
     # 1 - a sin^2 = (m + r cos^2) / (m + r), without the cancellation.
     m_, r_ = m[..., None], r[..., None]
     denominator = m_ + r_ * cos2
