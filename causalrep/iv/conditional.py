@@ -21,7 +21,8 @@ def conditional_p_value(
 
     The identity used (Hillier 2009; Londschien 2025): with ``a = r / (r + m)``, the probability is
     ``E[P(chi2(k) > m / (1 - a B))]`` with B ~ Beta((k - p) / 2, p / 2). The substitution B = sin^2(phi)
-    makes the integrand smooth on [0, pi / 2], where a fixed Gauss-Legendre rule is accurate to about 1e-9 (to 1e-5 for p-values above .99):
+    makes the integrand smooth on [0, pi / 2], where a fixed Gauss-Legendre rule is accurate to about 1e-9
+    (1e-5 for p-values above .99):
     no simulation, no table, and one vectorised sum for a whole grid of values or a batch of data sets.
 
     Args:
