@@ -1,9 +1,9 @@
 """Inversion of any test of one coefficient, on the line closed by a point at infinity.
 
-Every statistic of this room depends on a value b only through the direction (1, -b), up to scale: a point on a
-circle, on which infinity is a point like any other. So accepted sets are arcs, the arcs become intervals, rays or
-the line, and no search stops at an arbitrary large number. The angle is measured in the metric of the reduced-form
-covariance, in which the statistics vary at a bounded rate.
+Every statistic of this room depends on a value b only through the direction (1, -b), up to scale: a point on
+a circle, on which infinity is a point like any other. So accepted sets are arcs, the arcs become intervals,
+rays or the line, and no search stops at an arbitrary large number. The angle is measured in the metric of
+the reduced-form covariance, in which the statistics vary at a bounded rate.
 """
 
 import math
@@ -19,15 +19,18 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 Excess = Callable[[np.ndarray], np.ndarray]
 
 
-def invert(excess: Excess, factor: np.ndarray, center: float, concentration: float, **labels: object) -> ConfidenceSet:
+def invert(
+    excess: Excess, factor: np.ndarray, center: float, concentration: float, **labels: object
+) -> ConfidenceSet:
     """The set ``{b : excess <= 0}``.
 
-    A grid finds the sign changes; local extrema that come close to zero between grid points are refined, so that
-    thin pieces and thin gaps are seen; bisection then brings each end to working precision.
+    A grid finds the sign changes; local extrema that come close to zero between grid points are refined, so
+    that thin pieces and thin gaps are seen; bisection then brings each end to working precision.
 
     Args:
         excess: Maps directions (m, 2), any multiple of (1, -b) in each row, to statistic minus critical
-            value (or alpha minus p-value), (m,). Called with ``UNIFORM + CLUSTERED + 1`` or ``BRACKETS`` rows only.
+            value (or alpha minus p-value), (m,). Called with ``UNIFORM + CLUSTERED + 1`` or ``BRACKETS``
+            rows only.
         factor: Lower Cholesky factor (2, 2) of the covariance of (y, x) given the instruments.
         center: Value near which the set is expected, for instance two-stage least squares.
         concentration: Size of the first-stage statistic: the grid is denser about ``center`` as it grows.

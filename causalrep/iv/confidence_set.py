@@ -19,8 +19,8 @@ class ConfidenceSet:
     """A finite union of disjoint closed intervals, some of whose ends may be infinite.
 
     Attributes:
-        intervals: ``((low, high), ...)`` in increasing order, disjoint; an infinite end is ``-inf`` or ``inf``.
-            Overlapping or touching intervals given at construction are merged.
+        intervals: ``((low, high), ...)`` in increasing order, disjoint; an infinite end is ``-inf`` or
+            ``inf``. Overlapping or touching intervals given at construction are merged.
         level: Nominal coverage, e.g. 0.95.
         method: What was inverted, e.g. ``"Anderson-Rubin"``.
         parameter: Name of the parameter the set is about.
@@ -56,8 +56,8 @@ class ConfidenceSet:
     def kind(self) -> str:
         """The shape, in one word.
 
-        ``"empty"``, ``"interval"``, ``"ray"`` (one half-line), ``"rays"`` (the complement of an open interval),
-        ``"line"``, or ``"union"`` (anything else).
+        ``"empty"``, ``"interval"``, ``"ray"`` (one half-line), ``"rays"`` (the complement of an open
+        interval), ``"line"``, or ``"union"`` (anything else).
         """
         if not self.intervals:
             return "empty"

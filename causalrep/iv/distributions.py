@@ -1,4 +1,4 @@
-"""Test results and the tail probabilities behind them, as jittable functions with static degrees of freedom."""
+"""Test results and the tail probabilities behind them, jittable, with static degrees of freedom."""
 
 import math
 from typing import NamedTuple
@@ -33,7 +33,8 @@ class TestResult(NamedTuple):
 def chi2_sf(x: Float[Array, "..."], df: int) -> Float[Array, "..."]:
     """Survival function of the chi-squared distribution, for a static integer ``df`` and x >= 0.
 
-    Integrating by parts gives a finite sum of positive terms: fast, vectorised, and with full relative accuracy
+    Integrating by parts gives a finite sum of positive terms: fast, vectorised, and with full relative
+        accuracy
     in the tail, where one minus the distribution function has none.
 
     >>> [round(float(chi2_sf(jnp.asarray(3.84), df)), 3) for df in (1, 2, 5)]

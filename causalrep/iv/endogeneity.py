@@ -93,7 +93,8 @@ def _explained_by_first_stage(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """OLS residual sum of squares, and its fall when the first-stage residuals join the regression.
 
-    Both follow from the Gram matrices, for the fall is a quadratic form in the difference of the two estimates.
+    Both follow from the Gram matrices, for the fall is a quadratic form in the difference of the two
+    estimates.
     """
     m = moments(y, x, z, c)
     total = m.projected + m.residual

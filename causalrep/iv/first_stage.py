@@ -48,7 +48,8 @@ def first_stage_f(
         x: Endogenous regressors, (n, p).
         z: Excluded instruments, (n, k).
         c: Controls with the constant, (n, q), or None.
-        covariance: ``"homoskedastic"`` (classical F), ``"HC0"``, ``"HC1"`` or ``"cluster"``: Wald statistic / k.
+        covariance: ``"homoskedastic"`` (classical F), ``"HC0"``, ``"HC1"`` or ``"cluster"``: Wald statistic
+            / k.
         clusters: Integer codes in 0..n-1 for ``"cluster"``.
         parameter: Which column of x.
     """
@@ -81,8 +82,8 @@ def effective_f(
         tau: Tolerated share of the worst-case bias; enters ``effective_df`` alone.
 
     References:
-        Montiel Olea, Pflueger (2013), Journal of Business and Economic Statistics 31, section 4 (the simplified,
-        conservative procedure: worst-case Nagar bias bounded by one).
+        Montiel Olea, Pflueger (2013), Journal of Business and Economic Statistics 31, section 4 (the
+        simplified, conservative procedure: worst-case Nagar bias bounded by one).
     """
     form = reduced_form(x[:, 0], x[:, :0], z, c, covariance=covariance, clusters=clusters)
     pi, w = form.coefficients[:, 0], form.covariance[0, :, 0, :]
@@ -95,7 +96,8 @@ def effective_f(
 def effective_f_critical_value(effective_df: float, *, tau: float = 0.1, alpha: float = 0.05) -> float:
     """Value the effective F must pass to reject, at size alpha, a bias above ``tau`` times the worst case.
 
-    Host-level: a quantile of the noncentral chi-squared distribution (Montiel Olea and Pflueger 2013, section 4).
+    Host-level: a quantile of the noncentral chi-squared distribution (Montiel Olea and Pflueger 2013,
+    section 4).
 
     >>> round(effective_f_critical_value(1.0), 1), round(effective_f_critical_value(1.0, tau=0.2), 1)
     (23.1, 15.1)
@@ -131,16 +133,17 @@ def kleibergen_paap(
     clusters: Int[Array, " n"] | None = None,
     version: str = "LM",
 ) -> TestResult:
-    """Kleibergen-Paap rk test that the first stage lacks full rank, robust to heteroskedasticity or clustering.
+    """Kleibergen-Paap rk test that the first stage lacks full rank, under a robust covariance.
 
-    The combination of regressors that the instruments predict worst is tested on the instrument directions that the
-    other combinations leave free.
+    The combination of regressors that the instruments predict worst is tested on the instrument directions
+    that the other combinations leave free.
 
     Args:
         x: Endogenous regressors, (n, p).
         z: Excluded instruments, (n, k).
         c: Controls with the constant, (n, q), or None.
-        covariance: As in :func:`first_stage_f`. The LM version takes no small-sample factor: HC0 and HC1 agree.
+        covariance: As in :func:`first_stage_f`. The LM version takes no small-sample factor: HC0 and HC1
+            agree.
         clusters: As in :func:`first_stage_f`.
         version: ``"LM"``: the null is imposed on the residuals; chi2 with k - p + 1 degrees of freedom.
             ``"Wald"``: residuals of the first stage, same reference. The rk Wald F that ivreg2 and
@@ -170,12 +173,16 @@ def kleibergen_paap(
 
 
 def sanderson_windmeijer(
-    x: Float[Array, "n p"], z: Float[Array, "n k"], c: Float[Array, "n q"] | None = None, *, parameter: int = 0
+    x: Float[Array, "n p"],
+    z: Float[Array, "n k"],
+    c: Float[Array, "n q"] | None = None,
+    *,
+    parameter: int = 0,
 ) -> TestResult:
     """Conditional first-stage F of one regressor among several: F with k - p + 1 degrees of freedom.
 
-    The regressor less its two-stage least squares prediction by the other regressors: how strong are the instruments
-    for it, once they have predicted the others? For one regressor, the classical F.
+    The regressor less its two-stage least squares prediction by the other regressors: how strong are the
+    instruments for it, once they have predicted the others? For one regressor, the classical F.
 
     Args:
         x: Endogenous regressors, (n, p).

@@ -1,8 +1,8 @@
 """From tests to sets of accepted values, in closed form where there is one.
 
 With one coefficient of interest and homoskedastic errors, every statistic is a function of
-``t(b)``, the (profiled) Anderson-Rubin quadratic ratio, so a set is ``{b : t(b) <= level}`` or a union of such sets
-(Mikusheva 2010), and each of those solves a quadratic inequality.
+``t(b)``, the (profiled) Anderson-Rubin quadratic ratio, so a set is ``{b : t(b) <= level}`` or a union of
+such sets (Mikusheva 2010), and each of those solves a quadratic inequality.
 """
 
 from typing import NamedTuple
@@ -57,12 +57,16 @@ def quadratic_region(
 
 
 def level_region(
-    projected: Float[Array, "m m"], covariance: Float[Array, "m m"], level: Float[Array, ""], parameter: int = 0
+    projected: Float[Array, "m m"],
+    covariance: Float[Array, "m m"],
+    level: Float[Array, ""],
+    parameter: int = 0,
 ) -> QuadraticRegion:
     """Values b of one coefficient with ``min_g (d' P d) / (d' S d) <= level``, d = (1, -b, -g).
 
-    Profiling out the other coefficients g turns the quadratic form ``P - level * S`` into its Schur complement
-    where the block of g is positive definite; where it is not, some g satisfies the inequality for every b.
+    Profiling out the other coefficients g turns the quadratic form ``P - level * S`` into its Schur
+    complement where the block of g is positive definite; where it is not, some g satisfies the inequality
+    for every b.
 
     Args:
         projected: ``w'Pw`` for w = [y x], (1 + p, 1 + p).
@@ -104,8 +108,8 @@ def clr_level(
 ) -> Float[Array, ""]:
     """Level of t(b) below which the conditional likelihood-ratio test accepts, by bisection of its p-value.
 
-    Both the statistic t - smallest and the strength smallest + second - t depend on b through t alone, and the
-    p-value falls in t (Mikusheva 2010, lemma 1), so the accepted set is one level set.
+    Both the statistic t - smallest and the strength smallest + second - t depend on b through t alone, and
+    the p-value falls in t (Mikusheva 2010, lemma 1), so the accepted set is one level set.
 
     Args:
         smallest: Smallest eigenvalue of the whitened Gram matrix (0 if just identified).
@@ -136,7 +140,8 @@ def lm_levels(
     """The LM test of one coefficient accepts where t(b) <= first or t(b) >= second level.
 
     The statistic is ``(largest - t)(t - smallest) / (largest + smallest - t)``, so acceptance is a quadratic
-    inequality in t. Its upper piece is the neighbourhood of the least likely value, where the score vanishes too.
+    inequality in t. Its upper piece is the neighbourhood of the least likely value, where the score vanishes
+    too.
     """
     total = smallest + largest
     discriminant = (largest - smallest) ** 2 - 2 * critical * total + critical**2

@@ -1,7 +1,7 @@
 """The reduced form: all that tests with instruments know about the data.
 
-With controls c partialled out and the excluded instruments z replaced by an orthonormal basis q of their column
-space, every test of this room is a function of the coefficients ``q^T [y x]`` and of their covariance.
+With controls c partialled out and the excluded instruments z replaced by an orthonormal basis q of their
+column space, every test of this room is a function of the coefficients ``q^T [y x]`` and of their covariance.
 The homoskedastic tests need only the two Gram matrices of :class:`Moments`.
 """
 
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.errors import InputError
 from causalrep.linalg import orthonormal_basis, project, residualize
 
 COVARIANCES = ("homoskedastic", "HC0", "HC1", "cluster")
@@ -50,7 +51,7 @@ def residual_dof(z: Float[Array, "n k"], c: Float[Array, "n q"] | None) -> int:
 def partial_out(
     w: Float[Array, "n m"], z: Float[Array, "n k"], c: Float[Array, "n q"] | None
 ) -> tuple[Float[Array, "n m"], Float[Array, "n k"]]:
-    """``w`` less its projection on the controls, and an orthonormal basis of z less its own (Frisch-Waugh)."""
+    """``w`` less its projection on the controls, and an orthonormal basis of z less its own."""
     controls = None if c is None else orthonormal_basis(c)
     return residualize(controls, w), orthonormal_basis(residualize(controls, z))
 
@@ -128,11 +129,13 @@ def score_covariance(
     if covariance == "HC1":
         factor = n / dof
     elif covariance == "cluster":
+        if clusters is None:
+            raise InputError("clusters", found="none", expected="integer codes when covariance='cluster'")
         scores = jax.ops.segment_sum(scores, clusters, num_segments=n)
         groups = jnp.sum(jax.ops.segment_sum(jnp.ones(n, v.dtype), clusters, num_segments=n) > 0)
         groups = groups.astype(v.dtype)
         df_den, factor = groups - 1, groups / (groups - 1) * (n - 1) / dof
     elif covariance != "HC0":
-        raise ValueError(f"covariance: {covariance!r} is not one of {COVARIANCES}")
+        raise InputError("covariance", found=repr(covariance), expected=f"one of {COVARIANCES}")
     factor = factor if corrected else 1.0
     return (factor * scores.T @ scores).reshape(m, k, m, k), df_den

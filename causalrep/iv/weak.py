@@ -2,20 +2,20 @@
 
 Which one to use:
 
-- Just identified (as many instruments as endogenous regressors): the Anderson-Rubin set, which is efficient there.
+- Just identified (as many instruments as endogenous regressors): the Anderson-Rubin set, efficient there.
 - Overidentified: the CLR set, nearly optimal under homoskedasticity, never empty, as short as Wald's interval
-  when the instruments are strong. Anderson-Rubin wastes power on the overidentifying restrictions; LM loses it in
-  places and may leave a spurious second piece; LR is valid for strong instruments alone.
+  when the instruments are strong. Anderson-Rubin wastes power on the overidentifying restrictions; LM loses
+  it in places and leaves a spurious second piece; LR is valid for strong instruments alone.
 - Heteroskedastic or clustered data: pass ``covariance="HC1"`` or ``"cluster"``; a set that assumes
   homoskedasticity is then no better than a Wald interval with the wrong standard error.
 - Several endogenous regressors: ``parameter=`` gives a set for one of them, the others profiled out.
 
-All need valid (exogenous, excluded) instruments. An empty Anderson-Rubin set is evidence against that; the other sets
-are never empty and give no such warning. An unbounded set is an answer: the data do not bound the coefficient.
-Few clusters (below about 30) make the clustered sets too short.
+All need valid (exogenous, excluded) instruments. An empty Anderson-Rubin set is evidence against that; the
+other sets are never empty and give no such warning. An unbounded set is an answer: the data do not bound the
+coefficient. Few clusters (below about 30) make the clustered sets too short.
 
-References: Andrews, Stock and Sun (2019), Annual Review of Economics 11; Mikusheva (2010), Journal of Econometrics 157;
-and those of :mod:`causalrep.iv.weak_tests`.
+References: Andrews, Stock and Sun (2019), Annual Review of Economics 11; Mikusheva (2010), Journal of
+Econometrics 157; and those of :mod:`causalrep.iv.weak_tests`.
 """
 
 from causalrep.iv.weak_sets import anderson_rubin_set, clr_set, lm_set, lr_set

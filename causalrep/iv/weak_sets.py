@@ -54,8 +54,9 @@ def anderson_rubin_set(
     """Values of a coefficient that the Anderson-Rubin test accepts.
 
     Valid for any strength of the instruments; exact under normal homoskedastic errors with ``"F"``. The
-    natural choice when just identified, where it is efficient. It is empty when no value makes the instruments
-    uncorrelated with the residuals (an invalid instrument), and short, falsely precise, when it is nearly so.
+    natural choice when just identified, where it is efficient. It is empty when no value makes the
+    instruments uncorrelated with the residuals (an invalid instrument), and short, falsely precise, when it
+    is nearly so.
 
     Args:
         y: Outcome, (n,); arrays or pandas.
@@ -66,8 +67,8 @@ def anderson_rubin_set(
         covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``; the last three need p = 1.
         clusters: Labels, (n,), with ``"cluster"``.
         distribution: ``"F"`` or ``"chi2"`` critical values.
-        parameter: Position or name of the coefficient if x has several columns; the others are profiled out, which
-            keeps the level (Guggenberger et al. 2012).
+        parameter: Position or name of the coefficient if x has several columns; the others are profiled out,
+            which keeps the level (Guggenberger et al. 2012).
 
     Raises:
         InputError: A named bad argument.
@@ -97,7 +98,8 @@ def lr_set(
 ) -> ConfidenceSet:
     """Values of a coefficient that the likelihood-ratio test accepts with the strong-instrument chi2(1).
 
-    Homoskedastic, and NOT valid when instruments are weak and overidentify: it is here for comparison. Arguments as
+    Homoskedastic, and NOT valid when instruments are weak and overidentify: it is here for comparison.
+        Arguments as
     in :func:`anderson_rubin_set`.
     """
     data, index = _enter(y, x, z, c, alpha, "homoskedastic", None, parameter)
@@ -121,11 +123,11 @@ def clr_set(
 ) -> ConfidenceSet:
     """Values of a coefficient that Moreira's conditional likelihood-ratio test accepts.
 
-    The recommended set when overidentified: valid for any strength of the instruments, never empty, and as short
-    as the Wald interval when they are strong. Under homoskedasticity one level set, in closed form but for one scalar
-    (Mikusheva 2010); robust and clustered versions invert the quasi-CLR of Kleibergen (2005). Equal to the
-    chi2 Anderson-Rubin set when just identified. Arguments as in :func:`anderson_rubin_set`; with
-    ``parameter``, the conservative version of Kleibergen (2021).
+    The recommended set when overidentified: valid for any strength of the instruments, never empty, and as
+    short as the Wald interval when they are strong. Under homoskedasticity one level set, in closed form but
+    for one scalar (Mikusheva 2010); robust and clustered versions invert the quasi-CLR of Kleibergen (2005).
+    Equal to the chi2 Anderson-Rubin set when just identified. Arguments as in :func:`anderson_rubin_set`;
+    with ``parameter``, the conservative version of Kleibergen (2021).
     """
     data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
     labels = {"level": 1 - alpha, "method": "CLR", "parameter": data.names[index]}
@@ -156,9 +158,10 @@ def lm_set(
 ) -> ConfidenceSet:
     """Values of a coefficient that Kleibergen's LM (K) test accepts.
 
-    Valid for any strength of the instruments, but when overidentified it often has a second, spurious piece
-    round the least likely value: prefer :func:`clr_set`. Arguments as in :func:`anderson_rubin_set`; with
-    ``parameter``, the other coefficients take their LIML values under the null (Kleibergen 2004).
+    Valid for any strength of the instruments, but when overidentified and not the whole line it has a second,
+    spurious piece round the least likely value, where the score vanishes too: prefer :func:`clr_set`.
+    Arguments as in :func:`anderson_rubin_set`; with ``parameter``, the other coefficients take their LIML
+    values under the null (Kleibergen 2004).
     """
     data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
     labels = {"level": 1 - alpha, "method": "LM", "parameter": data.names[index]}
@@ -222,7 +225,9 @@ def _robust_excess(form: ReducedForm, directions: Any, *, test: str, critical: f
 @partial(jax.jit, static_argnames="parameter")
 def _profiled_score_excess(white: Whitened, directions: Any, *, parameter: int, critical: float) -> Any:
     def statistic(pair: Any) -> Any:
-        direction = jnp.zeros(white.gram.shape[0], pair.dtype).at[0].set(pair[0]).at[1 + parameter].set(pair[1])
+        direction = (
+            jnp.zeros(white.gram.shape[0], pair.dtype).at[0].set(pair[0]).at[1 + parameter].set(pair[1])
+        )
         return score_statistic(white.gram, profiled_direction(white, direction, parameter))
 
     return jax.vmap(statistic)(directions) - critical

@@ -1,10 +1,10 @@
 """Tests of the structural coefficients whose size does not depend on the strength of the instruments.
 
-Pure functions of the hypothesised value ``beta0``: they run under ``jit``, and under ``vmap`` over values, data
-sets, or both. Only what depends on ``beta0`` is recomputed for each value; ``vmap`` over values factorises the data once.
+Pure functions of the hypothesised value ``beta0``: they run under ``jit``, and under ``vmap`` over values,
+data sets, or both. ``vmap`` over values factorises the data once.
 
-With the reduced-form covariance whitened, a null value is a direction ``u`` on the unit sphere and the data one
-symmetric matrix ``A``: AR = u'Au, LM = u'AB (B'AB)^{-1} B'Au for an orthonormal complement B of u,
+With the reduced-form covariance whitened, a null value is a direction ``u`` on the unit sphere and the data
+one symmetric matrix ``A``: AR = u'Au, LM = u'AB (B'AB)^{-1} B'Au for an orthonormal complement B of u,
 LR = u'Au - min eig A, and the conditioning statistic is B'AB.
 
 References:
@@ -21,8 +21,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.errors import InputError
 from causalrep.iv.conditional import conditional_p_value
-from causalrep.iv.distributions import TestResult, chi2_result, chi2_sf, f_result
+from causalrep.iv.distributions import TestResult, chi2_result, f_result
 from causalrep.iv.reduced_form import Moments, ReducedForm, moments, reduced_form, residual_dof
 from causalrep.linalg import spd_solve
 
@@ -68,9 +69,12 @@ def anderson_rubin_test(
 
     Args:
         beta0: Hypothesised value: (p,), a scalar if p = 1; with ``parameter``, the scalar value of that one.
-        y, x, z, c: Outcome, endogenous regressors, excluded instruments, exogenous controls, the constant included.
-        parameter: Test this coefficient alone, with the others profiled out by LIML: chi2 or F with k - (p - 1)
-            degrees of freedom bounds the distribution (homoskedastic only).
+        y: Outcome, (n,).
+        x: Endogenous regressors, (n, p).
+        z: Excluded instruments, (n, k).
+        c: Exogenous controls, (n, q), the constant included, or None.
+        parameter: Test this coefficient alone, with the others profiled out by LIML: chi2 or F with
+            k - (p - 1) degrees of freedom bounds the distribution (homoskedastic only).
         covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``.
         clusters: Integer codes in 0..n-1 for ``"cluster"``.
         distribution: ``"F"``: statistic divided by k, against F(k, n - k - q), or F(k, G - 1) if clustered;
@@ -106,12 +110,12 @@ def lm_test(
     covariance: str = "homoskedastic",
     clusters: Int[Array, " n"] | None = None,
 ) -> TestResult:
-    """Kleibergen's LM (K) test that the coefficients of x equal ``beta0``; chi2(p), or chi2(1) with ``parameter``.
+    """Kleibergen's LM (K) test that the coefficients of x equal ``beta0``; chi2(p), or chi2(1) of one.
 
     It spends its degrees of freedom on the coefficients alone, but its statistic also vanishes at the point
     where the likelihood is least: its set can hold a spurious second piece. Arguments as in
-    :func:`anderson_rubin_test`; with ``parameter``, the other coefficients are replaced by their LIML estimates under
-    the null (Kleibergen 2004), which only makes the test conservative.
+    :func:`anderson_rubin_test`; with ``parameter``, the other coefficients take their LIML estimates
+    under the null (Kleibergen 2004), which only makes the test conservative.
     """
     p = x.shape[1]
     if covariance == "homoskedastic":
@@ -140,7 +144,9 @@ def lr_test(
     """
     white = whiten(moments(y, x, z, c), residual_dof(z, c))
     u = _null_direction(white, beta0, parameter)
-    return chi2_result(_likelihood_ratio(white.gram, u, z.shape[1])[0], x.shape[1] if parameter is None else 1)
+    return chi2_result(
+        _likelihood_ratio(white.gram, u, z.shape[1])[0], x.shape[1] if parameter is None else 1
+    )
 
 
 def clr_test(
@@ -158,8 +164,8 @@ def clr_test(
 
     The p-value is conditional on the strength of the instruments, exact for one endogenous regressor with the
     reduced-form covariance as known, by numerical integration (:func:`conditional_p_value`). Nearly optimal
-    among invariant similar tests under homoskedasticity (Andrews, Moreira, Stock 2006). For p > 1 tested jointly, and
-    with ``parameter``, the smallest eigenvalue gives an upper bound on the p-value.
+    among invariant similar tests under homoskedasticity (Andrews, Moreira, Stock 2006). For p > 1 tested
+    jointly, and with ``parameter``, the smallest eigenvalue gives an upper bound on the p-value.
     With a robust or clustered ``covariance`` (p = 1) it is the quasi-CLR of Kleibergen (2005).
     ``df_num`` is the number of coefficients tested. Arguments as in :func:`anderson_rubin_test`.
     """
@@ -177,7 +183,10 @@ def clr_test(
         p_value = conditional_p_value(statistic, strength, k - (p - tested), tested)
     else:
         if p > 1:
-            raise ValueError("clr_test: with a robust covariance, x must have one column")
+            found = f"{covariance!r} with {p} endogenous regressors"
+            raise InputError(
+                "covariance", found=found, expected="'homoskedastic', or one endogenous regressor"
+            )
         form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
         ar, lm, strength = robust_statistics(form, _full_direction(beta0, p, y.dtype))
         statistic = quasi_likelihood_ratio(ar, lm, strength)
@@ -235,7 +244,7 @@ def quasi_likelihood_ratio(
 
 
 def complement(u: Float[Array, " m"]) -> Float[Array, "m p"]:
-    """Orthonormal columns that span the orthogonal complement of a unit vector, by a Householder reflection."""
+    """Orthonormal columns that span the orthogonal complement of a unit vector (Householder)."""
     m = u.shape[0]
     sign = jnp.where(u[0] >= 0, 1.0, -1.0)
     v = u.at[0].add(sign)
@@ -258,16 +267,18 @@ def _full_direction(beta0: Value, p: int, dtype: jnp.dtype) -> Float[Array, " m"
 
 
 def _null_direction(white: Whitened, beta0: Value, parameter: int | None) -> Float[Array, " m"]:
-    """Whitened unit direction of the null; with ``parameter``, the one that fits best among those it allows."""
+    """Whitened unit direction of the null; with ``parameter``, the best-fitting one it allows."""
     m, dtype = white.gram.shape[0], white.gram.dtype
     if parameter is None:
         u = white.factor.T @ _full_direction(beta0, m - 1, dtype)
         return u / jnp.linalg.norm(u)
-    return profiled_direction(white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + parameter].set(-beta0), parameter)
+    return profiled_direction(
+        white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + parameter].set(-beta0), parameter
+    )
 
 
 def profiled_direction(white: Whitened, direction: Float[Array, " m"], parameter: int) -> Float[Array, " m"]:
-    """Best-fitting unit direction in the span of ``direction`` and of the coefficients not under test (LIML)."""
+    """Best-fitting unit direction in the span of ``direction`` and the coefficients not under test (LIML)."""
     m = white.gram.shape[0]
     others = [1 + j for j in range(m - 1) if j != parameter]
     free = jnp.eye(m, dtype=white.gram.dtype)[:, others]
@@ -278,7 +289,5 @@ def profiled_direction(white: Whitened, direction: Float[Array, " m"], parameter
 
 def _require_joint(parameter: int | None, p: int) -> None:
     if parameter is not None and p > 1:
-        raise ValueError("parameter: one of several coefficients can be tested under covariance='homoskedastic' only")
-
-
-__all__ = ["anderson_rubin_test", "chi2_sf", "clr_test", "lm_test", "lr_test"]
+        found = f"{parameter} of {p} coefficients with a robust covariance"
+        raise InputError("parameter", found=found, expected="None, or covariance='homoskedastic'")

@@ -85,7 +85,9 @@ def test_first_stage_f_equals_statsmodels(data):
         ours = dg.first_stage_f(x, z, c, covariance=covariance, clusters=codes)
         np.testing.assert_allclose(ours.statistic, expected.fvalue, rtol=RTOL, err_msg=f"seed {SEED}")
         df_den = expected.df_denom if covariance != "cluster" else len(np.unique(clusters)) - 1
-        np.testing.assert_allclose(ours.p_value, stats.f.sf(expected.fvalue, k, df_den), rtol=1e-7, atol=1e-14)
+        np.testing.assert_allclose(
+            ours.p_value, stats.f.sf(expected.fvalue, k, df_den), rtol=1e-7, atol=1e-14
+        )
 
 
 def test_hausman_regression_equals_statsmodels(data):
