@@ -234,7 +234,7 @@ class LinearIVEstimator(InstrumentReports):
         if self._uses_instruments:
             notes.append(
                 "Causal under exclusion and exogeneity of the instruments given the controls; with effects "
-                "that differ between units, an average over those whom the instruments move (given monotonicity)."
+                "that differ between units, an average over those the instruments move (given monotonicity)."
             )
         else:
             notes.append(
