@@ -27,7 +27,7 @@ Mode = Literal["auto", "loop", "vmap", "sharded"]
 Columns = tuple[tuple[str, str], ...]
 
 # Measured on two CPU cores, microseconds a replication, as loop, vmap of 32, of 128, of 512: two-stage least
-# squares with 3 instruments and n=500: 1072, 275, 126, 210; n=5000: 2174, 997, 1168, 1250. A small network's fit of
+# squares with 3 instruments, n=500: 1072, 275, 126, 210; n=5000: 2174, 997, 1168, 1250. A network fit of
 # 200 steps: loop 2638, vmap of 32 3286, so such studies may prefer mode="loop". Accelerators: not measured.
 # A chunk's size follows from these constants and the program alone, never from the memory that happens to be
 # free, so that every run of a study on one kind of machine has the same chunks.
