@@ -26,6 +26,9 @@ from causalrep.validation import check_choice
 Mode = Literal["auto", "loop", "vmap", "sharded"]
 Columns = tuple[tuple[str, str], ...]
 
+# Measured on two CPU cores, microseconds a replication, as loop, vmap of 32, of 128, of 512: two-stage least
+# squares with 3 instruments, n=500: 1072, 275, 126, 210; n=5000: 2174, 997, 1168, 1250. A network fit of
+# 200 steps: loop 2638, vmap of 32 3286, so such studies may prefer mode="loop". Accelerators: not measured.
 # A chunk's size follows from these constants and the program alone, never from the memory that happens to be
 # free, so that every run of a study on one kind of machine has the same chunks.
 CHUNK_BYTES = {"cpu": 256 * 2**20, "accelerator": 4 * 2**30}
@@ -138,7 +141,8 @@ class Executor:
             with self._context():
                 each = self._program(cell).replication_bytes(*self._arguments(cell, np.uint32(0)))
             size = max(1, min(CHUNK_LARGEST[kind], CHUNK_BYTES[kind] // max(each, 1)))
-            size = 2 ** (size.bit_length() - 1) * count
+            # As few chunks as fit the budget, all of one size: the last would else be mostly padding.
+            size = -(-replications // -(-replications // (size * count)))
         return -(-min(size, replications) // count) * count
 
     def compute(self, cell: int, start: int, stop: int) -> tuple[Columns, np.ndarray]:

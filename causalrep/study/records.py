@@ -78,6 +78,7 @@ class Parts:
     """
 
     def __init__(self, run: Path, label: str):
+        self.run = run
         self.folder = run / PARTS / label
 
     def path(self, cell: int, start: int, stop: int) -> Path:
@@ -102,7 +103,12 @@ class Parts:
 
     def save(self, frame: pd.DataFrame, cell: int, start: int, stop: int) -> None:
         """Write a finished chunk."""
-        write_records(frame, self.path(cell, start, stop))
+        try:
+            write_records(frame, self.path(cell, start, stop))
+        except RecordsError:
+            # Another process may have finished the run and removed the parts: none is needed then.
+            if not (self.run / RECORDS).exists():
+                raise
 
 
 def remove_parts(run: Path) -> None:

@@ -122,11 +122,12 @@ def write_report(finished: Records, reported: Sequence[ReportedNumber] = ()) -> 
     """Write ``table.md``, ``claims.json`` and the figures of a run."""
     if finished.folder is None:
         return
+    own = [number for number in reported if number.experiment == finished.study.name]
     claims = finished.claims()
     disk.write_json(finished.folder / "claims.json", [dataclasses.asdict(claim) for claim in claims])
-    disk.write_text(finished.folder / "table.md", finished.markdown(reported))
+    disk.write_text(finished.folder / "table.md", finished.markdown(own))
     for figure in finished.study.figures:
-        save_figure(figure, finished.frame, finished.folder / f"{figure.name}.png", reported)
+        save_figure(figure, finished.frame, finished.folder / f"{figure.name}.png", own)
 
 
 def _compute(

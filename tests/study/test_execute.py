@@ -108,7 +108,7 @@ def test_default_chunk_follows_from_the_program(location_study):
     from causalrep.study.execute import Executor
 
     assert Executor(location_study(replicate=large, **common)).chunk(0) == 1
-    assert Executor(location_study(replicate=small, **common)).chunk(0) == 128
+    assert Executor(location_study(replicate=small, **common)).chunk(0) == 125
     assert Executor(location_study(replicate=small, **common), "sharded").chunk(0) == 1000
     assert Executor(location_study(replicate=small, **common), "sharded", 3).chunk(0) == 8
 

@@ -35,7 +35,7 @@ def test_the_page_s_file_runs_alone(tmp_path):
     assert (folder / "error-by-strength.png").exists()
     assert {claim["n"] for claim in json.loads((folder / "claims.json").read_text())} == {200}
     environment = json.loads((folder / "environment.json").read_text())
-    assert environment["chunk"] == 128
+    assert environment["chunk"] == 100
 
 
 def test_the_page_s_numbers_load(tmp_path):
