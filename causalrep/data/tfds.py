@@ -51,7 +51,9 @@ def prepared_source(
                 description=description,
                 features=tfds.features.FeaturesDict(
                     {
-                        key: tfds.features.Scalar(dtype) if shape == () else tfds.features.Tensor(shape=shape, dtype=dtype)
+                        key: tfds.features.Scalar(dtype)
+                        if shape == ()
+                        else tfds.features.Tensor(shape=shape, dtype=dtype)
                         for key, (shape, dtype) in features.items()
                     }
                 ),

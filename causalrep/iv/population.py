@@ -29,7 +29,7 @@ def treatment_covariance(
 def confounding_vector(
     sem: LinearSEM, *, kappa: Float[Array, ""] | float = 1.0, sigma: float = 0.1
 ) -> Float[Array, " m"]:
-    """v = E[X xi] with xi = Y - f^T X (m,); without feedback it is ``kappa T^T eps``."""
+    """V = E[X xi] with xi = Y - f^T X (m,); without feedback it is ``kappa T^T eps``."""
     return _reduced_form(sem, kappa) @ _noise_covariance(sem, kappa, sigma)[:, -1]
 
 

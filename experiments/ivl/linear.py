@@ -114,8 +114,12 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
             for method in FIGURE_METHODS
             if method != "DA+IV"
         ),
-        Monotone(metric="ncer", method="DA+ERM", along="gamma", direction="decreasing", where={"sweep": "gamma"}),
-        Monotone(metric="ncer", method="DA+IVL-CV", along="gamma", direction="decreasing", where={"sweep": "gamma"}),
+        Monotone(
+            metric="ncer", method="DA+ERM", along="gamma", direction="decreasing", where={"sweep": "gamma"}
+        ),
+        Monotone(
+            metric="ncer", method="DA+IVL-CV", along="gamma", direction="decreasing", where={"sweep": "gamma"}
+        ),
         Holds("alpha sweep: the right end is DA+ERM to 3 decimals", _plateau, "Figure 4b"),
     ]
     if config.cyclic or config.keep < 1.0:
@@ -123,19 +127,38 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
     lowest, weakest, strongest = alphas[0], [g for g in gammas if g <= 10**-2.3], gammas[-1]
     return (
         *found,
-        Within(metric="ncer", method="ERM", low=0.36, high=0.55, where=full, min_replications=16, source="Figure 4a"),
+        Within(
+            metric="ncer",
+            method="ERM",
+            low=0.36,
+            high=0.55,
+            where=full,
+            min_replications=16,
+            source="Figure 4a",
+        ),
         Ratio(metric="ncer", numerator="DA+ERM", denominator="ERM", low=0.13, high=0.22, where=full),
         Ratio(metric="ncer", numerator="DA+IVL-CV", denominator="DA+ERM", low=0.45, high=0.65, where=full),
         Holds("alpha sweep: least between 10^-2.5 and 10^-1.5, at .010-.016", _alpha_minimum, "Figure 4b"),
-        Within(metric="ncer", method=AT_ALPHA, low=0.03, high=0.05, where={"sweep": "alpha", "alpha": lowest}),
+        Within(
+            metric="ncer", method=AT_ALPHA, low=0.03, high=0.05, where={"sweep": "alpha", "alpha": lowest}
+        ),
         Holds("alpha sweep: the left end is over twice the minimum", _left_end, "Figure 4b"),
         *(
-            Holds(f"gamma sweep: {method} within .02 of ERM for gamma <= 10^-2.3", partial(_near, method, weakest))
+            Holds(
+                f"gamma sweep: {method} within .02 of ERM for gamma <= 10^-2.3",
+                partial(_near, method, weakest),
+            )
             for method in ("DA+ERM", "DA+IVL-CV")
         ),
-        Holds("gamma sweep: DA+ERM and DA+IVL-CV within .002 at gamma = 10", partial(_close_at_end, strongest)),
+        Holds(
+            "gamma sweep: DA+ERM and DA+IVL-CV within .002 at gamma = 10", partial(_close_at_end, strongest)
+        ),
         Holds("gamma sweep: largest relative gap DA+ERM to DA+IVL-CV for gamma in [.3, 3]", _largest_gap),
-        Holds("gamma sweep: DA+IV least inside (10^-1, 10^.5) and within .02 of .5 at gamma = 10", _dip, "Figure 4c"),
+        Holds(
+            "gamma sweep: DA+IV least inside (10^-1, 10^.5) and within .02 of .5 at gamma = 10",
+            _dip,
+            "Figure 4c",
+        ),
     )
 
 
@@ -196,7 +219,9 @@ def _means(frame: pd.DataFrame, sweep: str, method: str) -> pd.Series:
 
 
 def _selected_alphas(frame: pd.DataFrame) -> dict[str, float]:
-    rows = frame[(frame["sweep"] == "kappa") & (frame["kappa"] == 1.0) & (frame["metric"] == "alpha_selected")]
+    rows = frame[
+        (frame["sweep"] == "kappa") & (frame["kappa"] == 1.0) & (frame["metric"] == "alpha_selected")
+    ]
     means = rows.groupby("method")["value"].mean()
     return {"mean α by CV": means["DA+IVL-CV"], "by CC": means["DA+IVL-CC"]}
 
@@ -214,7 +239,9 @@ def _alpha_minimum(frame: pd.DataFrame):
 
 def _left_end(frame: pd.DataFrame):
     curve = _means(frame, "alpha", AT_ALPHA)
-    return curve.iloc[0] > 2 * curve.min(), f"{curve.iloc[0]:.4f} at the left end, {curve.min():.4f} at the minimum"
+    return curve.iloc[
+        0
+    ] > 2 * curve.min(), f"{curve.iloc[0]:.4f} at the left end, {curve.min():.4f} at the minimum"
 
 
 def _near(method: str, weakest: list[float], frame: pd.DataFrame):
@@ -236,7 +263,9 @@ def _largest_gap(frame: pd.DataFrame):
 def _dip(frame: pd.DataFrame):
     curve = _means(frame, "gamma", "DA+IV")
     at, end = float(curve.idxmin()), float(curve.iloc[-1])
-    return 0.1 < at < 10**0.5 and abs(end - 0.5) < 0.02, f"least {curve.min():.3f} at gamma = {at:.4g}; end {end:.3f}"
+    return 0.1 < at < 10**0.5 and abs(
+        end - 0.5
+    ) < 0.02, f"least {curve.min():.3f} at gamma = {at:.4g}; end {end:.3f}"
 
 
 def _rounded(values: np.ndarray) -> list[float]:
@@ -245,4 +274,6 @@ def _rounded(values: np.ndarray) -> list[float]:
 
 
 def _spread(values: list[float], count: int) -> list[float]:
-    return [values[i] for i in sorted(set(np.linspace(0, len(values) - 1, count).round().astype(int).tolist()))]
+    return [
+        values[i] for i in sorted(set(np.linspace(0, len(values) - 1, count).round().astype(int).tolist()))
+    ]
