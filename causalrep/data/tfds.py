@@ -74,8 +74,8 @@ def prepared_source(
     expected = builder.info.splits["train"].num_examples
     if len(source) != expected:
         raise DataError(
-            f"{dataset}: the prepared copy in {builder.data_dir} holds {len(source)} of {expected} examples. Delete that "
-            "folder, and it is prepared again."
+            f"{dataset}: the prepared copy in {builder.data_dir} holds {len(source)} of {expected} examples. Delete "
+            "that folder, and it is prepared again."
         )
     return source
 
