@@ -14,6 +14,8 @@ from causalrep.iv.estimators import (
     TwoStageLeastSquares,
 )
 from causalrep.iv.gmm import GMMFit, gmm
+from causalrep.iv.ivl import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl
+from causalrep.iv.ivl_estimator import IVLRegression
 from causalrep.iv.kclass import (
     LinearFit,
     anchor_regression,
@@ -38,6 +40,8 @@ __all__ = [
     "ConfidenceSet",
     "Fuller",
     "GMMFit",
+    "IVLPath",
+    "IVLRegression",
     "KClass",
     "LinearFit",
     "LinearIVEstimator",
@@ -47,14 +51,20 @@ __all__ = [
     "anchor_regression",
     "anderson_rubin_set",
     "clr_set",
+    "constrained_ivl",
+    "erm",
     "fuller",
     "gmm",
+    "ivl",
+    "ivl_path",
     "jive",
     "k_class",
     "liml",
     "lm_set",
     "lr_set",
+    "min_norm_iv",
     "ols",
+    "projected_ivl",
     "pulse",
     "two_stage_least_squares",
 ]

@@ -198,7 +198,7 @@ class GMM(LinearIVEstimator):
         return facts
 
 
-class _Penalised(LinearIVEstimator):
+class Penalised(LinearIVEstimator):
     """Estimators between OLS and 2SLS by design: a point without a valid interval."""
 
     _needs_identification = False
@@ -212,7 +212,7 @@ class _Penalised(LinearIVEstimator):
         super().__init__(fit_intercept=fit_intercept)
 
 
-class AnchorRegression(_Penalised):
+class AnchorRegression(Penalised):
     """Anchor regression: least squares with a penalty on residuals that the anchors (instruments) predict.
 
     ``gamma = 1`` is OLS and ``gamma -> inf`` is 2SLS; predictions are protected against shifts of the anchors
@@ -234,7 +234,7 @@ class AnchorRegression(_Penalised):
         return _anchor_regression(y, x, z, c, gamma=check_range("gamma", self.gamma, above=0))
 
 
-class PULSE(_Penalised):
+class PULSE(Penalised):
     """PULSE (Jakobsen and Peters 2022): as near to OLS as the instruments allow.
 
     It takes the smallest kappa in [0, 1] at which the test that instruments and residuals are uncorrelated

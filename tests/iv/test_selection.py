@@ -1,0 +1,132 @@
+"""The selectors of alpha against what they are defined to do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
+
+from causalrep.data import draw_linear, sample_linear_sem
+from causalrep.iv import ivl, ivl_path
+from causalrep.iv.selection import (
+    _held_out_levels,
+    confounder_corrected_norm,
+    discretize,
+    level_ids,
+    log_uniform_candidates,
+    select_confounder_correction,
+    select_cv,
+    select_level_cv,
+)
+
+pytestmark = pytest.mark.usefixtures("x64")
+CANDIDATES = jnp.array([1e-4, 1e-2, 1.0, 100.0])
+
+
+@pytest.fixture(scope="module")
+def sample():
+    with jax.enable_x64(True):
+        sem_key, data_key = jax.random.split(jax.random.key(3))
+        sem = sample_linear_sem(sem_key, treatments=8, confounders=8)
+        return sem, draw_linear(data_key, sem, n=600)
+
+
+def test_candidates_are_log_uniform():
+    draws = np.log10(log_uniform_candidates(jax.random.key(0), 4000, 1e-4, 1.0))
+    assert draws.min() >= -4
+    assert draws.max() <= 0
+    assert abs(draws.mean() + 2) < 4 * (4 / np.sqrt(12)) / np.sqrt(4000)
+
+
+def test_discretize_is_uniform_binning_standardised():
+    z = np.random.default_rng(0).normal(size=(500, 3)) ** 3
+    binned = KBinsDiscretizer(n_bins=2, encode="ordinal", strategy="uniform").fit_transform(z)
+    np.testing.assert_allclose(discretize(z), StandardScaler().fit_transform(binned).round(2), atol=1e-12)
+    assert np.array_equal(discretize(np.ones((5, 1))), np.zeros((5, 1)))
+
+
+def test_levels_are_the_distinct_rows():
+    z = np.asarray(discretize(np.random.default_rng(1).normal(size=(200, 5))))
+    ours, theirs = np.asarray(level_ids(jnp.asarray(z))), np.unique(z, axis=0, return_inverse=True)[1].ravel()
+    assert len(set(zip(ours, theirs, strict=True))) == len(set(ours)) == len(set(theirs))
+
+
+def test_held_out_levels_are_whole_and_a_fifth():
+    levels = jnp.asarray(np.random.default_rng(2).choice(20, p=np.arange(1, 21) / 210, size=300))
+    counts = np.bincount(levels, minlength=20)
+    shares = np.zeros(20)
+    for seed in range(200):
+        held = np.asarray(_held_out_levels(jax.random.key(seed), levels, 0.2))
+        assert len(set(np.asarray(levels)[held])) == 4
+        assert not set(np.asarray(levels)[held]) & set(np.asarray(levels)[~held])
+        shares += np.bincount(np.asarray(levels)[held], minlength=20) > 0
+    # Rare levels are held out more often than common ones.
+    assert np.corrcoef(shares, counts)[0, 1] < 0
+    one = np.asarray(_held_out_levels(jax.random.key(0), jnp.arange(300) % 2, 0.2))
+    assert one.mean() == 0.5, "at least one level is held out"
+
+
+def test_cv_picks_the_least_held_out_risk(sample):
+    _, s = sample
+    key = jax.random.key(5)
+    chosen = float(select_cv(key, s.y, s.gx, s.g, CANDIDATES, x_score=s.x))
+    held = np.asarray(jax.random.permutation(key, 600)) < 120
+    train = [np.asarray(a)[~held] for a in (s.y, s.gx, s.g)]
+    risks = [
+        np.mean((np.asarray(s.y)[held] - np.asarray(s.x)[held] @ np.asarray(ivl(ivl_path(*train), a))) ** 2)
+        for a in CANDIDATES
+    ]
+    assert chosen == float(CANDIDATES[int(np.argmin(risks))])
+
+
+def test_level_cv_returns_a_candidate_and_is_reproducible(sample):
+    _, s = sample
+    z = discretize(s.g)
+    picks = [float(select_level_cv(jax.random.key(1), s.y, s.gx, z, CANDIDATES, x_score=s.x)) for _ in range(2)]
+    assert picks[0] == picks[1]
+    assert picks[0] in np.asarray(CANDIDATES)
+
+
+def test_confounder_correction_maximises_the_likelihood_of_the_direction(sample):
+    """Against a generic optimiser on the matrix form of the same likelihood (Janzing 2019)."""
+    _, s = sample
+    x, y = np.asarray(s.x), np.asarray(s.y)
+    w = np.linalg.lstsq(x, y, rcond=None)[0]
+    cov = np.cov(x, rowvar=False)
+    d = len(w)
+
+    def negative_log_density(log_theta):
+        squared = np.eye(d) + np.exp(log_theta) * np.linalg.inv(cov)
+        stretched = w @ np.linalg.solve(squared, w) / (w @ w)
+        return 0.5 * np.linalg.slogdet(squared)[1] + d / 2 * np.log(stretched)
+
+    grid = np.linspace(-25, 25, 2001)
+    start = grid[np.argmin([negative_log_density(point) for point in grid])]
+    best = scipy.optimize.minimize_scalar(
+        negative_log_density, bounds=(start - 0.05, start + 0.05), method="bounded", options={"xatol": 1e-12}
+    ).x
+    theta = 0.0 if negative_log_density(-60.0) <= negative_log_density(best) else np.exp(best)
+    beta = 1 / (1 + 1 / (0.001 + theta * np.trace(np.linalg.inv(cov)) / d))
+    expected = np.sqrt(1 - beta) * np.linalg.norm(w)
+    assert float(confounder_corrected_norm(y, x)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_confounder_correction_is_nearer_to_the_truth_than_least_squares():
+    nearer = []
+    for seed in range(12):
+        sem = sample_linear_sem(jax.random.key(seed), treatments=16, confounders=16)
+        s = draw_linear(jax.random.key(100 + seed), sem, n=1000, kappa=3.0)
+        w = np.linalg.lstsq(np.asarray(s.x), np.asarray(s.y), rcond=None)[0]
+        truth = float(jnp.linalg.norm(sem.f))
+        corrected = float(confounder_corrected_norm(s.y, s.x))
+        nearer.append(abs(corrected - truth) < abs(np.linalg.norm(w) - truth))
+    assert np.mean(nearer) > 0.7
+
+
+def test_confounder_correction_matches_the_length(sample):
+    _, s = sample
+    path = ivl_path(s.y, s.gx, s.g)
+    for alpha in CANDIDATES:
+        length = jnp.linalg.norm(ivl(path, alpha))
+        assert float(select_confounder_correction(path, CANDIDATES, length)) == float(alpha)
