@@ -3,7 +3,6 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
-SCALE ?= small
 export JAX_PLATFORMS ?= cpu
 
 .PHONY: reproduce test test-all lint format notebooks benchmarks clean
@@ -29,7 +28,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.reproduce
 
 reproduce: $(VENV)/.reproduce
-	$(BIN)/python -m experiments.reproduce --results $(RESULTS) --scale $(SCALE)
+	$(BIN)/python -m experiments.reproduce --results $(RESULTS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow"

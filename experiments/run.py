@@ -44,8 +44,12 @@ def main(
     *,
     config_root: Path = configs.CONFIGS,
     reported_root: Path = configs.REPORTED,
+    tables: bool = True,
 ) -> int:
-    """The command line; returns the exit code: 0, 2 for a user's error, 130 if interrupted."""
+    """The command line; returns the exit code: 0, 2 for a user's error, 130 if interrupted.
+
+    ``tables=False`` leaves the tables and claims to a report that follows.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
     warnings.showwarning = _show_warning
     try:
@@ -73,7 +77,7 @@ def main(
             scale=options.scale,
             reported=reported,
         )
-        _print_report(records, reported, time.perf_counter() - started)
+        _print_report(records, reported if tables else None, time.perf_counter() - started)
     except KeyboardInterrupt:
         print("\nInterrupted. Finished parts are kept: resume with the same command.", file=sys.stderr)
         return 130
@@ -143,14 +147,15 @@ def _list(root: Path) -> None:
     console.print(listing)
 
 
-def _print_report(records: Records, reported: tuple, seconds: float) -> None:
-    own = [number for number in reported if number.experiment == records.study.name]
-    print()
-    for table in records.study.tables:
-        print(table.markdown(records.frame, own))
-    claims = records.claims()
-    if claims:
-        print(claims_markdown(claims))
+def _print_report(records: Records, reported: tuple | None, seconds: float) -> None:
+    if reported is not None:
+        own = [number for number in reported if number.experiment == records.study.name]
+        print()
+        for table in records.study.tables:
+            print(table.markdown(records.frame, own))
+        claims = records.claims()
+        if claims:
+            print(claims_markdown(claims))
     print(f"{len(records.frame)} records in {seconds:.1f} s: {records.folder}")
 
 

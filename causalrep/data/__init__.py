@@ -20,10 +20,11 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
-from causalrep.data.optical_device import OpticalDevice
+from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.tables import IVTable
 
 __all__ = [
+    "PAPER_EXPERIMENTS",
     "Augmentation",
     "Augmented",
     "IVSample",

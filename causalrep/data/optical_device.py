@@ -43,6 +43,8 @@ _FILES = {
         "9fc92ecf4898028d855cc70f85a6888b4b1636d26113b50b38aaf349709ecdd0",
     ),
 }
+# Experiment 81 pointed the camera at a random image section; the IVL paper leaves it out.
+PAPER_EXPERIMENTS = tuple(number for number in _FILES if number != 81)
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,12 @@ def load_optical_device(*, include_random_section: bool = False) -> OpticalDevic
     """Optical device (Janzing & Schoelkopf 2018): 12 confounded experiments of 1,000 images, truth known.
 
     Args:
-        include_random_section: Add experiment 81, whose image section was random; the IVL paper leaves it out.
+        include_random_section: Add experiment 81.
 
     Raises:
         DataError: If a file is missing and cannot be downloaded, or is corrupt.
     """
-    chosen = [number for number in _FILES if include_random_section or number != 81]
+    chosen = list(_FILES if include_random_section else PAPER_EXPERIMENTS)
 
     def examples():
         for number in chosen:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from causalrep.inference.sandwich import Covariance, leverages, sandwich_covariance
+from causalrep.inference.sandwich import Covariance, leverages, meat, sandwich_covariance
 
 Scalar = Float[Array, ""]
 
@@ -233,7 +233,7 @@ def jive(
 
 
 def _solve(reduced: Reduced, kappa: float | Scalar):
-    """``b``, and H and K with ``x^T (I - kappa M) x = H^{-T} K H^{-1}``, K = I for kappa <= 1.
+    """``b``, and H and K with ``x^T (I - kappa M) x = H^{-T} K H^{-1}``; K is None, for I, if kappa <= 1.
 
     For kappa <= 1 the normal equations are those of least squares on stacked rows, solved by QR; a kappa
     above 1 subtracts a positive semidefinite part, which K carries in coordinates where the rest is the
@@ -253,7 +253,7 @@ def _solve(reduced: Reduced, kappa: float | Scalar):
     rhs = basis.T @ stacked[:, p]
     h = solve_triangular(triangle, identity)
     if at_most_one:
-        return h @ rhs, h, identity
+        return h @ rhs, h, None
     above = jnp.maximum(kappa - 1.0, 0.0)
     excess = off[:, :p] @ h
     inner = identity - above * (excess.T @ excess)
@@ -299,15 +299,20 @@ def fit_reduced(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearF
         back = jnp.block([[h, jnp.zeros((p, q), dtype)], [lower, right]])
     if covariance.kind == "homoskedastic":
         s2 = jnp.sum(residuals**2) / (n - p - q if covariance.debiased else n)
-        middle = jnp.eye(p + q, dtype=dtype).at[:p, :p].set(jnp.linalg.solve(inner, jnp.eye(p, dtype=dtype)))
+        middle = jnp.eye(p + q, dtype=dtype)
+        if inner is not None:
+            middle = middle.at[:p, :p].set(jnp.linalg.solve(inner, jnp.eye(p, dtype=dtype)))
         return LinearFit(coef, s2 * (back @ middle @ back.T), residuals, kappa, dof)
 
     xhat = _score_rows(reduced, h, score_weight, x, z, c)
-    bread = jnp.eye(p + q, dtype=dtype).at[:p, :p].set(inner)
     series = None
     if covariance.kind == "HAC" and covariance.bandwidth is None:
         series = _lag_series(xhat, back, residuals)
-    cov = sandwich_covariance(xhat, residuals, bread, covariance, lag_series=series)
+    if inner is None:  # the bread is the identity: no solve, which would cost as much as all the rest
+        cov = meat(xhat, residuals, covariance, lag_series=series)
+    else:
+        bread = jnp.eye(p + q, dtype=dtype).at[:p, :p].set(inner)
+        cov = sandwich_covariance(xhat, residuals, bread, covariance, lag_series=series)
     return LinearFit(coef, back @ cov @ back.T, residuals, kappa, dof)
 
 

@@ -1,7 +1,7 @@
 """Optical device of the IVL paper: Table 2, the methods with a closed form."""
 
 import dataclasses
-from functools import partial
+import functools
 from typing import NamedTuple
 
 import jax
@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.data import (
+    PAPER_EXPERIMENTS,
     Augmentation,
     Augmented,
-    OpticalDevice,
     compose,
     gaussian_noise,
     load,
@@ -53,26 +53,26 @@ class OpticalDeviceTable:
 
     def study(self) -> Study:
         """The study: augmentation x experiment as cells, redraws as replications."""
-        device = load("optical_device")
+        # The paper's SE is over experiments, and so is the tables'. The claims speak of these 12 experiments, so what is
+        # random in them is the draw.
         unit = ("experiment",)
         noise = {"augmentation": "gaussian-noise"}
+        erm = {"metric": "ncer", "method": "ERM", "low": 0.823, "high": 0.825, "unit": ()}
+        by_04 = {"low": 0.04, "where": noise, "source": "Table 2"}
         claims = (
             *(
-                Within(metric="ncer", method="ERM", low=0.823, high=0.825, unit=unit, where={"augmentation": name},
-                       source="Table 2; card: .824 +- .001, deterministic", min_replications=12)
+                Within(**erm, where={"augmentation": name}, source="Table 2; deterministic given the data")
                 for name in AUGMENTATIONS
             ),
-            Ordering(metric="ncer", methods=("DA+IVL-CV", "DA+ERM", "ERM"), where=noise, unit=unit, source="Table 2"),
-            Within(metric="gain_over_da", method="DA+IVL-CV", low=0.04, where=noise, unit=unit,
-                   name="gaussian-noise: DA+IVL-CV below DA+ERM by at least .04", source="Table 2"),
-            Within(metric="gain_over_erm", method="DA+ERM", low=0.04, where=noise, unit=unit,
-                   name="gaussian-noise: DA+ERM below ERM by at least .04", source="Table 2"),
-            Within(metric="ncer", method="DA+IV", low=0.9, where=noise, unit=unit, source="Table 2"),
-        )  # fmt: skip
+            Ordering(metric="ncer", methods=("DA+IVL-CV", "DA+ERM", "ERM"), where=noise, source="Table 2"),
+            Within(metric="gain_over_da", method="DA+IVL-CV", name="noise: DA+IVL-CV .04 below DA+ERM", **by_04),
+            Within(metric="gain_over_erm", method="DA+ERM", name="noise: DA+ERM .04 below ERM", **by_04),
+            Within(metric="ncer", method="DA+IV", low=0.9, where=noise, source="Table 2"),
+        )
         return Study(
             name="ivl/optical_device",
-            replicate=partial(replicate, problems=problems(device)),
-            settings=grid(augmentation=list(AUGMENTATIONS), experiment=list(device.experiments)),
+            replicate=replicate,
+            settings=grid(augmentation=list(AUGMENTATIONS), experiment=list(PAPER_EXPERIMENTS)),
             replications=self.draws,
             seed=self.seed,
             traced=("experiment",),
@@ -106,12 +106,14 @@ class Problems(NamedTuple):
     degree: np.ndarray
 
 
-def problems(device: OpticalDevice) -> Problems:
-    """Centre every column, and fit the ground truth from the recorded confounder.
+@functools.cache
+def problems() -> Problems:
+    """Load the experiments, centre every column, and fit the ground truth from the recorded confounder.
 
     Degrees differ between experiments; all are padded to the largest, with the monomials a truth does not use
     switched off. Minimum-norm solutions give a switched-off column the coefficient zero.
     """
+    device = load("optical_device")
     x = device.pixels - device.pixels.mean(axis=1, keepdims=True)
     c = device.confounder - device.confounder.mean(axis=1, keepdims=True)
     y = device.outcome - device.outcome.mean(axis=1, keepdims=True)
@@ -143,10 +145,11 @@ def ground_truth(x: np.ndarray, c: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _ols(features, y - effect_of_c * c)[1:]
 
 
-def replicate(key, setting, *, problems: Problems):
+def replicate(key, setting):
     """One redraw of the augmentation on one experiment: every method's error."""
-    index = jnp.argmax(jnp.asarray(problems.numbers) == setting["experiment"])
-    x, y, f, degree = (jnp.asarray(stacked)[index] for stacked in problems[1:])
+    data = problems()
+    index = jnp.argmax(jnp.asarray(data.numbers) == setting["experiment"])
+    x, y, f, degree = (jnp.asarray(stacked)[index] for stacked in data[1:])
     augment_key, fit_key = jax.random.split(key)
     gx, g = AUGMENTATIONS[setting["augmentation"]](augment_key, x)
     features, augmented = _features(x, degree), Augmented(_features(gx, degree), _features(g, degree))
@@ -167,7 +170,8 @@ def _features(x, degree):
 
 
 def _monomials(x: np.ndarray, degree: int) -> np.ndarray:
-    with float64():
+    # Called while a program is traced, on data that are known: computed at once, not staged.
+    with jax.ensure_compile_time_eval(), float64():
         return np.asarray(polynomial_features(jnp.asarray(x), degree))
 
 

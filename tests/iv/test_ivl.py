@@ -73,7 +73,7 @@ def test_constrained_limit_solves_its_own_programme():
     y, x, z = problem(4, k=3)
     p = z @ np.linalg.pinv(z)
     a, b = x.T @ p @ x, x.T @ p @ y
-    u, s, _ = np.linalg.svd(a)
+    u = np.linalg.svd(a)[0]
     rows = u[:, :3].T
     kkt = np.block([[x.T @ x, (rows @ a).T], [rows @ a, np.zeros((3, 3))]])
     h = np.linalg.solve(kkt, np.concatenate([x.T @ y, rows @ b]))[: x.shape[1]]
@@ -109,7 +109,10 @@ def test_weights_leave_rows_out():
 def test_transformations():
     """jit, vmap over data and over alpha, their nesting, and the gradient in y against the closed form."""
     batch = [jnp.stack(parts) for parts in zip(*(problem(seed) for seed in range(4)), strict=True)]
-    fit = lambda y, x, z: ivl(ivl_path(y, x, z), jnp.array([0.1, 1.0]))
+
+    def fit(y, x, z):
+        return ivl(ivl_path(y, x, z), jnp.array([0.1, 1.0]))
+
     loop = jnp.stack([fit(*(part[i] for part in batch)) for i in range(4)])
     np.testing.assert_allclose(jax.jit(jax.vmap(fit))(*batch), loop, rtol=1e-10)
     nested = [part.reshape(2, 2, *part.shape[1:]) for part in batch]

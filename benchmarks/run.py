@@ -1,0 +1,31 @@
+"""Run the benchmarks: ``make benchmarks``, or ``python -m benchmarks.run [--publish] [name ...]``."""
+
+import argparse
+import sys
+
+from benchmarks import harness, ivl_sweep, two_stage
+
+BENCHMARKS = {"two_stage": two_stage.run, "ivl_sweep": ivl_sweep.run}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the page; with ``--publish`` write it to ``docs/benchmarks.md``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(BENCHMARKS)}; default all")
+    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md (all benchmarks)")
+    options = parser.parse_args(argv)
+    unknown = sorted(set(options.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"unknown {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if options.publish and options.names:
+        parser.error("--publish writes the whole page: give no names")
+    harness.pin()
+    text = harness.page([BENCHMARKS[name]() for name in options.names or BENCHMARKS])
+    print(text)
+    if options.publish:
+        harness.PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

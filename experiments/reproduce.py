@@ -1,0 +1,58 @@
+"""The main job: run the experiments that reproduce the papers' tables and print them beside the published numbers.
+
+``make reproduce`` calls it after installing. It needs no network, except for data that are not there yet; a run that was
+stopped goes on where it was.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from causalrep.data import load
+from causalrep.errors import DataError
+from experiments import configs, report, run
+
+# A config and the scale it runs at unless told otherwise: the largest that fits in minutes on two cores.
+JOBS = {
+    "ivl/linear_simulation": "paper",
+    "ivl/cyclic": "small",
+    "ivl/partial_null_space": "small",
+    "ivl/optical_device": "small",
+    "iv/card": "paper",
+    "iv/mroz": "paper",
+    "iv/weak_instruments": "small",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the jobs, then print each paper's report; returns the first exit code that is not 0."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.reproduce", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results (%(default)s)")
+    parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="one scale for all (default: a scale each)")
+    options = parser.parse_args(argv)
+    failures, skipped = [], []
+    for number, (name, scale) in enumerate(JOBS.items(), start=1):
+        print(f"\n=== {number}/{len(JOBS)} {name} ===", flush=True)
+        if name == "ivl/optical_device":
+            try:
+                load("optical_device")
+            except DataError as error:
+                print(f"skipped: {error}", file=sys.stderr)
+                skipped.append(name)
+                continue
+        code = run.main([name, "--scale", options.scale or scale, "--results", str(options.results)], tables=False)
+        if code == 130:
+            return code
+        failures += [code] if code else []
+    for paper in dict.fromkeys(name.split("/")[0] for name in JOBS):
+        print()
+        scale = ["--scale", options.scale] if options.scale else []
+        failures += [code for code in [report.main([paper, "--results", str(options.results), *scale])] if code]
+    if skipped:
+        print(f"Skipped for want of data: {', '.join(skipped)}. The message above says which files and where to put them.")
+    print(f"Tables, figures (PNG), records and claims: {options.results.resolve()}")
+    return failures[0] if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
