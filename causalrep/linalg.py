@@ -23,6 +23,9 @@ def orthonormal_basis(a: Float[Array, "n k"], *, rcond: float | None = None) -> 
     Returns:
         ``Q`` of shape (n, min(n, k)): ``Q @ Q.T`` is the orthogonal projection on the columns of ``a``.
     """
+    if a.shape[0] <= a.shape[1]:
+        u, s, _ = jnp.linalg.svd(a, full_matrices=False)
+        return u * _rank_mask(s, a, rcond)
     q, r = jnp.linalg.qr(a)
     u, s, _ = jnp.linalg.svd(r, full_matrices=False)
     return (q @ u) * _rank_mask(s, a, rcond)
@@ -51,13 +54,14 @@ def min_norm_solve(
         b: Right-hand side, a vector or a matrix.
         rcond: Relative cut-off for singular values; default ``max(n, m) * eps``.
     """
-    if a.shape[0] >= a.shape[1]:
-        q, r = jnp.linalg.qr(a)
-        u, s, vt = jnp.linalg.svd(r, full_matrices=False)
-        rhs = u.T @ (q.T @ b)
-    else:
-        u, s, vt = jnp.linalg.svd(a, full_matrices=False)
-        rhs = u.T @ b
+    n, m = a.shape
+    rcond = max(n, m) * float(jnp.finfo(a.dtype).eps) if rcond is None else rcond
+    if n > m:
+        # The triangular factor of [a b] holds Q^T b as well: Q itself is never formed.
+        r = jnp.linalg.qr(jnp.column_stack([a, b]), mode="r")
+        a, b = r[:m, :m], r[:m, m:].reshape(m, *b.shape[1:])
+    u, s, vt = jnp.linalg.svd(a, full_matrices=False)
+    rhs = u.T @ b
     keep = _rank_mask(s, a, rcond)
     inverse = jnp.where(keep > 0, 1.0 / jnp.where(keep > 0, s, 1.0), 0.0)
     return vt.T @ (inverse.reshape((-1,) + (1,) * (rhs.ndim - 1)) * rhs)

@@ -1,7 +1,7 @@
 """The main job: run the experiments that reproduce the papers' tables and print them beside the published numbers.
 
-``make reproduce`` calls it after installing. It needs no network, except for data that are not there yet; a run that was
-stopped goes on where it was.
+``make reproduce`` calls it after installing. It needs no network, except for data that are not there yet; a run that
+was stopped goes on where it was.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         scale = ["--scale", options.scale] if options.scale else []
         failures += [code for code in [report.main([paper, "--results", str(options.results), *scale])] if code]
     if skipped:
-        print(f"Skipped for want of data: {', '.join(skipped)}. The message above says which files and where to put them.")
+        print(f"Skipped for want of data: {', '.join(skipped)}. The message above says which files are missing.")
     print(f"Tables, figures (PNG), records and claims: {options.results.resolve()}")
     return failures[0] if failures else 0
 

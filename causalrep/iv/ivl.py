@@ -58,19 +58,23 @@ def ivl_path(
         weights: Row weights (n,); zeros leave rows out while shapes stay static.
 
     Returns:
-        The path. No intercept is fitted: centre the columns first if one is wanted.
+        The path. No intercept is fitted: centre the columns first if one is wanted. Its basis is not unique where
+        ``strength`` repeats, so it has no derivative: differentiate ``k_class(..., kappa=1 / (1 + alpha))`` instead.
     """
     if weights is not None:
         root = jnp.sqrt(weights)
         y, x, z = y * root, x * root[:, None], z * root[:, None]
-    basis = orthonormal_basis(z)
-    q, r = jnp.linalg.qr(x)
-    u, d, vt = jnp.linalg.svd(r, full_matrices=False)
+    # One triangular factor of [z x y] holds every inner product; no n-row orthonormal factor is formed.
+    k, m = z.shape[1], x.shape[1]
+    r = jnp.linalg.qr(jnp.column_stack([z, x, y]), mode="r")
+    z_r, x_r, y_r = r[:, :k], r[:, k : k + m], r[:, -1]
+    basis = orthonormal_basis(z_r[:k])  # the rows below are zero
+    u, d, vt = jnp.linalg.svd(x_r, full_matrices=False)
     keep = d > max(x.shape) * jnp.finfo(x.dtype).eps * jnp.max(d)
-    u = q @ (u * keep)
+    u = u * keep
     inverse = jnp.where(keep, 1.0 / jnp.where(keep, d, 1.0), 0.0)
-    cosines = basis.T @ u
-    reduced_form = basis.T @ y
+    cosines = basis.T @ u[:k]
+    reduced_form = basis.T @ y_r[:k]
     factor = jnp.linalg.qr(cosines, mode="r") if cosines.shape[0] > cosines.shape[1] else cosines
     _, s, wt = jnp.linalg.svd(factor, full_matrices=True)
     s = jnp.concatenate([s, jnp.zeros(wt.shape[0] - s.shape[0], s.dtype)])
@@ -79,9 +83,9 @@ def ivl_path(
     return IVLPath(
         loadings=(vt.T * inverse) @ wt.T,
         strength=jnp.square(s),
-        outcome=wt @ (u.T @ y),
+        outcome=wt @ (u.T @ y_r),
         projected=wt @ (cosines.T @ reduced_form),
-        first_stage=basis.T @ x,
+        first_stage=basis.T @ x_r[:k],
         reduced_form=reduced_form,
     )
 

@@ -51,7 +51,8 @@ def select_cv(
         The chosen penalty.
     """
     n = y.shape[0]
-    held_out = jax.random.permutation(key, n) < round(fraction * n)
+    draws = jax.random.uniform(key, (n,), y.dtype)
+    held_out = draws < jnp.sort(draws)[round(fraction * n)]
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
 
 
@@ -105,21 +106,25 @@ def discretize(z: Float[Array, "n k"], bins: int = 2) -> Float[Array, "n k"]:
 def level_ids(z: Float[Array, "n k"]) -> Int[Array, " n"]:
     """Number the distinct rows of ``z``: equal rows, and only they, share a number in 0..n-1.
 
-    Rows are compared through two random projections with a fixed key rather than column by column: two different rows
-    agree on both with probability zero, and sorting numbers is far faster than sorting rows.
+    Rows are compared through a random projection with a fixed key rather than column by column: different rows
+    agree on it with probability zero, and sorting numbers is far faster than sorting rows.
     """
-    projections = z @ jax.random.normal(jax.random.key(0), (z.shape[1], 2), z.dtype)
-    order = jnp.lexsort((projections[:, 1], projections[:, 0]))
-    sorted_rows = projections[order]
+    projection = z @ jax.random.normal(jax.random.key(0), (z.shape[1],), z.dtype)
+    order = jnp.argsort(projection)
+    ordered = projection[order]
     # Equal rows project equally only up to the order of summation.
-    tolerance = 64 * jnp.finfo(z.dtype).eps * (1.0 + jnp.max(jnp.abs(projections)))
-    starts = jnp.any(jnp.abs(sorted_rows[1:] - sorted_rows[:-1]) > tolerance, axis=1)
+    tolerance = 64 * jnp.finfo(z.dtype).eps * (1.0 + jnp.max(jnp.abs(projection)))
+    starts = ordered[1:] - ordered[:-1] > tolerance
     numbers = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(starts, dtype=jnp.int32)])
     return jnp.zeros(z.shape[0], jnp.int32).at[order].set(numbers)
 
 
 def confounder_corrected_norm(
-    y: Float[Array, " n"], x: Float[Array, "n m"], *, method: Literal["global", "local"] = "global"
+    y: Float[Array, " n"],
+    x: Float[Array, "n m"],
+    *,
+    method: Literal["global", "local"] = "global",
+    least_squares: Float[Array, " m"] | None = None,
 ) -> Float[Array, ""]:
     """Estimated length of the causal effect ``sqrt((1 - beta) ||w||^2)``, w the least-squares vector of y on x.
 
@@ -132,8 +137,9 @@ def confounder_corrected_norm(
         x: Treatment (n, d); GX under augmentation, X for the baselines of the same author.
         method: ``"global"`` searches theta over all scales relative to the eigenvalues; ``"local"`` takes the
             first local minimum going up from 0, where the released code's bounded descent from 0 stops.
+        least_squares: w, if it is known already.
     """
-    w = min_norm_solve(x, y)
+    w = min_norm_solve(x, y) if least_squares is None else least_squares
     centred = x - jnp.mean(x, axis=0)
     eigenvalues, vectors = jnp.linalg.eigh(centred.T @ centred / (x.shape[0] - 1))
     # A singular covariance has directions no data speak of; they must not decide theta.
@@ -196,6 +202,6 @@ def _held_out_levels(key: Key[Array, ""], levels: Int[Array, " n"], fraction: fl
     present = counts > 0
     # Gumbel keys draw without replacement with probability proportional to 1 - frequency.
     scores = jnp.log(jnp.maximum(1.0 - counts / n, 1e-12)) + jax.random.gumbel(key, (n,))
-    ranks = jnp.argsort(jnp.argsort(jnp.where(present, -scores, jnp.inf)))
-    held = jnp.maximum(1, jnp.floor(fraction * jnp.sum(present)))
-    return (ranks < held)[levels]
+    scores = jnp.where(present, scores, -jnp.inf)
+    held = jnp.maximum(1, jnp.floor(fraction * jnp.sum(present))).astype(jnp.int32)
+    return (scores >= jnp.sort(scores)[n - held])[levels]

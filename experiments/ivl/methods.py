@@ -51,10 +51,11 @@ def fit_all(
     candidates = log_uniform_candidates(candidate_key, CANDIDATES, lowest, highest)
     levels = discretize(g)
     path, level_path = ivl_path(y, gx, g), ivl_path(y, gx, levels)
+    target_norm = confounder_corrected_norm(y, gx, least_squares=erm(path))
     alphas = {
         "DA+IVL-CV": select_cv(cv_key, y, gx, g, candidates, x_score=x),
         "DA+IVL-LCV": select_level_cv(level_key, y, gx, levels, candidates, x_score=x),
-        "DA+IVL-CC": select_confounder_correction(path, candidates, confounder_corrected_norm(y, gx)),
+        "DA+IVL-CC": select_confounder_correction(path, candidates, target_norm),
     }
     estimates = {
         "ERM": min_norm_solve(x, y),

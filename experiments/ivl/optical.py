@@ -53,8 +53,8 @@ class OpticalDeviceTable:
 
     def study(self) -> Study:
         """The study: augmentation x experiment as cells, redraws as replications."""
-        # The paper's SE is over experiments, and so is the tables'. The claims speak of these 12 experiments, so what is
-        # random in them is the draw.
+        # The paper's SE is over experiments, and so is the tables'. The claims speak of these 12 experiments, so what
+        # is random in them is the draw.
         unit = ("experiment",)
         noise = {"augmentation": "gaussian-noise"}
         erm = {"metric": "ncer", "method": "ERM", "low": 0.823, "high": 0.825, "unit": ()}
