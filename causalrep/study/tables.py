@@ -160,7 +160,8 @@ def show(found: Estimate, *, count: bool = True, decimals: int | None = None) ->
         else:
             text = f"{found.value:.{places}f} ± {found.se:.{places}f}"
     else:
-        text = f"{found.value:.6g}" if decimals is None else f"{found.value:.{decimals}f}"
+        whole = found.value == round(found.value)  # exact: a count, or 0 and 1
+        text = f"{found.value:.6g}" if decimals is None or whole else f"{found.value:.{decimals}f}"
     return f"{text} (n={found.n})" if count else text
 
 

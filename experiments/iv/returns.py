@@ -5,45 +5,34 @@ analyst uses; the claims compare every reported number with ours to its printed 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from causalrep.data import IVTable, load
-from causalrep.iv import (
-    GMM,
-    LIML,
-    OLS,
-    AnchorRegression,
-    ConfidenceSet,
-    Fuller,
-    LinearIVEstimator,
-    TwoStageLeastSquares,
-    anderson_rubin_set,
-    clr_set,
-)
+from causalrep.data import load
+from causalrep.iv import AnchorRegression
 from causalrep.plots import plot_intervals
-from causalrep.study import Figure, Holds, Ordering, ReportedNumber, Study, Table, Within, grid, load_reported, select
+from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, grid, select
+from experiments.iv.printed import numbers_of, printed_digits
+from experiments.iv.specification import NONE, SETS, TESTS, Metrics, fuller_name, specification, with_instruments
 
-REPORTED = Path(__file__).resolve().parent.parent / "reported" / "iv.toml"
-NONE = "none"
 BOTH = "nearc2+nearc4"
-TESTS = (
-    "First-stage F",
-    "First-stage partial R2",
-    "Effective F",
-    "Sargan",
-    "Basmann",
-    "Hansen J",
-    "Wu-Hausman",
+# Data set, controls, instruments.
+SPECIFICATIONS = (
+    ("mroz", NONE, NONE),
+    ("mroz", NONE, "fatheduc"),
+    ("mroz", "exper+expersq", NONE),
+    ("mroz", "exper+expersq", "motheduc+fatheduc"),
+    ("wage2", NONE, NONE),
+    ("wage2", NONE, "sibs"),
+    ("openness", "lpcinc", NONE),
+    ("openness", "lpcinc", "lland"),
+    ("bwght", NONE, NONE),
+    ("bwght", NONE, "cigprice"),
 )
-SETS = ("AR (F)", "AR (chi2)", "CLR")
-
-Metrics = dict[str, dict[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +49,8 @@ class Card:
 
     def study(self) -> Study:
         """The study: one cell without instruments, one with each set of them."""
-        anchors = tuple(_anchor(gamma) for gamma in self.gammas)
-        estimators = ("OLS", "2SLS", "LIML", *(_fuller(a) for a in self.fullers), "GMM")
+        anchors = tuple(anchor_name(gamma) for gamma in self.gammas)
+        estimators = ("OLS", "2SLS", "LIML", *(fuller_name(a) for a in self.fullers), "GMM")
         computed = {*estimators, *anchors, *TESTS, *SETS}
         numbers = [n for n in numbers_of("iv/card") if n.where["method"] in computed]
         rows = ("method", "instruments")
@@ -77,7 +66,7 @@ class Card:
             ),
             Within(metric="kappa", method="LIML", low=1.0, unit=(), source="theory"),
             Holds("both instruments: OLS < anchor regressions, rising with gamma, < 2SLS", _anchor_path, "theory"),
-            Holds("nearc4: the AR set is wider than Wald's interval, and both exclude 0", _wider, "a first stage of F = 13"),
+            Holds("nearc4: the AR set is wider than Wald's interval, and both exclude 0", _wider, "F = 13"),
         )
         return Study(
             name="iv/card",
@@ -95,7 +84,8 @@ class Card:
                     unit=(),
                     decimals=7,
                     note="se: homoskedastic; se_robust: HC1; se_hc0: HC0, without the small-sample factor. GMM: "
-                    "two-step, robust weights. n = 3,010; controls: experience and its square, black, urban, south, 1966 region.",
+                    "two-step, robust weights. n = 3,010; controls: experience, its square, black, urban, south, "
+                    "1966 region.",
                 ),
                 Table(
                     title="95% intervals: Wald, and sets that stay valid with weak instruments",
@@ -140,191 +130,104 @@ class Card:
 def card_cell(key, setting: Mapping[str, Any], *, config: Card) -> Metrics:
     """One choice of instruments on Card's data; ``key`` is not used."""
     del key
-    data = _with_instruments(load("card"), setting["instruments"])
+    data = with_instruments(load("card"), setting["instruments"])
     regions = data.frame[[f"reg66{i}" for i in range(1, 10)]].idxmax(axis=1)
     metrics = specification(data, fullers=config.fullers, clusters=regions)
     if setting["instruments"] == BOTH:
         for gamma in config.gammas:
             fitted = AnchorRegression(gamma).fit(data.Y, data.T, X=data.X, Z=data.Z)
-            metrics[_anchor(gamma)] = {"coef": fitted.coef_[0], "kappa": fitted.kappa_}
+            metrics[anchor_name(gamma)] = {"coef": fitted.coef_[0], "kappa": fitted.kappa_}
     return metrics
 
 
-# ---------------------------------------------------------------- one specification, any data set
+@dataclasses.dataclass(frozen=True)
+class Textbook:
+    """Mroz (1987) and three more textbook applications, from strong instruments to irrelevant ones.
 
-
-def specification(data: IVTable, *, fullers: Iterable[float] = (), clusters: Any = None) -> Metrics:
-    """Everything a reader wants of one specification: estimates, intervals, tests, robust sets.
-
-    Without instruments it is OLS. Estimators that equal 2SLS when just identified appear only with more
-    instruments than treatments.
-
-    Args:
-        data: The data and their roles; one treatment.
-        fullers: Fuller's constants.
-        clusters: Group labels (n,) for clustered standard errors, or None.
+    Attributes:
+        datasets: Which of mroz, wage2, openness and bwght.
     """
-    if not data.instruments:
-        return {"OLS": estimates(OLS, data, clusters)}
-    metrics = {"2SLS": estimates(TwoStageLeastSquares, data, clusters)}
-    if len(data.instruments) > 1:
-        metrics["LIML"] = estimates(LIML, data)
-        metrics |= {_fuller(a): estimates(partial(Fuller, a), data) for a in fullers}
-        metrics["GMM"] = gmm_estimates(data)
-    return metrics | tests(data) | robust_sets(data)
+
+    datasets: tuple[Literal["mroz", "wage2", "openness", "bwght"], ...] = ("mroz", "wage2", "openness", "bwght")
+
+    def study(self) -> Study:
+        """The study: a cell a data set, controls and instruments."""
+        settings = [
+            dict(zip(("dataset", "controls", "instruments"), row, strict=True))
+            for row in SPECIFICATIONS
+            if row[0] in self.datasets
+        ]
+        numbers = [n for n in numbers_of("iv/mroz") if n.where["dataset"] in self.datasets]
+        rows = ("dataset", "controls", "instruments", "method")
+        estimators = ("OLS", "2SLS", "LIML", "GMM")
+        return Study(
+            name="iv/mroz",
+            replicate=textbook_cell,
+            settings=settings,
+            replications=1,
+            compiled=False,
+            claims=(*printed_digits(numbers), *self._claims()),
+            tables=(
+                Table(
+                    title="Coefficient of the treatment",
+                    metric=("coef", "se", "se_robust", "kappa"),
+                    rows=rows,
+                    where={"method": estimators},
+                    unit=(),
+                    decimals=7,
+                    note="mroz, wage2: log wage on years of schooling. openness: inflation on imports' share. "
+                    "bwght: log birth weight on packs smoked a day. se: homoskedastic; se_robust: HC1.",
+                ),
+                Table(
+                    title="95% intervals: Wald, and sets that stay valid with weak instruments",
+                    metric=("low", "high", "unbounded"),
+                    rows=rows,
+                    where={"method": (*estimators, *SETS)},
+                    unit=(),
+                    decimals=4,
+                    note="unbounded = 1: the data do not bound the effect, whatever Wald's interval says.",
+                ),
+                Table(
+                    title="Instruments: strength, overidentification, endogeneity",
+                    metric=("statistic", "p_value"),
+                    rows=rows,
+                    where={"method": TESTS},
+                    unit=(),
+                    decimals=4,
+                ),
+            ),
+            figures=(Figure("intervals", draw_textbook, (9.0, 6.4)),),
+        )
+
+    def _claims(self) -> tuple[Ordering | Within, ...]:
+        schooling = {"dataset": "mroz", "controls": "exper+expersq"}
+        found = {
+            "mroz": (
+                Ordering(metric="coef", methods=("2SLS", "OLS"), where=schooling, unit=(),
+                         name="mroz: 2SLS < OLS, as ability bias predicts", source="textbook"),
+                Within(metric="unbounded", method="AR (F)", where={"dataset": "mroz"}, low=0.0, high=0.0, unit=(),
+                       name="mroz: the AR sets are bounded (F of 55 and 89)", source="theory"),
+            ),
+            "bwght": (
+                *(
+                    Within(metric="unbounded", method=method, where={"dataset": "bwght"}, low=1.0, high=1.0, unit=(),
+                           name=f"bwght: the {method} set is unbounded", source="card, section 8, item 2")
+                    for method in SETS
+                ),
+            ),
+        }  # fmt: skip
+        return tuple(claim for dataset, claims in found.items() if dataset in self.datasets for claim in claims)
 
 
-def estimates(make: Callable[..., LinearIVEstimator], data: IVTable, clusters: Any = None) -> dict[str, float]:
-    """Coefficient of the treatment, its standard errors of every kind, and its Wald interval."""
-    plain = _fit(make(), data)
-    low, high = plain.ate_interval()
-    found = {
-        "coef": plain.coef_[0],
-        "se": plain.stderr_[0],
-        "se_robust": _fit(make(covariance="HC1"), data).stderr_[0],
-        "se_hc0": _fit(make(covariance="HC0"), data).stderr_[0],
-        "kappa": plain.kappa_,
-        "low": low,
-        "high": high,
-    }
-    if clusters is not None:
-        for name, debiased in (("se_cluster", False), ("se_cluster_debiased", True)):
-            fitted = _fit(make(covariance="cluster", debiased=debiased), data, clusters=clusters)
-            found[name] = fitted.stderr_[0]
-    return found
+def textbook_cell(key, setting: Mapping[str, Any]) -> Metrics:
+    """One specification of one data set; ``key`` is not used."""
+    del key
+    controls = () if setting["controls"] == NONE else setting["controls"].split("+")
+    data = load(setting["dataset"]).with_roles(controls=controls)
+    return specification(with_instruments(data, setting["instruments"]))
 
 
-def gmm_estimates(data: IVTable) -> dict[str, float]:
-    """Two-step GMM: its weights are robust, and so are its standard errors."""
-    robust = _fit(GMM(covariance="HC1"), data)
-    low, high = robust.ate_interval()
-    hc0 = _fit(GMM(), data)
-    return {
-        "coef": hc0.coef_[0],
-        "se_robust": robust.stderr_[0],
-        "se_hc0": hc0.stderr_[0],
-        "low": low,
-        "high": high,
-    }
-
-
-def tests(data: IVTable) -> Metrics:
-    """Strength of the first stage, overidentifying restrictions, endogeneity."""
-    fitted = _fit(TwoStageLeastSquares(), data)
-    effective = _fit(TwoStageLeastSquares(covariance="HC1"), data).first_stage().iloc[0]
-    first = fitted.first_stage().iloc[0]
-    k = len(data.instruments)
-    explained = k * first["F"]
-    found = {
-        "First-stage F": {"statistic": first["F"], "p_value": first["p_value"]},
-        "First-stage partial R2": {"statistic": explained / (explained + fitted.dof_ + 1 - k)},
-        "Effective F": {"statistic": effective["effective_F"]},
-    }
-    table = fitted.diagnostics()
-    for name in TESTS:
-        if name in table.index:
-            found[name] = {metric: table.loc[name, metric] for metric in ("statistic", "p_value")}
-    return found
-
-
-def robust_sets(data: IVTable) -> Metrics:
-    """Anderson-Rubin and CLR sets of level 95%: their ends, infinite where the data do not bound the effect."""
-    fitted = _fit(TwoStageLeastSquares(), data)
-    design = fitted.design_
-    arrays = (design.y, design.x, design.z, design.c)
-    return {
-        "AR (F)": _ends(anderson_rubin_set(*arrays)),
-        "AR (chi2)": _ends(anderson_rubin_set(*arrays, distribution="chi2")),
-        "CLR": _ends(clr_set(*arrays)),
-    }
-
-
-def _ends(accepted: ConfidenceSet) -> dict[str, float]:
-    ends = [end for pair in accepted.intervals for end in pair]
-    return {
-        "low": min(ends, default=np.nan),
-        "high": max(ends, default=np.nan),
-        "pieces": len(accepted.intervals),
-        "unbounded": float(not accepted.is_bounded),
-    }
-
-
-def _fit(estimator: LinearIVEstimator, data: IVTable, **options: Any) -> LinearIVEstimator:
-    return estimator.fit(data.Y, data.T, X=data.X, Z=data.Z if data.instruments else None, **options)
-
-
-def _with_instruments(data: IVTable, instruments: str) -> IVTable:
-    return data.with_roles(instruments=() if instruments == NONE else instruments.split("+"))
-
-
-def _fuller(a: float) -> str:
-    return f"Fuller({a:g})"
-
-
-def _anchor(gamma: float) -> str:
-    return f"Anchor({gamma:g})"
-
-
-# ---------------------------------------------------------------- reported numbers as claims
-
-
-def numbers_of(experiment: str) -> list[ReportedNumber]:
-    """The reported numbers of one of this folder's experiments."""
-    return [number for number in load_reported(REPORTED) if number.experiment == experiment]
-
-
-def printed_digits(numbers: Iterable[ReportedNumber]) -> tuple[Holds, ...]:
-    """A claim per source and metric: ours equals every reported number.
-
-    To the printed digits, except that coefficients and standard errors printed to more than six and five
-    decimals are compared to 1e-6 and 1e-5.
-    """
-    groups: dict[tuple[str, str], list[ReportedNumber]] = {}
-    for number in numbers:
-        groups.setdefault((number.source, number.metric), []).append(number)
-    return tuple(
-        Holds(f"{metric}: every value of {source}, {_tolerated(group)}", partial(_agree, group))
-        for (source, metric), group in groups.items()
-    )
-
-
-def tolerance(number: ReportedNumber) -> float:
-    """How far ours may be from a reported number."""
-    floor = 1e-6 if number.metric == "coef" else 1e-5 if number.metric.startswith("se") else 0.0
-    return max(floor, half_unit(number.value))
-
-
-def _tolerated(group: list[ReportedNumber]) -> str:
-    widths = {tolerance(number) for number in group}
-    exceeds = any(tolerance(number) > half_unit(number.value) for number in group)
-    return f"within {min(widths):g}" if exceeds and len(widths) == 1 else "to its printed digits"
-
-
-def half_unit(value: float) -> float:
-    """Half a unit of the last digit of a number as printed.
-
-    >>> half_unit(0.132), half_unit(13.2558), half_unit(46.0)
-    (0.0005, 5e-05, 0.5)
-    """
-    text = f"{value:.12g}"
-    return 0.5 * 10.0 ** -len(text.partition(".")[2])
-
-
-def _agree(numbers: list[ReportedNumber], frame: pd.DataFrame) -> tuple[bool, str]:
-    wrong, gaps = [], []
-    for number in numbers:
-        values = select(frame, number.where, metric=number.metric)["value"].tolist()
-        label = ", ".join(map(str, number.where.values()))
-        if len(values) != 1:
-            wrong.append(f"{label}: {len(values)} records")
-            continue
-        gaps.append(abs(values[0] - number.value))
-        # The slack is for the float that stands for the printed decimal, nothing else. NaN is not close.
-        if not gaps[-1] <= tolerance(number) * (1 + 1e-6):
-            wrong.append(f"{label}: ours {values[0]:.8g}, reported {number.value:.12g}")
-    if wrong:
-        return False, f"{len(wrong)} of {len(numbers)} differ: {'; '.join(wrong)}"
-    return True, f"{len(numbers)} compared, largest distance {max(gaps):.1g}"
+# ---------------------------------------------------------------- claims of their own
 
 
 def _value(frame: pd.DataFrame, method: str, metric: str, **where: Any) -> float:
@@ -350,24 +253,41 @@ def _wider(frame: pd.DataFrame) -> tuple[bool, str]:
     return bool(wider), f"Wald [{wald[0]:.4f}, {wald[1]:.4f}], AR [{ar[0]:.4f}, {ar[1]:.4f}]"
 
 
+def anchor_name(gamma: float) -> str:
+    """``Anchor(2)``."""
+    return f"Anchor({gamma:g})"
+
+
 # ---------------------------------------------------------------- figures
 
 
 def draw_card(frame: pd.DataFrame, figure: Any) -> None:
-    """A forest plot: OLS, and each instrument set's Wald intervals beside its robust sets."""
-    forest(frame, figure, parameter="return to a year of schooling (log points)", by="instruments")
+    """A forest plot: OLS, and for each set of instruments Wald's intervals beside the robust sets."""
+    axes = figure.subplots()
+    parameter = "return to a year of schooling (log points)"
+    _forest(frame, axes, fields=("instruments",), parameter=parameter)
+    axes.set_title("Card (1995): Wald's 95% intervals (with a dot) and weak-instrument sets (without)")
 
 
-def forest(frame: pd.DataFrame, figure: Any, *, parameter: str, by: str) -> None:
-    """Every interval of the records, one row a method and value of ``by``; anchors have none."""
-    ends = select(frame, metric=("coef", "low", "high"))
+def draw_textbook(frame: pd.DataFrame, figure: Any) -> None:
+    """A forest plot a data set: units differ, and so do the axes."""
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    for axes, dataset in zip(np.atleast_1d(figure.subplots(-(-len(datasets) // 2), 2)).flat, datasets, strict=False):
+        _forest(select(frame, dataset=dataset), axes, fields=("controls", "instruments"), parameter="coefficient")
+        axes.set_title(dataset)
+
+
+def _forest(frame: pd.DataFrame, axes: Any, *, fields: tuple[str, ...], parameter: str) -> None:
+    """Every interval of the records, one row a method and setting (the last field names the instruments)."""
     sets, points = {}, {}
-    for (group, method), rows in ends.groupby([by, "method"], sort=False):
+    for key, rows in select(frame, metric=("coef", "low", "high")).groupby([*fields, "method"], sort=False):
         values = dict(zip(rows["metric"], rows["value"], strict=True))
-        if "low" not in values or method == "AR (chi2)":
+        if "low" not in values or key[-1] == "AR (chi2)":
             continue
-        label = method if group == NONE else f"{method}, {group}"
+        label = key[-1] if key[-2] == NONE else f"{key[-1]}, {key[-2]}"
+        if key[:-2] not in ((), (NONE,)):
+            label += " (controls)"
         sets[label] = (values["low"], values["high"])
         if "coef" in values:
             points[label] = values["coef"]
-    plot_intervals(sets, estimates=points, reference=0.0, parameter=parameter, ax=figure.subplots())
+    plot_intervals(sets, estimates=points, reference=0.0, parameter=parameter, ax=axes)
