@@ -58,13 +58,14 @@ def specification(data: IVTable, *, fullers: Iterable[float] = (), clusters: Any
 
 def estimates(make: Callable[..., LinearIVEstimator], data: IVTable, clusters: Any = None) -> dict[str, float]:
     """Coefficient of the treatment, its standard errors of every kind, and its Wald interval."""
-    plain = _fit(make(), data)
+    plain, robust = _fit(make(), data), _fit(make(covariance="HC1"), data)
     low, high = plain.ate_interval()
     found = {
         "coef": plain.coef_[0],
         "se": plain.stderr_[0],
-        "se_robust": _fit(make(covariance="HC1"), data).stderr_[0],
-        "se_hc0": _fit(make(covariance="HC0"), data).stderr_[0],
+        "se_robust": robust.stderr_[0],
+        # HC1 is HC0 times n / (n - m), by definition: no third fit.
+        "se_hc0": robust.stderr_[0] * np.sqrt(robust.dof_ / robust.n_obs_),
         "kappa": plain.kappa_,
         "low": low,
         "high": high,

@@ -111,7 +111,7 @@ def test_half_a_unit_of_the_last_digit():
 @pytest.mark.parametrize("errors", [EQUAL, UNEQUAL])
 def test_one_data_set_as_an_analyst_would(x64, errors):
     key, config = jax.random.key(3), WeakInstruments()
-    metrics = replicate(key, {"errors": errors, "strength": 0.1}, config=config)
+    metrics = jax.jit(lambda key: replicate(key, {"errors": errors, "strength": 0.1}, config=config))(key)
     y, x, z = (
         np.asarray(a)
         for a in linear_iv(
