@@ -98,7 +98,7 @@ def enable_compilation_cache() -> None:
 
     root = Path(os.environ.get("CAUSALREP_CACHE") or Path.home() / ".cache" / "causalrep")
     jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, configs.Config]:

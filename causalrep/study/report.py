@@ -19,7 +19,9 @@ def run_markdown(
 ) -> str:
     """Tables, claims and links to the figures, which lie in the folder ``figures``."""
     own = [number for number in reported if number.experiment == study.name]
-    sections = [f"## {study.name}\n\n{study.replications} replications of {len(study.settings)} cells.\n"]
+    cells = f"{len(study.settings)} cells" if len(study.settings) > 1 else "1 cell"
+    times = f"{study.replications} replications of {cells}" if study.replications > 1 else f"{cells}, computed once"
+    sections = [f"## {study.name}\n\n{times}.\n"]
     sections += [table.markdown(frame, own) for table in study.tables]
     if claims:
         sections.append(claims_markdown(claims))
@@ -35,5 +37,6 @@ def claims_markdown(claims: Sequence[ClaimResult]) -> str:
         for claim in claims:
             if claim.status == status:
                 source = f" ({claim.source})" if claim.source else ""
-                lines.append(f"- **{status}**, n={claim.n}: {claim.name}{source}. {claim.detail}.")
+                units = f", n={claim.n}" if claim.n > 1 else ""
+                lines.append(f"- **{status}**{units}: {claim.name}{source}. {claim.detail}.")
     return "\n".join(lines) + "\n"

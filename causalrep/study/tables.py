@@ -14,11 +14,12 @@ from causalrep.study.summary import Estimate, Where, estimate, select, unit_valu
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """A table of one metric.
+    """A table of one metric, or of several side by side.
 
     Attributes:
         title: Its heading.
-        metric: The metric shown.
+        metric: The metric shown. Several make a column each, with the reported numbers of a row in lines below
+            ours, one line a source.
         rows: The column of the records, or several, that the rows run over, in order of appearance.
         columns: The same for the columns; ``None`` for a table with one value a row, its reported number and
             their difference in separate columns.
@@ -26,16 +27,26 @@ class Table:
         unit: Columns that index independent units (see :func:`causalrep.study.unit_values`).
         aggregate: ``"mean"`` or ``"median"`` over units.
         reported: Show reported numbers beside ours.
+        decimals: Of a value that has no standard error; by default six significant digits.
+        note: A sentence for the reader, above the table.
     """
 
     title: str
-    metric: str
+    metric: str | tuple[str, ...]
     rows: str | tuple[str, ...] = "method"
     columns: str | tuple[str, ...] | None = None
     where: Where = dataclasses.field(default_factory=dict)
     unit: tuple[str, ...] = ("replication",)
     aggregate: Literal["mean", "median"] = "mean"
     reported: bool = True
+    decimals: int | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metric, str) and self.columns is not None:
+            raise InputError(
+                f"table {self.title!r}", found="several metrics and columns", expected="one or the other"
+            )
 
     def markdown(self, frame: pd.DataFrame, reported: Sequence[ReportedNumber] = ()) -> str:
         """The table of these records.
@@ -43,6 +54,7 @@ class Table:
         Raises:
             InputError: If nothing matches, or a column is unknown.
         """
+        several = not isinstance(self.metric, str)
         data = select(frame, self.where, metric=self.metric)
         if data.empty:
             raise InputError(
@@ -50,7 +62,7 @@ class Table:
                 found=f"no rows with metric {self.metric!r} and {dict(self.where)}",
                 expected=f"metrics {sorted(set(frame['metric']))}",
             )
-        rows, columns = _names(self.rows), _names(self.columns)
+        rows, columns = _names(self.rows), ("metric",) if several else _names(self.columns)
         for name in rows + columns:
             if name not in frame.columns:
                 raise InputError(
@@ -60,25 +72,55 @@ class Table:
             key: (estimate(unit_values(part, self.unit), self.aggregate), self._reported(part, reported))
             for key, part in data.groupby(list(rows + columns), sort=False)
         }
-        body = self._wide(rows, columns, cells) if columns else self._narrow(rows, cells)
-        return f"### {self.title}\n\n{body}\n"
+        if several:
+            body = self._stacked(rows, cells)
+        else:
+            body = self._wide(rows, columns, cells) if columns else self._narrow(rows, cells)
+        note = f"{self.note}\n\n" if self.note else ""
+        return f"### {self.title}\n\n{note}{body}\n"
 
-    def _reported(self, part: pd.DataFrame, reported: Sequence[ReportedNumber]) -> ReportedNumber | None:
-        if not self.reported:
-            return None
+    def _reported(
+        self, part: pd.DataFrame, reported: Sequence[ReportedNumber]
+    ) -> tuple[ReportedNumber, ...]:
         fields = _names(self.rows) + _names(self.columns)
-        return next((number for number in reported if number.speaks_of(part, fields)), None)
+        return tuple(n for n in reported if n.speaks_of(part, fields)) if self.reported else ()
+
+    def _show(self, found: Estimate, *, count: bool = True) -> str:
+        return show(found, count=count, decimals=self.decimals)
 
     def _narrow(self, rows: tuple[str, ...], cells: dict) -> str:
-        with_reported = any(number is not None for _, number in cells.values())
+        with_reported = any(numbers for _, numbers in cells.values())
         header = [*rows, f"{self.metric}, {self.aggregate} ± SE (n)"]
         lines = []
-        for key, (ours, number) in cells.items():
-            line = [*map(_text, key), show(ours)]
+        for key, (ours, numbers) in cells.items():
+            line = [*map(_text, key), self._show(ours)]
             if with_reported:
-                line += [show_reported(number), difference(ours, number)] if number else ["", ""]
+                line += ["; ".join(map(show_reported, numbers)), "; ".join(difference(ours, n) for n in numbers)]
             lines.append(line)
         return markdown_table(header + (["reported", "difference"] if with_reported else []), lines)
+
+    def _stacked(self, rows: tuple[str, ...], cells: dict) -> str:
+        counts = {ours.n for ours, _ in cells.values()}
+        with_reported = any(numbers for _, numbers in cells.values())
+        lines = []
+        for key in dict.fromkeys(cell[: len(rows)] for cell in cells):
+            own = {m: cells[(*key, m)] for m in self.metric if (*key, m) in cells}
+            ours = [self._show(own[m][0], count=len(counts) > 1) if m in own else "" for m in self.metric]
+            lines.append([*map(_text, key), *(["ours"] if with_reported else []), *ours])
+            for source in dict.fromkeys(n.source for _, numbers in own.values() for n in numbers):
+                beside = [
+                    "; ".join(
+                        f"{_printed(n)} ({_gap(own[m][0], n)})"
+                        for n in (own[m][1] if m in own else ())
+                        if n.source == source
+                    )
+                    for m in self.metric
+                ]
+                lines.append([*[""] * len(rows), source, *beside])
+        header = [*rows, *(["source"] if with_reported else []), *self.metric]
+        each = f"n = {counts.pop()} in each cell" if len(counts) == 1 else "n in brackets"
+        caption = "" if each == "n = 1 in each cell" else f"{self.aggregate} ± SE, {each}.\n\n"
+        return caption + markdown_table(header, lines) + (f"\n\n{_legend(cells)}" if with_reported else "")
 
     def _wide(self, rows: tuple[str, ...], columns: tuple[str, ...], cells: dict) -> str:
         row_keys = list(dict.fromkeys(key[: len(rows)] for key in cells))
@@ -92,9 +134,9 @@ class Table:
         for row in row_keys:
             line = list(map(_text, row))
             for column in column_keys:
-                ours, number = cells.get(row + column, (None, None))
-                text = "" if ours is None else show(ours, count=len(counts) > 1)
-                if number is not None:
+                ours, numbers = cells.get(row + column, (None, ()))
+                text = "" if ours is None else self._show(ours, count=len(counts) > 1)
+                for number in numbers:
                     text += f"; {show_reported(number)}: {difference(ours, number)}"
                 line.append(text)
             lines.append(line)
@@ -103,26 +145,29 @@ class Table:
         return caption + markdown_table(header, lines)
 
 
-def show(found: Estimate, *, count: bool = True) -> str:
-    """``0.824 ± 0.010 (n=32)``: two digits of the standard error, as many of the value."""
+def show(found: Estimate, *, count: bool = True, decimals: int | None = None) -> str:
+    """``0.824 ± 0.010 (n=32)``: two digits of the standard error, as many of the value.
+
+    A value without a standard error has ``decimals`` of them, or six significant digits.
+    """
     if not math.isfinite(found.value):
         text = str(found.value)
     elif found.n > 1 and found.se > 0 and math.isfinite(found.se):
-        digits = max(0, 1 - math.floor(math.log10(found.se)))
+        places = max(0, 1 - math.floor(math.log10(found.se)))
         scale = abs(found.value) or found.se
-        if digits > 8 or scale >= 1e7:
+        if places > 8 or scale >= 1e7:
             text = f"{found.value:.6g} ± {found.se:.2g}"
         else:
-            text = f"{found.value:.{digits}f} ± {found.se:.{digits}f}"
+            text = f"{found.value:.{places}f} ± {found.se:.{places}f}"
     else:
-        text = f"{found.value:.6g}"
+        whole = found.value == round(found.value)  # exact: a count, or 0 and 1
+        text = f"{found.value:.6g}" if decimals is None or whole else f"{found.value:.{decimals}f}"
     return f"{text} (n={found.n})" if count else text
 
 
 def show_reported(number: ReportedNumber) -> str:
     """``0.83 ± 0.02 [paper]``."""
-    se = f" ± {number.se:g}" if number.se is not None else ""
-    return f"{number.value:g}{se} [{number.provenance}]"
+    return f"{_printed(number)} [{number.provenance}]"
 
 
 def difference(ours: Estimate, number: ReportedNumber) -> str:
@@ -145,6 +190,25 @@ def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str
 
 def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def _gap(ours: Estimate, number: ReportedNumber) -> str:
+    """``=`` if ours, rounded to the digits of the reported number, is that number; else their difference."""
+    text = f"{number.value:.12g}"
+    same = math.isfinite(ours.value) and f"{ours.value:.{len(text.partition('.')[2])}f}" == text
+    return "=" if same and "e" not in text else difference(ours, number)
+
+
+def _legend(cells: dict) -> str:
+    provenances = {n.source: n.provenance for _, numbers in cells.values() for n in numbers}
+    sources = "; ".join(f"{source}: {provenance}" for source, provenance in provenances.items())
+    return f"In brackets: ours minus theirs; = if equal in every printed digit. {sources}."
+
+
+def _printed(number: ReportedNumber) -> str:
+    # As many digits as were printed: comparing to the last one is the point.
+    se = f" ± {number.se:.12g}" if number.se is not None else ""
+    return f"{number.value:.12g}{se}"
 
 
 def _text(value: Any) -> str:

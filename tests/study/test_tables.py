@@ -70,6 +70,43 @@ def test_columns(frame):
     assert Table(title="", metric="err", aggregate="median").markdown(frame).count("median ± SE") == 1
 
 
+def test_several_metrics_stand_side_by_side_with_reported_lines_below(frame):
+    once = frame[(frame["replication"] == 0) & (frame["kappa"] == 1.0)].assign(value=0.13150384)
+    frame = pd.concat([once, once.assign(metric="se", value=0.0549), once.assign(metric="count", value=3.0)])
+    frame = frame[(frame["metric"] != "se") | (frame["method"] == "OLS")]
+    numbers = (
+        ReportedNumber("demo/x", {"method": "OLS"}, "err", 0.1315, "peer 1.0", "measured with a peer package"),
+        ReportedNumber("demo/x", {"method": "OLS"}, "err", 0.14, "Table 1", "textbook (unverified)"),
+        ReportedNumber("demo/x", {"method": "OLS"}, "se", 0.0551, "peer 1.0", "measured with a peer package"),
+    )
+    metrics = ("err", "se", "count")
+    text = Table(title="T", metric=metrics, unit=(), decimals=7, note="A note.").markdown(frame, numbers)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
+    assert lines[0] == ["method", "source", *metrics]
+    assert lines[2:] == [
+        ["OLS", "ours", "0.1315038", "0.0549000", "3"],
+        ["", "peer 1.0", "0.1315 (=)", "0.0551 (-0.0002)", ""],
+        ["", "Table 1", "0.14 (-0.0085)", "", ""],
+        ["2SLS", "ours", "0.1315038", "", "3"],
+    ]
+    assert "A note." in text
+    assert "Table 1: textbook (unverified)" in text
+    plain = Table(title="T", metric=metrics, unit=()).markdown(frame)
+    assert "source" not in plain
+    with pytest.raises(InputError, match="several metrics and columns"):
+        Table(title="T", metric=metrics, columns="kappa")
+
+
+def test_every_reported_number_of_a_cell_is_shown(frame):
+    twice = [ReportedNumber("demo/x", {"method": "OLS"}, "err", v, "s", "paper") for v in (1.5131, 1.6)]
+    narrow = Table(title="", metric="err").markdown(frame, twice)
+    assert "1.5131 [paper]; 1.6 [paper]" in narrow
+    wide = Table(title="", metric="err", columns="kind").markdown(
+        frame, [ReportedNumber("demo/x", {"method": "OLS", "kind": "s"}, "err", 1.51312345, "s", "paper")]
+    )
+    assert "; 1.51312345 [paper]: " in wide
+
+
 def test_wrong_tables_are_named(frame):
     with pytest.raises(InputError, match="no rows"):
         Table(title="T", metric="nothing").markdown(frame)

@@ -1,0 +1,17 @@
+"""Weak-instrument Monte Carlo: size of Wald, AR, LM, CLR and LR tests, medians of 2SLS, LIML and Fuller.
+
+Command: python -m experiments.run iv/weak_instruments --scale paper
+Expected result: Wald with 2SLS rejects the truth at 68% for strength .03; AR, LM and CLR at 5% for every strength.
+Expected time: small 12 s, paper 25 s on two CPU cores (28,000 data sets).
+"""
+
+import dataclasses
+
+from experiments.iv.weak import WeakInstruments
+
+PAPER = WeakInstruments()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, replications=8, strengths=(0.03, 0.1, 0.3)),
+    "small": dataclasses.replace(PAPER, replications=500, strengths=(0.03, 0.1, 0.3)),
+    "paper": PAPER,
+}

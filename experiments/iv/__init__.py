@@ -1,0 +1,1 @@
+"""Linear instrumental variables: Card's returns to schooling, other textbook data, weak instruments."""
