@@ -1,8 +1,10 @@
 """The optical device of Janzing & Schoelkopf (2018): images of an LED-lit screen with a known confounder.
 
-13 experiments of 1,000 frames each: 9 pixels X (a 3 x 3 image), the confounding LED's intensity C, and a
+12 experiments of 1,000 frames each: 9 pixels X (a 3 x 3 image), the confounding LED's intensity C, and a
 photodiode's voltage Y. Because C was recorded, the confounding-free regression of Y on X is known, and an estimator
-that never sees C can be scored against it. The data may be used for any scientific purpose (the origin's README).
+that never sees C can be scored against it. The origin's 13th file, experiment 81 on a random image section, holds 10
+columns instead of 11, so not all of X, C and Y: it is left out, as in the IVL paper. The data may be used for any
+scientific purpose (the origin's README).
 
 Source: D. Janzing and B. Schoelkopf, "Detecting confounding in multivariate linear models via spectral analysis",
 Journal of Causal Inference 6(1), 2018; files from the repository janzing/janzing.github.io.
@@ -30,12 +32,6 @@ _FILES = {
     78: ("15", "60.0", "", "32457fab15bd33ec2b516187656ea1a74602969aef179d79b31df11bed55a3d5"),
     79: ("15", "80.0", "", "f7679972a5bb016f99cc9cdf2009971642224c93cb4912c4e3abb816e72f573d"),
     80: ("15", "99.0", "", "9a5cf51c144e4174c676455b5c67ccf505b769b30506db482dd64d311864825e"),
-    81: (
-        "16",
-        "99.0",
-        "random_image_section",
-        "09e8633c84207e9c253a56aeee7e830bb3b7864d54b345d8ccce6db699162b3d",
-    ),
     82: (
         "16",
         "99.0",
@@ -43,8 +39,8 @@ _FILES = {
         "9fc92ecf4898028d855cc70f85a6888b4b1636d26113b50b38aaf349709ecdd0",
     ),
 }
-# Experiment 81 pointed the camera at a random image section; the IVL paper leaves it out.
-PAPER_EXPERIMENTS = tuple(number for number in _FILES if number != 81)
+# The origin's experiment 81 (a random image section) is left out, as in the IVL paper; its file lacks a column.
+PAPER_EXPERIMENTS = tuple(_FILES)
 
 
 @dataclass(frozen=True)
@@ -64,19 +60,15 @@ class OpticalDevice:
     outcome: np.ndarray
 
 
-def load_optical_device(*, include_random_section: bool = False) -> OpticalDevice:
+def load_optical_device() -> OpticalDevice:
     """Optical device (Janzing & Schoelkopf 2018): 12 confounded experiments of 1,000 images, truth known.
-
-    Args:
-        include_random_section: Add experiment 81.
 
     Raises:
         DataError: If a file is missing and cannot be downloaded, or is corrupt.
     """
-    chosen = list(_FILES if include_random_section else PAPER_EXPERIMENTS)
 
     def examples():
-        for number in chosen:
+        for number in _FILES:
             path = find_file("optical_device", file_name(number), sha256=_FILES[number][3], base_url=BASE_URL)
             yield {"experiment": np.int64(number), "frames": np.loadtxt(path, dtype=np.int64)}
 
@@ -85,13 +77,13 @@ def load_optical_device(*, include_random_section: bool = False) -> OpticalDevic
         features={"experiment": ((), np.int64), "frames": ((1000, 11), np.int64)},
         examples=examples,
         description="Optical device of Janzing & Schoelkopf (2018).",
-        variant="all" if include_random_section else "paper",
+        variant="paper",
     )
     rows = sorted((source[i] for i in range(len(source))), key=lambda row: int(row["experiment"]))
     experiments = tuple(int(row["experiment"]) for row in rows)
-    if experiments != tuple(chosen):
+    if experiments != tuple(_FILES):
         raise DataError(
-            f"optical_device: the prepared copy in {data_folder()} holds {experiments}, not {chosen}."
+            f"optical_device: the prepared copy in {data_folder()} holds {experiments}, not {tuple(_FILES)}."
         )
     frames = np.stack([np.asarray(row["frames"], dtype=np.float64) for row in rows])
     return OpticalDevice(experiments, frames[..., :9], frames[..., 9], frames[..., 10])
