@@ -162,8 +162,10 @@ def publish(
 def _origin(finished: Finished) -> str:
     env = finished.environment
     devices = env.get("devices") or ["unknown device"]
+    count = finished.study.replications
+    each = f"{count} replications a cell" if count > 1 else "each cell computed once"
     return (
-        f"*Scale {finished.scale}, {finished.study.replications} replications a cell, {env.get('date')}; "
+        f"*Scale {finished.scale}, {each}, {env.get('date')}; "
         f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0]}, mode {env.get('mode')}, "
         f"{env.get('wall_seconds')} s of which {env.get('compile_seconds')} s compiling.* "
         f"Regenerate: `python -m experiments.run {finished.config} --scale {finished.scale}`"

@@ -18,6 +18,15 @@ import pytest  # noqa: E402
 
 import causalrep  # noqa: E402, F401  (sets the CPU scheduler flag before the backend starts)
 
+# The variables serve child processes. Here a pytest plugin (jaxtyping's) has imported JAX before this file, which
+# reads them at import alone.
+jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update(
+    "jax_persistent_cache_min_compile_time_secs",
+    float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]),
+)
+
 
 @pytest.fixture
 def x64():

@@ -311,7 +311,9 @@ def _number(value: float) -> float | None:
 
 
 def _shown(found: Estimate) -> str:
-    return f"{found.value:.4g}" + (f" ± {found.se:.2g}" if found.n > 1 else "") + f" (n={found.n})"
+    if found.n == 1:
+        return f"{found.value:.7g} (n=1)"
+    return f"{found.value:.4g} ± {found.se:.2g} (n={found.n})"
 
 
 def _label(side: Side) -> str:

@@ -2,6 +2,7 @@
 
 Command: python -m experiments.run iv/weak_instruments --scale paper
 Expected result: Wald with 2SLS rejects the truth at 68% for strength .03; AR, LM and CLR at 5% for every strength.
+At paper scale 12 claims hold and 2 are undecided: HC1 tests of AR and CLR reject at up to 7% with 500 rows.
 Expected time: small 12 s, paper 25 s on two CPU cores (28,000 data sets).
 """
 

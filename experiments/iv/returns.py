@@ -20,6 +20,7 @@ from experiments.iv.printed import numbers_of, printed_digits
 from experiments.iv.specification import NONE, SETS, TESTS, Metrics, fuller_name, specification, with_instruments
 
 BOTH = "nearc2+nearc4"
+LEGEND = "95% intervals, Wald's with a dot, weak-instrument-robust without"
 # Data set, controls, instruments.
 SPECIFICATIONS = (
     ("mroz", NONE, NONE),
@@ -266,11 +267,12 @@ def draw_card(frame: pd.DataFrame, figure: Any) -> None:
     axes = figure.subplots()
     parameter = "return to a year of schooling (log points)"
     _forest(frame, axes, fields=("instruments",), parameter=parameter)
-    axes.set_title("Card (1995): Wald's 95% intervals (with a dot) and weak-instrument sets (without)")
+    figure.suptitle(f"Card's data: {LEGEND}")
 
 
 def draw_textbook(frame: pd.DataFrame, figure: Any) -> None:
     """A forest plot a data set: units differ, and so do the axes."""
+    figure.suptitle(f"Textbook data: {LEGEND}")
     datasets = list(dict.fromkeys(frame["dataset"]))
     for axes, dataset in zip(np.atleast_1d(figure.subplots(-(-len(datasets) // 2), 2)).flat, datasets, strict=False):
         _forest(select(frame, dataset=dataset), axes, fields=("controls", "instruments"), parameter="coefficient")
