@@ -13,33 +13,40 @@ HEADER = "<!-- Written by docs/make_api.py from the docstrings. -->\n"
 def page(room: str) -> str:
     """The Markdown of one room's page."""
     module = importlib.import_module(f"causalrep.{room}")
+    public = [value for value in vars(module).values() if inspect.isclass(value)]
     parts = [HEADER, f"# causalrep.{room}\n", f"{_text(module)}\n"]
     for name in sorted(module.__all__, key=str.lower):
-        parts.append(_entry(name, getattr(module, name)))
+        parts.append(_entry(name, getattr(module, name), public))
     return "\n".join(parts)
 
 
-def _entry(name: str, value: object) -> str:
+def _entry(name: str, value: object, public: list[type]) -> str:
     if not (inspect.isclass(value) or inspect.isfunction(value)):
-        return f"## {name}\n\n```python\n{name} = {_clean(repr(value))}\n```\n"
+        text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", repr(value))  # names without their modules, which move
+        return f"## {name}\n\n```python\n{name} = {text}\n```\n"
     lines = [f"## {name}\n", f"```python\n{name}{_signature(value)}\n```\n", _text(value)]
     if inspect.isclass(value):
-        for method in sorted(_methods(value)):
+        for method in _methods(value, public):
             function = getattr(value, method)
             call = "" if isinstance(function, property) else _signature(function)
             lines.append(f"\n### {name}.{method}\n\n```python\n{method}{call}\n```\n\n{_text(function)}")
     return "\n".join(lines) + "\n"
 
 
-def _methods(value: type) -> list[str]:
-    """Documented public methods that the class itself defines; what it inherits is on its base's entry."""
-    return [
-        name
-        for name, member in vars(value).items()
-        if not name.startswith("_")
-        and (inspect.isfunction(member) or isinstance(member, property | classmethod | staticmethod))
-        and inspect.getdoc(getattr(value, name))
-    ]
+def _methods(value: type, public: list[type]) -> list[str]:
+    """Documented public methods; those of a base that has an entry of its own are found there."""
+    elsewhere = {base for other in public if other is not value and issubclass(value, other) for base in other.mro()}
+    own = [base for base in value.mro() if base not in elsewhere and base.__module__.startswith("causalrep")]
+    return sorted(
+        {
+            name
+            for base in own
+            for name, member in vars(base).items()
+            if not name.startswith("_")
+            and (inspect.isfunction(member) or isinstance(member, property | classmethod | staticmethod))
+            and inspect.getdoc(getattr(value, name))
+        }
+    )
 
 
 def _signature(value: object) -> str:
