@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path, monkeypatch):
-    # The kernel is a process of its own: it must find this clone, and have one device and inline pictures as a user has.
+    # The kernel is a process of its own: give it this clone, one device and inline pictures, as a user has.
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", search)
     for name in ("XLA_FLAGS", "MPLBACKEND"):
