@@ -33,8 +33,7 @@ class InstrumentReports:
         """Strength of the instruments, one row per treatment.
 
         Columns: the classical ``F`` and its ``p_value``; ``robust_F`` under the estimator's covariance (HC2
-            and HC3
-        count as HC1); with one treatment ``effective_F`` (Montiel Olea and Pflueger 2013) and the
+        and HC3 count as HC1); with one treatment ``effective_F`` (Montiel Olea and Pflueger 2013) and the
         ``critical_value`` above which the bias of 2SLS is below 10% of the worst case, at 5%; with more,
         ``conditional_F`` (Sanderson and Windmeijer 2016): the strength left for one treatment when the
         instruments have predicted the others.

@@ -88,13 +88,14 @@ class Curves:
             self._draw_reported(axes, rows, reported, colour, marker)
         if self.hline is not None:
             axes.axhline(self.hline, color="0.35", linewidth=1, linestyle="--", zorder=0)
-        for label, x in (self.vlines(frame) if callable(self.vlines) else self.vlines).items():
+        vlines = self.vlines(frame) if callable(self.vlines) else self.vlines
+        for step, (label, x) in enumerate(vlines.items(), start=1):
             axes.axvline(x, color="0.35", linewidth=1, linestyle=":", zorder=0)
             axes.annotate(
                 label,
                 (x, 1.0),
                 xycoords=("data", "axes fraction"),
-                xytext=(3, -12),
+                xytext=(3, -12 * step),  # one below the other: lines may be close
                 textcoords="offset points",
             )
         axes.set_xscale(self.xscale)
