@@ -190,29 +190,33 @@ def _finished(study: Study, folder: Path) -> Records:
 
 
 def code_digest(study: Study) -> str:
-    """Eight hexadecimal digits of the library's source and of the file that defines ``replicate``.
+    """Eight hexadecimal digits of the library's source and of the file, or package, that defines ``replicate``.
 
     Parts computed by other code are never mixed into a run; finished records computed by other code are kept,
     with a warning.
     """
     sources = sorted(Path(causalrep.__file__).parent.rglob("*.py"))
-    own = _source_file(study)
+    own = [path for path in _source_files(study) if path not in sources]
     digest = hashlib.sha256()
-    for path in [*sources, *([own] if own is not None and own not in sources else [])]:
+    for path in [*sources, *own]:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 
 
-def _source_file(study: Study) -> Path | None:
+def _source_files(study: Study) -> list[Path]:
+    """The file of ``replicate``; all files of its folder if that is a package, whose modules it may call."""
     function = study.replicate
     while hasattr(function, "func"):
         function = function.func
     try:
         path = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
     except TypeError:
-        return None
-    return path.resolve() if path.is_file() else None
+        return []
+    if not path.is_file():
+        return []
+    path = path.resolve()
+    return sorted(path.parent.glob("*.py")) if (path.parent / "__init__.py").exists() else [path]
 
 
 def _environment(study: Study, executor: Executor, wall: float, resumed: int) -> dict[str, Any]:
