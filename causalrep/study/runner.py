@@ -242,8 +242,7 @@ def _environment(study: Study, executor: Executor, wall: float, resumed: int) ->
 
 
 def _commit(study: Study) -> str | None:
-    source = _source_file(study)
-    folder = (source or Path(causalrep.__file__)).parent
+    folder = next(iter(_source_files(study)), Path(causalrep.__file__)).parent
     try:
         git = ["git", "-C", str(folder)]
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
