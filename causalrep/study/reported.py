@@ -8,6 +8,7 @@ A TOML file holds a list of tables::
     metric = "ncer"
     value = 0.42
     se = 0.01                      # optional
+    decimals = 3                   # optional: printed as 0.420
     source = "Figure 4a"
     provenance = "paper"
 """
@@ -46,6 +47,7 @@ class ReportedNumber:
         source: Table, figure or page.
         provenance: One of :data:`PROVENANCES`.
         se: Its standard error, if reported.
+        decimals: Digits printed after the point, where ``value`` does not show them (``0.000``).
     """
 
     experiment: str
@@ -55,6 +57,7 @@ class ReportedNumber:
     source: str
     provenance: str
     se: float | None = None
+    decimals: int | None = None
 
     def speaks_of(self, rows: pd.DataFrame, fields: tuple[str, ...]) -> bool:
         """Whether it belongs to a table's cell: ``rows`` are its records, ``fields`` tell cells apart."""
@@ -89,7 +92,7 @@ def load_reported(path: Path | str) -> tuple[ReportedNumber, ...]:
 def _number(path: Path, index: int, entry: Mapping[str, Any]) -> ReportedNumber:
     label = f"{path}: number {index}"
     known = {field.name for field in dataclasses.fields(ReportedNumber)}
-    missing, unknown = sorted(known - {"se"} - set(entry)), sorted(set(entry) - known)
+    missing, unknown = sorted(known - {"se", "decimals"} - set(entry)), sorted(set(entry) - known)
     if missing or unknown:
         raise RecordsError(f"{label}: missing {missing}, unknown {unknown}.")
     for name in ("value", "se"):
@@ -98,6 +101,9 @@ def _number(path: Path, index: int, entry: Mapping[str, Any]) -> ReportedNumber:
             isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
         ):
             raise RecordsError(f"{label}: {name} = {value!r}; expected a finite number.")
+    decimals = entry.get("decimals", 0)
+    if isinstance(decimals, bool) or not isinstance(decimals, int) or decimals < 0:
+        raise RecordsError(f"{label}: decimals = {decimals!r}; expected a whole number of digits.")
     if not isinstance(entry["where"], Mapping):
         raise RecordsError(
             f"{label}: where = {entry['where']!r}; expected a table such as {{ method = 'OLS' }}."

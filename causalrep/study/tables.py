@@ -171,8 +171,13 @@ def show_reported(number: ReportedNumber) -> str:
 
 
 def difference(ours: Estimate, number: ReportedNumber) -> str:
-    """Ours minus the reported, in standard errors of the difference where one is known."""
+    """Ours minus the reported, in standard errors of the difference where one is known.
+
+    The reported number was rounded: half a unit of its last printed digit, where known, is no difference.
+    """
     gap = ours.value - number.value
+    if number.decimals is not None:
+        gap = math.copysign(max(0.0, abs(gap) - 0.5 * 10.0**-number.decimals), gap)
     se = math.hypot(ours.se if ours.n > 1 else 0.0, number.se or 0.0)
     return f"{gap / se:+.1f} SE" if se > 0 and math.isfinite(se) else f"{gap:+.2g}"
 
@@ -194,7 +199,7 @@ def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _gap(ours: Estimate, number: ReportedNumber) -> str:
     """``=`` if ours, rounded to the digits of the reported number, is that number; else their difference."""
-    text = f"{number.value:.12g}"
+    text = _digits(number)
     same = math.isfinite(ours.value) and f"{ours.value:.{len(text.partition('.')[2])}f}" == text
     return "=" if same and "e" not in text else difference(ours, number)
 
@@ -208,7 +213,11 @@ def _legend(cells: dict) -> str:
 def _printed(number: ReportedNumber) -> str:
     # As many digits as were printed: comparing to the last one is the point.
     se = f" ± {number.se:.12g}" if number.se is not None else ""
-    return f"{number.value:.12g}{se}"
+    return f"{_digits(number)}{se}"
+
+
+def _digits(number: ReportedNumber) -> str:
+    return f"{number.value:.12g}" if number.decimals is None else f"{number.value:.{number.decimals}f}"
 
 
 def _text(value: Any) -> str:

@@ -16,6 +16,9 @@ from experiments.ivl.methods import FIGURE_METHODS, SELECTED, fit_all
 
 LOWEST_ALPHA = 1e-4
 AT_ALPHA = "DA+IVL (alpha)"
+# Where the published curves were read off, log10.
+PUBLISHED_LOG_ALPHA = (-5.0, -3.75, -2.92, -2.08, -1.67, -1.25, -0.83, -0.42, 0.0, 0.83, 1.67, 2.5, 5.0)
+PUBLISHED_LOG_GAMMA = (-2.5, -1.77, -1.04, -0.46, -0.02, 0.42, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,13 +179,17 @@ def tables(config: LinearSimulation, kappas: list[float], alphas: list[float], g
             title="nCER of DA+IVL against the penalty alpha",
             metric="ncer",
             rows=("method", "alpha"),
-            where={"sweep": "alpha", "method": AT_ALPHA, "alpha": _spread(alphas, 13)},
+            where={"sweep": "alpha", "method": AT_ALPHA, "alpha": _nearest(alphas, PUBLISHED_LOG_ALPHA)},
         ),
         Table(
             title="nCER against augmentation strength gamma",
             metric="ncer",
             columns="gamma",
-            where={"sweep": "gamma", "gamma": _spread(gammas, 7), "method": methods},
+            where={
+                "sweep": "gamma",
+                "gamma": _nearest(gammas, PUBLISHED_LOG_GAMMA),
+                "method": [*methods, "DA+IV (2-bin G)"],
+            },
         ),
         Table(
             title="Penalty alpha selected at kappa = gamma = 1",
@@ -277,3 +284,7 @@ def _spread(values: list[float], count: int) -> list[float]:
     return [
         values[i] for i in sorted(set(np.linspace(0, len(values) - 1, count).round().astype(int).tolist()))
     ]
+
+
+def _nearest(values: list[float], logs: tuple[float, ...]) -> list[float]:
+    return sorted({min(values, key=lambda value: abs(np.log10(value) - log)) for log in logs})

@@ -79,7 +79,7 @@ class OpticalDeviceTable:
             claims=claims,
             tables=(
                 Table(
-                    title="Table 2: nCER on the optical device, mean over 12 experiments",
+                    title=f"Table 2: nCER, mean over 12 experiments of the mean of {self.draws} draws (the paper drew once)",
                     metric="ncer",
                     columns="augmentation",
                     unit=unit,

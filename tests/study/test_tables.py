@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,6 +133,9 @@ def test_numbers_show_two_digits_of_their_error(found, text):
 def test_differences():
     assert difference(Estimate(1.0, 0.1, 9), NUMBERS[0]) == "-5.0 SE"
     assert difference(Estimate(1.6, np.nan, 1), NUMBERS[0]) == "+0.1"
+    rounded = dataclasses.replace(NUMBERS[0], value=0.0, se=None, decimals=3)
+    assert difference(Estimate(4e-4, 1e-5, 9), rounded) == "+0.0 SE", "0.000 may stand for 0.0004"
+    assert difference(Estimate(7e-4, 1e-4, 9), rounded) == "+2.0 SE"
 
 
 ENTRY = """
