@@ -12,6 +12,10 @@ from causalrep.errors import InputError
 from causalrep.iv.confidence_set import ConfidenceSet
 
 
+# Told apart with any colour vision (Okabe and Ito).
+BOUNDED, NOT_BOUNDED = "#0072B2", "#D55E00"
+
+
 def plot_confidence_curves(
     p_values: Mapping[str, Callable[[np.ndarray], np.ndarray] | np.ndarray],
     grid: Sequence[float] | np.ndarray,
@@ -64,7 +68,7 @@ def plot_intervals(
     parameter: str = "coefficient",
     ax: Axes | None = None,
 ) -> Axes:
-    """A forest plot, one row a method: unbounded sets end in arrows, an empty one says so.
+    """A forest plot, one row a method: unbounded sets, in another colour, end in arrows; an empty one says so.
 
     Args:
         sets: Row label -> set, or a pair (low, high).
@@ -83,7 +87,7 @@ def plot_intervals(
     )
     ax = ax or plt.subplots(figsize=(7, 0.6 + 0.45 * len(rows)))[1]
     for row, (name, accepted) in enumerate(rows.items()):
-        color = f"C{row % 10}"
+        color = BOUNDED if accepted.intervals and accepted.is_bounded else NOT_BOUNDED
         _draw_set(ax, accepted, row, limits, color=color, lw=2.5)
         if not accepted.intervals:
             ax.text(

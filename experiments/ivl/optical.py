@@ -79,7 +79,7 @@ class OpticalDeviceTable:
             claims=claims,
             tables=(
                 Table(
-                    title=f"Table 2: nCER, mean over 12 experiments of the mean of {self.draws} draws (the paper drew once)",
+                    title=f"Table 2: nCER over 12 experiments, each the mean of {self.draws} draws (the paper drew once)",
                     metric="ncer",
                     columns="augmentation",
                     unit=unit,
