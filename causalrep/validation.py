@@ -77,7 +77,7 @@ def as_labels(argument: str, value: Any, *, rows: int) -> np.ndarray:
             argument, found=f"{int((codes < 0).sum())} missing labels", expected="a label for every row"
         )
     if len(levels) < 2:
-        raise InputError(argument, found=f"one group ({levels[0]!r})", expected="at least two groups")
+        raise InputError(argument, found=f"one group ({levels[0]})", expected="at least two groups")
     return codes.astype(np.int32)
 
 
@@ -104,26 +104,22 @@ def check_range(
     above: float | None = None,
     at_least: float | None = None,
     below: float | None = None,
+    at_most: float | None = None,
 ) -> float:
     """A finite number within bounds, as a float."""
-    parts = []
-    if above is not None:
-        parts.append(f"above {above:g}")
-    if at_least is not None:
-        parts.append(f"at least {at_least:g}")
-    if below is not None:
-        parts.append(f"below {below:g}")
-    expected = "a number " + " and ".join(parts) if parts else "a finite number"
+    bounds = [
+        ("above", above, lambda number, bound: number > bound),
+        ("at least", at_least, lambda number, bound: number >= bound),
+        ("below", below, lambda number, bound: number < bound),
+        ("at most", at_most, lambda number, bound: number <= bound),
+    ]
+    given = [(word, bound, holds) for word, bound, holds in bounds if bound is not None]
+    expected = "a number " + " and ".join(f"{word} {bound:g}" for word, bound, _ in given) if given else "a finite one"
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
         raise InputError(argument, found=repr(value), expected=expected)
-    number = float(value)
-    if (
-        (above is not None and number <= above)
-        or (at_least is not None and number < at_least)
-        or (below is not None and number >= below)
-    ):
-        raise InputError(argument, found=f"{number:g}", expected=expected)
-    return number
+    if not all(holds(value, bound) for _, bound, holds in given):
+        raise InputError(argument, found=f"{value:g}", expected=expected)
+    return float(value)
 
 
 def check_choice(argument: str, value: Any, choices: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from causalrep.errors import InputError
 from causalrep.iv.confidence_set import ConfidenceSet
 
-
 # Told apart with any colour vision (Okabe and Ito).
 BOUNDED, NOT_BOUNDED = "#0072B2", "#D55E00"
 

@@ -12,6 +12,7 @@ from causalrep.iv.ivl import ivl
 from causalrep.iv.population import treatment_covariance
 from causalrep.metrics import causal_excess_risk, normalized_excess_risk
 from causalrep.study import Curves, Holds, Monotone, Ordering, Ratio, Study, Table, Within
+from causalrep.validation import check_range
 from experiments.ivl.methods import FIGURE_METHODS, SELECTED, fit_all
 
 LOWEST_ALPHA = 1e-4
@@ -48,6 +49,15 @@ class LinearSimulation:
     cyclic: bool = False
     keep: float = 1.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_range("simulations", self.simulations, at_least=1)
+        check_range("points", self.points, at_least=2)
+        check_range("treatments", self.treatments, at_least=2)
+        check_range("confounders", self.confounders, at_least=1)
+        check_range("samples", self.samples, at_least=2 * self.treatments)
+        check_range("sigma", self.sigma, above=0)
+        check_range("keep", self.keep, above=0, at_most=1)
 
     def study(self) -> Study:
         """The study: three sweeps as cells, structural models as replications."""

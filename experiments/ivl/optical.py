@@ -79,7 +79,7 @@ class OpticalDeviceTable:
             claims=claims,
             tables=(
                 Table(
-                    title=f"Table 2: nCER over 12 experiments, each the mean of {self.draws} draws (the paper drew once)",
+                    title=f"Table 2: nCER over 12 experiments, each averaged over {self.draws} draws (paper: one draw)",
                     metric="ncer",
                     columns="augmentation",
                     unit=unit,
