@@ -32,7 +32,14 @@ def _start(roots, *arguments):
         *arguments,
     ]
     process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job started in the background ignores SIGINT, and hands that down: ask for the default.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process
@@ -78,8 +85,11 @@ def test_killed_at_random_moments_and_resumed(roots, tmp_path, arguments, parts,
 
 
 def test_interrupt_says_how_to_resume(roots, tmp_path):
-    process = _start(roots, "demo/slow", "--results", str(tmp_path / "results"))
-    time.sleep(1.5)
+    results = tmp_path / "results"
+    process = _start(roots, "demo/slow", "--results", str(results))
+    deadline = time.monotonic() + 60
+    while not list(results.rglob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)  # imports take a while on a busy machine; the first part shows that the run is under way
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
