@@ -68,9 +68,8 @@ def fit(
     """Minimise an objective on data.
 
     Pure: it works under ``jit``, and under ``vmap`` over keys and data, where a fit that has stopped keeps
-    its parameters while others go on. Outside of any transformation the compiled program is kept for the same
-    (identical)
-    objective, optimizer and static arguments: build those once, not in every call.
+    its parameters while others go on. Outside of any transformation the compiled program is kept for the identical
+    objective and optimizer and the same static arguments: build those once, not in every call.
 
     Mini-batches run through a fresh random permutation of the rows each epoch, without replacement. If
     ``batch_size`` does not divide the rows, the rest of an epoch's permutation is left out, other rows each
