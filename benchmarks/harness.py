@@ -40,6 +40,7 @@ class Row:
         peer: Name of the other side.
         theirs: Time per unit of the other side: measured here, or a published figure in seconds.
         unit: What a unit is.
+        units: How many of them the task has.
         compile_seconds: Our compile time, paid once, not in ``ours``.
         claim: The ratio promised.
         note: Anything that qualifies the comparison.
@@ -50,14 +51,24 @@ class Row:
     peer: str
     theirs: Timing | float
     unit: str
+    units: int
     compile_seconds: float
     claim: float
     note: str
 
     @property
     def ratio(self) -> float:
-        """How many times less CPU time ours takes."""
-        return (self.theirs.median if isinstance(self.theirs, Timing) else self.theirs) / self.ours.median
+        """How many times less CPU time ours takes, once compiled."""
+        return self._peer_seconds / self.ours.median
+
+    @property
+    def ratio_with_compilation(self) -> float:
+        """The same for the whole task in a new process with an empty compilation cache."""
+        return self.units * self._peer_seconds / (self.units * self.ours.median + self.compile_seconds)
+
+    @property
+    def _peer_seconds(self) -> float:
+        return self.theirs.median if isinstance(self.theirs, Timing) else self.theirs
 
 
 def pin() -> int:
@@ -96,15 +107,15 @@ def page(rows: list[Row]) -> str:
         "CPU seconds of the whole process for one unit of work, both sides in one run, confined to one processor and",
         "one BLAS thread. Compile time is paid once per program and is listed apart.",
         "",
-        "| task | unit | causalrep | peer | peer's time | ratio | promised | compile |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | unit | causalrep | peer | peer's time | ratio | promised | compile | ratio, compile included |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         theirs = str(row.theirs) if isinstance(row.theirs, Timing) else f"{_seconds(row.theirs)} (published)"
         verdict = "kept" if row.ratio >= row.claim else "not kept"
         lines.append(
             f"| {row.task} | {row.unit} | {row.ours} | {row.peer} | {theirs} | **{row.ratio:.0f}x** | "
-            f"{row.claim:.0f}x, {verdict} | {row.compile_seconds:.1f} s |"
+            f"{row.claim:.0f}x, {verdict} | {row.compile_seconds:.1f} s | {row.ratio_with_compilation:.0f}x |"
         )
     lines += ["", *(f"- *{row.task}*: {row.note}" for row in rows), "", _origin(), ""]
     return "\n".join(lines)

@@ -39,6 +39,7 @@ def run() -> Row:
         peer="released code of the paper",
         theirs=RELEASED_CODE,
         unit="model and grid point",
+        units=units,
         compile_seconds=compile_seconds,
         claim=100,
         note=(

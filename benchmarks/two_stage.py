@@ -61,6 +61,7 @@ def run() -> Row:
         peer="linearmodels IV2SLS",
         theirs=theirs,
         unit="fit",
+        units=FITS,
         compile_seconds=compile_seconds,
         claim=50,
         note=(
