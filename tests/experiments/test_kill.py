@@ -13,6 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 DRIVER = """
+import signal
+# A job started in the background ignores SIGINT, and hands that down: ask for Python's default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
 from experiments.run import main
@@ -38,8 +41,6 @@ def _start(roots, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A job started in the background ignores SIGINT, and hands that down: ask for the default.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process
