@@ -47,7 +47,7 @@ def test_modes_agree():
     for mode in ("vmap", "sharded"):
         again, values = Executor(study, mode, 8).compute(4, 0, 8)
         assert again == columns
-        np.testing.assert_allclose(values, loop, rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(values, loop, rtol=1e-10, atol=1e-12)
 
 
 def test_large_effects_show(small_sweep):
