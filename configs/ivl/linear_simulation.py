@@ -1,7 +1,7 @@
 """Figures 4a-c: nCER against kappa, alpha and gamma, linear simulation.
 
 Command: python -m experiments.run ivl/linear_simulation --scale paper
-Expected result: at kappa = 1 nCER near ERM .42, DA+ERM .07, DA+IVL-CV .04, DA+IVL-CC .03 (SE about 9% of each at 32 models).
+Expected result: at kappa = 1 nCER near ERM .42, DA+ERM .07, DA+IVL-CV .04, DA+IVL-CC .03 (SE near 9% at 32 models).
 Expected time: small 20 s, paper 60 s on two CPU cores.
 """
 
