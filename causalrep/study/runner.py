@@ -18,7 +18,9 @@ import jax
 import pandas as pd
 
 import causalrep
+from causalrep import storage
 from causalrep.errors import CausalrepWarning, RecordsError
+from causalrep.storage import AnyPath, as_path
 from causalrep.study import records as disk
 from causalrep.study.claims import ClaimResult
 from causalrep.study.execute import Executor, Mode
@@ -42,7 +44,7 @@ class Records:
 
     frame: pd.DataFrame
     study: Study
-    folder: Path | None
+    folder: AnyPath | None
     environment: dict[str, Any]
 
     def claims(self) -> list[ClaimResult]:
@@ -58,7 +60,7 @@ class Records:
 
 def run(
     study: Study,
-    results: Path | str | None = None,
+    results: AnyPath | str | None = None,
     *,
     mode: Mode = "auto",
     chunk: int | None = None,
@@ -89,13 +91,13 @@ def run(
     """
     folder = None if results is None else run_folder(study, results, scale)
     if folder is not None:
-        disk.check_writable(folder)
+        storage.check_writable(folder)
         _check_config(study, folder)
         if (folder / disk.RECORDS).exists():
             done = _finished(study, folder)
             write_report(done, reported)
             return done
-        disk.write_json(folder / "config.json", study.identity())
+        storage.write_json(folder / "config.json", study.identity())
     executor = Executor(study, mode, chunk)
     started = time.perf_counter()
     frames, resumed = _compute(study, executor, folder, progress)
@@ -105,7 +107,7 @@ def run(
     environment = _environment(study, executor, time.perf_counter() - started, resumed)
     finished = Records(frame, study, folder, environment)
     if folder is not None:
-        disk.write_json(folder / "environment.json", environment)
+        storage.write_json(folder / "environment.json", environment)
         disk.write_records(frame, folder / disk.RECORDS)
         disk.remove_parts(folder)
         finished = dataclasses.replace(finished, frame=disk.read_records(folder / disk.RECORDS))
@@ -113,9 +115,9 @@ def run(
     return finished
 
 
-def run_folder(study: Study, results: Path | str, scale: str = "run") -> Path:
+def run_folder(study: Study, results: AnyPath | str, scale: str = "run") -> AnyPath:
     """``results/<name>/<scale>-<digest>``."""
-    return Path(results).expanduser().joinpath(*study.name.split("/"), f"{scale}-{study.digest()}")
+    return as_path(results).joinpath(*study.name.split("/"), f"{scale}-{study.digest()}")
 
 
 def write_report(finished: Records, reported: Sequence[ReportedNumber] = ()) -> None:
@@ -124,14 +126,14 @@ def write_report(finished: Records, reported: Sequence[ReportedNumber] = ()) -> 
         return
     own = [number for number in reported if number.experiment == finished.study.name]
     claims = finished.claims()
-    disk.write_json(finished.folder / "claims.json", [dataclasses.asdict(claim) for claim in claims])
-    disk.write_text(finished.folder / "table.md", finished.markdown(own))
+    storage.write_json(finished.folder / "claims.json", [dataclasses.asdict(claim) for claim in claims])
+    storage.write_text(finished.folder / "table.md", finished.markdown(own))
     for figure in finished.study.figures:
         save_figure(figure, finished.frame, finished.folder / f"{figure.name}.png", own)
 
 
 def _compute(
-    study: Study, executor: Executor, folder: Path | None, progress: bool
+    study: Study, executor: Executor, folder: AnyPath | None, progress: bool
 ) -> tuple[list[pd.DataFrame], int]:
     frames: list[pd.DataFrame] = []
     resumed = 0
@@ -158,16 +160,16 @@ def _compute(
     return frames, resumed
 
 
-def _check_config(study: Study, folder: Path) -> None:
+def _check_config(study: Study, folder: AnyPath) -> None:
     path = folder / "config.json"
-    if path.exists() and canonical_json(disk.read_json(path)) != canonical_json(study.identity()):
+    if path.exists() and canonical_json(storage.read_json(path)) != canonical_json(study.identity()):
         raise RecordsError(
             f"{path}: describes another study than this one, though the folder's name is the same. It was "
             "edited, or two studies share a digest: move the folder away and run again."
         )
 
 
-def _finished(study: Study, folder: Path) -> Records:
+def _finished(study: Study, folder: AnyPath) -> Records:
     frame = disk.read_records(folder / disk.RECORDS)
     expected = [*study.fields, "method", "replication", "metric", "value"]
     cells = frame[list(study.fields)].drop_duplicates() if list(frame.columns) == expected else ()
@@ -177,7 +179,7 @@ def _finished(study: Study, folder: Path) -> Records:
             "again."
         )
     path = folder / "environment.json"
-    environment = disk.read_json(path) if path.exists() else {}
+    environment = storage.read_json(path) if path.exists() else {}
     if environment.get("code") != code_digest(study):
         warnings.warn(
             f"The records in {folder} were computed by other code than today's (causalrep "
