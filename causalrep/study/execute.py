@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from causalrep.errors import InputError
+from causalrep.study.lanes import over_replications
 from causalrep.study.plan import Replicate, Scalar, Study
 from causalrep.training.mesh import make_mesh
 from causalrep.validation import check_choice
@@ -65,18 +66,8 @@ class Program:
         cached = self._compiled.get((mode, chunk, devices))
         if cached is None:
             start = time.perf_counter()
-            if mode == "loop":
-                jitted = self._single
-            else:
-                batched = jax.vmap(self._single, in_axes=(None, 0, None))
-                jitted = jax.jit(batched)
-                if mode == "sharded":
-                    mesh = make_mesh(devices=devices)
-                    everywhere = NamedSharding(mesh, PartitionSpec())
-                    split = NamedSharding(mesh, PartitionSpec("replica"))
-                    jitted = jax.jit(
-                        batched, in_shardings=(everywhere, split, everywhere), out_shardings=split
-                    )
+            mesh = make_mesh(devices=devices) if mode == "sharded" else None
+            jitted = over_replications(self._single, mode, mesh)
             cached = jitted.lower(*arguments).compile()
             self._compiled[mode, chunk, devices] = cached
             self.compile_seconds += time.perf_counter() - start
