@@ -110,10 +110,38 @@ def test_default_chunk_follows_from_the_program(location_study):
     common = {"settings": [{"n": 8}], "traced": (), "shared": (), "replications": 1000}
     from causalrep.study.execute import Executor
 
-    assert Executor(location_study(replicate=large, **common)).chunk(0) == 1
-    assert Executor(location_study(replicate=small, **common)).chunk(0) == 125
-    assert Executor(location_study(replicate=small, **common), "sharded").chunk(0) == 1000
-    assert Executor(location_study(replicate=small, **common), "sharded", 3).chunk(0) == 8
+    by_memory = Executor(location_study(replicate=large, **common)).chunk(0)
+    assert by_memory.size == 1
+    assert by_memory.why.startswith("memory: the compiled program needs ")
+    assert 2**26 <= by_memory.cost.bytes <= 2**28
+    by_number = Executor(location_study(replicate=small, **common)).chunk(0)
+    assert (by_number.size, by_number.by_memory) == (125, False)
+    assert Executor(location_study(replicate=small, **common), "sharded").chunk(0).size == 1000
+    assert Executor(location_study(replicate=small, **common), "sharded", 3).chunk(0).size == 8
+
+
+def test_a_chunk_that_compiles_too_large_is_made_smaller(location_study, monkeypatch):
+    """The first bound may be too low, where the compiler pads or copies: the compiled program decides."""
+    from causalrep.study import execute
+
+    monkeypatch.setattr(execute, "_intermediate_bytes", lambda jaxpr: 0)
+    monkeypatch.setitem(execute.CHUNK_BYTES, "cpu", 2**16)
+    study = location_study(replications=100, settings=[{"n": 500, "mu": 0.0, "sd": 1.0}])
+    chunk = execute.Executor(study).chunk(0)
+    assert chunk.by_memory
+    assert 1 < chunk.size < 100
+    assert chunk.cost.bytes <= 2**16
+    done = _run(study)
+    assert done.environment["chunks"] == [
+        {
+            "cells": [0],
+            "replications": chunk.size,
+            "why": chunk.why,
+            "bytes_on_each_device": chunk.cost.bytes,
+            "by_memory": True,
+        }
+    ]
+    np.testing.assert_allclose(done.frame["value"], _run(study, mode="loop").frame["value"], rtol=1e-12)
 
 
 def test_host_code_runs_as_it_is():
