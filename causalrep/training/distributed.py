@@ -19,6 +19,7 @@ import dataclasses
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -41,8 +42,9 @@ _BEAT = 1.0  # seconds between two signs of life
 _GRACE = 25.0  # pods and schedulers commonly send SIGKILL 30 s after SIGTERM
 _LONG = 7 * 24 * 3600.0
 _PREFIX = "causalrep"
-# Words of JAX's errors when the other end of a collective is gone: another process is then to blame.
-_PEER_ERRORS = ("gloo", "connection", "unavailable", "deadline", "peer", "heartbeat", "socket")
+# Errors of a collective whose other end is gone: another process is then to blame, and known by shorter silence.
+_PEER_ERROR = re.compile(r"gloo|coordination|UNAVAILABLE|DEADLINE_EXCEEDED|heartbeat|connection (reset|closed)", re.I)
+_PEER_SILENCE = 10.0
 
 
 class DistributedError(CausalrepError):
@@ -381,8 +383,9 @@ class _Watch:
         self._failing.set()
         own = Failure(self.index, _host(), _described(error), _exit_code(error))
         first = None
-        if isinstance(error, jax.errors.JaxRuntimeError) and any(w in str(error).lower() for w in _PEER_ERRORS):
-            first = self._blamed(self.missing_after + 3 * _BEAT)
+        if isinstance(error, RuntimeError | ValueError) and _PEER_ERROR.search(str(error)):
+            self.missing_after = min(self.missing_after, _PEER_SILENCE)
+            first = self._blamed(self.missing_after + 5 * _BEAT)
         if first is None:
             self.publish(own)
             first = self._blamed(0.0) or own

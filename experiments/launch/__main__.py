@@ -1,8 +1,8 @@
 """Start an experiment on several processes: ``python -m experiments.launch <launcher> [flags] -- <run arguments>``.
 
-The launchers are local, tpu, gke and slurm. What follows ``--`` is what ``python -m experiments.run`` takes. ``--dry-run`` prints what would run and runs nothing.
-Exit code 75 means preempted: finished work is kept, and the same command goes on from there; every launcher can start
-again by itself on it.
+The launchers are local, tpu, gke and slurm. What follows ``--`` is what ``python -m experiments.run`` takes.
+``--dry-run`` prints what would run and runs nothing. Exit code 75 means preempted: finished work is kept, and the same
+command goes on from there; every launcher can start again by itself on it.
 """
 
 import argparse
