@@ -22,6 +22,7 @@ JOBS = {
     "iv/card": "paper",
     "iv/mroz": "paper",
     "iv/weak_instruments": "small",
+    "scaling/mlp_fits": "small",
 }
 
 
