@@ -11,6 +11,7 @@ import time
 import pytest
 
 from causalrep.training.distributed import PREEMPTED
+from experiments import configs
 from experiments.launch import local
 from experiments.run import main
 from tests.experiments.test_kill import DRIVER, ROOT
@@ -19,7 +20,7 @@ from tests.experiments.test_kill import DRIVER, ROOT
 class Runs:
     """The launcher on one study and folder, with every process it starts at hand."""
 
-    def __init__(self, roots, folder, monkeypatch, arguments):
+    def __init__(self, folder, monkeypatch, arguments, roots=None):
         self.folder = folder
         self.processes: list[subprocess.Popen] = []
         start = subprocess.Popen
@@ -34,8 +35,10 @@ class Runs:
         # The victim is known to the launcher at once; the other, in a collective, need not be waited for.
         monkeypatch.setattr(local, "LEAVE_SECONDS", 0.5)
         monkeypatch.setattr(local, "TERMINATE_SECONDS", 0.5)
-        places = [str(roots["config_root"]), str(roots["reported_root"])]
-        self._command = [sys.executable, "-c", DRIVER, *places, *arguments, "--results", str(folder)]
+        program = ["-m", "experiments.run"]
+        if roots:
+            program = ["-c", DRIVER, str(roots["config_root"]), str(roots["reported_root"])]
+        self._command = [sys.executable, *program, *arguments, "--results", str(folder)]
 
     def parts(self):
         """How many finished parts lie in the folder."""
@@ -57,7 +60,7 @@ class Runs:
         """A disturbance: once so many parts are finished, and a little later, a signal to one process."""
 
         def disturb():
-            until = time.monotonic() + 120
+            until = time.monotonic() + 300
             while self.parts() < parts and time.monotonic() < until:
                 if len(self.processes) == 2 and any(process.poll() is not None for process in self.processes):
                     return
@@ -78,7 +81,7 @@ def _matrix(roots, tmp_path, monkeypatch, moments, seed):
     # One process, here, never disturbed.
     assert main([*arguments, "--results", str(tmp_path / "whole")], **roots) == 0
     (whole,) = (tmp_path / "whole").rglob("records.parquet")
-    runs = Runs(roots, tmp_path / "disturbed", monkeypatch, arguments)
+    runs = Runs(tmp_path / "disturbed", monkeypatch, arguments, roots)
     chance = random.Random(seed)
     total = 4 * 8
     for number, at in enumerate(sorted(chance.sample(range(total - 4), moments))):
@@ -108,11 +111,21 @@ def test_signals_at_twenty_random_moments_and_resumed(roots, tmp_path, monkeypat
 
 def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
     arguments = ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "2"]
-    whole = Runs(roots, tmp_path / "whole", monkeypatch, arguments)
-    disturbed = Runs(roots, tmp_path / "disturbed", monkeypatch, arguments)
+    whole = Runs(tmp_path / "whole", monkeypatch, arguments, roots)
+    disturbed = Runs(tmp_path / "disturbed", monkeypatch, arguments, roots)
     for runs in (whole, disturbed):
         disturb = runs.signal_at(20, 0.01, signal.SIGTERM, 1) if runs is disturbed else None
         code, err = runs.start(disturb, restarts=1)
         assert code == 0, err
         assert ("starting again" in err) == (runs is disturbed)
     assert disturbed.records() == whole.records()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", configs.names())
+def test_paper_scale_starts_on_two_processes_and_is_preempted(name, tmp_path, monkeypatch):
+    """Every experiment's full setup passes its first chunk on several processes, and stops when asked."""
+    runs = Runs(tmp_path, monkeypatch, [name, "--scale", "paper"])
+    code, err = runs.start(runs.signal_at(1, 0.0, signal.SIGTERM, 1))
+    assert code in (0, PREEMPTED), err
+    assert runs.parts() or list(tmp_path.rglob("records.parquet"))
