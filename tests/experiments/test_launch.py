@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 
 import pytest
 
+from experiments import configs
 from experiments.launch import gke, local, slurm
 from experiments.launch.__main__ import main
 from experiments.launch.shell import restarting
@@ -171,6 +173,16 @@ def test_slurm_script(dry, tools, monkeypatch):
         assert [note["arguments"] for note in rest] == ([["requeue", "7"]] if requeued else [])
     with pytest.raises(ValueError, match="name: found"):
         slurm.Job(name="a\n#SBATCH --nodes=99")
+
+
+def test_the_documentation_s_commands_are_understood(capsys):
+    text = (configs.ROOT / "docs" / "running-on-pods.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^python -m experiments\.launch (.*)$", text, re.MULTILINE)
+    assert {command.split()[0] for command in commands} == {"local", "tpu", "gke", "slurm"}
+    for command in commands:
+        flags, run = command.split(" -- ")
+        assert main([*shlex.split(flags), "--dry-run", "--", *shlex.split(run)]) == 0
+        assert "experiments.run" in capsys.readouterr().out
 
 
 def test_local_dry_run(dry):
