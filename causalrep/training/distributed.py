@@ -132,9 +132,9 @@ def initialize(
             raise DistributedError(f"the processes could not be joined: {error}") from error
         return  # no cluster was detected: a single machine
     except RuntimeError as error:
-        if not explicit and _expected_processes() == 1:
-            return
         late = "must be called before" in str(error)
+        if late and not explicit and _expected_processes() == 1:
+            return
         reason = (
             "JAX had already started: join the processes before the first computation"
             if late
@@ -143,6 +143,9 @@ def initialize(
         raise DistributedError(f"the processes could not be joined: {reason}.") from error
     if jax.process_count() > 1:
         _Watch.start(missing_after)
+        if threading.current_thread() is threading.main_thread() and _is_default_handler():
+            # JAX catches SIGTERM too, for a service of its own that only some programs ask: it would be lost.
+            signal.signal(signal.SIGTERM, _leave_preempted)
 
 
 def is_main() -> bool:
@@ -235,14 +238,15 @@ def guard() -> Iterator[None]:
         return
     try:
         yield
+        barrier("end")
     except Preempted as stop:
         if is_main():
-            print(stop, file=sys.stderr)
-        _leave_together()
-        _exit(PREEMPTED)
+            _say(str(stop))
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            barrier("preempted", _GRACE)
+        watch.depart(PREEMPTED)
     except BaseException as error:
         watch.fail(error)
-    _leave_together()
     watch.stop()
 
 
@@ -291,10 +295,7 @@ def preemption(grace: float | None = _GRACE) -> Iterator[Preemption]:
         stop.requested = True
         if not finished.wait(grace):
             _say("asked to stop, and still computing: leaving. Finished work is kept.")
-            if _Watch.current:
-                _Watch.current.publish(Failure(jax.process_index(), _host(), "preempted by SIGTERM", PREEMPTED))
-                _Watch.current.depart(PREEMPTED)
-            _exit(PREEMPTED)
+            _leave_preempted()
 
     thread = threading.Thread(target=overdue, name="causalrep-preemption", daemon=True)
     thread.start()
@@ -320,7 +321,9 @@ class _Watch:
         self._failing = threading.Event()
         self._stopped = threading.Event()
         _client().key_value_set(f"{_PREFIX}/host/{self.index}", _host(), allow_overwrite=True)
-        self.hosts = {process: _wait_for(f"{_PREFIX}/host/{process}") for process in range(self.count)}
+        barrier("hosts")
+        hosts = _client().key_value_dir_get(f"{_PREFIX}/host/")
+        self.hosts = {int(key.rsplit("/", 1)[1]): host for key, host in hosts}
         # If process 0 dies, JAX aborts this process at once, in C++: the log names the host beforehand.
         if self.index:
             _say(f"process {self.index} of {self.count} on {_host()}; process 0 coordinates, on {self.hosts[0]}")
@@ -459,11 +462,6 @@ def _wait_for(key: str) -> str:
                 raise
 
 
-def _leave_together() -> None:
-    with contextlib.suppress(jax.errors.JaxRuntimeError):
-        barrier("end")
-
-
 def _check_flags(coordinator: str | None, process_count: int | None, process_index: int | None) -> bool:
     """Whether the flags are given; raises if only some are, or they are impossible."""
     flags = {"coordinator": coordinator, "process_count": process_count, "process_index": process_index}
@@ -511,8 +509,16 @@ def _expected_processes() -> int:
 
 
 def _is_default_handler() -> bool:
-    # None is a handler set outside of Python: JAX's own notifier, which several processes start.
-    return signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, None)
+    # None is a handler set outside of Python, such as JAX's.
+    return signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, None, _leave_preempted)
+
+
+def _leave_preempted(*_: object) -> NoReturn:
+    """Exit as preempted, and the other processes with this one."""
+    if _Watch.current:
+        _Watch.current.publish(Failure(jax.process_index(), _host(), "preempted by SIGTERM", PREEMPTED))
+        _Watch.current.depart(PREEMPTED)
+    _exit(PREEMPTED)
 
 
 def _exit_code(error: BaseException) -> int:

@@ -48,6 +48,8 @@ with distributed.guard():
             while not stop.agreed():
                 time.sleep(0.05)
         raise distributed.Preempted
+    if what == "early":  # SIGTERM where nothing is to be saved
+        time.sleep(60)
     if what == "overdue":
         with distributed.preemption(grace=0.5):
             hashlib.pbkdf2_hmac("sha256", b"long", b"work outside of Python", 10**9)
@@ -58,7 +60,7 @@ with distributed.guard():
 print("ended", flush=True)
 """
 
-SCENARIOS = [("end", 0), ("raise", 0), ("raise", 1), ("kill", 0), ("kill", 1), ("stop", 1), ("overdue", 1)]
+SCENARIOS = ["end 0", "raise 0", "raise 1", "kill 0", "kill 1", "stop 1", "overdue 1", "early 0"]
 
 
 class Pair:
@@ -69,7 +71,7 @@ class Pair:
         port = str(_free_port())
         self.processes = [
             subprocess.Popen(
-                [sys.executable, "-u", "-c", PAIR, str(index), port, what, str(victim)],
+                [sys.executable, "-u", "-c", PAIR, str(index), port, what, victim],
                 env=variables,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -94,7 +96,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pairs():
     """Every scenario at once: most of their time is start-up and waiting."""
-    started = {(what, victim): Pair(what, victim) for what, victim in SCENARIOS}
+    started = {scenario: Pair(*scenario.split()) for scenario in SCENARIOS}
     yield started
     for pair in started.values():
         for process in pair.processes:
@@ -104,15 +106,15 @@ def pairs():
 
 
 def test_processes_end_together(pairs):
-    assert pairs["end", 0].end()[0] == [0, 0]
+    assert pairs["end 0"].end()[0] == [0, 0]
 
 
 def test_a_failure_ends_all_and_is_named(pairs):
-    codes, errors = pairs["raise", 0].end()
+    codes, errors = pairs["raise 0"].end()
     assert codes == [1, 1]
     assert "Traceback" in errors[0]
     assert re.search(r"process 1 on \S+ stops: process 0 on host \S+ failed: ZeroDivisionError: a mistake", errors[1])
-    codes, errors = pairs["raise", 1].end()
+    codes, errors = pairs["raise 1"].end()
     assert codes == [2, 2], "a user's error has the command line's code everywhere"
     assert "Traceback" not in errors[1]
     assert "error: process 1 on host" in errors[1]
@@ -120,10 +122,10 @@ def test_a_failure_ends_all_and_is_named(pairs):
 
 
 def test_a_killed_process_ends_the_other_in_bounded_time(pairs):
-    codes, errors = pairs["kill", 1].end()
+    codes, errors = pairs["kill 1"].end()
     assert codes == [1, -signal.SIGKILL]
     assert re.search(r"process 1 on host \S+ failed: no sign of life for", errors[0])
-    codes, errors = pairs["kill", 0].end()
+    codes, errors = pairs["kill 0"].end()
     assert codes[0] == -signal.SIGKILL
     assert codes[1] not in (0, PREEMPTED)
     # JAX's own abort may come first, which knows no host: the log names it beforehand.
@@ -131,7 +133,7 @@ def test_a_killed_process_ends_the_other_in_bounded_time(pairs):
 
 
 def test_sigterm_to_one_stops_both_at_the_same_point(pairs):
-    pair = pairs["stop", 1].ready()
+    pair = pairs["stop 1"].ready()
     pair.processes[1].send_signal(signal.SIGTERM)
     codes, errors = pair.end()
     assert codes == [PREEMPTED, PREEMPTED]
@@ -139,11 +141,19 @@ def test_sigterm_to_one_stops_both_at_the_same_point(pairs):
 
 
 def test_long_work_outside_of_python_does_not_outlast_the_grace(pairs):
-    pair = pairs["overdue", 1].ready()
+    pair = pairs["overdue 1"].ready()
     pair.processes[1].send_signal(signal.SIGTERM)
     codes, errors = pair.end()
     assert codes == [PREEMPTED, PREEMPTED]
     assert "still computing: leaving" in errors[1]
+
+
+def test_sigterm_is_never_lost(pairs):
+    pair = pairs["early 0"].ready()
+    pair.processes[0].send_signal(signal.SIGTERM)
+    codes, errors = pair.end()
+    assert codes == [PREEMPTED, PREEMPTED]
+    assert "preempted by SIGTERM" in errors[1]
 
 
 @pytest.mark.parametrize(
