@@ -60,7 +60,7 @@ class LoopState(NamedTuple):
         since_best: Evaluations since the best one.
         bad_step: The first step whose loss or gradient was not finite, or -1.
         last_loss: The last finite training loss.
-        order: The epoch's permutation of the rows; empty where batches come from a loader or are all rows.
+        order: The epoch's permutation of the rows; ``None`` where batches come from a loader or are all rows.
         key: The fit's random key.
     """
 
@@ -73,7 +73,7 @@ class LoopState(NamedTuple):
     since_best: jax.Array
     bad_step: jax.Array
     last_loss: jax.Array
-    order: jax.Array
+    order: jax.Array | None
     key: jax.Array
 
 
@@ -116,7 +116,7 @@ class Loop:
             since_best=zero,
             bad_step=zero - 1,
             last_loss=jnp.asarray(jnp.nan, dtype),
-            order=jnp.arange(self.rows if in_memory else 0),
+            order=jnp.arange(self.rows) if in_memory else None,
             key=key,
         )
 
