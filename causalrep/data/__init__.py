@@ -17,6 +17,7 @@ from causalrep.data.augment import (
     translate,
 )
 from causalrep.data.catalogue import available, load
+from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
@@ -29,6 +30,7 @@ __all__ = [
     "Augmented",
     "IVSample",
     "IVTable",
+    "LabelledImages",
     "LinearSEM",
     "LinearSample",
     "OpticalDevice",

@@ -104,7 +104,7 @@ class TensorBoard:
     def __init__(self, folder: Path | str):
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder), flush_secs=10)
 
     def __call__(self, progress: Progress) -> None:
         """Write one chunk's scalars at its last step."""
@@ -116,7 +116,10 @@ class TensorBoard:
         for name, value in scalars.items():
             if value is not None and np.isfinite(value):
                 self._writer.add_scalar(name, value, progress.step)
-        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is pending; a later chunk opens another file in the folder."""
+        self._writer.close()
 
 
 class Console:

@@ -73,7 +73,8 @@ def train(
             stop is heard. Default 100, with a loader 10.
         checkpoints: Where and how often to save; a fit whose folder holds checkpoints resumes from the newest.
         config: Plain values that describe the fit: a checkpoint of another config is refused.
-        observers: Called on process 0 with a :class:`~causalrep.training.Progress` after each chunk.
+        observers: Called on process 0 with a :class:`~causalrep.training.Progress` after each chunk; at the end of
+            the fit, however it ends, their ``close()`` is called where they have one.
         profile: Folder for a trace of the second and third chunk, to be opened with TensorBoard or Perfetto.
 
     Raises:
@@ -84,6 +85,8 @@ def train(
     """
     lanes = _count_lanes(key)
     mesh = mesh or (make_mesh(replica=1) if lanes is None else make_mesh(data=1))
+    if set(mesh.axis_names) != {"replica", "data"}:
+        raise InputError("mesh", found=f"axes {mesh.axis_names}", expected="('replica', 'data'), as from make_mesh")
     rows = None
     if isinstance(data, GrainLoader):
         if batch_size not in (None, data.batch_size):
@@ -117,6 +120,9 @@ def train(
         store = None
         if checkpoints is not None:
             store = stack.enter_context(Store(checkpoints, _identity(loop, key, config), like))
+        for observer in observers if is_main() else ():
+            if hasattr(observer, "close"):
+                stack.callback(observer.close)
         stop = stack.enter_context(preemption())
         restored = store.restore() if store is not None else None
         if restored is None:
@@ -258,8 +264,6 @@ def _count_lanes(key: jax.Array) -> int | None:
 
 
 def _check_mesh(mesh: Mesh, batch_size: int, accumulate: int, lanes: int | None) -> None:
-    if set(mesh.axis_names) != {"replica", "data"}:
-        raise InputError("mesh", found=f"axes {mesh.axis_names}", expected="('replica', 'data'), as from make_mesh")
     replica, data = mesh.shape["replica"], mesh.shape["data"]
     part = batch_size // accumulate
     if part % data:
