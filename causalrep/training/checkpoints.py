@@ -15,7 +15,7 @@ import shutil
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,7 +118,9 @@ class Store:
             if kind is None:
                 raise
         finally:
-            self._manager.close()
+            # It waits once more, and would repeat an error that is known by now.
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                self._manager.close()
 
     def due(self, step: int) -> bool:
         """Whether to save before step ``step``: process 0's clock decides for all."""
@@ -148,8 +150,9 @@ class Store:
         observed = {name: np.asarray(values) for name, values in history.items() if np.size(values)}
         shapes = {name: [list(values.shape), str(values.dtype)] for name, values in observed.items()}
         meta = {"step": step, "data_position": step, "identity": self.identity, "history": shapes}
+        self.wait(note=False)
         self._note_digests()
-        with self._errors(f"the checkpoint at step {step}"):
+        with self._errors(step):
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -166,12 +169,16 @@ class Store:
                 self._manager.wait_until_finished()
         self._last_step, self._last_time = step, time.monotonic()
 
-    def wait(self) -> None:
-        """Wait until the last checkpoint is on disk."""
-        with self._errors("the last checkpoint"):
+    def wait(self, *, note: bool = True) -> None:
+        """Wait until the last checkpoint, and what its files are, is on disk.
+
+        Raises:
+            CheckpointError: If it cannot be written.
+        """
+        with self._errors(self._last_step):
             self._manager.wait_until_finished()
         self._note_digests()
-        if self._noting is not None:
+        if note and self._noting is not None:
             self._noting.join()
 
     def latest(self) -> int | None:
@@ -313,14 +320,16 @@ class Store:
         return self.root / name
 
     @contextlib.contextmanager
-    def _errors(self, what: str):
+    def _errors(self, step: int) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
-            whole = self._manager.latest_step()
+            # Orbax also counts the one that failed; a folder has its number for a name once it is complete.
+            names = [folder.name for folder in self._folder("steps").iterdir()]
+            whole = max((int(name) for name in names if name.isdigit()), default=None)
             before = f"the one at step {whole} is whole" if whole is not None else "there is none before it"
             raise CheckpointError(
-                f"{self.root}: {what} could not be written ({_first_line(error)}); {before}."
+                f"{self.root}: the checkpoint at step {step} could not be written ({_first_line(error)}); {before}."
             ) from error
 
 

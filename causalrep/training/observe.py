@@ -84,7 +84,7 @@ class Stopwatch:
             step=step,
             steps=steps,
             metrics={name: _mean(values) for name, values in history.items() if name != "validation"},
-            validation=_last_finite(history["validation"]),
+            validation=last_finite(history["validation"]),
             steps_per_second=rate,
             examples_per_second=rate * self._batch_size * self._lanes,
             flops_per_second=None if self._step_flops is None else rate * self._step_flops,
@@ -157,7 +157,8 @@ def _mean(values: np.ndarray) -> float:
     return float(finite.mean()) if finite.size else float("nan")
 
 
-def _last_finite(values: np.ndarray) -> float | None:
+def last_finite(values: np.ndarray) -> float | None:
+    """The last finite value along the last axis, the mean over the axes before it."""
     finite = values.mean(axis=tuple(range(values.ndim - 1)))
     finite = finite[np.isfinite(finite)]
     return float(finite[-1]) if finite.size else None

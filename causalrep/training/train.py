@@ -20,7 +20,7 @@ from causalrep.training.loader import GrainLoader
 from causalrep.training.loop import FitResult, Loop, LoopState, check_counts, count_rows, make_loop
 from causalrep.training.mesh import make_mesh
 from causalrep.training.objective import Batch, Objective, SVIObjective
-from causalrep.training.observe import Observer, Stopwatch
+from causalrep.training.observe import Observer, Stopwatch, last_finite
 from causalrep.training.programs import ChunkPrograms, chunk_programs, on_host
 from causalrep.training.sharding import by_rows, place, replicated
 
@@ -222,7 +222,8 @@ class _Run:
         return {name: pad(values) for name, values in self._joined().items()}
 
     def _validation_loss(self) -> float | None:
-        return float(np.mean(self.status["best_loss"])) if self.loop.eval_every and self.status else None
+        """The latest one, the mean over fits; None before the first evaluation."""
+        return last_finite(self._joined()["validation"]) if self.loop.eval_every else None
 
 
 class _Trace(contextlib.ExitStack):
