@@ -100,6 +100,7 @@ class Store:
             if is_main():
                 self._folder("steps").mkdir(parents=True, exist_ok=True)
                 self._folder("digests").mkdir(parents=True, exist_ok=True)
+                self._clear_half_written()
         except OSError as error:
             raise CheckpointError(f"{self.root}: cannot be written ({error.strerror or error}).") from error
         barrier("checkpoints")
@@ -283,6 +284,18 @@ class Store:
                 part = self._folder("digests") / f"{name}.part"
                 part.write_text(json.dumps(digests))
                 part.replace(self._folder("digests") / f"{name}.json")
+
+    def _clear_half_written(self) -> None:
+        # Out of the way before they are deleted: threads of a save that failed in this process may still write there,
+        # and would make a deletion in place fail.
+        for folder in self._folder("steps").iterdir():
+            if not folder.name.isdigit():
+                half = self._folder("damaged") / folder.name
+                with contextlib.suppress(OSError):
+                    half.parent.mkdir(exist_ok=True)
+                    folder.rename(half)
+                with contextlib.suppress(OSError):
+                    half.rmtree()
 
     def _set_aside(self, step: int) -> None:
         if is_main():

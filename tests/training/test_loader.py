@@ -42,7 +42,7 @@ def test_random_augmentation_depends_on_the_element_alone():
 
 def test_what_cannot_be_split_is_refused():
     dataset = grain.MapDataset.source(np.arange(8))
-    with pytest.raises(InputError, match="dataset: found MapIterDataset|dataset: found \\w*IterDataset"):
+    with pytest.raises(InputError, match=r"dataset: found \w*IterDataset"):
         GrainLoader(dataset.to_iter_dataset(), 4)
     with pytest.raises(InputError, match="dataset: found 8 elements; expected at least batch_size = 9"):
         GrainLoader(dataset, 9)

@@ -19,7 +19,7 @@ def main() -> None:
     """Fit, and write every number of the result."""
     out, folder, steps, *joined = sys.argv[1:]
     if joined:
-        distributed.initialize(joined[0], int(joined[1]), int(joined[2]))
+        distributed.initialize(joined[0], int(joined[1]), int(joined[2]), missing_after=5.0)
     with distributed.guard():
         data = rows(256)
         kind = Path(folder).name
