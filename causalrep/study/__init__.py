@@ -14,6 +14,7 @@ from causalrep.study.reported import PROVENANCES, ReportedNumber, load_reported
 from causalrep.study.runner import Records, run, run_folder
 from causalrep.study.summary import Estimate, estimate, select, unit_values
 from causalrep.study.tables import Table
+from causalrep.study.workspace import Workspace
 
 __all__ = [
     "PROVENANCES",
@@ -32,6 +33,7 @@ __all__ = [
     "Study",
     "Table",
     "Within",
+    "Workspace",
     "claims_markdown",
     "estimate",
     "grid",

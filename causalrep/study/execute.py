@@ -23,6 +23,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from causalrep.errors import InputError
 from causalrep.study.lanes import over_replications
 from causalrep.study.plan import Replicate, Scalar, Study
+from causalrep.study.workspace import Workspaces
 from causalrep.training import distributed
 from causalrep.training.mesh import make_mesh
 from causalrep.validation import check_choice
@@ -139,7 +140,13 @@ class Executor:
         flops_exact: Whether that count is complete; if not, it is a lower bound.
     """
 
-    def __init__(self, study: Study, mode: Mode = "auto", chunk: int | None = None):
+    def __init__(
+        self,
+        study: Study,
+        mode: Mode = "auto",
+        chunk: int | None = None,
+        workspaces: Workspaces | None = None,
+    ):
         check_choice("mode", mode, get_args(Mode))
         if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
             raise InputError("chunk", found=repr(chunk), expected="a whole number of at least 1, or None")
@@ -147,7 +154,7 @@ class Executor:
             raise InputError(
                 "mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False"
             )
-        self.study = study
+        self.study, self._workspaces = study, workspaces or Workspaces()
         self.processes = jax.process_count()
         if mode == "vmap" and self.processes > 1:
             raise InputError(
@@ -169,7 +176,7 @@ class Executor:
         self.mode = mode
         # A loop runs on one device of each process.
         own = [device for device in devices if device.process_index == jax.process_index()]
-        self.devices = tuple(devices) if mode == "sharded" else (own[0],)
+        self.devices = tuple(devices) if mode == "sharded" or study.spread else (own[0],)
 
     @property
     def compile_seconds(self) -> float:
@@ -184,6 +191,8 @@ class Executor:
     def chunk(self, cell: int) -> Chunk:
         """The chunk of a cell: as asked, or from fixed budgets and the memory its compiled program needs."""
         replications, count = self.study.replications, len(self.devices)
+        if self.study.spread:
+            return Chunk(1, "one long fit at a time")
         if self.mode == "loop":
             # Chunks of a loop only say how often work is saved: sixteen times a cell.
             size = min(self._chunk or max(-(-replications // LOOP_PARTS), self.processes), replications)
@@ -233,8 +242,11 @@ class Executor:
         with self._context():
             if not self.study.compiled:
                 began = time.perf_counter()
-                columns, rows = self._host(cell, self._share(start, stop))
-                values = distributed.gather_rows(rows)[: stop - start]
+                if self.study.spread:
+                    columns, values = self._host(cell, list(range(start, stop)))
+                else:
+                    columns, rows = self._host(cell, self._share(start, stop))
+                    values = distributed.gather_rows(rows)[: stop - start]
                 self.compute_seconds += time.perf_counter() - began
                 return columns, values
             prog = self._program(cell)
@@ -269,9 +281,10 @@ class Executor:
         cell_key, rows, columns = self.study.cell_key(cell), [], None
         for replication in replications:
             key = jax.random.fold_in(cell_key, replication)
-            found, values = flatten_metrics(
-                self.study.replicate(key, dict(self.study.settings[cell])), np.shape
-            )
+            given = (key, dict(self.study.settings[cell]))
+            if self.study.spread:
+                given = (*given, self._workspaces.of(cell, replication))
+            found, values = flatten_metrics(self.study.replicate(*given), np.shape)
             if columns is not None and found != columns:
                 raise InputError(
                     "replicate",

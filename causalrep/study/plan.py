@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Scalar = str | bool | int | float
 Setting = Mapping[str, Any]
 Metrics = Mapping[str, Mapping[str, ArrayLike]]
-Replicate = Callable[[jax.Array, Setting], Metrics]
+Replicate = Callable[..., Metrics]
 
 RESERVED = ("method", "replication", "metric", "value")
 
@@ -53,6 +53,9 @@ class Study:
             over ``alpha`` compares the same data sets).
         precision: ``"float64"`` or ``"float32"``, of the computation; recorded values are float64.
         compiled: ``False`` runs ``replicate`` as ordinary Python (estimators with a façade, real data).
+        spread: Each replication is one long fit on all devices of all hosts (:func:`causalrep.training.train`),
+            run as ordinary Python, in every process at once; ``replicate(key, setting, workspace)`` is given a
+            :class:`~causalrep.study.Workspace` to save itself in. Needs ``compiled=False``.
         config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's
             identity.
         claims: What the records are expected to show.
@@ -70,6 +73,7 @@ class Study:
     shared: tuple[str, ...] = ()
     precision: Literal["float32", "float64"] = "float64"
     compiled: bool = True
+    spread: bool = False
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     claims: "tuple[Claim, ...]" = ()
     tables: "tuple[Table, ...]" = ()
@@ -94,6 +98,8 @@ class Study:
                 "replications", found=repr(self.replications), expected="a whole number of at least 1"
             )
         check_choice("precision", self.precision, ("float32", "float64"))
+        if self.spread and self.compiled:
+            raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")
         for argument in ("traced", "labels", "shared"):
             if isinstance(getattr(self, argument), str):
                 raise InputError(

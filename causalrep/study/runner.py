@@ -34,6 +34,7 @@ from causalrep.study.plan import Study, canonical_json
 from causalrep.study.progress import Progress, Scalars
 from causalrep.study.reported import ReportedNumber
 from causalrep.study.trace import Trace
+from causalrep.study.workspace import Workspaces
 from causalrep.training import distributed
 
 
@@ -122,15 +123,16 @@ def run(
             return done
         if main:
             storage.write_json(folder / "config.json", study.identity())
-    executor = Executor(study, mode, chunk)
+    workspaces = Workspaces(folder, tensorboard, profile and study.spread, console=main and progress)
+    executor = Executor(study, mode, chunk, workspaces)
     started = time.perf_counter()
     with (
         distributed.preemption() as stop,
         Progress(study, enabled=progress and main) as shown,
         Scalars(study, tensorboard if main else None, scale) as scalars,
-        Trace(folder if profile else None) as trace,
+        Trace(folder if profile and not study.spread else None) as trace,
     ):
-        frames, resumed = _compute(study, executor, folder, stop, shown, scalars, trace)
+        frames, resumed = _compute(study, executor, folder, workspaces, stop, shown, scalars, trace)
         finished = None
         if main:
             frame = pd.concat(frames, ignore_index=True)
@@ -142,6 +144,7 @@ def run(
             storage.write_json(folder / "environment.json", environment)
             disk.write_records(frame, folder / disk.RECORDS)
             disk.remove_parts(folder)
+            workspaces.remove()
             finished = dataclasses.replace(finished, frame=disk.read_records(folder / disk.RECORDS))
         finished = _shared(finished, study, folder, computed=True)
         write_report(finished, reported)
@@ -178,6 +181,7 @@ def _compute(
     study: Study,
     executor: Executor,
     folder: AnyPath | None,
+    workspaces: Workspaces,
     stop: distributed.Preemption,
     shown: Progress,
     scalars: Scalars,
@@ -212,6 +216,7 @@ def _compute(
                 frames.append(frame)
                 if parts is not None:
                     parts.save(frame, cell, start, end)
+                    workspaces.remove(cell, range(start, end))
             shown.advance(cell, end - start)
             scalars.advance(end - start)
         if main:

@@ -270,17 +270,21 @@ def preemption(grace: float | None = _GRACE) -> Iterator[Preemption]:
     """A block that SIGTERM asks to stop: it looks at :class:`Preemption`, saves, and raises :class:`Preempted`.
 
     If the block is still running ``grace`` seconds after the signal (deep in a long computation, where Python cannot
-    act) the process exits with :data:`PREEMPTED` all the same; files are written atomically, so none is lost. A
-    handler that the program has already set for SIGTERM is left in charge, as are programs whose blocks run outside
-    the main thread.
+    act) the process exits with :data:`PREEMPTED` all the same; files are written atomically, so none is lost. A block
+    inside another hears the outer one's signal. A handler that the program has already set for SIGTERM is left in
+    charge, as are programs whose blocks run outside the main thread.
 
     Args:
         grace: Seconds; None waits as long as it takes.
     """
+    if _heard:
+        yield _heard[-1]
+        return
     stop = Preemption()
     if threading.current_thread() is not threading.main_thread() or not _is_default_handler():
         yield stop
         return
+    _heard.append(stop)
     finished = threading.Event()
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
@@ -302,6 +306,7 @@ def preemption(grace: float | None = _GRACE) -> Iterator[Preemption]:
     try:
         yield stop
     finally:
+        _heard.pop()
         finished.set()
         signal.set_wakeup_fd(wakeup)
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
@@ -438,6 +443,7 @@ class _Watch:
         return []
 
 
+_heard: list[Preemption] = []  # of the outermost block
 _agreements = itertools.count()
 _barriers = itertools.count()
 

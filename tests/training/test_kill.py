@@ -42,13 +42,15 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_for_first_checkpoint(folder, running):
+def wait_until_training(out, running):
+    started = out.with_suffix(".started")
     until = time.monotonic() + 90
-    while not any((folder / "steps").glob("[0-9]*")):
+    while not started.exists():
         assert time.monotonic() < until
         if any(process.poll() is not None for process in running):
             raise AssertionError(finish(running))
-        time.sleep(0.02)
+        time.sleep(0.01)
+    started.unlink()
 
 
 def run(out, folder, processes, devices):
@@ -72,10 +74,10 @@ def undisturbed(tmp_path_factory):
 
 
 def disturb(folder, kind, processes, devices, how, chance):
-    """Kill one process of a run at a random moment after its first checkpoint; the others must end too."""
+    """Kill one process of a run at a random moment after its first chunk; the others must end too."""
     running = start(folder / "out.json", folder / kind, processes, devices)
-    wait_for_first_checkpoint(folder / kind, running)
-    time.sleep(chance.uniform(0.0, 1.5))
+    wait_until_training(folder / "out.json", running)
+    time.sleep(chance.uniform(0.0, 1.0))
     victim = chance.randrange(processes)
     finished = running[victim].poll() is not None
     running[victim].send_signal(how)
@@ -83,7 +85,7 @@ def disturb(folder, kind, processes, devices, how, chance):
     codes, texts = finish(running)
     if finished or codes == [0] * processes:
         return
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 60, (victim, codes, texts)
     if how == signal.SIGTERM:
         # After the last chunk a request to stop finds nothing left to stop.
         assert set(codes) <= {75, 0, -signal.SIGTERM}, texts

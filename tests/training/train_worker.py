@@ -1,6 +1,7 @@
 """A fit for the tests that kill processes: ``python train_worker.py OUT FOLDER STEPS [INIT...]``.
 
-INIT is ``COORDINATOR COUNT INDEX`` for one of several processes. Process 0 writes the result to OUT at the end.
+INIT is ``COORDINATOR COUNT INDEX`` for one of several processes. Process 0 writes the result to OUT at the end, and an
+empty file beside it, ending in ``.started``, after the first chunk.
 """
 
 import json
@@ -19,7 +20,7 @@ def main() -> None:
     """Fit, and write every number of the result."""
     out, folder, steps, *joined = sys.argv[1:]
     if joined:
-        distributed.initialize(joined[0], int(joined[1]), int(joined[2]), missing_after=5.0)
+        distributed.initialize(joined[0], int(joined[1]), int(joined[2]), connect_timeout=60, missing_after=5.0)
     with distributed.guard():
         data = rows(256)
         kind = Path(folder).name
@@ -29,7 +30,10 @@ def main() -> None:
             common |= {"data": grain_rows(data, 32)}
         else:
             common |= {"data": data, "batch_size": 32}
-        result = train(OBJECTIVE, ADAM, key=jax.random.key(0), checkpoints=checkpoints, **common)
+        started = Path(out).with_suffix(".started")
+        first = iter([started.touch])
+        observers = [lambda progress: next(first, int)()]
+        result = train(OBJECTIVE, ADAM, key=jax.random.key(0), checkpoints=checkpoints, observers=observers, **common)
         if distributed.is_main():
             params = {name: np.asarray(value).tolist() for name, value in result.params.items()}
             history = {name: values.tolist() for name, values in result.history.items()}
