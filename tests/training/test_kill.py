@@ -24,10 +24,8 @@ def start(out, folder, processes, devices):
     command = [sys.executable, str(WORKER), str(out), str(folder), str(STEPS)]
     address = f"localhost:{free_port()}"
     joined = [[address, str(processes), str(index)] if processes > 1 else [] for index in range(processes)]
-    return [
-        subprocess.Popen([*command, *join], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        for join in joined
-    ]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+    return [subprocess.Popen([*command, *join], env=environment, **pipes) for join in joined]
 
 
 def finish(running, timeout=120):
