@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from causalrep.iv.ivl import IVLPath, ivl, ivl_path
 from causalrep.linalg import min_norm_solve
+from causalrep.precision import full_products
 
 HOLDOUT = 0.2
 
@@ -26,6 +27,7 @@ def log_uniform_candidates(
     return jnp.exp(jax.random.uniform(key, (count,), minval=jnp.log(low), maxval=jnp.log(high)))
 
 
+@full_products
 def select_cv(
     key: Key[Array, ""],
     y: Float[Array, " n"],
@@ -56,6 +58,7 @@ def select_cv(
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
 
 
+@full_products
 def select_level_cv(
     key: Key[Array, ""],
     y: Float[Array, " n"],
@@ -77,6 +80,7 @@ def select_level_cv(
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
 
 
+@full_products
 def select_confounder_correction(
     path: IVLPath, candidates: Float[Array, " a"], target_norm: Float[Array, ""]
 ) -> Float[Array, ""]:
@@ -103,6 +107,7 @@ def discretize(z: Float[Array, "n k"], bins: int = 2) -> Float[Array, "n k"]:
     return jnp.round((number - jnp.mean(number, axis=0)) / jnp.where(spread > 0, spread, 1.0), 2)
 
 
+@full_products
 def level_ids(z: Float[Array, "n k"]) -> Int[Array, " n"]:
     """Number the distinct rows of ``z``: equal rows, and only they, share a number in 0..n-1.
 
@@ -119,6 +124,7 @@ def level_ids(z: Float[Array, "n k"]) -> Int[Array, " n"]:
     return jnp.zeros(z.shape[0], jnp.int32).at[order].set(numbers)
 
 
+@full_products
 def confounder_corrected_norm(
     y: Float[Array, " n"],
     x: Float[Array, "n m"],

@@ -36,13 +36,13 @@ _TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _LATER_PIECE = re.compile(r'"async_collective_fusion_config":\{"flag_start":"(?!-1")')
 # What moves no data, or only stands for the instructions it calls.
 _FREE = frozenset(
-    "parameter constant tuple get-tuple-element bitcast while call conditional after-all "
-    "copy-done all-gather-done all-reduce-done collective-permute-done async-done async-update".split()
+    {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional", "after-all"}
+    | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
 )
 # Custom calls that compute nothing.
 _NOT_KERNELS = frozenset(
-    "AllocateBuffer ConcatBitcast AsyncCollectiveStart AsyncCollectiveDone Sharding "
-    "SPMDFullToShardShape SPMDShardToFullShape GatherScatterIndicesBitpacked".split()
+    {"AllocateBuffer", "ConcatBitcast", "AsyncCollectiveStart", "AsyncCollectiveDone", "Sharding"}
+    | {"SPMDFullToShardShape", "SPMDShardToFullShape", "GatherScatterIndicesBitpacked"}
 )
 
 
