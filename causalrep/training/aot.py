@@ -83,7 +83,7 @@ class Program:
         cls,
         name: str,
         function: Callable,
-        arguments: tuple,
+        arguments: tuple | Callable[[Mesh], tuple],
         *,
         in_specs: Any,
         out_specs: Any,
@@ -99,7 +99,8 @@ class Program:
         Args:
             name: What the report calls it.
             function: The function that would run; not jitted yet.
-            arguments: Its arguments: pytrees of arrays or ``jax.ShapeDtypeStruct``.
+            arguments: Its arguments: pytrees of arrays or ``jax.ShapeDtypeStruct``; a function of the mesh where
+                their sizes follow from it.
             in_specs: ``PartitionSpec`` s of the arguments (a tuple, one pytree prefix each), static ones left out.
             out_specs: The same of the result.
             collectives: Kinds of collective it is expected to run.
@@ -123,7 +124,8 @@ class Program:
                 static_argnums=static,
             )
 
-        return cls(name, jitted, lambda mesh: arguments, collectives, replica, data, context)
+        of_mesh = arguments if callable(arguments) else lambda mesh: arguments
+        return cls(name, jitted, of_mesh, collectives, replica, data, context)
 
 
 @dataclasses.dataclass(frozen=True)
