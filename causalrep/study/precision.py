@@ -1,8 +1,9 @@
 """In which precision, and where, a study's replications are computed: by its own wish, the user's, and the device's.
 
-TPUs do not factorise in float64: QR, SVD and Cholesky with a triangular solve do not compile for them. A study that
-asks for float64 then runs on the host's processor; one that asks for ``"auto"`` says that its error in float32 is
-known (see ``docs/float32.md``) and runs there in float32, with matrix products that keep float32.
+TPUs have no float64, and their compiler does not emulate it well: QR, SVD and Cholesky with a triangular solve do not
+compile for a slice of several chips, and take a minute each to compile for one chip (jax 0.10.2, libtpu 0.0.51). A
+study that asks for float64 then runs on the host's processor; one that asks for ``"auto"`` says that its error in
+float32 is known (see ``docs/float32.md``) and runs there in float32, with matrix products that keep float32.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ Precision = Literal["auto", "float64", "float32", "host"]
 _WHY = {
     "float64": "the platform computes in float64",
     "float32": "the study is one of float32",
-    "host": "float64 on the host's processor, as asked",
+    "host": "as asked",
 }
 
 
@@ -63,11 +64,11 @@ def place(study: Study, precision: Precision = "auto", platform: str | None = No
     decided = study.precision if precision == "auto" else precision
     why = _WHY.get(decided, "")
     if precision == "float32" and study.precision != "float32":
-        why = "float32 with full matrix products, as asked"
+        why = "as asked"
     elif decided == "auto":
         decided = "float32" if tpu else "float64"
-        why = "TPUs do not factorise in float64: float32 with full matrix products" if tpu else _WHY["float64"]
+        why = "TPU slices do not factorise in float64" if tpu else _WHY["float64"]
     elif decided == "float64" and tpu:
-        decided, why = "host", "TPUs do not factorise in float64: float64 on the host's processor"
+        decided, why = "host", "TPU slices do not factorise in float64"
     full = study.full_products or (decided == "float32" and study.precision != "float32")
     return Placement(dataclasses.replace(study, precision=decided, full_products=full), why)

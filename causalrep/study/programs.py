@@ -48,7 +48,7 @@ def host_reason(placement: Placement) -> str:
     """Why a placed study compiles nothing for the target; empty if it does."""
     if not placement.study.compiled:
         return "ordinary Python, which runs on the host"
-    return placement.why if placement.study.precision == "host" else ""
+    return f"float64, run on the host ({placement.why})" if placement.study.precision == "host" else ""
 
 
 def _replications(study: Study, cells: list[int], chunk: int | None) -> Program:
@@ -77,7 +77,8 @@ def _gather(study: Study, cell: int, chunk: int | None) -> Program:
         arguments,
         in_specs=(PartitionSpec("replica"),),
         out_specs=PartitionSpec(),
-        collectives=("all-gather",),
+        # TPUs gather a few bytes by adding up zero-padded parts.
+        collectives=("all-gather", "all-reduce"),
         context=_context(study),
     )
 

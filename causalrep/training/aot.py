@@ -58,8 +58,7 @@ class Program:
         name: What the report calls it.
         jitted: ``mesh -> jax.jit(...)``, with its shardings and donated arguments.
         arguments: ``mesh -> arguments``: pytrees of ``jax.ShapeDtypeStruct`` or arrays.
-        collectives: Kinds of collective it is expected to run; any other kind is a problem, and so is one that is
-            missing.
+        collectives: Kinds of collective it is expected to run; any other kind is a problem, and so is none of them.
         replica: Size of the mesh's replica axis; None: all devices that ``data`` leaves.
         data: Size of the mesh's data axis; None: all devices that ``replica`` leaves, or 1.
         context: Entered while tracing and compiling: precision, 64-bit types.
@@ -103,7 +102,7 @@ class Program:
                 their sizes follow from it.
             in_specs: ``PartitionSpec`` s of the arguments (a tuple, one pytree prefix each), static ones left out.
             out_specs: The same of the result.
-            collectives: Kinds of collective it is expected to run.
+            collectives: Kinds of collective it is expected to run; none by default.
             donate: Arguments whose buffers the result may take over.
             static: Arguments that are Python values.
             replica: Size of the replica axis.
@@ -232,8 +231,8 @@ class ProgramReport:
                         f"stray {collective.kind}: {collective.count} x {collective.bytes:,} bytes{where}; "
                         f"expected {', '.join(self.expected) or 'no collective'}"
                     )
-            missing = [kind for kind in self.expected if kind not in kinds and self.chips > 1]
-            found += [f"no {kind}, though one is expected: is the program split at all?" for kind in missing]
+            if self.expected and self.chips > 1 and not kinds & set(self.expected):
+                found.append(f"no {' or '.join(self.expected)}, though one is expected: is the program split at all?")
         return tuple(found)
 
     def collective_totals(self) -> dict[str, tuple[int, int]]:
