@@ -1,19 +1,34 @@
 """``python -m experiments.run <config> --compile-for tpu:v5e:16x16``: would it run on that slice?
 
 Compiles the config's programs with the slice's own compiler, on this machine, and prints what each needs.
+``python -m experiments.compile_for [config ...] [--target ...]`` does so for the paper scale of all configs, or of
+some, and puts their rows into the table of docs/pods-without-a-pod.md.
 """
 
+import argparse
+import datetime
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 from rich.console import Console
 from rich.table import Table
 
+from causalrep.errors import CausalrepError
+from causalrep.storage import write_text
 from causalrep.study import Study
 from causalrep.study.precision import Precision, place
 from causalrep.study.programs import host_reason, study_programs
+from causalrep.study.tables import markdown_table
 from causalrep.training.aot import ProgramReport, compile_for
+from experiments import configs
+
+PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
+TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
+MARKS = ("<!-- table: python -m experiments.compile_for -->", "<!-- end of table -->")
+HEADER = ["config", "target", "program", "bytes/chip", "of memory", "FLOPs", "bytes moved", "collectives", "compile",
+          "estimate", "compiled"]  # fmt: skip
 
 COLUMNS = (
     "program",
@@ -141,3 +156,58 @@ def seconds(number: float) -> str:
     if number < 1e-3:
         return f"{number * 1e6:.2g} us"
     return f"{number * 1e3:.3g} ms" if number < 1 else f"{number:.3g} s"
+
+
+def publish(names: Sequence[str], targets: Sequence[str], page: Path = PAGE) -> int:
+    """Put the rows of some configs at paper scale into the page's table; returns how many problems there are."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    old, _, after = rest.partition(MARKS[1])
+    rows = {tuple(row[:3]): row for row in map(_split, old.splitlines()) if row and row[0] in configs.names()}
+    problems = 0
+    for name in names:
+        study = configs.study_of(configs.load(name)["paper"])
+        for target in targets:
+            print(f"{name} for {target}", file=sys.stderr, flush=True)
+            rows = {key: row for key, row in rows.items() if key[:2] != (name, target)}
+            reports = compile_for(target, study_programs(study, target))
+            problems += sum(len(report.problems) for report in reports)
+            found = [[report.name, *_short(report)] for report in reports]
+            if not reports:
+                reason = host_reason(place(study, "auto", target.partition(":")[0]))
+                found = [[reason, *["-"] * 8]]
+            rows |= {(name, target, row[0]): [name, target, *row] for row in found}
+    order = sorted(rows, key=lambda key: (key[0], TARGETS.index(key[1]) if key[1] in TARGETS else 9))
+    table = markdown_table(HEADER, [rows[key] for key in order])
+    write_text(page, f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}")
+    return problems
+
+
+def _short(report: ProgramReport) -> list[str]:
+    memory, *rest = cells(report)
+    problems = "; ".join(report.problems)
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    return [memory.partition(" (")[0], *rest, today if not problems else f"**{problems}**"]
+
+
+def _split(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit code: 1 if a program has a problem."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.compile_for", description=f"Rows of docs/{PAGE.name}: would a config run on a slice?"
+    )
+    parser.add_argument("configs", nargs="*", help="default: all")
+    parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
+    options = parser.parse_args(argv)
+    prefer_cpu()
+    try:
+        return 1 if publish(options.configs or configs.names(), options.target or TARGETS) else 0
+    except CausalrepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

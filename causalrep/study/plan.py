@@ -52,8 +52,8 @@ class Study:
         shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep
             over ``alpha`` compares the same data sets).
         precision: Of the computation; recorded values are float64. ``"float64"``, on the host's processor where the
-            devices are TPUs, which do not factorise in it on a slice; ``"float32"``; ``"auto"``: float64, but float32 on TPUs,
-            for a ``replicate`` whose error in float32 is known; ``"host"``: float64 on the host's processor always.
+            devices are TPUs, whose slices do not factorise in it; ``"float32"``; ``"auto"``: float64, but float32 on
+            TPUs, for a ``replicate`` whose error in float32 is known; ``"host"``: float64 on the host's processor.
         full_products: Matrix products of a float32 study keep float32 on devices whose default is less. Set where
             float32 stands in for float64.
         compiled: ``False`` runs ``replicate`` as ordinary Python (estimators with a façade, real data).

@@ -65,7 +65,8 @@ def test_products_are_full_where_float32_stands_in_for_float64(location_study):
 
 def test_the_record_says_which_and_why(location_study, tmp_path):
     study = location_study(precision="auto")
-    for asked, precision in (("auto", "float64"), ("float32", "float32, full matrix products"), ("host", "float64 on the host")):
+    recorded = {"auto": "float64", "float32": "float32, full matrix products", "host": "float64 on the host"}
+    for asked, precision in recorded.items():
         records = run(study, tmp_path / asked, precision=asked, progress=False)
         environment = json.loads((records.folder / "environment.json").read_text())
         assert environment["precision"] == precision

@@ -39,18 +39,21 @@ def train(params, x, y):
     return jax.lax.scan(body, params, None, length=STEPS)
 
 
-def training(name="training", params=P(), batch=P("data"), **options):
+WHOLE, SPLIT = P(), P("data")
+
+
+def training(name="training", params=WHOLE, batch=SPLIT, **options):
     shapes = ((f32(WIDTH, WIDTH), f32(WIDTH, 8)), f32(ROWS, WIDTH), f32(ROWS, 8))
     options = {"collectives": ("all-reduce",), "replica": 1, **options}
-    return Program.of(name, train, shapes, in_specs=(params, batch, batch), out_specs=(params, P()), **options)
+    return Program.of(name, train, shapes, in_specs=(params, batch, batch), out_specs=(params, WHOLE), **options)
 
 
 @pytest.fixture(scope="module")
 def reports():
     programs = [
         training(donate=(0,)),
-        training("split parameters", params=P("data")),
-        training("nothing split", batch=P()),
+        training("split parameters", params=SPLIT),
+        training("nothing split", batch=WHOLE),
         Program.of(
             "too large",
             lambda x: jnp.sin(x) + jnp.cos(x).T,
