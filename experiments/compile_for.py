@@ -196,7 +196,7 @@ def _split(line: str) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code: 1 if a program has a problem."""
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.compile_for", description=f"Rows of docs/{PAGE.name}: does a config compile for a slice?"
+        prog="python -m experiments.compile_for", description=f"Write rows of docs/{PAGE.name}, one a program."
     )
     parser.add_argument("configs", nargs="*", help="default: all")
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
