@@ -16,17 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from causalrep.errors import CausalrepError
-from causalrep.storage import write_text
 from causalrep.study import Study
 from causalrep.study.precision import Precision, place
 from causalrep.study.programs import host_reason, study_programs
-from causalrep.study.tables import markdown_table
 from causalrep.training.aot import ProgramReport, compile_for
 from experiments import configs
+from experiments.pages import update_table
 
 PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
 TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
-MARKS = ("<!-- table: python -m experiments.compile_for -->", "<!-- end of table -->")
+COMMAND = "python -m experiments.compile_for"
 HEADER = ["config", "target", "program", "bytes/chip", "of memory", "FLOPs", "bytes moved", "collectives", "compile",
           "estimate", "compiled"]  # fmt: skip
 
@@ -154,32 +153,30 @@ def seconds(number: float) -> str:
     ('3.2 us', '250 ms', '12 s')
     """
     if number < 1e-3:
-        return f"{number * 1e6:.2g} us"
+        return f"{number * 1e6:.3g} us"
     return f"{number * 1e3:.3g} ms" if number < 1 else f"{number:.3g} s"
 
 
 def publish(names: Sequence[str], targets: Sequence[str], page: Path = PAGE) -> int:
     """Put the rows of some configs at paper scale into the page's table; returns how many problems there are."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    old, _, after = rest.partition(MARKS[1])
-    rows = {tuple(row[:3]): row for row in map(_split, old.splitlines()) if row and row[0] in configs.names()}
     problems = 0
     for name in names:
         study = configs.study_of(configs.load(name)["paper"])
         for target in targets:
             print(f"{name} for {target}", file=sys.stderr, flush=True)
-            rows = {key: row for key, row in rows.items() if key[:2] != (name, target)}
             reports = compile_for(target, study_programs(study, target))
             problems += sum(len(report.problems) for report in reports)
             found = [[report.name, *_short(report)] for report in reports]
             if not reports:
                 reason = host_reason(place(study, "auto", target.partition(":")[0]))
                 found = [[reason, *["-"] * 8]]
-            rows |= {(name, target, row[0]): [name, target, *row] for row in found}
-    order = sorted(rows, key=lambda key: (key[0], TARGETS.index(key[1]) if key[1] in TARGETS else 9))
-    table = markdown_table(HEADER, [rows[key] for key in order])
-    write_text(page, f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}")
+            rows = {(name, target): [[name, target, *row] for row in found]}
+            update_table(page, COMMAND, HEADER, rows, lambda row: (row[0], _rank(row[1]), row[2].startswith("gather")))
     return problems
+
+
+def _rank(target: str) -> tuple[int, str]:
+    return (TARGETS.index(target) if target in TARGETS else len(TARGETS), target)
 
 
 def _short(report: ProgramReport) -> list[str]:
@@ -187,10 +184,6 @@ def _short(report: ProgramReport) -> list[str]:
     problems = "; ".join(report.problems)
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     return [memory.partition(" (")[0], *rest, today if not problems else f"**{problems}**"]
-
-
-def _split(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
 
 
 def main(argv: list[str] | None = None) -> int:

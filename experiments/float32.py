@@ -1,7 +1,7 @@
 """How far float32 is from float64, method by method, on the same random numbers.
 
-``python -m experiments.float32 [--publish]`` measures the studies that run in float32 on TPUs and prints the table of
-docs/float32.md, or writes it there. Both computations start from the same draws: random numbers are made in float32
+``python -m experiments.float32 [config ...] [--publish]`` measures the studies that run in float32 on TPUs and prints
+their rows of the table in docs/float32.md, or writes them there as well. Both computations start from the same draws: random numbers are made in float32
 and, for the reference, widened. Everything after them (simulation, fits, selection, metric) runs in its precision.
 
 No TPU is used, so the error of its own kernels is not in the table. Its algorithm for singular values is: it is plain
@@ -12,24 +12,23 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
-import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.storage import write_text
 from causalrep.study import Study
 from causalrep.study.execute import Program
 from causalrep.study.tables import markdown_table
 from experiments import configs
+from experiments.pages import update_table
 
 PAGE = configs.ROOT / "docs" / "float32.md"
-MARKS = ("<!-- table: python -m experiments.float32 --publish -->", "<!-- end of table -->")
+COMMAND = "python -m experiments.float32 --publish"
+HEADER = ["config", "method", "metric", "n", "median", "99%", "largest", "largest absolute", "off by over 1%", "measured"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Sample:
 
 SAMPLES = (
     Sample("ivl/linear_simulation", 6, 32),
-    Sample("ivl/cyclic", 6, 32),
-    Sample("ivl/partial_null_space", 6, 32),
+    Sample("ivl/cyclic", 12, 32),
+    Sample("ivl/partial_null_space", 12, 32),
     Sample("ivl/optical_device", 5, 4),
     Sample("iv/weak_instruments", 3, 256),
 )
@@ -150,41 +149,32 @@ def _replaced(module, functions: Mapping) -> Iterator[None]:
             setattr(module, name, function)
 
 
-def table(samples: Sequence[Sample] = SAMPLES) -> str:
-    """The Markdown table of the page, with what it was measured on."""
-    lines = []
-    for sample in samples:
-        study = configs.study_of(configs.load(sample.config)["paper"])
-        cells = range(0, len(study.settings), sample.stride)
-        print(f"{sample.config}: {len(cells)} cells x {sample.replications}", file=sys.stderr, flush=True)
-        for row in summary(errors(study, cells, sample.replications)).itertuples():
-            numbers = (f"{row.median:.0e}", f"{row.p99:.0e}", f"{row.largest:.0e}", f"{row.absolute:.0e}")
-            lines.append([sample.config, row.method, row.metric, str(row.n), *numbers, str(row.changed)])
-    header = ["config", "method", "metric", "n", "median", "99%", "largest", "largest absolute", "off by over 1%"]
+def rows(sample: Sample) -> list[list[str]]:
+    """The rows of one config in the page's table."""
+    study = configs.study_of(configs.load(sample.config)["paper"])
+    cells = range(0, len(study.settings), sample.stride)
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    return (
-        f"{markdown_table(header, lines)}\n\n*Paper scale, every 3rd to 6th cell. {today}, jax {jax.__version__}, "
-        f"{platform.machine()} CPU; float32 with the TPU's algorithm for singular values.*"
-    )
-
-
-def publish(text: str, page: Path = PAGE) -> None:
-    """Put the table between the page's marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    write_text(page, f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}")
+    found = []
+    for row in summary(errors(study, cells, sample.replications)).itertuples():
+        numbers = (f"{number:.0e}" for number in (row.median, row.p99, row.largest, row.absolute))
+        found.append([sample.config, row.method, row.metric, str(row.n), *numbers, str(row.changed), today])
+    return found
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.float32", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--publish", action="store_true", help=f"write the table into docs/{PAGE.name}")
+    parser.add_argument("configs", nargs="*", help="default: all that run in float32 on TPUs")
+    parser.add_argument("--publish", action="store_true", help=f"write the rows into docs/{PAGE.name}")
     options = parser.parse_args(argv)
-    text = table()
-    if options.publish:
-        publish(text)
-    else:
-        print(text)
+    for sample in SAMPLES:
+        if options.configs and sample.config not in options.configs:
+            continue
+        found = rows(sample)
+        print(markdown_table(HEADER, found), flush=True)
+        if options.publish:
+            order = [known.config for known in SAMPLES]
+            update_table(PAGE, COMMAND, HEADER, {(sample.config,): found}, lambda row: order.index(row[0]))
     return 0
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.float32 import MARKS, errors, publish, summary
+from experiments.float32 import errors, summary
 from experiments.ivl.linear import LinearSimulation
 from experiments.ivl.methods import SELECTED
 
@@ -34,10 +34,3 @@ def test_it_is_float32_that_is_measured(found):
     assert (found["relative"] > 1e-12).mean() > 0.9
     assert np.isfinite(found["float32"]).all()
 
-
-def test_the_table_goes_between_the_marks(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
-    publish("new", page)
-    publish("newer", page)
-    assert page.read_text() == f"before\n{MARKS[0]}\n\nnewer\n\n{MARKS[1]}\nafter\n"
