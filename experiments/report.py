@@ -24,6 +24,7 @@ from causalrep.study import (
     run_markdown,
     save_figure,
 )
+from causalrep.study.precision import place
 from experiments import configs
 
 DOCS = configs.ROOT / "docs" / "results"
@@ -99,6 +100,10 @@ def collect(
         for candidate in [scale] if scale else reversed(configs.SCALE_NAMES):
             study = configs.study_of(scales[candidate])
             folder = run_folder(study, results, candidate)
+            if study.compiled and not (folder / "records.parquet").exists():
+                # A TPU computed it in float32: other numbers, so another folder.
+                study = place(study, "float32").study
+                folder = run_folder(study, results, candidate)
             if (folder / "records.parquet").exists():
                 runs.append(Finished(name, candidate, study, folder, read_json(folder / "environment.json")))
                 break
@@ -167,6 +172,7 @@ def _origin(finished: Finished) -> str:
     return (
         f"*Scale {finished.scale}, {each}, {env.get('date')}; "
         f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0]}, mode {env.get('mode')}, "
+        f"{env.get('precision', 'float64')}, "
         f"{env.get('wall_seconds')} s of which {env.get('compile_seconds')} s compiling.* "
         f"Regenerate: `python -m experiments.run {finished.config} --scale {finished.scale}`"
     )

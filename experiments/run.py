@@ -22,6 +22,7 @@ from causalrep.errors import CausalrepError, CausalrepWarning
 from causalrep.study import Records, claims_markdown, load_reported, run
 from causalrep.training import distributed
 from experiments import configs
+from experiments.compile_for import compile_study, prefer_cpu
 
 LOWER_BOUND = "the compiler counts the body of a loop once and library calls, such as factorisations, not at all"
 
@@ -35,6 +36,8 @@ class Options:
         results: Folder for all results, or a bucket: gs://..., s3://...
         mode: How replications run; auto picks by device.
         chunk: Replications per call; None picks from the program's memory.
+        precision: Instead of the study's own: float64, float32 (full matrix products), or float64 on the host.
+        compile_for: Run nothing: compile for a slice (tpu:v5e:16x16, any topology; cuda lowers only) and report.
         profile: Write a trace of the first chunks beside the results.
         tensorboard: Folder for TensorBoard scalars of the run's progress.
         coordinator: host:port of process 0, where no cluster is detected.
@@ -46,6 +49,8 @@ class Options:
     results: str = "results"
     mode: Literal["auto", "loop", "vmap", "sharded"] = "auto"
     chunk: int | None = None
+    precision: Literal["auto", "float64", "float32", "host"] = "auto"
+    compile_for: str | None = None
     profile: bool = False
     tensorboard: str | None = None
     coordinator: str | None = None
@@ -61,6 +66,8 @@ def main(
     tables: bool = True,
 ) -> int:
     """The command line; returns the exit code: 0, 2 for a user's error, 75 if preempted, 130 if interrupted.
+
+    With ``--compile-for``, 1 if a program does not fit the slice or runs a stray collective.
 
     In a run of several processes a failure of any ends all of them with its code.
 
@@ -82,6 +89,10 @@ def main(
             )
         name, arguments = argv[0], argv[1:]
         options, config = _parse(name, arguments, config_root)
+        if options.compile_for is not None:
+            prefer_cpu()
+            study = configs.study_of(config)
+            return compile_study(study, options.compile_for, chunk=options.chunk, precision=options.precision)
         distributed.initialize(options.coordinator, options.process_count, options.process_index)
         with distributed.guard():
             started = time.perf_counter()
@@ -95,6 +106,7 @@ def main(
                 reported=reported,
                 profile=options.profile,
                 tensorboard=options.tensorboard,
+                precision=options.precision,
             )
             if distributed.is_main():
                 _print_report(records, reported if tables else None, time.perf_counter() - started)

@@ -23,6 +23,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from causalrep.errors import InputError
 from causalrep.study.lanes import over_replications
 from causalrep.study.plan import Replicate, Scalar, Study
+from causalrep.study.precision import place
 from causalrep.study.workspace import Workspaces
 from causalrep.training import distributed
 from causalrep.training.mesh import make_mesh
@@ -78,25 +79,34 @@ class Chunk:
 class Program:
     """One replication at fixed static fields, compiled for a mode and chunk on first use."""
 
-    def __init__(self, replicate: Replicate, static: tuple[tuple[str, Scalar], ...], precision: str):
+    def __init__(
+        self,
+        replicate: Replicate,
+        static: tuple[tuple[str, Scalar], ...],
+        precision: str,
+        full_products: bool = False,
+    ):
         self._replicate, self._static = replicate, dict(static)
-        self._dtype = jnp.float64 if precision == "float64" else jnp.float32
+        self._dtype = jnp.float32 if precision == "float32" else jnp.float64
+        self._full_products = full_products
         self._compiled: dict[tuple[str, int, Any], jax.stages.Compiled] = {}
         self._costs: dict[tuple[str, int, Any], Cost] = {}
-        self._single = jax.jit(self._one)
+        self.single = jax.jit(self._one)
         self.columns: Columns = ()
         self.compile_seconds = 0.0
 
     def _one(self, cell_key: jax.Array, replication: jax.Array, traced: Mapping[str, jax.Array]) -> jax.Array:
         key = jax.random.fold_in(cell_key, replication)
-        metrics = self._replicate(key, {**self._static, **traced})
+        products = "highest" if self._full_products else jax.config.jax_default_matmul_precision
+        with jax.default_matmul_precision(products):
+            metrics = self._replicate(key, {**self._static, **traced})
         # Names are known while tracing; dictionaries would come back from jit with sorted keys.
         self.columns, values = flatten_metrics(metrics, jnp.shape)
         return jnp.stack([jnp.asarray(value).astype(self._dtype) for value in values])
 
     def replication_bytes(self, *arguments: Any) -> int:
         """Bytes of one replication if no buffer were reused: a bound on its memory, without compiling."""
-        return _intermediate_bytes(self._single.trace(*arguments).jaxpr.jaxpr)
+        return _intermediate_bytes(self.single.trace(*arguments).jaxpr.jaxpr)
 
     def executable(
         self, mode: str, chunk: int, devices: tuple[jax.Device, ...], *arguments: Any
@@ -106,7 +116,7 @@ class Program:
         if cached is None:
             start = time.perf_counter()
             mesh = make_mesh(devices=devices) if mode == "sharded" else None
-            jitted = over_replications(self._single, mode, mesh)
+            jitted = over_replications(self.single, mode, mesh)
             cached = jitted.lower(*arguments).compile()
             self._compiled[mode, chunk, devices] = cached
             self.compile_seconds += time.perf_counter() - start
@@ -121,10 +131,17 @@ class Program:
 
 
 @functools.lru_cache(maxsize=PROGRAMS_KEPT)
-def program(replicate: Replicate, static: tuple, traced: tuple, precision: str) -> Program:
+def program(
+    replicate: Replicate, static: tuple, traced: tuple, precision: str, full_products: bool = False
+) -> Program:
     """The program of a replicate function at static fields; the most recently used ones are kept."""
     del traced  # part of the identity: the same field may be static in one study and traced in another
-    return Program(replicate, static, precision)
+    return Program(replicate, static, precision, full_products)
+
+
+def cell_program(study: Study, cell: int) -> Program:
+    """The program of one cell of a study whose precision is decided."""
+    return program(study.replicate, study.static_values(cell), study.traced, study.precision, study.full_products)
 
 
 class Executor:
@@ -138,6 +155,7 @@ class Executor:
         compute_seconds: Time spent in calls, without compilation.
         flops: The compiler's count of the operations in those calls, over all devices.
         flops_exact: Whether that count is complete; if not, it is a lower bound.
+        study: The study, with its precision decided.
     """
 
     def __init__(
@@ -154,7 +172,8 @@ class Executor:
             raise InputError(
                 "mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False"
             )
-        self.study, self._workspaces = study, workspaces or Workspaces()
+        self.study = study = place(study).study
+        self._workspaces = workspaces or Workspaces()
         self.processes = jax.process_count()
         if mode == "vmap" and self.processes > 1:
             raise InputError(
@@ -168,7 +187,8 @@ class Executor:
         self._compiled_before: dict[Program, float] = {}
         devices = _devices(study.precision)
         if mode == "auto":
-            if not study.compiled:
+            on_host = study.precision == "host" and self.processes > 1
+            if not study.compiled or on_host:
                 mode = "loop"
             else:
                 several = self.processes > 1 or (len(devices) > 1 and devices[0].platform != "cpu")
@@ -210,20 +230,15 @@ class Executor:
         replications, count = self.study.replications, len(self.devices)
         kind = "cpu" if self.devices[0].platform == "cpu" else "accelerator"
         budget, largest = CHUNK_BYTES[kind], CHUNK_LARGEST[kind]
-        # A first bound without compiling: as if no buffer were reused.
         each = prog.replication_bytes(*self._arguments(cell, np.uint32(0)))
-        lanes, by_memory = largest, False
-        if budget // max(each, 1) < min(largest, -(-replications // count)):
-            lanes, by_memory = max(1, budget // each), True
+        size, by_memory = first_chunk(each, replications, count, kind)
         while True:
-            # As few chunks as fit the budget, all of one size: the last would else be mostly padding.
-            size = -(-replications // -(-replications // (lanes * count)))
-            size = -(-size // count) * count
             cost = prog.cost(self.mode, size, self.devices, *self._arguments(cell, np.arange(size, dtype=np.uint32)))
             if cost.bytes <= budget or size == count:
                 break
             # The compiler pads and copies, so it may need more than the bound.
-            lanes, by_memory = max(1, min(size // count - 1, size // count * budget // cost.bytes)), True
+            lanes = max(1, min(size // count - 1, size // count * budget // cost.bytes))
+            size, by_memory = _even(lanes, replications, count), True
         if by_memory:
             need, allowed = cost.bytes / 2**20, budget / 2**20
             why = f"memory: the compiled program needs {need:,.0f} MiB of the {allowed:,.0f} MiB allowed on each device"
@@ -297,7 +312,7 @@ class Executor:
 
     def _program(self, cell: int) -> Program:
         study = self.study
-        prog = program(study.replicate, study.static_values(cell), study.traced, study.precision)
+        prog = cell_program(study, cell)
         self._compiled_before.setdefault(prog, prog.compile_seconds)
         return prog
 
@@ -311,7 +326,7 @@ class Executor:
         return distributed.put(arguments, (everywhere, split, everywhere))
 
     def _context(self):
-        return jax.enable_x64(self.study.precision == "float64")
+        return jax.enable_x64(self.study.precision != "float32")
 
 
 def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tuple[Columns, list[Any]]:
@@ -337,12 +352,29 @@ def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tu
     return tuple(columns), values
 
 
+def first_chunk(each: int, replications: int, count: int, kind: str) -> tuple[int, bool]:
+    """A chunk's size before anything is compiled, and whether memory decides it.
+
+    Args:
+        each: Bytes of one replication, as if no buffer were reused.
+        replications: How many there are.
+        count: Devices they are split over.
+        kind: ``"cpu"`` or ``"accelerator"``: which budget.
+    """
+    budget, largest = CHUNK_BYTES[kind], CHUNK_LARGEST[kind]
+    by_memory = budget // max(each, 1) < min(largest, -(-replications // count))
+    lanes = max(1, budget // each) if by_memory else largest
+    return _even(lanes, replications, count), by_memory
+
+
+def _even(lanes: int, replications: int, count: int) -> int:
+    """As few chunks as hold at most ``lanes`` a device, all of one size: the last would else be mostly padding."""
+    size = -(-replications // -(-replications // (lanes * count)))
+    return -(-size // count) * count
+
+
 def _devices(precision: str) -> list[jax.Device]:
-    devices = jax.devices()
-    if precision == "float64" and devices[0].platform == "tpu":
-        # The TPU compiler refuses float64 factorisations: such studies run on the host's processor.
-        return jax.devices("cpu")
-    return devices
+    return jax.local_devices(backend="cpu") if precision == "host" else jax.devices()
 
 
 def _cost(compiled: jax.stages.Compiled) -> Cost:

@@ -31,6 +31,7 @@ from causalrep.study.claims import ClaimResult
 from causalrep.study.execute import Executor, Mode
 from causalrep.study.figures import save_figure
 from causalrep.study.plan import Study, canonical_json
+from causalrep.study.precision import Precision, place
 from causalrep.study.progress import Progress, Scalars
 from causalrep.study.reported import ReportedNumber
 from causalrep.study.trace import Trace
@@ -79,6 +80,7 @@ def run(
     progress: bool = True,
     profile: bool = False,
     tensorboard: Path | str | None = None,
+    precision: Precision = "auto",
 ) -> Records:
     """Compute what is not yet computed of a study, write its records and report, and return them.
 
@@ -102,6 +104,8 @@ def run(
         progress: Show a progress bar, or one line a cell if output is no terminal.
         profile: Write a trace of the first few chunks to ``profile`` in the run's folder, for TensorBoard or Perfetto.
         tensorboard: Folder for scalars of the run's progress: replications, their rate, the metrics' means so far.
+        precision: ``"float64"``, ``"float32"`` or ``"host"`` (float64 on the host's processor) instead of the study's
+            own; ``"auto"`` leaves it to the study and the platform.
 
     Raises:
         Preempted: If SIGTERM asked the run to stop; it is a ``SystemExit``.
@@ -109,6 +113,8 @@ def run(
         InputError: If the study or an argument is wrong.
     """
     enable_compilation_cache()
+    placement = place(study, precision)
+    study = placement.study
     folder = None if results is None else run_folder(study, results, scale)
     if profile and folder is None:
         raise InputError("profile", found="True without results", expected="a results folder to write the trace to")
@@ -138,7 +144,7 @@ def run(
             frame = pd.concat(frames, ignore_index=True)
             texts = [name for name in frame.columns if frame[name].dtype.kind not in "bif"]
             frame = frame.astype(dict.fromkeys(texts, "str"))
-            environment = _environment(study, executor, time.perf_counter() - started, resumed)
+            environment = _environment(study, executor, time.perf_counter() - started, resumed) | placement.record()
             finished = Records(frame, study, folder, environment)
         if folder is not None and main:
             storage.write_json(folder / "environment.json", environment)
