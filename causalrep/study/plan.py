@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from causalrep.study.claims import Claim
     from causalrep.study.figures import AnyFigure
     from causalrep.study.tables import Table
+    from causalrep.training.aot import Program
 
 Scalar = str | bool | int | float
 Setting = Mapping[str, Any]
@@ -60,6 +61,8 @@ class Study:
         spread: Each replication is one long fit on all devices of all hosts (:func:`causalrep.training.train`),
             run as ordinary Python, in every process at once; ``replicate(key, setting, workspace)`` is given a
             :class:`~causalrep.study.Workspace` to save itself in. Needs ``compiled=False``.
+        programs: The programs of a ``spread`` study (:func:`causalrep.training.training_program`), to compile them
+            ahead of time for a slice; called without arguments.
         config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's
             identity.
         claims: What the records are expected to show.
@@ -79,6 +82,7 @@ class Study:
     full_products: bool = False
     compiled: bool = True
     spread: bool = False
+    programs: "Callable[[], Sequence[Program]] | None" = None
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     claims: "tuple[Claim, ...]" = ()
     tables: "tuple[Table, ...]" = ()

@@ -33,6 +33,8 @@ def study_programs(
     Returns:
         The programs; none for a study that runs on the host (see :func:`host_reason`).
     """
+    if study.programs is not None:
+        return list(study.programs())
     placement = place(study, precision, target.partition(":")[0])
     if host_reason(placement):
         return []
@@ -46,6 +48,8 @@ def study_programs(
 
 def host_reason(placement: Placement) -> str:
     """Why a placed study compiles nothing for the target; empty if it does."""
+    if placement.study.programs is not None:
+        return ""
     if not placement.study.compiled:
         return "ordinary Python, which runs on the host"
     return f"float64, run on the host ({placement.why})" if placement.study.precision == "host" else ""

@@ -11,6 +11,7 @@ from causalrep.training.mesh import make_mesh
 from causalrep.training.objective import Objective, SVIObjective, svi_objective
 from causalrep.training.observe import Console, Progress, TensorBoard
 from causalrep.training.precision import mixed_precision, rematerialised
+from causalrep.training.programs import training_program
 from causalrep.training.train import train
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "rematerialised",
     "svi_objective",
     "train",
+    "training_program",
 ]

@@ -8,10 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from causalrep.training.loop import FitResult, Loop, LoopState
-from causalrep.training.objective import Batch
+from causalrep.errors import InputError
+from causalrep.training.aot import Program
+from causalrep.training.loop import FitResult, Loop, LoopState, make_loop
+from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Stopwatch
 from causalrep.training.sharding import by_rows, replicated, state_shardings
 
@@ -43,17 +46,16 @@ class ChunkPrograms:
         """The first state, made where it will lie."""
         return jax.jit(self._start, out_shardings=self._shardings)(key, example)
 
-    def lower(self, state: Any, numbers: Any, rows: Any, validation: Any) -> Any:
-        """The chunk's program, lowered for arrays or for shapes with shardings."""
+    def chunk(self) -> jax.stages.Wrapped:
+        """The program of a chunk, ``(state, step numbers, rows, validation) -> (state, what it showed)``."""
         everywhere = replicated(self.mesh)
         fed = by_rows(self.mesh, stacked=True) if self.loop.rows is None else everywhere
-        jitted = jax.jit(
+        return jax.jit(
             self._advance,
             in_shardings=(self._shardings, everywhere, fed, everywhere),
             out_shardings=(self._shardings, everywhere),
             donate_argnums=0,
         )
-        return jitted.lower(state, numbers, rows, validation)
 
     def advance(
         self, count: int, state: Any, numbers: Any, rows: Any, validation: Any, watch: Stopwatch
@@ -62,8 +64,7 @@ class ChunkPrograms:
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves((state, rows, validation)))
         if (count, shapes) not in self._compiled:
             with watch.compiling():
-                lowered = self.lower(state, numbers, rows, validation)
-                self._compiled[count, shapes] = lowered.compile()
+                self._compiled[count, shapes] = self.chunk().lower(state, numbers, rows, validation).compile()
         watch.flops(lambda: self._step_flops(state, rows, validation))
         return self._compiled[count, shapes]
 
@@ -114,6 +115,66 @@ class ChunkPrograms:
 def chunk_programs(loop: Loop, mesh: Mesh, lanes: bool, shard_above: int | None) -> ChunkPrograms:
     """The programs of a loop on a mesh; the most recently used ones are kept."""
     return ChunkPrograms(loop, mesh, lanes, shard_above)
+
+
+def training_program(
+    name: str,
+    objective: Objective | SVIObjective,
+    optimizer: optax.GradientTransformation,
+    example: Batch,
+    *,
+    steps: int = 10,
+    accumulate: int = 1,
+    shard_above: int | None = None,
+) -> Program:
+    """The program of a chunk of :func:`causalrep.training.train`, fed by a loader, to compile ahead of time.
+
+    Args:
+        name: What the report calls it.
+        objective: As for ``train``.
+        optimizer: As for ``train``.
+        example: A batch as ``jax.ShapeDtypeStruct`` leaves, its rows over all devices.
+        steps: Steps of the chunk.
+        accumulate: As for ``train``.
+        shard_above: As for ``train``. Without it the only collective is the gradients' all-reduce; with it,
+            parameters are gathered and gradients scattered too.
+    """
+    batch_size = jax.tree.leaves(example)[0].shape[0]
+
+    def on(mesh: Mesh) -> tuple[ChunkPrograms, LoopState]:
+        loop = make_loop(
+            objective, optimizer, steps=steps, rows=None, batch_size=batch_size, validation=None, eval_every=None,
+            patience=None, accumulate=accumulate, batch_sharding=by_rows(mesh),
+        )  # fmt: skip
+        check_mesh(mesh, batch_size, accumulate, None)
+        programs = chunk_programs(loop, mesh, False, shard_above)
+        return programs, programs.state_shapes(jax.eval_shape(lambda: jax.random.key(0)), example)
+
+    def arguments(mesh: Mesh) -> tuple:
+        stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((steps, *leaf.shape), leaf.dtype), example)
+        return on(mesh)[1], jax.ShapeDtypeStruct((steps,), jnp.int32), stacked, None
+
+    split = ("all-gather", "reduce-scatter", "all-to-all", "collective-permute") if shard_above is not None else ()
+    return Program(name, lambda mesh: on(mesh)[0].chunk(), arguments, ("all-reduce", *split), replica=1)
+
+
+def check_mesh(mesh: Mesh, batch_size: int, accumulate: int, lanes: int | None) -> None:
+    """Refuse a mesh that the batch, or the number of fits, does not divide into.
+
+    Raises:
+        InputError: Naming which.
+    """
+    replica, data = mesh.shape["replica"], mesh.shape["data"]
+    part = batch_size // accumulate
+    if part % data:
+        of = "batch_size" if accumulate == 1 else "batch_size / accumulate"
+        raise InputError(of, found=part, expected=f"a multiple of the mesh's data axis, {data}")
+    if lanes is not None and lanes % replica:
+        raise InputError("key", found=f"{lanes} keys", expected=f"a multiple of the mesh's replica axis, {replica}")
+    if lanes is None and replica > 1:
+        raise InputError(
+            "mesh", found=f"a replica axis of {replica} for one key", expected="make_mesh(replica=1), or as many keys"
+        )
 
 
 def on_host(leaf: jax.Array) -> np.ndarray:

@@ -21,7 +21,7 @@ from causalrep.training.loop import FitResult, Loop, LoopState, check_counts, co
 from causalrep.training.mesh import make_mesh
 from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Observer, Stopwatch, last_finite
-from causalrep.training.programs import ChunkPrograms, chunk_programs, on_host
+from causalrep.training.programs import ChunkPrograms, check_mesh, chunk_programs, on_host
 from causalrep.training.sharding import by_rows, place, replicated
 
 ARRAY_CHUNK, LOADER_CHUNK = 100, 10
@@ -110,7 +110,7 @@ def train(
         accumulate=accumulate,
         batch_sharding=by_rows(mesh),
     )
-    _check_mesh(mesh, batch_size, accumulate, lanes)
+    check_mesh(mesh, batch_size, accumulate, lanes)
     programs = chunk_programs(loop, mesh, lanes is not None, shard_above)
     feed = make_feed(data, mesh)
     on_mesh = place(key, programs.key_sharding)
@@ -262,17 +262,3 @@ def _count_lanes(key: jax.Array) -> int | None:
     if axes not in (0, 1):
         raise InputError("key", found=f"an array of shape {key.shape}", expected="one key, or a vector of keys")
     return None if axes == 0 else key.shape[0]
-
-
-def _check_mesh(mesh: Mesh, batch_size: int, accumulate: int, lanes: int | None) -> None:
-    replica, data = mesh.shape["replica"], mesh.shape["data"]
-    part = batch_size // accumulate
-    if part % data:
-        of = "batch_size" if accumulate == 1 else "batch_size / accumulate"
-        raise InputError(of, found=part, expected=f"a multiple of the mesh's data axis, {data}")
-    if lanes is not None and lanes % replica:
-        raise InputError("key", found=f"{lanes} keys", expected=f"a multiple of the mesh's replica axis, {replica}")
-    if lanes is None and replica > 1:
-        raise InputError(
-            "mesh", found=f"a replica axis of {replica} for one key", expected="make_mesh(replica=1), or as many keys"
-        )

@@ -18,7 +18,8 @@ from causalrep.data import load
 from causalrep.errors import InputError
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.study import Ordering, Study, Table, Within, Workspace
-from causalrep.training import GrainLoader, Objective, mixed_precision, train
+from causalrep.training import GrainLoader, Objective, mixed_precision, train, training_program
+from causalrep.training.aot import Program
 from causalrep.validation import check_range
 
 METHOD = "ConvVAE"
@@ -47,8 +48,8 @@ class FashionVAE:
     """
 
     fits: int = 4
-    steps: int = 10_000
-    batch_size: int = 128
+    steps: int = 5000
+    batch_size: int = 256
     images: int = 60_000
     held_out: int = 1024
     latents: int = 16
@@ -83,9 +84,10 @@ class FashionVAE:
             precision="float32",
             compiled=False,
             spread=True,
+            programs=functools.partial(programs, self),
             claims=(
-                Ordering(**held_out, methods=(METHOD, "average picture")),
-                Ordering(metric="squared_error", methods=(METHOD, "average picture")),
+                Ordering(**held_out, methods=(METHOD, "average picture"), min_replications=2),
+                Ordering(metric="squared_error", methods=(METHOD, "average picture"), min_replications=2),
                 Within(metric="generalisation_gap", method=METHOD, low=-20.0, high=20.0),
             ),
             tables=(
@@ -118,6 +120,22 @@ def problem(config: FashionVAE) -> Problem:
     if config.compute == "bfloat16":
         objective = mixed_precision(objective)
     return Problem(module, objective, optax.adam(config.learning_rate))
+
+
+def programs(config: FashionVAE) -> list[Program]:
+    """The one program of a fit: a chunk of steps."""
+    _, objective, optimizer = problem(config)
+    batch = {"image": jax.ShapeDtypeStruct((config.batch_size, 28, 28), jnp.uint8)}
+    return [
+        training_program(
+            f"{config.steps:,} steps in chunks of 10, batch {config.batch_size}",
+            objective,
+            optimizer,
+            batch,
+            accumulate=config.accumulate,
+            shard_above=config.shard_above,
+        )
+    ]
 
 
 def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: FashionVAE) -> dict:
