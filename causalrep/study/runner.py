@@ -119,6 +119,7 @@ def run(
     if profile and folder is None:
         raise InputError("profile", found="True without results", expected="a results folder to write the trace to")
     main = distributed.is_main()
+    _check_processes(study)
     if folder is not None:
         if main:
             storage.check_writable(folder)
@@ -228,6 +229,16 @@ def _compute(
         if main:
             scalars.cell(cell, frames[-len(starts) :])
     return frames, resumed
+
+
+def _check_processes(study: Study) -> None:
+    """Refuse to mix the work of hosts that were not updated alike."""
+    own = [study.digest(), code_digest(study)]
+    if distributed.agree(own) != own:
+        raise RecordsError(
+            f"process {jax.process_index()} on host {distributed.host_of(jax.process_index())}: another study or other "
+            "code than in process 0. Bring all hosts to the same version and give them the same command."
+        )
 
 
 def _check_config(study: Study, folder: AnyPath) -> None:

@@ -16,7 +16,7 @@ import pytest
 from causalrep import compilation_cache, storage
 from causalrep.errors import CausalrepWarning, InputError, RecordsError
 from causalrep.storage import as_path
-from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder
+from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder, runner
 from causalrep.study import records as disk
 from causalrep.training.distributed import PREEMPTED, Preempted
 
@@ -355,3 +355,10 @@ def test_parts_of_another_mode_are_not_mixed_in(location_study, tmp_path, monkey
     assert again.environment["replications_computed"] == 0
     assert (done.folder / "records.parquet").read_bytes() == bytes_of_loop
     np.testing.assert_allclose(other.frame["value"], again.frame["value"], rtol=1e-12)
+
+
+def test_hosts_with_other_code_are_refused(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner.distributed, "agree", lambda value=None: [study.digest(), "00000000"])
+    with pytest.raises(RecordsError, match=r"process 0 on host \S+: another study or other code than in process 0"):
+        _run(study, tmp_path)
+    assert CALLS == []
