@@ -152,7 +152,7 @@ class Memory:
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class Roofline:
     """A roofline estimate of one call: no chip was timed, and a real call takes at least about the largest of these.
 
     Attributes:
@@ -213,7 +213,7 @@ class ProgramReport:
     fast_products: int
     lower_seconds: float
     compile_seconds: float
-    estimate: Estimate | None
+    estimate: Roofline | None
     too_large: str = ""
 
     @property
@@ -353,7 +353,7 @@ def _report(
         bytes_moved = costs.get("bytes accessed", 0.0) * text.byte_factor
         if chip is not None:
             network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
-            estimate = Estimate(flops / chip.flops, bytes_moved / chip.bandwidth, network)
+            estimate = Roofline(flops / chip.flops, bytes_moved / chip.bandwidth, network)
     return ProgramReport(
         name=program.name,
         target=target,
