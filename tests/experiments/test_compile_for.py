@@ -9,6 +9,7 @@ import pytest
 from causalrep.training.aot import Memory, ProgramReport, Roofline
 from causalrep.training.hlo import Collective
 from experiments import compile_for as tool
+from experiments import report as report_tool
 from experiments.pages import END, mark
 from experiments.run import main
 
@@ -121,3 +122,10 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     assert "2.0 MiB" in lines[0]
     assert "**does not fit" in "".join(lines)
 
+
+
+def test_the_report_finds_a_run_in_float32(cli, roots, tmp_path):
+    cli("demo/location", "--scale", "smoke", "--precision", "float32", "--results", str(tmp_path))
+    (finished,), _ = report_tool.collect("demo", tmp_path, "smoke", roots["config_root"])
+    assert finished.study.precision == "float32"
+    assert finished.environment["precision_why"] == "as asked"
