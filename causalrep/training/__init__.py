@@ -1,8 +1,9 @@
 """Training: an :class:`Objective` goes in; :func:`fit` is one pure scan, :func:`train` the same steps for hours.
 
-The mesh says where, :class:`Checkpoints` how often the state is kept.
+The mesh says where, :class:`Checkpoints` how often the state is kept, :func:`compile_for` whether a pod would run it.
 """
 
+from causalrep.training.aot import Program, ProgramReport, compile_for
 from causalrep.training.checkpoints import Checkpoints
 from causalrep.training.fit import fit
 from causalrep.training.loader import GrainLoader
@@ -20,9 +21,12 @@ __all__ = [
     "FitResult",
     "GrainLoader",
     "Objective",
+    "Program",
+    "ProgramReport",
     "Progress",
     "SVIObjective",
     "TensorBoard",
+    "compile_for",
     "fit",
     "make_mesh",
     "mixed_precision",

@@ -39,6 +39,7 @@ _FREE = frozenset(
     {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional", "after-all"}
     | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
 )
+_APPLY = frozenset({"reduce", "reduce-window", "scatter", "sort", "map", "select-and-scatter"})
 # Custom calls that compute nothing.
 _NOT_KERNELS = frozenset(
     {"AllocateBuffer", "ConcatBitcast", "AsyncCollectiveStart", "AsyncCollectiveDone", "Sharding"}
@@ -240,10 +241,8 @@ def _called(instruction: _Instruction, computations: Mapping, totals: _Totals) -
         totals.open_loops += trips is None
         times = 1 if trips is None else trips
         return [(called[part], times + extra) for part, extra in (("condition", 1), ("body", 0)) if part in called]
-    if instruction.opcode in ("reduce", "reduce-window", "scatter", "sort", "map", "select-and-scatter"):
+    if instruction.opcode in _APPLY or instruction.opcode.removesuffix("-start") in KINDS:
         return []  # their computation is one addition or comparison, counted with the instruction
-    if instruction.opcode.removesuffix("-start") in KINDS:
-        return []
     groups = _BRANCHES.findall(instruction.attributes)
     branches = [name.strip().lstrip("%") for group in groups for name in group.split(",")]
     return [(name, 1) for name in [*called.values(), *branches] if name]
@@ -269,9 +268,8 @@ def _trip_count(loop: _Instruction, computations: Mapping[str, Mapping[str, _Ins
     if limit is None and _tuple_index(bound) is not None and _unchanged(body, _tuple_index(bound)):
         limit = _entering(loop, caller, _tuple_index(bound))
     step = _step(body, index, loop, caller)
-    if start is None or limit is None or not step or step < 0:
-        return None
-    return max(0, math.ceil((limit - start) / step))
+    known = start is not None and limit is not None and step is not None and step > 0
+    return max(0, math.ceil((limit - start) / step)) if known else None
 
 
 def _step(body: Mapping[str, _Instruction], index: int, loop: _Instruction, caller: Mapping) -> int | None:
@@ -379,14 +377,9 @@ def _convolution_depth(attributes: str, kernel: tuple[int, ...]) -> float:
     labels = re.search(r"dim_labels=\w+_(\w+)->", attributes)
     if labels is None or "i" not in labels.group(1):
         return 1.0
-    window = math.prod(_numbers(attributes, r"[{ ]size=([\dx]+)"))
-    dilation = math.prod(_numbers(attributes, r"lhs_dilate=([\dx]+)"))
+    found = (re.search(pattern, attributes) for pattern in (r"[{ ]size=([\dx]+)", r"lhs_dilate=([\dx]+)"))
+    window, dilation = (math.prod(map(int, numbers.group(1).split("x"))) if numbers else 1 for numbers in found)
     return kernel[labels.group(1).index("i")] * max(1.0, window / dilation)
-
-
-def _numbers(text: str, pattern: str) -> list[int]:
-    found = re.search(pattern, text)
-    return [int(number) for number in found.group(1).split("x")] if found else []
 
 
 def _dims(shape: str) -> tuple[int, ...]:
