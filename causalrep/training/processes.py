@@ -32,6 +32,7 @@ def is_main() -> bool:
 def gather(array: jax.Array) -> np.ndarray:
     """The whole of an array that is sharded over all hosts, on every host."""
     if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        _meet(array)
         array = multihost_utils.process_allgather(array, tiled=True)
     return np.asarray(array)
 
@@ -42,6 +43,7 @@ def gather_rows(rows: np.ndarray) -> np.ndarray:
         return rows
     # As 32-bit words, which no setting of precision rounds.
     words = np.ascontiguousarray(rows).view(np.uint32)
+    _meet()
     return multihost_utils.process_allgather(words, tiled=True).view(rows.dtype)
 
 
@@ -86,6 +88,7 @@ def agree_bytes(value: bytes = b"") -> bytes:
         return value
     size = agree(len(value))
     own = np.frombuffer(value, np.uint8) if is_main() else np.zeros(size, np.uint8)
+    _meet()
     return multihost_utils.broadcast_one_to_all(own).tobytes() if size else b""
 
 
@@ -93,6 +96,16 @@ def barrier(name: str, timeout: float = _LONG) -> None:
     """Wait until every process is here."""
     if jax.process_count() > 1:
         client().wait_at_barrier(f"{PREFIX}/{name}/{next(_barriers)}", int(timeout * 1000))
+
+
+def _meet(*results: jax.Array) -> None:
+    """Wait for the others before a collective: on CPUs a collective gives up when they come 30 s later.
+
+    They may: each process compiles for itself, and hosts are not equally fast. The coordination service waits as long
+    as it takes, and the watch ends the wait if a process is gone.
+    """
+    jax.block_until_ready(results)
+    barrier("meet")
 
 
 def client() -> Any:

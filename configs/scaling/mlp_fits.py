@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run scaling/mlp_fits --scale paper
 Expected result: truth < network < line at every sample size; the network's error falls with the rows.
-Expected time: small 15 s, paper 20 s on two CPU cores (192 fits).
+Expected time: small 20 s, paper 30 s on two CPU cores, nearly all of it compiling (192 fits).
 """
 
 import dataclasses

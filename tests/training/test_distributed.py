@@ -38,6 +38,10 @@ with distributed.guard():
     rows = distributed.gather_rows(np.full((2, 1), np.pi * 1e-200 + index))
     assert rows.tolist() == [[np.pi * 1e-200]] * 2 + [[np.pi * 1e-200 + 1]] * 2
     distributed.barrier("here")
+    if what == "late" and mine:
+        time.sleep(35)  # as if one process compiled for longer than a collective waits for its peer
+    if what == "late":
+        assert distributed.gather_rows(np.ones((1, 64))).shape == (2, 64)
     print("ready", flush=True)
     if what == "raise" and mine:
         raise RecordsError("the disk is full") if index else ZeroDivisionError("a mistake")
@@ -53,7 +57,7 @@ with distributed.guard():
     if what == "overdue":
         with distributed.preemption(grace=0.5):
             hashlib.pbkdf2_hmac("sha256", b"long", b"work outside of Python", 10**9)
-    if what != "end":
+    if what not in ("end", "late"):
         while True:  # in a collective that the other one never joins
             multihost_utils.process_allgather(np.ones(3))
             time.sleep(0.05)
@@ -89,7 +93,7 @@ class Pair:
 
     def end(self):
         """Exit codes and error texts."""
-        found = [process.communicate(timeout=90) for process in self.processes]
+        found = [process.communicate(timeout=300) for process in self.processes]
         return [process.returncode for process in self.processes], [err for _, err in found]
 
 
@@ -107,6 +111,11 @@ def pairs():
 
 def test_processes_end_together(pairs):
     assert pairs["end 0"].end()[0] == [0, 0]
+
+
+@pytest.mark.slow
+def test_a_process_that_comes_late_to_a_collective_is_waited_for():
+    assert Pair("late", "1").end()[0] == [0, 0]
 
 
 def test_a_failure_ends_all_and_is_named(pairs):
