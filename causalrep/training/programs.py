@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from causalrep.errors import InputError
 from causalrep.training.aot import Program
+from causalrep.training.distributed import barrier
 from causalrep.training.loop import FitResult, Loop, LoopState, make_loop
 from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Stopwatch
@@ -65,6 +66,9 @@ class ChunkPrograms:
         if (count, shapes) not in self._compiled:
             with watch.compiling():
                 self._compiled[count, shapes] = self.chunk().lower(state, numbers, rows, validation).compile()
+            # Hosts compile at different speeds, and a collective does not wait for ever for the last of them.
+            jax.block_until_ready(state)
+            barrier("compiled")
         watch.flops(lambda: self._step_flops(state, rows, validation))
         return self._compiled[count, shapes]
 
