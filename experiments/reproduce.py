@@ -23,6 +23,7 @@ JOBS = {
     "iv/mroz": "paper",
     "iv/weak_instruments": "small",
     "scaling/mlp_fits": "small",
+    "scaling/conv_vae": "smoke",
 }
 
 
