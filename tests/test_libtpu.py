@@ -11,7 +11,11 @@ import pytest
 from tests.libtpu import CHILD, INSTALLED, MISSING
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("tests/training/test_aot.py", "tests/study/test_programs.py", "tests/experiments/test_compile_for.py")
+FILES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "tests").rglob("test_*.py")
+    if path.name != Path(__file__).name and "needs_libtpu" in path.read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.skipif(bool(os.environ.get(CHILD)), reason="this is the child")
