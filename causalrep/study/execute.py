@@ -186,9 +186,16 @@ class Executor:
         self._chunks: dict[Program, Chunk] = {}
         self._compiled_before: dict[Program, float] = {}
         devices = _devices(study.precision)
+        # Processors of several hosts beside accelerators make no common mesh: each loops over its share.
+        apart = self.processes > 1 and devices[0].platform != jax.devices()[0].platform
+        if apart and mode == "sharded":
+            raise InputError(
+                "mode",
+                found=f"'sharded' for float64 on the processors of {self.processes} hosts with accelerators",
+                expected="'loop' or 'auto'",
+            )
         if mode == "auto":
-            on_host = study.precision == "host" and self.processes > 1
-            if not study.compiled or on_host:
+            if not study.compiled or apart:
                 mode = "loop"
             else:
                 several = self.processes > 1 or (len(devices) > 1 and devices[0].platform != "cpu")
@@ -374,7 +381,8 @@ def _even(lanes: int, replications: int, count: int) -> int:
 
 
 def _devices(precision: str) -> list[jax.Device]:
-    return jax.local_devices(backend="cpu") if precision == "host" else jax.devices()
+    on_host = precision == "host" and jax.default_backend() != "cpu"
+    return jax.local_devices(backend="cpu") if on_host else jax.devices()
 
 
 def _cost(compiled: jax.stages.Compiled) -> Cost:

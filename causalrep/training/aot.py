@@ -2,7 +2,8 @@
 
 A :class:`Program` is a function with abstract arguments and their layout on a mesh. :func:`compile_for` runs the real
 TPU compiler on it (the ``libtpu`` package holds the compiler, no chip is needed) and reports what the slice would
-say: whether it compiles, whether it fits, and which collectives it runs.
+say: whether it compiles, whether it fits, and which collectives it runs. Do not profile in a process that has done so:
+JAX 0.10.2's profiler crashes once libtpu is loaded as a compiler alone.
 
 >>> import jax, jax.numpy as jnp
 >>> from jax.sharding import PartitionSpec as P

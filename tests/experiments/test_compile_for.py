@@ -1,7 +1,6 @@
 """``--compile-for`` and ``--precision`` on the command line: what they print, their exit codes, the page's rows."""
 
 import dataclasses
-import importlib.util
 import json
 
 import pytest
@@ -12,6 +11,7 @@ from experiments import compile_for as tool
 from experiments import report as report_tool
 from experiments.pages import END, mark
 from experiments.run import main
+from tests.libtpu import needs_libtpu
 
 REPORT = ProgramReport(
     name="n=10 (2 cells)",
@@ -91,10 +91,8 @@ def test_lowering_says_what_it_does_not_know(cli):
     assert out.count("unknown before compiling") == 3
 
 
-@pytest.mark.parametrize("target", ["tpu:v5e:5x5", "moon"])
+@pytest.mark.parametrize("target", [pytest.param("tpu:v5e:5x5", marks=needs_libtpu), "moon"])
 def test_an_unknown_target_is_a_user_s_error(cli, target):
-    if target.startswith("tpu") and importlib.util.find_spec("libtpu") is None:
-        pytest.skip("the TPU compiler is not installed: pip install 'causalrep[aot]'")
     code, _, err = cli("demo/location", "--precision", "float32", "--compile-for", target)
     assert code == 2
     assert err.startswith("error: t")

@@ -9,6 +9,7 @@ import pytest
 
 from causalrep.errors import InputError
 from causalrep.study import Study, run, run_folder
+from causalrep.study.execute import Executor
 from causalrep.study.precision import place
 
 DECIDED = {
@@ -73,6 +74,15 @@ def test_the_record_says_which_and_why(location_study, tmp_path):
         assert environment["precision_why"]
     assert run_folder(study, tmp_path / "auto").exists()
     assert not run_folder(study, tmp_path / "float32").exists()
+
+
+def test_beside_accelerators_float64_takes_the_host_s_processor(location_study, monkeypatch):
+    processors, accelerators = jax.local_devices(backend="cpu")[:1], jax.devices()[4:]
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    monkeypatch.setattr(jax, "devices", lambda: accelerators)
+    monkeypatch.setattr(jax, "local_devices", lambda backend: processors)
+    for precision, devices in (("float64", processors), ("host", processors), ("auto", accelerators[:1])):
+        assert list(Executor(location_study(precision=precision)).devices) == devices
 
 
 def test_wrong_precisions_are_named(location_study):

@@ -1,12 +1,10 @@
 """A study's programs compiled for a slice: the function that runs, no collective but the gather, full products."""
 
 import dataclasses
-import importlib.util
 
 import jax
 import jax.numpy as jnp
 import optax
-import pytest
 
 from causalrep.study import Study
 from causalrep.study.precision import place
@@ -14,10 +12,8 @@ from causalrep.study.programs import host_reason, study_programs
 from causalrep.training import Objective, fit
 from causalrep.training.aot import compile_for
 from experiments.iv.weak import WeakInstruments
+from tests.libtpu import needs_libtpu
 
-needs_libtpu = pytest.mark.skipif(
-    importlib.util.find_spec("libtpu") is None, reason="the TPU compiler is not installed: pip install 'causalrep[aot]'"
-)
 TARGET = "tpu:v5e:4x4"
 STEPS = 50
 

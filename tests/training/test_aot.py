@@ -14,10 +14,8 @@ from jax.sharding import PartitionSpec as P
 from causalrep.errors import InputError
 from causalrep.iv import two_stage_least_squares
 from causalrep.training.aot import CompileError, Program, compile_for
+from tests.libtpu import needs_libtpu
 
-needs_libtpu = pytest.mark.skipif(
-    importlib.util.find_spec("libtpu") is None, reason="the TPU compiler is not installed: pip install 'causalrep[aot]'"
-)
 TARGET = "tpu:v5e:4x4"
 STEPS, WIDTH, ROWS = 20, 256, 4096
 
