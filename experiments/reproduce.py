@@ -21,6 +21,7 @@ JOBS = {
     "iv/card": "paper",
     "iv/mroz": "paper",
     "iv/weak_instruments": "small",
+    "iv/kiv_np": "small",
 }
 
 

@@ -20,28 +20,44 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
+from causalrep.data.nonlinear_iv_designs import (
+    ZOO_FUNCTIONS,
+    NonlinearIVSample,
+    agmm_zoo,
+    demand,
+    newey_powell,
+    sine,
+    zoo,
+)
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.tables import IVTable
 
 __all__ = [
     "PAPER_EXPERIMENTS",
+    "ZOO_FUNCTIONS",
     "Augmentation",
     "Augmented",
     "IVSample",
     "IVTable",
     "LinearSEM",
     "LinearSample",
+    "NonlinearIVSample",
     "OpticalDevice",
+    "agmm_zoo",
     "available",
     "compose",
     "data_folder",
+    "demand",
     "draw_linear",
     "gaussian_noise",
     "linear_iv",
     "load",
+    "newey_powell",
     "polynomial_features",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
+    "sine",
     "translate",
+    "zoo",
 ]
