@@ -26,6 +26,7 @@ from causalrep.iv.kclass import (
     ols,
     two_stage_least_squares,
 )
+from causalrep.iv.nonlinear import KernelIV, KernelMMR, NonlinearIVEstimator, RidgeSieveIV, SieveIV
 from causalrep.iv.pulse import PulseFit, pulse
 from causalrep.iv.summary import Summary
 from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
@@ -43,9 +44,14 @@ __all__ = [
     "IVLPath",
     "IVLRegression",
     "KClass",
+    "KernelIV",
+    "KernelMMR",
     "LinearFit",
     "LinearIVEstimator",
+    "NonlinearIVEstimator",
     "PulseFit",
+    "RidgeSieveIV",
+    "SieveIV",
     "Summary",
     "TwoStageLeastSquares",
     "anchor_regression",

@@ -21,6 +21,7 @@ from causalrep.validation import check_choice, check_range
 
 _two_stage_least_squares = jax.jit(partial(two_stage_least_squares, covariance=Covariance("HC1")))
 _two_stage_ridge = jax.jit(two_stage_ridge)
+_evaluate = jax.jit(evaluate_basis)
 
 
 class SieveEstimator(NonlinearIVEstimator):
@@ -29,6 +30,7 @@ class SieveEstimator(NonlinearIVEstimator):
     Attributes:
         basis_: Of treatments and controls.
         coef_: Its coefficients (J,).
+        instruments_: K, the terms of the instruments' basis.
     """
 
     def _check_hyperparameters(self) -> None:
@@ -38,8 +40,8 @@ class SieveEstimator(NonlinearIVEstimator):
         if self.instrument_terms is not None:
             check_count("instrument_terms", self.instrument_terms, at_least=least)
 
-    def _features(self, data: NonlinearData) -> tuple[jax.Array, jax.Array]:
-        """The bases at the data: of the structural function (n, J) and of the instruments (n, K)."""
+    def _features(self, data: NonlinearData, most: int | None = None) -> tuple[jax.Array, jax.Array]:
+        """The bases at the data, of the structural function (n, J) and of the instruments (n, K) with K <= ``most``."""
         inputs, exogenous = jnp.asarray(data.inputs), jnp.asarray(data.exogenous)
         self.basis_ = make_basis(inputs, self.terms, self.basis)
         instruments = make_basis(exogenous, self.instrument_terms or self.terms + 2, self.basis)
@@ -49,14 +51,21 @@ class SieveEstimator(NonlinearIVEstimator):
                 found=f"{instruments.size} products of the instruments for {self.basis_.size} of the treatments",
                 expected="at least as many: raise instrument_terms or lower terms",
             )
-        return evaluate_basis(self.basis_, inputs), evaluate_basis(instruments, exogenous)
+        if most is not None and instruments.size > most:
+            raise InputError(
+                "instrument_terms",
+                found=f"{instruments.size} products of the instruments for {len(inputs)} rows",
+                expected="fewer terms than rows",
+            )
+        self.instruments_ = instruments.size
+        return _evaluate(self.basis_, inputs), _evaluate(instruments, exogenous)
 
     def _function(self, inputs: np.ndarray) -> np.ndarray:
         return self._terms(inputs) @ self.coef_
 
     def _terms(self, inputs: np.ndarray) -> np.ndarray:
         with float64():
-            return np.asarray(evaluate_basis(self.basis_, jnp.asarray(inputs)))
+            return np.asarray(_evaluate(self.basis_, jnp.asarray(inputs)))
 
     def _facts(self) -> list[tuple[str, str]]:
         return [("Basis", f"{self.basis_.kind}, {self.basis_.size} terms for {self.instruments_} instruments")]
@@ -101,14 +110,7 @@ class SieveIV(SieveEstimator):
 
     def _fit(self, data: NonlinearData) -> None:
         with float64():
-            treatments, instruments = self._features(data)
-            self.instruments_ = instruments.shape[1]
-            if len(data.y) <= instruments.shape[1]:
-                raise InputError(
-                    "instrument_terms",
-                    found=f"{instruments.shape[1]} products of the instruments for {len(data.y)} rows",
-                    expected="fewer terms than rows",
-                )
+            treatments, instruments = self._features(data, most=len(data.y) - 1)
             _check_rank("terms", treatments)
             fit = _two_stage_least_squares(jnp.asarray(data.y), treatments, instruments, None)
             self.coef_, self.cov_ = np.asarray(fit.coef), np.asarray(fit.cov)
@@ -178,7 +180,6 @@ class RidgeSieveIV(SieveEstimator):
     def _fit(self, data: NonlinearData) -> None:
         with float64():
             features = [np.asarray(block) for block in self._features(data)]
-            self.instruments_ = features[1].shape[1]
             self.offset_ = float(np.mean(data.y))
             shuffled = self._shuffled(self.seed, *features, data.y - self.offset_)
             half = len(data.y) // 2
