@@ -22,6 +22,8 @@ JOBS = {
     "iv/mroz": "paper",
     "iv/weak_instruments": "small",
     "iv/kiv_np": "small",
+    "iv/demand": "small",
+    "iv/zoo": "small",
 }
 
 

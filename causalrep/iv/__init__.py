@@ -26,12 +26,22 @@ from causalrep.iv.kclass import (
     ols,
     two_stage_least_squares,
 )
-from causalrep.iv.nonlinear import KernelIV, KernelMMR, NonlinearIVEstimator, RidgeSieveIV, SieveIV
+from causalrep.iv.nonlinear import (
+    DFIV,
+    DeepGMM,
+    DeepIV,
+    KernelIV,
+    KernelMMR,
+    NonlinearIVEstimator,
+    RidgeSieveIV,
+    SieveIV,
+)
 from causalrep.iv.pulse import PulseFit, pulse
 from causalrep.iv.summary import Summary
 from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
 
 __all__ = [
+    "DFIV",
     "GMM",
     "JIVE",
     "LIML",
@@ -39,6 +49,8 @@ __all__ = [
     "PULSE",
     "AnchorRegression",
     "ConfidenceSet",
+    "DeepGMM",
+    "DeepIV",
     "Fuller",
     "GMMFit",
     "IVLPath",

@@ -2,6 +2,9 @@
 
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.bases import Basis, evaluate_basis, make_basis
+from causalrep.iv.nonlinear.deep_gmm import deep_gmm, deep_gmm_objective, deep_gmm_predict
+from causalrep.iv.nonlinear.deep_iv import Mixture, deep_iv, deep_iv_predict, density_objective, structural_objective
+from causalrep.iv.nonlinear.dfiv import FeatureWidths, dfiv, dfiv_objective, dfiv_predict
 from causalrep.iv.nonlinear.kernel_estimators import KernelIV, KernelMMR
 from causalrep.iv.nonlinear.kiv import (
     KernelFit,
@@ -13,19 +16,37 @@ from causalrep.iv.nonlinear.kiv import (
     nystroem_kernel_ridge,
 )
 from causalrep.iv.nonlinear.mmr import kernel_mmr, moment_risk, nystroem_kernel_mmr
+from causalrep.iv.nonlinear.neural_estimators import DFIV, DeepGMM, DeepIV, NeuralIVEstimator
 from causalrep.iv.nonlinear.ridge import TwoStageRidge, two_stage_ridge
 from causalrep.iv.nonlinear.sieve_estimators import RidgeSieveIV, SieveIV
+from causalrep.iv.nonlinear.training import NeuralFit
 
 __all__ = [
+    "DFIV",
     "Basis",
+    "DeepGMM",
+    "DeepIV",
+    "FeatureWidths",
     "KernelFit",
     "KernelIV",
     "KernelMMR",
+    "Mixture",
+    "NeuralFit",
+    "NeuralIVEstimator",
     "NonlinearIVEstimator",
     "RidgeSieveIV",
     "SieveIV",
     "TwoStageRidge",
+    "deep_gmm",
+    "deep_gmm_objective",
+    "deep_gmm_predict",
+    "deep_iv",
+    "deep_iv_predict",
     "default_penalties",
+    "density_objective",
+    "dfiv",
+    "dfiv_objective",
+    "dfiv_predict",
     "evaluate_basis",
     "kernel_iv",
     "kernel_mmr",
@@ -36,5 +57,6 @@ __all__ = [
     "nystroem_kernel_iv",
     "nystroem_kernel_mmr",
     "nystroem_kernel_ridge",
+    "structural_objective",
     "two_stage_ridge",
 ]
