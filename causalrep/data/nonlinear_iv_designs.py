@@ -79,6 +79,11 @@ def demand_psi(t: Array) -> Array:
     return 2 * ((t - 5) ** 4 / 600 + jnp.exp(-4 * (t - 5) ** 2) + t / 10 - 2)
 
 
+def demand_function(price: Array, t: Array, s: Array) -> Array:
+    """The demand design's structural function, ``100 + (10 + p) s psi(t) - 2 p``."""
+    return 100 + (10 + price) * s * demand_psi(t) - 2 * price
+
+
 def demand(
     key: Key[Array, ""], *, n: int, rho: Float[Array, ""] | float = 0.5, noise: float = 1.0
 ) -> NonlinearIVSample:
@@ -112,18 +117,14 @@ def demand(
     grids = jnp.meshgrid(jnp.linspace(10, 25, 20), jnp.linspace(0, 10, 20), jnp.arange(1.0, 8.0), indexing="ij")
     test_price, test_t, test_s = (grid.reshape(-1) for grid in grids)
     return NonlinearIVSample(
-        _demand(price, t, s) + e,
+        demand_function(price, t, s) + e,
         price[:, None],
         cost[:, None],
         jnp.column_stack([t, s]),
         test_price[:, None],
         jnp.column_stack([test_t, test_s]),
-        _demand(test_price, test_t, test_s),
+        demand_function(test_price, test_t, test_s),
     )
-
-
-def _demand(price: Array, t: Array, s: Array) -> Array:
-    return 100 + (10 + price) * s * demand_psi(t) - 2 * price
 
 
 ZOO_FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {

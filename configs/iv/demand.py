@@ -1,0 +1,15 @@
+"""The airline-demand design (Hartford et al. 2017): KIV, DFIV and a regression, as published and with noise x 10.
+
+Command: python -m experiments.run iv/demand --scale paper
+Expected result: as published, KIV and a kernel ridge regression err alike: the design does not show deconfounding.
+Expected time: TIME.
+"""
+
+from experiments.iv.demand import Demand
+
+SCALES = {
+    "smoke": Demand(replications=2, samples=(200,), rhos=(0.5,), exact_up_to=200, landmarks=60, candidates=6,
+                    dfiv_updates=2),
+    "small": Demand(),
+    "paper": Demand(samples=(1000, 5000, 10000), rhos=(0.1, 0.25, 0.5, 0.75, 0.9), landmarks=500),
+}  # fmt: skip
