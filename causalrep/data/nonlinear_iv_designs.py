@@ -96,14 +96,15 @@ def demand(
 
     As published (``noise=1``) the design hardly tells an instrumental-variable method from a regression: the noise has
     variance 1 in an outcome of variance near 25,000, and price is nearly a function of time, so most test points lie
-    off the training data and the error measures extrapolation. ``noise=10`` scales v and e and makes the confounding
-    felt. Never judge deconfounding by this design alone.
+    off the training data and the error measures extrapolation. ``noise=10`` scales v and e; the bias of a regression is
+    then up to ``100 rho^2`` in squared error, still little beside the errors of estimation at n = 1,000, and the
+    instrument becomes weak. Never judge deconfounding by this design alone.
 
     Args:
         key: Random key.
         n: Sample size.
         rho: Confounding.
-        noise: Factor on v and e; 1 is the published design.
+        noise: Factor on v and e; 1 is the published design, 10 the scaled one.
 
     Source: Hartford, Lewis, Leyton-Brown, Taddy (2017), "Deep IV"; test grid as in Singh et al. (2019), whose released
     script draws e with standard deviation ``1 - rho^2`` (here its square root, as in the paper).

@@ -43,7 +43,9 @@ class SieveEstimator(NonlinearIVEstimator):
     def _features(self, data: NonlinearData, most: int | None = None) -> tuple[jax.Array, jax.Array]:
         """The bases at the data, of the structural function (n, J) and of the instruments (n, K) with K <= ``most``."""
         inputs, exogenous = jnp.asarray(data.inputs), jnp.asarray(data.exogenous)
-        self.basis_ = make_basis(inputs, self.terms, self.basis)
+        basis = make_basis(inputs, self.terms, self.basis)
+        # As NumPy arrays: unpickled in a process without 64-bit types, a JAX array would lose half of its digits.
+        self.basis_ = jax.tree.map(np.asarray, basis)
         instruments = make_basis(exogenous, self.instrument_terms or self.terms + 2, self.basis)
         if instruments.size < self.basis_.size:
             raise InputError(
@@ -58,7 +60,7 @@ class SieveEstimator(NonlinearIVEstimator):
                 expected="fewer terms than rows",
             )
         self.instruments_ = instruments.size
-        return _evaluate(self.basis_, inputs), _evaluate(instruments, exogenous)
+        return _evaluate(basis, inputs), _evaluate(instruments, exogenous)
 
     def _function(self, inputs: np.ndarray) -> np.ndarray:
         return self._terms(inputs) @ self.coef_
