@@ -139,7 +139,9 @@ ZOO_FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
-def zoo(key: Key[Array, ""], *, n: int, function: str, tests: int = 2000) -> NonlinearIVSample:
+def zoo(
+    key: Key[Array, ""], *, n: int, function: str | Callable[[Array], Array], tests: int = 2000
+) -> NonlinearIVSample:
     """The scenarios of DeepGMM: strong confounding, two instruments, one of seven functions.
 
     ``z ~ N(0, I_2)``, ``e ~ N(0, 1)``, ``x = z1 + z2 + 2 e``, ``y = g(x) + 5 e + N(0, 1/2)``. Regression of y on x is
@@ -148,13 +150,13 @@ def zoo(key: Key[Array, ""], *, n: int, function: str, tests: int = 2000) -> Non
     Args:
         key: Random key.
         n: Sample size.
-        function: g, a key of :data:`ZOO_FUNCTIONS`.
+        function: g, a key of :data:`ZOO_FUNCTIONS` or a function of its own.
         tests: Test points.
 
     Source: Bennett, Kallus, Schnabel (2019), "Deep Generalized Method of Moments for Instrumental Variable Analysis",
     in its released code's constants (which has a second family too, :func:`agmm_zoo`).
     """
-    g = ZOO_FUNCTIONS[function]
+    g = ZOO_FUNCTIONS[function] if isinstance(function, str) else function
     train_key, test_key, noise_key = jax.random.split(key, 3)
 
     def draw(key: jax.Array, n: int) -> tuple[Array, Array, Array]:
@@ -168,7 +170,12 @@ def zoo(key: Key[Array, ""], *, n: int, function: str, tests: int = 2000) -> Non
 
 
 def agmm_zoo(
-    key: Key[Array, ""], *, n: int, function: str, strength: float = 0.5, tests: int = 2000
+    key: Key[Array, ""],
+    *,
+    n: int,
+    function: str | Callable[[Array], Array],
+    strength: float = 0.5,
+    tests: int = 2000,
 ) -> NonlinearIVSample:
     """The zoo of adversarial GMM: instruments that act on half of their range, uniform on (-3, 3).
 
@@ -178,14 +185,14 @@ def agmm_zoo(
     Args:
         key: Random key.
         n: Sample size.
-        function: g, a key of :data:`ZOO_FUNCTIONS`.
+        function: g, a key of :data:`ZOO_FUNCTIONS` or a function of its own.
         strength: s, of the instruments against the confounder.
         tests: Test points, a new draw of x.
 
     Source: Lewis and Syrgkanis (2018), "Adversarial Generalized Method of Moments", in the constants of DeepGMM's
     released code.
     """
-    g = ZOO_FUNCTIONS[function]
+    g = ZOO_FUNCTIONS[function] if isinstance(function, str) else function
     train_key, test_key, noise_key = jax.random.split(key, 3)
 
     def draw(key: jax.Array, n: int) -> tuple[Array, Array, Array]:

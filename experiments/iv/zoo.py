@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from causalrep.data import NonlinearIVSample, agmm_zoo, zoo
+from causalrep.data import ZOO_FUNCTIONS, NonlinearIVSample, agmm_zoo, zoo
 from causalrep.iv.nonlinear import (
     deep_gmm,
     deep_gmm_predict,
@@ -23,7 +23,7 @@ from causalrep.iv.nonlinear import (
 )
 from causalrep.iv.nonlinear.training import scaled_inputs, schedule, split, standardize, unscaled_outcome
 from causalrep.nn import MLP
-from causalrep.study import Ordering, Study, Table, Within, grid
+from causalrep.study import Ordering, Study, Table, Within
 from causalrep.training import Objective, fit
 from causalrep.validation import check_range
 
@@ -72,8 +72,11 @@ class Zoo:
         return Study(
             name="iv/zoo",
             replicate=partial(replicate, config=self),
-            settings=grid(function=list(self.functions)),
+            settings=[{"function": name, "number": list(ZOO_FUNCTIONS).index(name)} for name in self.functions],
             replications=self.replications,
+            # The function's number is traced and its name not seen: one compiled program serves all functions.
+            traced=("number",),
+            labels=("function",),
             claims=self._claims(),
             tables=self._tables(),
         )
@@ -111,7 +114,8 @@ def replicate(key, setting, *, config: Zoo):
     """One data set: every method's error."""
     data_key, fit_key = jax.random.split(key)
     draw = {"zoo": zoo, "agmm": agmm_zoo}[config.family]
-    s = draw(data_key, n=config.samples, function=setting["function"])
+    function = partial(jax.lax.switch, setting["number"], list(ZOO_FUNCTIONS.values()))
+    s = draw(data_key, n=config.samples, function=function)
     metrics = {}
     for method in config.methods:
         # A key of its own for each method: leaving one out must not change the others' numbers.
