@@ -38,6 +38,27 @@ def test_the_instruments_page_runs(tmp_path):
     assert "WildBootstrapResult(treatment='educ'" in done.stdout
 
 
+def test_the_nonlinear_page_runs(tmp_path):
+    text = (DOCS / "nonlinear-iv.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "nonlinear.py").write_text("\n".join(blocks))
+    done = subprocess.run(
+        [sys.executable, "nonlinear.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "truth 1.99, linear" in done.stdout
+    for name in ("KernelIV", "KernelMMR", "SieveIV"):
+        assert abs(float(re.search(rf"^{name} +([\d.]+)$", done.stdout, re.MULTILINE).group(1)) - 1.99) < 0.3, name
+    assert "Sieve two-stage least squares" in done.stdout
+    assert "median error 0.0" in done.stdout
+
+
 @pytest.mark.parametrize("room", make_api.ROOMS)
 def test_the_reference_is_current(room):
     written = (DOCS / "api" / f"{room}.md").read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ class SieveIV(SieveEstimator):
 
     _title = "Sieve two-stage least squares"
 
-    def __init__(self, terms: int = 5, *, instrument_terms: int | None = None, basis: BasisKind = "spline"):
+    def __init__(self, terms: int = 7, *, instrument_terms: int | None = None, basis: BasisKind = "spline"):
         self.terms = terms
         self.instrument_terms = instrument_terms
         self.basis = basis
