@@ -40,13 +40,13 @@ def networks(hidden: Widths, critic_hidden: Widths) -> tuple[MLP, MLP]:
 
 @lru_cache
 def deep_gmm_objective(hidden: Widths, critic_hidden: Widths) -> Objective:
-    """The game as an objective, for batches of ``y``, ``x``, ``z`` and ``psi`` (kernel features of z).
+    """The game as an objective, for batches of ``y``, ``x``, ``z`` and, to validate, ``psi`` (kernel features of z).
 
     Its gradients are the players': g descends ``mean f(z) (y - g(x))`` and f ascends
     ``mean f(z) (y - g(x)) - mean f(z)^2 (y - g(x))^2 / 4``, in which g is held fixed. A game's value says nothing about
-    progress, so the loss's *value* is another one: the squared violation of the moments over a ball of the instruments'
-    kernel space (:func:`~causalrep.iv.nonlinear.mmr.moment_risk`), by which held-out rows pick the best parameters. The
-    released code judges by a pool of past critics instead.
+    progress, so on batches with ``psi`` the *value* is another one: the squared violation of the moments over a ball of
+    the instruments' kernel space (:func:`~causalrep.iv.nonlinear.mmr.moment_risk`), by which held-out rows pick the
+    best parameters. The released code judges by a pool of past critics instead.
     """
     g, f = networks(hidden, critic_hidden)
 
@@ -60,9 +60,12 @@ def deep_gmm_objective(hidden: Widths, critic_hidden: Widths) -> Objective:
         held, fixed = jax.lax.stop_gradient(residual), jax.lax.stop_gradient(weight)
         payoff = jnp.mean(weight * held) - jnp.mean(jnp.square(weight * held)) / 4
         game = jnp.mean(fixed * residual) - payoff
-        n, psi = held.shape[0], batch["psi"]
-        risk = jnp.sum(jnp.square(held @ psi)) - jnp.sum(jnp.sum(jnp.square(psi), axis=1) * jnp.square(held))
-        return risk / (n * (n - 1)) + game - jax.lax.stop_gradient(game), {"payoff": payoff}
+        value = payoff
+        if "psi" in batch:
+            n, psi = held.shape[0], batch["psi"]
+            pairs = jnp.sum(jnp.square(held @ psi)) - jnp.sum(jnp.sum(jnp.square(psi), axis=1) * jnp.square(held))
+            value = pairs / (n * (n - 1))
+        return jax.lax.stop_gradient(value - game) + game, {}
 
     return Objective(init, loss)
 
@@ -109,9 +112,9 @@ def deep_gmm(
     """
     data, scaling = standardize(y, x, z)
     judges = nystroem(data.z[:JUDGES], median_lengthscale(data.z))
-    batch = {**data._asdict(), "psi": nystroem_features(judges, data.z)}
     plan = schedule(len(y), validation_share=validation_share, epochs=epochs, batch_size=batch_size)
-    train, held_out = split(batch, plan.rows)
+    train, held_out = split(data._asdict(), plan.rows)
+    held_out["psi"] = nystroem_features(judges, held_out["z"])
     result = fit(
         deep_gmm_objective(hidden, critic_hidden),
         game_optimizer(learning_rate, critic_speed),

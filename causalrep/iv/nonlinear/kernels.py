@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -30,7 +31,8 @@ def median_lengthscale(x: Float[Array, "n d"], *, rows: int = MEDIAN_ROWS) -> Fl
         x: Inputs, in random order.
         rows: At most so many of the first rows are compared.
     """
-    x = x[:rows]
+    # Behind a barrier: XLA would sort the distances of a constant x while compiling, which takes it minutes.
+    x = jax.lax.optimization_barrier(x[:rows])
     first, second = np.triu_indices(x.shape[0], k=1)
     distances = jnp.abs(x[first] - x[second])
     median = jnp.nanmedian(jnp.where(distances > 0, distances, jnp.nan), axis=0)
