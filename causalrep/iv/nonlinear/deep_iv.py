@@ -50,8 +50,10 @@ class Mixture(NamedTuple):
         """``count`` independent values a row."""
         pick_key, normal_key = jax.random.split(key)
         component = jax.random.categorical(pick_key, self.logits, shape=(count, self.logits.shape[0]))
-        pick = lambda values: jnp.take_along_axis(values[None], component[..., None, None], axis=2)[:, :, 0]  # noqa: E731
-        means, log_scales = pick(self.means), pick(self.log_scales)
+        means, log_scales = (
+            jnp.take_along_axis(values[None], component[..., None, None], axis=2)[:, :, 0]
+            for values in (self.means, self.log_scales)
+        )
         return means + jnp.exp(log_scales) * jax.random.normal(normal_key, means.shape, means.dtype)
 
 
@@ -142,6 +144,8 @@ def deep_iv(
     validation_share: float = 0.2,
 ) -> NeuralFit:
     """Both stages: a mixture density network of the treatment, then the structural network.
+
+    Dropout acts while a stage is validated as well, with one fixed mask, and not in predictions.
 
     Args:
         key: Of initialisation, batches, dropout and samples.

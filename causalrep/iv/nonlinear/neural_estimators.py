@@ -43,11 +43,11 @@ class NeuralIVEstimator(NonlinearIVEstimator):
         "the networks' regularisation and early stopping leave a bias of unknown size; seeds differ by initialisation "
         "alone, so their spread is not sampling error"
     )
-    _fit_method: Callable = staticmethod(lambda *arguments, **options: None)
-    _predict_method: Callable = staticmethod(lambda *arguments, **options: None)
+    # The pure functions, and by _options and _predict_options their static arguments; a subclass supplies all four.
+    _fit_method: Callable[..., NeuralFit]
+    _predict_method: Callable[..., jax.Array]
 
     def _options(self, data: NonlinearData) -> dict[str, Any]:
-        """Static arguments of the method; hashable."""
         raise TypeError(f"{type(self).__name__} must define _options(data)")
 
     def _predict_options(self, data: NonlinearData) -> dict[str, Any]:

@@ -179,7 +179,9 @@ def test_without_an_instrument_kiv_is_a_biased_regression(errors):
 
 def test_many_at_once_equal_one_by_one():
     samples = [sample(60, seed) for seed in range(3)]
-    together = jax.jit(jax.vmap(exact_and_approximate))(*[jnp.stack(block) for block in zip(*samples, strict=True)])
+    stacked = [jnp.stack(block)[None] for block in zip(*samples, strict=True)]
+    nested = jax.jit(jax.vmap(jax.vmap(exact_and_approximate)))(*stacked)
+    together = jax.tree.map(lambda leaf: leaf[0], nested)
     for lane, arrays in enumerate(samples):
         for name, pair in exact_and_approximate(*arrays).items():
             for one, many in zip(pair, together[name], strict=True):
