@@ -75,7 +75,10 @@ def as_levels(argument: str, value: Any, treatments: int) -> np.ndarray:
     Raises:
         InputError: If the shape fits no number of levels, or a value is not finite.
     """
-    array = np.asarray(value, dtype=np.float64) if not isinstance(value, str) else np.empty((0, 0, 0))
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(argument, found=repr(value), expected="numbers") from error
     if array.ndim == 0 and treatments == 1:
         array = array[None, None]
     elif array.ndim == 1:

@@ -113,7 +113,7 @@ class SieveIV(SieveEstimator):
     def _fit(self, data: NonlinearData) -> None:
         with float64():
             treatments, instruments = self._features(data, most=len(data.y) - 1)
-            _check_rank("terms", treatments)
+            _check_rank(treatments, instruments)
             fit = _two_stage_least_squares(jnp.asarray(data.y), treatments, instruments, None)
             self.coef_, self.cov_ = np.asarray(fit.coef), np.asarray(fit.cov)
 
@@ -201,11 +201,19 @@ class RidgeSieveIV(SieveEstimator):
         return [*super()._facts(), *chosen]
 
 
-def _check_rank(argument: str, features: jax.Array) -> None:
-    singular = np.linalg.svd(np.asarray(features), compute_uv=False)
-    if singular[-1] <= 1e-10 * singular[0]:
+def _check_rank(treatments: jax.Array, instruments: jax.Array) -> None:
+    """Refuse bases that these rows, or these instruments, cannot tell apart."""
+    needed = treatments.shape[1]
+    if np.linalg.matrix_rank(np.asarray(treatments), rtol=1e-10) < needed:
         raise InputError(
-            argument,
-            found=f"{features.shape[1]} products that are linearly dependent on these rows",
+            "terms",
+            found=f"{needed} products that are linearly dependent on these rows",
             expected="fewer terms, or more distinct treatment values",
+        )
+    rank = int(np.linalg.matrix_rank(np.asarray(instruments), rtol=1e-10))
+    if rank < needed:
+        raise InputError(
+            "Z",
+            found=f"instruments whose basis has rank {rank} for {needed} products of the treatments",
+            expected="instruments with more distinct values, or fewer terms",
         )

@@ -93,7 +93,7 @@ def test_effects_take_one_level_or_many(data):
         (lambda m: m.effect(T1=[[1.0, 2.0]]), "T1: found shape"),
         (lambda m: m.effect(T1=np.nan), "T1: found missing"),
         (lambda m: m.effect(T0=[0.0, 1.0], T1=[0.0, 1.0, 2.0]), "T1: found 3 levels"),
-        (lambda m: m.effect(T1="high"), "T1: found shape"),
+        (lambda m: m.effect(T1=["high"]), "T1: found .'high'."),
         (lambda m: m.ate(T1=[0.0, 1.0]), "T1: found 2 levels"),
         (lambda m: m.predict(np.ones((3, 2))), "T: found 2 columns"),
         (lambda m: m.ate_interval(alpha=2), "alpha"),

@@ -124,6 +124,15 @@ def test_a_treatment_of_few_values_is_refused_by_a_rich_basis():
         SieveIV().fit(t + rng.normal(size=200), t, Z=z)
 
 
+def test_a_binary_instrument_identifies_no_curve():
+    rng = np.random.default_rng(0)
+    z = rng.integers(0, 2, size=200) * 1.0
+    t = z + rng.normal(size=200)
+    with pytest.raises(InputError, match="Z: found instruments whose basis has rank 2 for 3 products"):
+        SieveIV(3, basis="polynomial").fit(t**2 + rng.normal(size=200), t, Z=z)
+    assert np.isfinite(SieveIV(2, instrument_terms=2, basis="polynomial").fit(t, t, Z=z).effect())
+
+
 def test_too_many_products_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(InputError, match="terms"):
