@@ -43,6 +43,18 @@ def with_constant(features: Float[Array, "n d"]) -> Float[Array, "n e"]:
     return jnp.column_stack([features, jnp.ones(len(features), features.dtype)])
 
 
+def instrument_features(
+    first: Float[Array, "n d"], second: Float[Array, "m d"]
+) -> tuple[Float[Array, "n e"], Float[Array, "m e"]]:
+    """Features of both halves on the scale of the first half, with a constant.
+
+    Unit variance is what makes a fixed ridge penalty mean the same whatever the network's scale; the released code's
+    networks end in batch normalisation to this effect.
+    """
+    mean, std = jnp.mean(first, axis=0), jnp.sqrt(jnp.var(first, axis=0) + 1e-5)
+    return with_constant((first - mean) / std), with_constant((second - mean) / std)
+
+
 def ridge_solution(
     features: Float[Array, "n d"], targets: Float[Array, "n *p"], penalty: float
 ) -> Float[Array, "d *p"]:
@@ -87,7 +99,7 @@ def dfiv_objective(widths: FeatureWidths, treatments: int, first_penalty: float,
     def loss(params: dict, key: jax.Array, batch: Batch) -> tuple[jax.Array, dict]:
         t1, x2 = batch["x1"][:, :treatments], batch["x2"][:, treatments:]
         phi1 = phi.apply(params["treatment"], t1)
-        psi1, psi2 = (with_constant(psi.apply(params["instrument"], batch[name])) for name in ("z1", "z2"))
+        psi1, psi2 = instrument_features(*(psi.apply(params["instrument"], batch[name]) for name in ("z1", "z2")))
         fixed = jax.lax.stop_gradient
         # By the envelope theorem the inner solution may be held fixed in the gradient of its own minimum.
         first = fixed(ridge_solution(psi1, phi1, first_penalty))
@@ -124,8 +136,9 @@ def two_speed_optimizer(learning_rate: float, inner_steps: int, controls: bool) 
     """Adam for all networks; the treatment's moves once in ``inner_steps`` updates of the others."""
     transforms = {"treatment": every(inner_steps, optax.adam(learning_rate)), "instrument": optax.adam(learning_rate)}
     if controls:
-        # The released configuration's weight decay, as an L2 term of the gradient.
-        transforms["covariate"] = optax.chain(optax.add_decayed_weights(0.1), optax.adam(learning_rate))
+        # The released configuration decays these weights, next to a loss summed over rows in the outcome's own units;
+        # per row and standardised that decay is nothing.
+        transforms["covariate"] = optax.adam(learning_rate)
     return optax.multi_transform(transforms, {name: name for name in transforms})
 
 
@@ -162,8 +175,8 @@ def dfiv(
         A fit whose ``params`` hold the networks and ``coef``, the second stage's coefficients.
 
     Source: Xu, Chen, Srinivasan, de Freitas, Doucet, Gretton (2021), "Learning Deep Features in Instrumental Variable
-    Regression", ICLR (arXiv 2010.07154), algorithm 1. Differences: no batch normalisation; each update evaluates both
-    gradients, though the treatment's network uses one in ``inner_steps``.
+    Regression", ICLR (arXiv 2010.07154), algorithm 1. Differences: the instrument's features are
+    standardised instead of batch-normalised, the covariates' are not; each update evaluates both gradients, though the treatment's network uses one in ``inner_steps``.
     """
     data, scaling = standardize(y, x, z)
     half = len(y) // 2
@@ -180,7 +193,7 @@ def dfiv(
 
     phi, psi, xi = feature_networks(widths)
     params = result.params
-    psi1, psi2 = (with_constant(psi.apply(params["instrument"], batch[name])) for name in ("z1", "z2"))
+    psi1, psi2 = instrument_features(*(psi.apply(params["instrument"], batch[name]) for name in ("z1", "z2")))
     phi1 = phi.apply(params["treatment"], batch["x1"][:, :treatments])
     controls = batch["x2"][:, treatments:]
     covariates = xi.apply(params["covariate"], controls) if controls.shape[1] else None

@@ -123,7 +123,9 @@ def test_each_network_gets_the_gradient_of_its_own_stage():
     gradient = jax.jit(jax.grad(lambda p: objective.loss(p, jax.random.key(2), rows)[0]))(params)
 
     def stages(params):
-        psi1, psi2 = (with_constant(psi.apply(params["instrument"], rows[name])) for name in ("z1", "z2"))
+        psi1, psi2 = (psi.apply(params["instrument"], rows[name]) for name in ("z1", "z2"))
+        mean, std = psi1.mean(axis=0), jnp.sqrt(psi1.var(axis=0) + 1e-5)
+        psi1, psi2 = (with_constant((features - mean) / std) for features in (psi1, psi2))
         phi1 = phi.apply(params["treatment"], rows["x1"][:, :1])
         first = ridge_solution(psi1, phi1, 0.1)
         covariates = with_constant(xi.apply(params["covariate"], rows["x2"][:, 1:]))
