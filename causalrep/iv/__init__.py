@@ -37,6 +37,7 @@ from causalrep.iv.nonlinear import (
     SieveIV,
 )
 from causalrep.iv.pulse import PulseFit, pulse
+from causalrep.iv.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
 from causalrep.iv.summary import Summary
 from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
 
@@ -69,14 +70,18 @@ __all__ = [
     "anchor_regression",
     "anderson_rubin_set",
     "clr_set",
+    "confounder_corrected_norm",
     "constrained_ivl",
+    "discretize",
     "erm",
     "fuller",
     "gmm",
+    "held_out_levels",
     "ivl",
     "ivl_path",
     "jive",
     "k_class",
+    "level_ids",
     "liml",
     "lm_set",
     "lr_set",
