@@ -17,9 +17,11 @@ from causalrep.data.augment import (
     translate,
 )
 from causalrep.data.catalogue import available, load
+from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
+from causalrep.data.mnist import Digits
 from causalrep.data.nonlinear_iv_designs import (
     ZOO_FUNCTIONS,
     NonlinearIVSample,
@@ -38,6 +40,8 @@ __all__ = [
     "ZOO_FUNCTIONS",
     "Augmentation",
     "Augmented",
+    "ColoredDigits",
+    "Digits",
     "IVSample",
     "IVTable",
     "LinearSEM",
@@ -46,12 +50,14 @@ __all__ = [
     "OpticalDevice",
     "agmm_zoo",
     "available",
+    "color_digits",
     "compose",
     "data_folder",
     "demand",
     "demand_function",
     "draw_linear",
     "gaussian_noise",
+    "jitter_translate",
     "linear_iv",
     "load",
     "newey_powell",

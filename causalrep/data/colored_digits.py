@@ -1,8 +1,8 @@
 """Colored MNIST: a digit's colour is confounded with its label; and the image augmentation of the IVL paper.
 
 A label f of the digit (below 5, or not) is flipped with probability 1/4 to give the outcome y, and y, flipped with a
-probability e that depends on the environment, is the colour. A classifier that reads the colour is right more often than
-one that reads the digit, until e changes.
+probability e that depends on the environment, is the colour. A classifier that reads the colour is right more often
+than one that reads the digit, until e changes.
 
 Source: Arjovsky et al. (arXiv 1907.02893), section 5.2; Akbar et al. (arXiv 2510.25128), section 5 and its released
 code. ``protocol="repo"`` follows that code to the letter, where it does other than the paper says; ``"paper"`` follows
@@ -82,8 +82,8 @@ def jitter_translate(
 ) -> Augmented:
     """Random brightness, contrast, saturation, hue and translation, all from Beta(2, 2), and their six parameters.
 
-    The colour changes are factors in [0.5, 1.5], the hue a turn in [-0.5, 0.5]: half of all hues are turned by more than
-    a sixth of the circle, so that the augmentation changes which channel is bright.
+    The colour changes are factors in [0.5, 1.5], the hue a turn in [-0.5, 0.5]: half of all hues turn by more than a
+    sixth of the circle, so that the augmentation changes which channel is bright.
 
     Args:
         key: Random key.

