@@ -9,6 +9,6 @@ from experiments.ivl.cmnist import ColoredMNIST
 
 SCALES = {
     "smoke": ColoredMNIST(seeds=1, samples=300, candidates=2, epochs=2, hidden=16),
-    "small": ColoredMNIST(seeds=2, candidates=4),
+    "small": ColoredMNIST(seeds=2, samples=20_000, candidates=3),
     "paper": ColoredMNIST(digits="full"),
 }

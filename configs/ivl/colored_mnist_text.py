@@ -10,6 +10,6 @@ from experiments.ivl.cmnist import ColoredMNIST
 TEXT = {"name": "ivl/colored_mnist_text", "protocol": "paper", "test_flip": 0.9}
 SCALES = {
     "smoke": ColoredMNIST(**TEXT, seeds=1, samples=300, candidates=2, epochs=2, hidden=16),
-    "small": ColoredMNIST(**TEXT, seeds=2, candidates=4),
+    "small": ColoredMNIST(**TEXT, seeds=2, samples=20_000, candidates=3),
     "paper": ColoredMNIST(**TEXT, digits="full"),
 }
