@@ -26,16 +26,18 @@ from causalrep.iv.kclass import (
     ols,
     two_stage_least_squares,
 )
-from causalrep.iv.neural_objective import ivl_objective
 from causalrep.iv.nonlinear import (
     DFIV,
     DeepGMM,
     DeepIV,
     KernelIV,
+    KernelIVL,
     KernelMMR,
+    NeuralIVL,
     NonlinearIVEstimator,
     RidgeSieveIV,
     SieveIV,
+    ivl_objective,
 )
 from causalrep.iv.pulse import PulseFit, pulse
 from causalrep.iv.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
@@ -59,9 +61,11 @@ __all__ = [
     "IVLRegression",
     "KClass",
     "KernelIV",
+    "KernelIVL",
     "KernelMMR",
     "LinearFit",
     "LinearIVEstimator",
+    "NeuralIVL",
     "NonlinearIVEstimator",
     "PulseFit",
     "RidgeSieveIV",
