@@ -20,7 +20,14 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
-from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
+from causalrep.data.ivl_designs import (
+    LinearSample,
+    LinearSEM,
+    NonlinearIVLSample,
+    draw_linear,
+    nonlinear_ivl,
+    sample_linear_sem,
+)
 from causalrep.data.mnist import Digits
 from causalrep.data.nonlinear_iv_designs import (
     ZOO_FUNCTIONS,
@@ -46,6 +53,7 @@ __all__ = [
     "IVTable",
     "LinearSEM",
     "LinearSample",
+    "NonlinearIVLSample",
     "NonlinearIVSample",
     "OpticalDevice",
     "agmm_zoo",
@@ -61,6 +69,7 @@ __all__ = [
     "linear_iv",
     "load",
     "newey_powell",
+    "nonlinear_ivl",
     "polynomial_features",
     "random_flip",
     "random_permutation",
