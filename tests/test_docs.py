@@ -71,3 +71,20 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         path = (page.parent / target).resolve()
         assert path.exists() or str(path.relative_to(ROOT)) in GENERATED, f"{page.name} -> {target}"
+
+
+def test_the_invariance_page_runs(tmp_path):
+    text = (DOCS / "invariance.md").read_text(encoding="utf-8")
+    (tmp_path / "symmetry.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1))
+    done = subprocess.run(
+        [sys.executable, "symmetry.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No interval" in done.stdout
+    assert "IRM [" in done.stdout

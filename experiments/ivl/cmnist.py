@@ -131,16 +131,12 @@ def replicate(key, setting, *, config: ColoredMNIST):
     available, count = len(digits.labels), config.samples
     again = jax.random.randint(rows_key, (count,), 0, available)
     rows = again if count > available else jax.random.permutation(rows_key, available)[:count]
-    train = color_digits(
-        train_key, jnp.asarray(digits.images)[rows], jnp.asarray(digits.labels)[rows], protocol=config.protocol
+    # The barrier keeps the compiler from working on the images while it compiles, which takes it a minute.
+    images, labels, test_images, test_labels = jax.lax.optimization_barrier(
+        (digits.images, digits.labels, digits.test_images, digits.test_labels)
     )
-    test = color_digits(
-        test_key,
-        jnp.asarray(digits.test_images),
-        jnp.asarray(digits.test_labels),
-        protocol=config.protocol,
-        flip=config.test_flip,
-    )
+    train = color_digits(train_key, images[rows], labels[rows], protocol=config.protocol)
+    test = color_digits(test_key, test_images, test_labels, protocol=config.protocol, flip=config.test_flip)
     augment = functools.partial(jitter_translate, x=train.x, protocol=config.protocol)
     model = MLP((config.hidden, config.hidden, 1))
     params, penalty = fit_method(fit_key, method, model, train, augment, augment_key, config)
