@@ -159,7 +159,7 @@ def rice(
     *,
     penalty: Float[Array, ""] | float,
     loss: PointLoss = squared_error,
-    link: Callable[[jax.Array], jax.Array] = lambda prediction: prediction,
+    link: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Objective:
     """Invariance to known transformations: ``R + penalty mean_i max_t (f(x_i) - f(T_t x_i))^2``.
 
@@ -167,7 +167,7 @@ def rice(
         model: The predictor f.
         penalty: The weight of the largest change; may be traced.
         loss: Of one prediction.
-        link: Applied to predictions before they are compared (``jax.nn.sigmoid`` for logits).
+        link: Applied to predictions before they are compared (``jax.nn.sigmoid`` for logits); default nothing.
 
     Source: Wang, Yi, Chen, Zhu, "Out-of-distribution Generalization with Causal Invariant Transformations" (CVPR 2022,
     arXiv 2203.11528), equation 9.
@@ -178,7 +178,8 @@ def rice(
         x, transformed, weight = batch["x"], batch["transformed"], _weight(batch)
         predictions = predict(model, params, x)
         copies = predict(model, params, transformed.reshape(-1, *x.shape[1:])).reshape(transformed.shape[:2])
-        change = jnp.max(jnp.square(link(predictions)[:, None] - link(copies)), axis=1)
+        shown, moved = (predictions, copies) if link is None else (link(predictions), link(copies))
+        change = jnp.max(jnp.square(shown[:, None] - moved), axis=1)
         return _mean(loss(predictions, batch["y"]) + penalty * change, weight), {}
 
     return _objective(model, total)

@@ -25,7 +25,7 @@ def ivl_objective(
     *,
     alpha: Float[Array, ""] | float,
     form: Form = "paper",
-    link: Callable[[jax.Array], jax.Array] = lambda prediction: prediction,
+    link: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Objective:
     """``R_IV + alpha R_ERM`` for a model, on batches with ``x``, ``y``, ``z`` and, perhaps, ``weight``.
 
@@ -36,7 +36,7 @@ def ivl_objective(
         form: ``"paper"``: ``r^T P r / n``. ``"legacy_gmm"``: ``mean(P r^2)``, squares first, as the released code
             computes: an empirical risk whose row weights are the projection of a constant on Z. Kept to reproduce the
             published Colored MNIST numbers.
-        link: Applied to predictions before residuals are taken (``jax.nn.sigmoid`` for logits).
+        link: Applied to predictions before residuals are taken (``jax.nn.sigmoid`` for logits); default nothing.
     """
 
     def init(key: jax.Array, batch: Any) -> Any:
@@ -46,7 +46,8 @@ def ivl_objective(
         del key
         y, z = batch["y"], batch["z"]
         weight = batch["weight"] if "weight" in batch else jnp.ones(y.shape[0], y.dtype)
-        residuals = y - link(model.apply(params, batch["x"]).reshape(y.shape[0]))
+        predictions = model.apply(params, batch["x"]).reshape(y.shape[0])
+        residuals = y - (predictions if link is None else link(predictions))
         gram, n = (z * weight[:, None]).T @ z, jnp.maximum(jnp.sum(weight), 1.0)
         if form == "paper":
             moments = z.T @ (weight * residuals)
