@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run ivl/comparison --scale paper
 Expected result: IVL-CC least, DA+ERM well below ERM, DA+IV near .5; see docs/results/ivl.md.
-Expected time: small 1 min, paper 3 min on two CPU cores.
+Expected time: small 2 min, paper 5 min on two CPU cores.
 """
 
 from experiments.ivl.comparison import Comparison

@@ -82,7 +82,9 @@ def test_claims_hold_here_and_fail_on_shuffled_methods(small_sweep):
 
 def test_every_reported_number_has_a_cell():
     reported = load_reported(configs.REPORTED / "ivl.toml")
-    assert len(reported) > 100
+    assert len(reported) > 200
+    named = [(n.experiment, tuple(n.where.items()), n.metric, n.source, n.provenance) for n in reported]
+    assert len(set(named)) == len(named), "a number is listed twice"
     for number in reported:
         study = configs.load(number.experiment)["paper"].study()
         fields = {field: value for field, value in number.where.items() if field != "method"}
