@@ -40,6 +40,14 @@ class DivergenceError(CausalrepError):
         super().__init__(message)
 
 
+class CheckpointError(CausalrepError):
+    """A checkpoint cannot be written, or belongs to another fit."""
+
+
+class DivergedError(CausalrepError):
+    """A loss or gradient was not finite; the message names the step and the last good checkpoint."""
+
+
 class CausalrepWarning(UserWarning):
     """Base of the library's warnings."""
 

@@ -18,6 +18,7 @@ from causalrep.data.augment import (
 )
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
+from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
@@ -51,6 +52,7 @@ __all__ = [
     "Digits",
     "IVSample",
     "IVTable",
+    "LabelledImages",
     "LinearSEM",
     "LinearSample",
     "NonlinearIVLSample",

@@ -5,9 +5,11 @@ named after the data set; if it is not there it is downloaded from its origin. A
 refused, never used.
 """
 
+import gzip
 import hashlib
 import logging
 import os
+import zlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,7 +26,7 @@ def data_folder() -> Path:
     return Path(os.environ.get(ENVIRONMENT_VARIABLE) or _CACHE).expanduser()
 
 
-def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Path:
+def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str, gzipped: bool = False) -> Path:
     """Path of a checked local copy of one file of a data set, downloading it if need be.
 
     Args:
@@ -32,6 +34,7 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
         file_name: The file's name there and at the origin.
         sha256: Its checksum, in hexadecimal.
         base_url: Address of the origin's folder, ending in a slash.
+        gzipped: The checksum is that of the decompressed contents, which do not depend on who compressed them.
 
     Raises:
         DataError: If the file is corrupt, or neither present nor downloadable; the message says which file, from
@@ -41,7 +44,7 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
     for place in places:
         path = place / file_name
         if path.is_file():
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = _digest(path, gzipped)
             if found != sha256:
                 raise DataError(
                     f"{dataset}: the file {path} is corrupt (sha256 {found[:12]}..., expected {sha256[:12]}...). "
@@ -52,13 +55,26 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
     target = places[0] if _writable(places[0]) else places[-1]
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=file_name, path=target))
+        known = None if gzipped else f"sha256:{sha256}"
+        path = Path(pooch.retrieve(address, known_hash=known, fname=file_name, path=target))
+        if gzipped and _digest(path, gzipped) != sha256:
+            path.unlink()
+            raise ValueError("the download fails its checksum")
+        return path
     except Exception as error:
         raise DataError(
             f"{dataset}: the file {file_name!r} is neither in {places[0]} nor could it be downloaded from {address} "
             f"({type(error).__name__}). Put it into {places[0]}, or point {ENVIRONMENT_VARIABLE} at the folder that "
             f"holds {dataset}/{file_name}."
         ) from error
+
+
+def _digest(path: Path, gzipped: bool) -> str:
+    try:
+        contents = gzip.decompress(path.read_bytes()) if gzipped else path.read_bytes()
+    except (OSError, EOFError, zlib.error):
+        return "not gzip data"
+    return hashlib.sha256(contents).hexdigest()
 
 
 def _writable(folder: Path) -> bool:

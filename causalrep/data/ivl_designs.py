@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from causalrep.precision import full_products
 from causalrep.validation import check_choice
 
 
@@ -91,6 +92,7 @@ def sample_linear_sem(
     )
 
 
+@full_products
 def draw_linear(
     key: Key[Array, ""],
     sem: LinearSEM,
