@@ -27,6 +27,19 @@ class RecordsError(CausalrepError):
     """A records file or results folder cannot be read or written."""
 
 
+class DivergenceError(CausalrepError):
+    """Training met a loss or gradient that is not finite.
+
+    Attributes:
+        step: The update at which it happened.
+        params: The last finite parameters, those after ``step`` updates.
+    """
+
+    def __init__(self, message: str, *, step: int, params: object = None):
+        self.step, self.params = step, params
+        super().__init__(message)
+
+
 class CheckpointError(CausalrepError):
     """A checkpoint cannot be written, or belongs to another fit."""
 
@@ -41,6 +54,10 @@ class CausalrepWarning(UserWarning):
 
 class WeakInstrumentWarning(CausalrepWarning):
     """The first stage is too weak for Wald intervals to be trusted."""
+
+
+class DivergenceWarning(CausalrepWarning):
+    """Some of several networks met a loss that is not finite, and were left out."""
 
 
 class NotFittedError(CausalrepError, ValueError, AttributeError):

@@ -38,6 +38,27 @@ def test_the_instruments_page_runs(tmp_path):
     assert "WildBootstrapResult(treatment='educ'" in done.stdout
 
 
+def test_the_nonlinear_page_runs(tmp_path):
+    text = (DOCS / "nonlinear-iv.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "nonlinear.py").write_text("\n".join(blocks))
+    done = subprocess.run(
+        [sys.executable, "nonlinear.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "truth 1.99, linear" in done.stdout
+    for name in ("KernelIV", "KernelMMR", "SieveIV"):
+        assert abs(float(re.search(rf"^{name} +([\d.]+)$", done.stdout, re.MULTILINE).group(1)) - 1.99) < 0.3, name
+    assert "Sieve two-stage least squares" in done.stdout
+    assert "median error 0.0" in done.stdout
+
+
 def test_the_long_fit_resumes_as_its_page_says(tmp_path, monkeypatch):
     text = (DOCS / "long-fits.md").read_text(encoding="utf-8")
     script = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1).replace("2000", "200")
@@ -62,3 +83,20 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         path = (page.parent / target).resolve()
         assert path.exists() or str(path.relative_to(ROOT)) in GENERATED, f"{page.name} -> {target}"
+
+
+def test_the_invariance_page_runs(tmp_path):
+    text = (DOCS / "invariance.md").read_text(encoding="utf-8")
+    (tmp_path / "symmetry.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1))
+    done = subprocess.run(
+        [sys.executable, "symmetry.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No interval" in done.stdout
+    assert "IRM [" in done.stdout

@@ -17,33 +17,66 @@ from causalrep.data.augment import (
     translate,
 )
 from causalrep.data.catalogue import available, load
+from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
-from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
+from causalrep.data.ivl_designs import (
+    LinearSample,
+    LinearSEM,
+    NonlinearIVLSample,
+    draw_linear,
+    nonlinear_ivl,
+    sample_linear_sem,
+)
+from causalrep.data.mnist import Digits
+from causalrep.data.nonlinear_iv_designs import (
+    ZOO_FUNCTIONS,
+    NonlinearIVSample,
+    agmm_zoo,
+    demand,
+    demand_function,
+    newey_powell,
+    sine,
+    zoo,
+)
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.tables import IVTable
 
 __all__ = [
     "PAPER_EXPERIMENTS",
+    "ZOO_FUNCTIONS",
     "Augmentation",
     "Augmented",
+    "ColoredDigits",
+    "Digits",
     "IVSample",
     "IVTable",
     "LabelledImages",
     "LinearSEM",
     "LinearSample",
+    "NonlinearIVLSample",
+    "NonlinearIVSample",
     "OpticalDevice",
+    "agmm_zoo",
     "available",
+    "color_digits",
     "compose",
     "data_folder",
+    "demand",
+    "demand_function",
     "draw_linear",
     "gaussian_noise",
+    "jitter_translate",
     "linear_iv",
     "load",
+    "newey_powell",
+    "nonlinear_ivl",
     "polynomial_features",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
+    "sine",
     "translate",
+    "zoo",
 ]

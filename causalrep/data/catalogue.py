@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable
 
-from causalrep.data import fashion_mnist, optical_device, tables
+from causalrep.data import fashion_mnist, mnist, optical_device, tables
 from causalrep.errors import InputError
 
 _LOADERS: dict[str, Callable[..., object]] = {
@@ -12,6 +12,7 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "wage2": tables.wage2,
     "bwght": tables.bwght,
     "openness": tables.openness,
+    "mnist": mnist.load_mnist,
     "optical_device": optical_device.load_optical_device,
     "fashion_mnist": fashion_mnist.load_fashion_mnist,
 }
@@ -35,7 +36,7 @@ def load(name: str, **options: object):
 
     Returns:
         The data set's own type: :class:`~causalrep.data.IVTable` for the econometric tables,
-        :class:`~causalrep.data.OpticalDevice` for the optical device,
+        :class:`~causalrep.data.OpticalDevice` for the optical device, :class:`~causalrep.data.Digits` for MNIST,
         :class:`~causalrep.data.LabelledImages` for pictures.
 
     Raises:

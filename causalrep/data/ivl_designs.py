@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from causalrep.precision import full_products
+from causalrep.validation import check_choice
 
 
 class LinearSEM(NamedTuple):
@@ -134,3 +135,49 @@ def _kept_directions(key: Key[Array, ""], count: int, probability: float) -> Flo
 
     _, kept = jax.lax.while_loop(lambda state: ~jnp.any(state[1]), draw, (key, jnp.zeros(count, bool)))
     return kept.astype(jnp.zeros(()).dtype)
+
+
+class NonlinearIVLSample(NamedTuple):
+    """A sample of the nonlinear simulation and one augmentation of each row.
+
+    Attributes:
+        x: Treatment (n,).
+        y: Outcome (n,).
+        gx: Augmented treatment (n,).
+        g: Augmentation parameter, standardised (n,).
+        structural: f(x) (n,).
+    """
+
+    x: Float[Array, " n"]
+    y: Float[Array, " n"]
+    gx: Float[Array, " n"]
+    g: Float[Array, " n"]
+    structural: Float[Array, " n"]
+
+
+def nonlinear_ivl(key: Key[Array, ""], function: str, *, n: int) -> NonlinearIVLSample:
+    """``X = 2C + N_X``, ``Y = f(X) + 5C + N_Y / sqrt(2)``, all noise standard normal, and a symmetry of f.
+
+    ``"abs"``: x times -1 or 1. ``"sin"``: x plus a full turn times -1, 0 or 1. ``"sign"``: x times 10 to the -1, 0
+    or 1. The parameter is uniform on its values. Regression finds ``f(x) + 2x``.
+
+    Args:
+        key: Random key.
+        function: ``"abs"``, ``"sin"`` or ``"sign"``.
+        n: Sample size.
+
+    Source: history of the IVL paper's repository; not in the final paper.
+
+    Raises:
+        InputError: If the function is none of these.
+    """
+    check_choice("function", function, ("abs", "sin", "sign"))
+    c_key, x_key, y_key, g_key = jax.random.split(key, 4)
+    c = jax.random.normal(c_key, (n,))
+    x = 2.0 * c + jax.random.normal(x_key, (n,))
+    values = jnp.array([-1.0, 1.0] if function == "abs" else [-1.0, 0.0, 1.0])
+    g = jax.random.choice(g_key, values, (n,))
+    structural = {"abs": jnp.abs, "sin": jnp.sin, "sign": jnp.sign}[function](x)
+    gx = {"abs": x * g, "sin": x + 2.0 * jnp.pi * g, "sign": x * 10.0**g}[function]
+    y = structural + 5.0 * c + jax.random.normal(y_key, (n,)) / jnp.sqrt(2.0)
+    return NonlinearIVLSample(x, y, gx, g / jnp.std(values), structural)

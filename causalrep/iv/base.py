@@ -5,7 +5,6 @@ covariance request in, a :class:`~causalrep.iv.kclass.LinearFit` out. Names, che
 printing are here.
 """
 
-import inspect
 from typing import Any, Self
 
 import jax
@@ -14,9 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from causalrep.errors import InputError, NoIntervalError, NotFittedError
+from causalrep.errors import InputError, NoIntervalError
 from causalrep.inference.sandwich import KINDS, Covariance
 from causalrep.iv.design import Design, make_design
+from causalrep.iv.habits import Habits
 from causalrep.iv.instruments import InstrumentReports
 from causalrep.iv.kclass import LinearFit
 from causalrep.iv.summary import Summary
@@ -24,7 +24,7 @@ from causalrep.precision import float64
 from causalrep.validation import as_matrix, check_range
 
 
-class LinearIVEstimator(InstrumentReports):
+class LinearIVEstimator(Habits, InstrumentReports):
     """Base of the linear estimators; see a subclass for use.
 
     To write an estimator, set the class attributes that differ and define::
@@ -241,45 +241,6 @@ class LinearIVEstimator(InstrumentReports):
                 "Causal only if no unobserved variable moves both treatment and outcome given the controls."
             )
         return notes
-
-    # ---------------------------------------------------------------- scikit-learn's conventions
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return sorted(p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Hyperparameters by name."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set hyperparameters by name; unknown names are refused."""
-        for name, value in params.items():
-            if name not in self._parameter_names():
-                raise InputError(
-                    name, found="an unknown parameter", expected=f"one of {self._parameter_names()}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self).__init__).parameters
-        # Compared by repr: a wrong value, say an array, must not break the message that shows it.
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if repr(parameters[name].default) != repr(value)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    def __getattr__(self, name: str) -> Any:
-        # Only reached when ordinary look-up fails: a fitted attribute before fit gets a clear error.
-        if name.endswith("_") and not name.startswith("_"):
-            raise NotFittedError(
-                f"{type(self).__name__} is not fitted: call fit(Y, T, ...) before using {name}"
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # ---------------------------------------------------------------- helpers
 

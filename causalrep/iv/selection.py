@@ -76,7 +76,7 @@ def select_level_cv(
 
     Args and returns: as :func:`select_cv`.
     """
-    held_out = _held_out_levels(key, level_ids(z), fraction)
+    held_out = held_out_levels(key, level_ids(z), fraction)
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
 
 
@@ -209,7 +209,15 @@ def _best_on(
     return candidates[jnp.argmin(risk)]
 
 
-def _held_out_levels(key: Key[Array, ""], levels: Int[Array, " n"], fraction: float) -> Bool[Array, " n"]:
+def held_out_levels(key: Key[Array, ""], levels: Int[Array, " n"], fraction: float = HOLDOUT) -> Bool[Array, " n"]:
+    """The rows of a random share of the levels, at least one, rare levels being likelier.
+
+    Args:
+        key: Random key.
+        levels: Level numbers in 0..n-1, see :func:`level_ids` (n,).
+        fraction: Share of the levels; they are drawn without replacement with probability proportional to one minus
+            their frequency.
+    """
     n = levels.shape[0]
     counts = jnp.zeros(n).at[levels].add(1.0)
     present = counts > 0

@@ -28,6 +28,7 @@ from causalrep.study.summary import matches
 PROVENANCES = (
     "paper",
     "official code re-run",
+    "official results",
     "project page",
     "textbook (unverified)",
     "measured with a peer package",

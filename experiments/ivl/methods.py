@@ -32,6 +32,7 @@ def fit_all(
     *,
     lowest: float,
     highest: float = 1.0,
+    candidates: Float[Array, " a"] | None = None,
 ) -> tuple[dict[str, Float[Array, " m"]], dict[str, Float[Array, ""]], object]:
     """Estimates of the effect by every method.
 
@@ -42,13 +43,15 @@ def fit_all(
         augmented: GX (n, m) and G (n, k).
         lowest: Lower end of the candidates' log-uniform range (paper: 1e-4; its code: 1e-3 for the optical device).
         highest: Upper end.
+        candidates: The candidates themselves, instead of random ones.
 
     Returns:
         Estimates by method, the selected alpha by method, and the decomposition of (GX, G).
     """
     gx, g = augmented
     candidate_key, cv_key, level_key = jax.random.split(key, 3)
-    candidates = log_uniform_candidates(candidate_key, CANDIDATES, lowest, highest)
+    if candidates is None:
+        candidates = log_uniform_candidates(candidate_key, CANDIDATES, lowest, highest)
     levels = discretize(g)
     path, level_path = ivl_path(y, gx, g), ivl_path(y, gx, levels)
     target_norm = confounder_corrected_norm(y, gx, least_squares=erm(path))

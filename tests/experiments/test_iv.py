@@ -78,14 +78,15 @@ def test_no_reported_number_is_an_orphan(results, name):
         rows = select(frame, number.where, metric=number.metric)
         assert len(rows) == study.replications, number
         assert f"{number.value:.12g}" in shown, number
-    assert {number.experiment for number in load_reported(REPORTED)} == set(NAMES)
+    assert set(NAMES) <= {number.experiment for number in load_reported(REPORTED)} <= set(configs.names())
 
 
 def test_the_report_collects_all_three(results, capsys):
     assert report.main(["iv", "--results", str(results)]) == 0
     text = capsys.readouterr().out
     assert all(f"## {name}" in text for name in NAMES)
-    assert "Not run yet" not in text
+    missing = next((line for line in text.splitlines() if line.startswith("Not run yet")), "")
+    assert not any(name in missing for name in NAMES)
     assert "| OLS       | none          | ours             | 0.0746933" in text
     assert "0.0746933 (=)" in text
 

@@ -11,7 +11,8 @@ from causalrep.study import load_reported, run, select
 from causalrep.study.execute import Executor
 from experiments import configs
 from experiments import run as command
-from experiments.ivl import optical
+from experiments.ivl import optical, released
+from experiments.ivl.cmnist import ColoredMNIST
 from experiments.ivl.linear import LinearSimulation
 
 LINEAR = ("ivl/linear_simulation", "ivl/cyclic", "ivl/partial_null_space")
@@ -29,6 +30,14 @@ def device():
 def small_sweep():
     """A third of the paper's models on a coarse grid: enough for the large effects."""
     return run(dataclasses.replace(LinearSimulation(), simulations=10, points=7).study(), progress=False).frame
+
+
+@pytest.fixture(scope="module")
+def noise_frame(device):
+    """Two experiments under Gaussian noise, two draws, all methods."""
+    settings = [{"augmentation": "gaussian-noise", "experiment": number} for number in (69, 75)]
+    study = dataclasses.replace(optical.OpticalDeviceTable(draws=2).study(), settings=settings)
+    return run(study, progress=False).frame
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -73,7 +82,9 @@ def test_claims_hold_here_and_fail_on_shuffled_methods(small_sweep):
 
 def test_every_reported_number_has_a_cell():
     reported = load_reported(configs.REPORTED / "ivl.toml")
-    assert len(reported) > 100
+    assert len(reported) > 200
+    named = [(n.experiment, tuple(n.where.items()), n.metric, n.source, n.provenance) for n in reported]
+    assert len(set(named)) == len(named), "a number is listed twice"
     for number in reported:
         study = configs.load(number.experiment)["paper"].study()
         fields = {field: value for field, value in number.where.items() if field != "method"}
@@ -95,10 +106,8 @@ def test_optical_ground_truth_and_erm(device):
     assert set(data.degree) <= {1, 2}
 
 
-def test_optical_experiment_agrees_with_the_direct_fit(device, tmp_path):
-    settings = [{"augmentation": "gaussian-noise", "experiment": number} for number in (69, 75)]
-    study = dataclasses.replace(optical.OpticalDeviceTable(draws=2).study(), settings=settings)
-    frame = run(study, progress=False).frame
+def test_optical_experiment_agrees_with_the_direct_fit(noise_frame):
+    frame = noise_frame
     data = optical.problems()
     for number in (69, 75):
         i = int(np.flatnonzero(data.numbers == number)[0])
@@ -107,3 +116,55 @@ def test_optical_experiment_agrees_with_the_direct_fit(device, tmp_path):
         expected = np.sum((h - truth) ** 2) / (np.sum((h - truth) ** 2) + np.sum(truth**2))
         rows = select(frame, {"experiment": number, "metric": "ncer"}, method="ERM")
         np.testing.assert_allclose(rows["value"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(optical.AUGMENTATIONS))
+def test_augmented_regression_on_the_authors_draw_is_their_number(device, name):
+    """The re-run of the authors' code to its last printed digit: nothing is random once their draw is."""
+    data = optical.problems()
+    errors = []
+    for x, y, f, degree in zip(data.x, data.y, data.f, data.degree, strict=True):
+        _, ordered, gx, g = released.released_draw(name, x, y)
+        h = np.linalg.lstsq(optical._monomials(gx, int(degree)), ordered, rcond=None)[0]
+        truth = f[: h.size]
+        errors.append(np.sum((h - truth) ** 2) / (np.sum((h - truth) ** 2) + np.sum(truth**2)))
+        assert len(g) == len(gx) == 1000
+    wanted = released.RERUN["DA+ERM"][list(optical.AUGMENTATIONS).index(name)]
+    assert np.mean(errors) == pytest.approx(wanted, abs=0.0006)
+
+
+def test_baselines_have_a_number_each(noise_frame):
+    """One experiment, one draw: all methods; 64 updates leave the trained ones near their random start."""
+    rows = select(noise_frame, {"experiment": 75}, metric="ncer")
+    means = rows.groupby("method")["value"].mean()
+    assert len(means) == 16
+    assert means.between(0, 1).all()
+    assert means[["IRM", "DRO", "RICE", "V-REx", "MM-REx"]].min() > 0.8
+    assert means[["ERM", "l1 Janzing", "l2 Janzing"]].max() < 0.2, "the experiment without confounding"
+
+
+def test_colored_mnist_runs_and_scores_by_its_formula():
+    config = ColoredMNIST(
+        seeds=1, samples=300, candidates=2, epochs=1, hidden=8, methods=("DA+IVL-LCV",)
+    )
+    try:
+        load("mnist")
+    except DataError as error:
+        pytest.skip(f"no digits are here: {error}")
+    frame = run(config.study(), progress=False).frame
+    values = frame.set_index(["method", "metric"])["value"]
+    for method in config.methods:
+        accuracy = values[method, "accuracy"]
+        assert 0.3 < accuracy < 0.8
+        assert values[method, "ncer"] == pytest.approx((0.75 - accuracy) / (1 - accuracy), abs=1e-5)
+    assert (values["DA+IVL-LCV", "penalty_selected"]) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["ivl/comparison", "ivl/nonlinear", "ivl/colored_mnist", "ivl/colored_mnist_text", "ivl/optical_device"]
+)
+def test_the_other_smoke_runs_write_everything(name, tmp_path):
+    assert command.main([name, "--scale", "smoke", "--results", str(tmp_path)]) == 0
+    folder = next(tmp_path.glob(f"{name}/smoke-*"))
+    assert {"records.parquet", "claims.json", "table.md"} <= {path.name for path in folder.iterdir()}

@@ -10,9 +10,9 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from causalrep.data import draw_linear, sample_linear_sem
 from causalrep.iv import ivl, ivl_path
 from causalrep.iv.selection import (
-    _held_out_levels,
     confounder_corrected_norm,
     discretize,
+    held_out_levels,
     level_ids,
     log_uniform_candidates,
     select_confounder_correction,
@@ -52,18 +52,18 @@ def test_levels_are_the_distinct_rows():
     assert len(set(zip(ours, theirs, strict=True))) == len(set(ours)) == len(set(theirs))
 
 
-def test_held_out_levels_are_whole_and_a_fifth():
+def testheld_out_levels_are_whole_and_a_fifth():
     levels = jnp.asarray(np.random.default_rng(2).choice(20, p=np.arange(1, 21) / 210, size=300))
     counts = np.bincount(levels, minlength=20)
     shares = np.zeros(20)
     for seed in range(200):
-        held = np.asarray(_held_out_levels(jax.random.key(seed), levels, 0.2))
+        held = np.asarray(held_out_levels(jax.random.key(seed), levels, 0.2))
         assert len(set(np.asarray(levels)[held])) == 4
         assert not set(np.asarray(levels)[held]) & set(np.asarray(levels)[~held])
         shares += np.bincount(np.asarray(levels)[held], minlength=20) > 0
     # Rare levels are held out more often than common ones.
     assert np.corrcoef(shares, counts)[0, 1] < 0
-    one = np.asarray(_held_out_levels(jax.random.key(0), jnp.arange(300) % 2, 0.2))
+    one = np.asarray(held_out_levels(jax.random.key(0), jnp.arange(300) % 2, 0.2))
     assert one.mean() == 0.5, "at least one level is held out"
 
 

@@ -1,0 +1,111 @@
+"""Training steps of DFIV and DeepGMM beside their released PyTorch code.
+
+The released code is no package and is not part of this one: clone it, and point to it and to a Python that has torch::
+
+    export CAUSALREP_TORCH_PYTHON=/path/to/python
+    export CAUSALREP_DFIV=/path/to/DeepFeatureIV CAUSALREP_DEEPGMM=/path/to/DeepGMM
+
+Without these variables the two rows are left out.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.harness import Row, Timing, measure
+from causalrep.data import demand, zoo
+from causalrep.iv.nonlinear import FeatureWidths, deep_gmm, dfiv
+from causalrep.iv.nonlinear.training import NeuralFit
+
+PYTHON = "CAUSALREP_TORCH_PYTHON"
+INNER = 20
+
+
+def run_dfiv() -> Row | None:
+    """Outer iterations on the demand design, 5,000 rows, the released code's widths."""
+    peer = _released("dfiv", "CAUSALREP_DFIV")
+    if peer is None:
+        return None
+    s = demand(jax.random.key(0), n=5000)
+    data = s.y, jnp.column_stack([s.t, s.x]), jnp.column_stack([s.z, s.x])
+    widths = FeatureWidths((16, 1), (128, 64, 32), (128, 32, 16))
+    updates = 20
+
+    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> NeuralFit:
+        return dfiv(key, y, x, z, widths=widths, updates=updates, inner_steps=INNER)
+
+    ours, compile_seconds = _ours(fit, data, units=updates)
+    return Row(
+        task="DFIV, demand design, n = 5,000",
+        ours=ours,
+        peer="released PyTorch code",
+        theirs=peer,
+        unit="outer iteration",
+        units=100,
+        compile_seconds=compile_seconds,
+        claim=1,
+        note=(
+            "an outer iteration updates the instrument's and the covariates' networks 20 times and the treatment's "
+            "once, both sides in float32 with the same widths; the released networks have batch normalisation, ours do "
+            "not, and ours evaluate the treatment's gradient 20 times of which one is used."
+        ),
+    )
+
+
+def run_deep_gmm() -> Row | None:
+    """Steps of the game on 1,024 rows, the released code's networks."""
+    peer = _released("deep_gmm", "CAUSALREP_DEEPGMM")
+    if peer is None:
+        return None
+    s = zoo(jax.random.key(0), n=2048, function="linear")
+    steps = 2000
+
+    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> NeuralFit:
+        return deep_gmm(key, y, x, z, epochs=steps, batch_size=1024, validation_share=0.5)
+
+    ours, compile_seconds = _ours(fit, (s.y, s.t, s.z), units=steps)
+    return Row(
+        task="DeepGMM, zoo, batches of 1,024",
+        ours=ours,
+        peer="released PyTorch code",
+        theirs=peer,
+        unit="step of both players",
+        units=6000,
+        compile_seconds=compile_seconds,
+        claim=5,
+        note=(
+            "the same networks, optimistic Adam, float32 on both sides (the released code runs in float64); ours "
+            "includes an evaluation on held-out rows every 20 steps, theirs none."
+        ),
+    )
+
+
+def _ours(fit: Callable[..., NeuralFit], data: tuple[jax.Array, ...], *, units: int) -> tuple[Timing, float]:
+    key = jax.random.key(0)
+    start = time.perf_counter()
+    program = jax.jit(fit).lower(key, *data).compile()
+    compile_seconds = time.perf_counter() - start
+    found = program(key, *data)
+    assert not bool(found.diverged)
+    assert bool(jnp.isfinite(found.loss))
+    return measure(lambda: program(key, *data), units=units, repeats=5), compile_seconds
+
+
+def _released(method: str, variable: str) -> Timing | None:
+    python, clone = os.environ.get(PYTHON), os.environ.get(variable)
+    if not python or not clone:
+        print(f"{method}: left out, since {PYTHON} or {variable} is not set")
+        return None
+    script = Path(__file__).with_name("torch_peers.py")
+    done = subprocess.run([python, script, method, clone], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{script.name} {method} failed:\n{done.stderr}")
+    seconds = json.loads(done.stdout.strip().splitlines()[-1])
+    return Timing(statistics.median(seconds), min(seconds), max(seconds), len(seconds))

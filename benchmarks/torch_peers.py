@@ -1,0 +1,106 @@
+"""Times training steps of released PyTorch code; run by another Python: ``python torch_peers.py METHOD CLONE``.
+
+METHOD is ``dfiv`` (CLONE: a clone of liyuan9988/DeepFeatureIV) or ``deep_gmm`` (of CausalML/DeepGMM). Prints CPU
+seconds of one unit of work, five repeats, as JSON. It imports the clone's classes and calls their training steps, on
+one thread; what they import for other experiments and never use here is replaced by empty modules.
+"""
+
+import importlib
+import json
+import sys
+import time
+from types import ModuleType
+
+import numpy as np
+import torch
+
+REPEATS = 5
+
+
+def dfiv() -> list[float]:
+    """One outer iteration on the demand design with 5,000 rows: 20 + 20 inner updates and 1 outer."""
+    _stub("torchvision", "torchvision.datasets:MNIST", "torchvision:transforms", "filelock:FileLock")
+    from src.data import generate_train_data
+    from src.models.DFIV.trainer import DFIVTrainer
+
+    settings = {
+        "lam1": 0.1,
+        "lam2": 0.1,
+        "stage1_iter": 20,
+        "covariate_iter": 20,
+        "stage2_iter": 1,
+        "n_epoch": 100,
+        "split_ratio": 0.5,
+        "treatment_weight_decay": 0.0,
+        "instrumental_weight_decay": 0.0,
+        "covariate_weight_decay": 0.1,
+    }
+    trainer = DFIVTrainer({"data_name": "demand"}, settings)
+    halves = trainer.split_train_data(generate_train_data(data_name="demand", rand_seed=0, data_size=5000, rho=0.5))
+    trainer.lam1 *= 2500
+    trainer.lam2 *= 2500
+
+    def work() -> None:
+        for _ in range(5):
+            trainer.stage1_update(halves[0], 0)
+            trainer.update_covariate_net(*halves, 0)
+            trainer.stage2_update(*halves, 0)
+
+    return _times(work, units=5)
+
+
+def deep_gmm() -> list[float]:
+    """One step of the game: 1,024 rows, both players."""
+    _stub("plotting:PlotElement", "matplotlib", "matplotlib.pyplot", "pandas")
+    from game_objectives.simple_moment_objective import OptimalMomentObjective
+    from learning.learning_dev_f import GradientDescentLearningDevF
+    from models.mlp_model import MLPModel
+    from optimizers.oadam import OAdam
+
+    g = MLPModel(input_dim=1, layer_widths=[20, 3], activation=torch.nn.LeakyReLU)
+    f = MLPModel(input_dim=2, layer_widths=[20], activation=torch.nn.LeakyReLU)
+    optimizers = {
+        "g_optimizer": OAdam(g.parameters(), lr=5e-4, betas=(0.5, 0.9)),
+        "f_optimizer": OAdam(f.parameters(), lr=2.5e-3, betas=(0.5, 0.9)),
+    }
+    learner = GradientDescentLearningDevF(OptimalMomentObjective(), g, f, **optimizers, dev_f_collection=None,
+                                          e_dev_tilde=None, final_g_optimizer_factory=None)  # fmt: skip
+    rng = np.random.default_rng(0)
+    z, e = rng.normal(size=(1024, 2)), rng.normal(size=(1024, 1))
+    x = z.sum(axis=1, keepdims=True) + 2 * e
+    batch = [torch.tensor(block, dtype=torch.float32) for block in (x, z, (x + 5 * e) / 7)]
+
+    def work() -> None:
+        for _ in range(200):
+            learner.update_params_iter(1, *batch)
+
+    return _times(work, units=200)
+
+
+def _times(work, *, units: int) -> list[float]:
+    work()
+    found = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        work()
+        found.append((time.process_time() - start) / units)
+    return found
+
+
+def _stub(*names: str) -> None:
+    """Empty modules, with a placeholder attribute after a colon, for what is not installed."""
+    for name in names:
+        module, _, attribute = name.partition(":")
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            found = sys.modules[module] = ModuleType(module)
+        if attribute and not hasattr(found, attribute):
+            setattr(found, attribute, None)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    sys.path.insert(0, sys.argv[2])
+    print(json.dumps({"dfiv": dfiv, "deep_gmm": deep_gmm}[sys.argv[1]]()))

@@ -1,0 +1,106 @@
+"""The door of the nonlinear estimators: user input becomes named float64 arrays, or a named error."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from causalrep.errors import InputError
+from causalrep.validation import as_matrix, as_vector, check_index_alignment, check_range
+
+# Below this no half of the sample can fit, or judge, anything.
+FEWEST_ROWS = 20
+
+
+class NonlinearData(NamedTuple):
+    """Checked data of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``, and the names of its columns.
+
+    Attributes:
+        y: Outcome (n,).
+        t: Treatments (n, p).
+        x: Exogenous controls (n, q); q may be 0.
+        z: Excluded instruments (n, k).
+        outcome: Name of the outcome.
+        treatments: Names of the treatments.
+        controls: Names of the controls.
+        instruments: Names of the instruments.
+    """
+
+    y: np.ndarray
+    t: np.ndarray
+    x: np.ndarray
+    z: np.ndarray
+    outcome: str
+    treatments: list[str]
+    controls: list[str]
+    instruments: list[str]
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """What the structural function takes: treatments, then controls (n, p + q)."""
+        return np.column_stack([self.t, self.x])
+
+    @property
+    def exogenous(self) -> np.ndarray:
+        """What the moments condition on: instruments, then controls (n, k + q)."""
+        return np.column_stack([self.z, self.x])
+
+
+def check_nonlinear(Y: Any, T: Any, X: Any = None, Z: Any = None) -> NonlinearData:
+    """Validate outcome, treatments, controls and instruments.
+
+    Raises:
+        InputError: Missing or infinite values, wrong lengths, misaligned indexes, no instrument, constant columns, or
+            fewer than 20 rows; names the argument.
+    """
+    check_index_alignment(Y=Y, T=T, X=X, Z=Z)
+    y, outcome = as_vector("Y", Y)
+    n = len(y)
+    t, treatments = as_matrix("T", T, rows=n)
+    x, controls = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
+    if Z is None:
+        raise InputError("Z", found="None", expected="at least one excluded instrument")
+    z, instruments = as_matrix("Z", Z, rows=n)
+    if n < FEWEST_ROWS:
+        raise InputError("Y", found=f"{n} rows", expected=f"at least {FEWEST_ROWS}")
+    for argument, block, names in (("T", t, treatments), ("X", x, controls), ("Z", z, instruments)):
+        constant = [name for name, column in zip(names, block.T, strict=True) if np.ptp(column) == 0]
+        if constant:
+            raise InputError(argument, found=f"constant columns {constant}", expected="columns that vary")
+    return NonlinearData(y, t, x, z, outcome, treatments, controls, instruments)
+
+
+def as_levels(argument: str, value: Any, treatments: int) -> np.ndarray:
+    """Treatment levels (m, p): a number or a vector (p,) is one level; (m,) for one treatment and (m, p) are m levels.
+
+    Raises:
+        InputError: If the shape fits no number of levels, or a value is not finite.
+    """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(argument, found=repr(value), expected="numbers") from error
+    if array.ndim == 0 and treatments == 1:
+        array = array[None, None]
+    elif array.ndim == 1:
+        array = array[:, None] if treatments == 1 else array[None, :]
+    if array.ndim != 2 or array.shape[1] != treatments or len(array) == 0:
+        one = "a number, or (m,) numbers" if treatments == 1 else f"{treatments} numbers, or an array (m, {treatments})"
+        raise InputError(argument, found=f"shape {np.shape(value)}", expected=one)
+    if not np.isfinite(array).all():
+        raise InputError(argument, found="missing or infinite values", expected="finite numbers")
+    return array
+
+
+def check_count(argument: str, value: object, *, at_least: int = 1) -> None:
+    """Refuse what is not a whole number of at least ``at_least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
+        raise InputError(argument, found=repr(value), expected=f"a whole number of at least {at_least}")
+
+
+def check_penalties(candidates: object, penalty_range: object) -> None:
+    """Refuse a wrong number of candidate penalties or a wrong range of them."""
+    check_count("candidates", candidates)
+    if not isinstance(penalty_range, tuple | list) or len(penalty_range) != 2:
+        raise InputError("penalty_range", found=repr(penalty_range), expected="a pair (lowest, highest)")
+    low = check_range("penalty_range[0]", penalty_range[0], above=0)
+    check_range("penalty_range[1]", penalty_range[1], at_least=low)

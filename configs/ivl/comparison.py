@@ -1,0 +1,14 @@
+"""Figure 5, left: all fifteen methods on the linear simulation with m = 16 and a third of the augmentation directions.
+
+Command: python -m experiments.run ivl/comparison --scale paper
+Expected result: IVL-CC least, DA+ERM well below ERM, DA+IV near .5; see docs/results/ivl.md.
+Expected time: small 2 min, paper 5 min on two CPU cores.
+"""
+
+from experiments.ivl.comparison import Comparison
+
+SCALES = {
+    "smoke": Comparison(simulations=1, samples=256, treatments=6),
+    "small": Comparison(),
+    "paper": Comparison(simulations=64),
+}

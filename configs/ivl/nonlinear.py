@@ -1,0 +1,14 @@
+"""The nonlinear simulation of the IVL paper's repository: neural and kernel IVL on |x|, sin x and the sign of x.
+
+Command: python -m experiments.run ivl/nonlinear --scale small
+Expected result: none published; augmentation with and without IVL below plain regression for every function.
+Expected time: small 3 min, paper 15 min on two CPU cores.
+"""
+
+from experiments.ivl.nonlinear import NonlinearSimulation
+
+SCALES = {
+    "smoke": NonlinearSimulation(replications=2, samples=100, epochs=5, candidates=2),
+    "small": NonlinearSimulation(),
+    "paper": NonlinearSimulation(replications=100),
+}
