@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable
 
-from causalrep.data import optical_device, tables
+from causalrep.data import ihdp, optical_device, tables
 from causalrep.errors import InputError
 
 _LOADERS: dict[str, Callable[..., object]] = {
@@ -13,6 +13,7 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "bwght": tables.bwght,
     "openness": tables.openness,
     "optical_device": optical_device.load_optical_device,
+    "ihdp": ihdp.ihdp,
 }
 
 
