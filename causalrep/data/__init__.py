@@ -16,6 +16,7 @@ from causalrep.data.augment import (
     random_permutation,
     translate,
 )
+from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
@@ -27,6 +28,9 @@ __all__ = [
     "PAPER_EXPERIMENTS",
     "Augmentation",
     "Augmented",
+    "EffectBenchmark",
+    "EffectSample",
+    "EffectTable",
     "IVSample",
     "IVTable",
     "LinearSEM",
