@@ -21,6 +21,7 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
+from causalrep.data.news import NewsSample, draw_news
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.tables import IVTable
 
@@ -35,11 +36,13 @@ __all__ = [
     "IVTable",
     "LinearSEM",
     "LinearSample",
+    "NewsSample",
     "OpticalDevice",
     "available",
     "compose",
     "data_folder",
     "draw_linear",
+    "draw_news",
     "gaussian_noise",
     "linear_iv",
     "load",
