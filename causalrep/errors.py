@@ -35,6 +35,10 @@ class WeakInstrumentWarning(CausalrepWarning):
     """The first stage is too weak for Wald intervals to be trusted."""
 
 
+class OverlapWarning(CausalrepWarning):
+    """Some units have (almost) no counterpart in the other treatment arm."""
+
+
 class NotFittedError(CausalrepError, ValueError, AttributeError):
     """A fitted attribute or method was used before ``fit``."""
 

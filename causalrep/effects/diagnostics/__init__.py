@@ -1,0 +1,1 @@
+"""Is the estimate to be trusted? Overlap, balance, calibration, uplift, refutation and sensitivity."""
