@@ -16,22 +16,69 @@ True
 
 from causalrep.effects import meta
 from causalrep.effects.base import AIPW, EffectEstimator
+from causalrep.effects.diagnostics import (
+    BalanceTable,
+    Calibration,
+    OverlapReport,
+    UpliftCurve,
+    balance_table,
+    calibration,
+    overlap_report,
+    qini_curve,
+    trim,
+    uplift_curve,
+)
+from causalrep.effects.forest import CausalForest
 from causalrep.effects.learners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.effects.linear import LeastSquares, Logistic, Ridge
+from causalrep.effects.matching import Matching
 from causalrep.effects.nonparametric import KernelRidge, NearestNeighbours
+from causalrep.effects.refutation import Refutation, refute
+from causalrep.effects.sensitivity import (
+    EValue,
+    OLSSensitivity,
+    OmittedVariableBounds,
+    e_value,
+    e_value_of_difference,
+    ols_sensitivity,
+    omitted_variable_bounds,
+)
+from causalrep.effects.weighting import IPW
 
 __all__ = [
     "AIPW",
+    "IPW",
+    "BalanceTable",
+    "Calibration",
+    "CausalForest",
     "DRLearner",
+    "EValue",
     "EffectEstimator",
     "KernelRidge",
     "LeastSquares",
     "Logistic",
+    "Matching",
     "NearestNeighbours",
+    "OLSSensitivity",
+    "OmittedVariableBounds",
+    "OverlapReport",
     "RLearner",
+    "Refutation",
     "Ridge",
     "SLearner",
     "TLearner",
+    "UpliftCurve",
     "XLearner",
+    "balance_table",
+    "calibration",
+    "e_value",
+    "e_value_of_difference",
     "meta",
+    "ols_sensitivity",
+    "omitted_variable_bounds",
+    "overlap_report",
+    "qini_curve",
+    "refute",
+    "trim",
+    "uplift_curve",
 ]

@@ -212,7 +212,7 @@ class CrossFitted(EffectEstimator):
 
     def _store(self, design: EffectDesign, nuisances: Nuisances) -> None:
         self.nuisances_ = Nuisances(*(np.asarray(a) for a in nuisances))
-        _check_overlap(self.nuisances_.propensity, design.t, self.clip)
+        check_overlap(self.nuisances_.propensity, design.t, self.clip)
         t, y, w = jnp.asarray(design.t), jnp.asarray(design.y), jnp.ones(len(design.y))
         self.scores_ = np.asarray(aipw_scores(t, y, nuisances, self.clip))
         self.ate_ = jax.tree.map(np.asarray, aipw_ate(t, y, w, nuisances, self.clip))
@@ -268,7 +268,8 @@ class AIPW(CrossFitted):
     _title = "Augmented inverse propensity weighting (AIPW)"
 
 
-def _check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
+def check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
+    """Warn with the share of propensities that had to be clipped; refuse arms that the covariates separate."""
     outside = (e < clip) | (e > 1 - clip)
     separated = e[t == 1].min() > e[t == 0].max()
     if outside.all() or separated:

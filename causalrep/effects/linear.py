@@ -5,7 +5,7 @@ Each is a frozen dataclass with the pure functions ``fit(x, y, w) -> params`` an
 the rows used gets no weight; weights are relative, so doubling all changes nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -82,7 +82,7 @@ class Ridge:
     """
 
     penalty: float | None = None
-    candidates: tuple[float, ...] = tuple(10.0 ** (k / 2) for k in range(-10, 5))
+    candidates: tuple[float, ...] = field(default=tuple(10.0 ** (k / 2) for k in range(-10, 5)), repr=False)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes in the units of ``x``."""
@@ -149,7 +149,7 @@ class Logistic:
     """
 
     penalty: float = 1e-4
-    max_steps: int = 50
+    max_steps: int = field(default=50, repr=False)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes of the log odds."""

@@ -4,12 +4,13 @@ Frozen dataclasses with pure ``fit`` and ``predict``, as in ``causalrep.effects.
 weights for those left out, so that shapes do not depend on the data; kernel ridge costs O(n^3) time and O(n^2) memory.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from causalrep.effects.linear import _generalised_cv, _scale
 
@@ -46,7 +47,7 @@ class KernelRidge:
 
     bandwidth: float = 1.0
     penalty: float | None = None
-    candidates: tuple[float, ...] = tuple(10.0 ** (k / 2) for k in range(-14, 3))
+    candidates: tuple[float, ...] = field(default=tuple(10.0 ** (k / 2) for k in range(-14, 3)), repr=False)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> KernelParams:
         """The expansion's coefficients, from the eigenvectors of the weighted kernel matrix."""
@@ -105,9 +106,21 @@ class NearestNeighbours:
         """Weighted mean of the neighbours' targets."""
         distances = _squared_distances(x / params.spread, params.x)
         distances = jnp.where(params.w > 0, distances, jnp.inf)
-        _, nearest = jax.lax.top_k(-distances, self.k)
-        weights = params.w[nearest]
-        return jnp.sum(weights * params.y[nearest], axis=1) / jnp.sum(weights, axis=1)
+        rows = jax.vmap(partial(nearest, k=self.k))(distances)
+        weights = params.w[rows]
+        return jnp.sum(weights * params.y[rows], axis=1) / jnp.sum(weights, axis=1)
+
+
+def nearest(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
+    """Positions of the k smallest entries, the earlier of equal ones first.
+
+    For the few neighbours that are wanted, k passes are many times faster on a CPU than the sort behind ``top_k``.
+    """
+    rows = []
+    for _ in range(k):
+        rows.append(jnp.argmin(distances))
+        distances = distances.at[rows[-1]].set(jnp.inf)
+    return jnp.stack(rows)
 
 
 def _squared_distances(a: Float[Array, "m d"], b: Float[Array, "n d"]) -> Float[Array, "m n"]:
