@@ -43,9 +43,9 @@ def load(name: str, **options: object):
 
     Returns:
         The data set's own type: :class:`~causalrep.data.IVTable` for the econometric tables,
-        :class:`~causalrep.data.EffectBenchmark` for treatment effects with a known truth (``ihdp``, ``twins``, ``jobs``,
-        ``acic2016``, ``realcause``), :class:`~causalrep.data.EffectTable` for those without (``lalonde``, ``nhefs``),
-        :class:`~causalrep.data.OpticalDevice` for the optical device.
+        :class:`~causalrep.data.EffectBenchmark` for treatment effects with a known truth (``ihdp``, ``twins``,
+        ``jobs``, ``acic2016``, ``realcause``), :class:`~causalrep.data.EffectTable` for those without (``lalonde``,
+        ``nhefs``), :class:`~causalrep.data.OpticalDevice` for the optical device.
 
     Raises:
         InputError: If there is no data set of that name, or it has no such option.

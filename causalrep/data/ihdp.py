@@ -86,7 +86,8 @@ def _covariates() -> tuple[np.ndarray, np.ndarray]:
     frame = _table()
     frame = frame[(frame["treat"] == 0) | (frame["momwhite"] == 1)]
     heads = {round(head, 8): head for head in _IMPUTED_HEADS}
-    frame = frame.assign(**{"b.head": frame["b.head"].map(lambda head: heads.get(head, head)), "first": 1 + frame["first"]})
+    exact = frame["b.head"].map(lambda head: heads.get(head, head))
+    frame = frame.assign(**{"b.head": exact, "first": 1 + frame["first"]})
     columns = [*CONTINUOUS, *BINARY, *(f"site{i}" for i in range(1, 8))]
     x = frame[columns].to_numpy(np.float64)
     numeric = x[:, : len(CONTINUOUS)]
@@ -129,4 +130,4 @@ def _test_rows(numbers: list[int]) -> np.ndarray:
 
 def _seeded_rows(number: int) -> np.ndarray:
     # The legacy generator on purpose: the anchors were computed with this split.
-    return np.random.RandomState(number).permutation(747)[:75]  # noqa: NPY002
+    return np.random.RandomState(number).permutation(747)[:75]

@@ -46,8 +46,8 @@ def realcause(original: Original = "lalonde_psid", samples: Sequence[int] | None
         samples: The origin's sample numbers, from 0; all that have a checksum here by default (5, 2 and 3).
 
     Returns:
-        ``x`` (n, d), and ``t``, ``y``, ``y0``, ``y1`` (R, n), with n = 2,675, 16,177 and 11,984. ``mu0`` and ``mu1`` are
-        not known.
+        ``x`` (n, d), and ``t``, ``y``, ``y0``, ``y1`` (R, n), with n = 2,675, 16,177 and 11,984. ``mu0`` and ``mu1``
+        are not known.
 
     Raises:
         DataError: If a file is missing and cannot be downloaded, or is corrupt.

@@ -18,8 +18,8 @@ def twins() -> EffectBenchmark:
     """Twins (n = 11,984 pairs): being the heavier twin and mortality, both outcomes known, treatment simulated.
 
     Returns:
-        ``x`` (11984, 75), ``t`` and ``y`` (11984,), and the observed outcomes of both twins, ``y0`` and ``y1``. There is
-        no noiseless truth: ``mu0`` and ``mu1`` are None. A name that the file repeats (the copies of the gestation
+        ``x`` (11984, 75), ``t`` and ``y`` (11984,), and the observed outcomes of both twins, ``y0`` and ``y1``. There
+        is no noiseless truth: ``mu0`` and ``mu1`` are None. A name that the file repeats (the copies of the gestation
         class) gets a suffix ``.1`` or ``.2``.
 
     Raises:

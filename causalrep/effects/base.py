@@ -16,7 +16,7 @@ from causalrep.effects.design import EffectDesign, make_effect_design
 from causalrep.effects.diagnostics.balance import BalanceTable, balance_table
 from causalrep.effects.diagnostics.overlap import OverlapReport, overlap_report
 from causalrep.effects.host import as_learner, call
-from causalrep.effects.linear import Logistic, Ridge
+from causalrep.effects.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import (
     CLIP,
     Average,
@@ -165,7 +165,7 @@ class CrossFitted(EffectEstimator):
         folds_: Fold codes (n,).
     """
 
-    def __init__(self, *, outcome=Ridge(), propensity=Logistic(), cv=5, clip=CLIP, seed=0):  # noqa: B008 (immutable)
+    def __init__(self, *, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         self.outcome = outcome
         self.propensity = propensity
         self.cv = cv
@@ -282,8 +282,8 @@ def check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
         )
     if outside.any():
         warnings.warn(
-            f"{100 * outside.mean():.1f}% of the rows have an estimated propensity outside [{clip:g}, {1 - clip:g}] and "
-            "were clipped: for them there is hardly a comparison. See overlap(), and consider trimming.",
+            f"{100 * outside.mean():.1f}% of the rows have an estimated propensity outside [{clip:g}, {1 - clip:g}] "
+            "and were clipped: for them there is hardly a comparison. See overlap(), and consider trimming.",
             OverlapWarning,
             stacklevel=5,
         )

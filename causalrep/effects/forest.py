@@ -8,7 +8,7 @@ from jaxtyping import Float
 from causalrep.effects.base import CrossFitted
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.learners import MetaEstimator
-from causalrep.effects.linear import Logistic, Ridge
+from causalrep.effects.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP
 from causalrep.errors import CausalrepError
 from causalrep.validation import check_range
@@ -37,7 +37,7 @@ class CausalForest(MetaEstimator):
     _takes_controls = True
 
     def __init__(
-        self, *, trees=200, min_leaf=5, outcome=Ridge(), propensity=Logistic(), cv=5, clip=CLIP, seed=0  # noqa: B008
+        self, *, trees=200, min_leaf=5, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0
     ):
         super().__init__(outcome=outcome, propensity=propensity, cv=cv, clip=clip, seed=seed)
         self.trees = trees

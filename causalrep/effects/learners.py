@@ -12,7 +12,7 @@ from causalrep.effects.base import CrossFitted
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.host import as_learner, call
 from causalrep.effects.intervals import bootstrap_effects, conformal_effects
-from causalrep.effects.linear import Logistic, Ridge
+from causalrep.effects.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP
 from causalrep.errors import InputError
 from causalrep.precision import float64
@@ -186,7 +186,7 @@ class TwoStage(MetaEstimator):
     """
 
     def __init__(
-        self, *, outcome=Ridge(), effect_model=Ridge(), propensity=Logistic(), cv=5, clip=CLIP, seed=0  # noqa: B008
+        self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0
     ):
         super().__init__(outcome=outcome, propensity=propensity, cv=cv, clip=clip, seed=seed)
         self.effect_model = effect_model

@@ -188,3 +188,7 @@ class Logistic:
     def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """Probability of 1."""
         return jax.nn.sigmoid(params.intercept + x @ params.slopes)
+
+
+# Defaults of every method; immutable, so one of each serves all.
+RIDGE, LOGISTIC = Ridge(), Logistic()

@@ -147,4 +147,5 @@ class Matching(EffectEstimator):
 
     def _summary_facts(self) -> list[tuple[str, str]]:
         how = f"{self.k} nearest, {self.metric}{', bias-corrected' if self.correct_bias else ''}"
-        return [*super()._summary_facts(), ("Matches", f"{how}; one row serves up to {self.uses_.max() * self.k:g} times")]
+        most = f"one row serves up to {self.uses_.max() * self.k:g} times"
+        return [*super()._summary_facts(), ("Matches", f"{how}; {most}")]

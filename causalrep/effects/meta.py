@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.effects.linear import Logistic, Ridge
+from causalrep.effects.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, aipw_scores, clipped, cross_fit_nuisances
 from causalrep.inference.crossfit import Learner, cross_fit
 
@@ -62,7 +62,7 @@ class S:
     With a linear ``outcome`` the effect is the same for everyone: the coefficient of the treatment.
     """
 
-    outcome: Learner = Ridge()
+    outcome: Learner = RIDGE
 
     @property
     def learners(self):
@@ -88,7 +88,7 @@ class S:
 class T:
     """Two regressions, one an arm; ``tau(x) = mu1(x) - mu0(x)``."""
 
-    outcome: Learner = Ridge()
+    outcome: Learner = RIDGE
 
     @property
     def learners(self):
@@ -116,9 +116,9 @@ class X:
     ``tau1`` is fitted to ``Y - mu0(x)`` of the treated, ``tau0`` to ``mu1(x) - Y`` of the controls.
     """
 
-    outcome: Learner = Ridge()
-    effect: Learner = Ridge()
-    propensity: Learner = Logistic()
+    outcome: Learner = RIDGE
+    effect: Learner = RIDGE
+    propensity: Learner = LOGISTIC
 
     @property
     def learners(self):
@@ -148,9 +148,9 @@ class R:
     That is a regression of ``(Y - m)/(T - e)`` on x with weights ``(T - e)^2``.
     """
 
-    outcome: Learner = Ridge()
-    effect: Learner = Ridge()
-    propensity: Learner = Logistic()
+    outcome: Learner = RIDGE
+    effect: Learner = RIDGE
+    propensity: Learner = LOGISTIC
     n_folds: int = 5
     clip: float = CLIP
 
@@ -175,9 +175,9 @@ class R:
 class DR:
     """Doubly robust: cross-fitted AIPW scores (:func:`~causalrep.effects.scores.aipw_scores`) regressed on x."""
 
-    outcome: Learner = Ridge()
-    effect: Learner = Ridge()
-    propensity: Learner = Logistic()
+    outcome: Learner = RIDGE
+    effect: Learner = RIDGE
+    propensity: Learner = LOGISTIC
     n_folds: int = 5
     clip: float = CLIP
 

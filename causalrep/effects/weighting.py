@@ -73,9 +73,9 @@ def _known_influence(t, y, e):
 
 
 class IPW(EffectEstimator):
-    """Inverse propensity weighting, weights normalised within each arm (Hájek), propensity by logistic maximum likelihood.
+    """Inverse propensity weighting, weights normalised within each arm (Hájek).
 
-    Rests on the propensity model alone: :class:`AIPW` needs only one of two models to be right. The standard errors
+    The propensity is logistic, by maximum likelihood. Rests on the propensity model alone: :class:`AIPW` needs only one of two models to be right. The standard errors
     are those of M-estimation, with the propensity's own estimation accounted for; clipping is taken as given.
 
     Args:

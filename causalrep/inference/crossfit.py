@@ -34,7 +34,9 @@ def is_host(*learners: Learner) -> bool:
     return any(getattr(learner, "host", False) for learner in learners)
 
 
-def stratified_folds(key: Key[Array, ""], labels: Int[Array, " n"] | Float[Array, " n"], n_folds: int) -> Int[Array, " n"]:
+def stratified_folds(
+    key: Key[Array, ""], labels: Int[Array, " n"] | Float[Array, " n"], n_folds: int
+) -> Int[Array, " n"]:
     """Random fold codes 0..n_folds-1 (n,), as even as possible within each label and in all.
 
     >>> import jax, jax.numpy as jnp

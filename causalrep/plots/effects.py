@@ -78,7 +78,8 @@ def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
     groups = found.groups
     ax.axline((0, 0), slope=1, color="0.6", lw=1, ls="--")
     ax.errorbar(groups["estimate"], groups["score"], 1.96 * groups["se"], fmt="o", color=UNTREATED, capsize=3)
-    ax.set(xlabel="estimated effect", ylabel="doubly robust effect", title=f"slope {found.slope:.2f} ± {found.slope_se:.2f}")
+    title = f"slope {found.slope:.2f} ± {found.slope_se:.2f}"
+    ax.set(xlabel="estimated effect", ylabel="doubly robust effect", title=title)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

@@ -13,6 +13,6 @@ from experiments.cate.methods import LINEAR
 PAPER = Ihdp(name="cate/ihdp1000", simulations=1000, methods=(*LINEAR, "5-NN T"))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=3),
-    "small": dataclasses.replace(PAPER, simulations=1000, methods=("Zero effect", "Difference in means", "OLS-1", "OLS-2")),
+    "small": dataclasses.replace(PAPER, methods=("Zero effect", "Difference in means", "OLS-1", "OLS-2")),
     "paper": PAPER,
 }
