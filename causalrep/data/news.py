@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
+
+
+SHORTEST, LONGEST = 100, 300
 
 
 class NewsSample(NamedTuple):
@@ -62,8 +65,7 @@ def draw_news(
     topic_key, share_key, length_key, word_key, centre_key, t_key, y_key = jax.random.split(key, 7)
     vocabulary = jax.random.dirichlet(topic_key, jnp.full(words, concentration), (topics,))
     z = jax.random.dirichlet(share_key, jnp.full(topics, concentration), (n,))
-    lengths = jax.random.randint(length_key, (n,), 100, 301)
-    x = jax.random.multinomial(word_key, lengths.astype(z.dtype), z @ vocabulary)
+    x = _documents(word_key, z @ vocabulary, jax.random.randint(length_key, (n,), SHORTEST, LONGEST + 1))
     random_document = z[jax.random.randint(centre_key, (), 0, n)]
     base, gain = z @ jnp.mean(z, axis=0), z @ random_document
     propensity = jax.nn.sigmoid(selection * (gain - base))
@@ -71,3 +73,14 @@ def draw_news(
     mu0, mu1 = scale * base, scale * (base + gain)
     y = jnp.where(t == 1, mu1, mu0) + jax.random.normal(y_key, (n,))
     return NewsSample(x, z, t, y, mu0, mu1, propensity)
+
+
+def _documents(
+    key: Key[Array, ""], shares: Float[Array, "n words"], lengths: Int[Array, " n"]
+) -> Float[Array, "n words"]:
+    """Multinomial counts, word by word: many times faster than drawing the counts of each word."""
+    uniforms = jax.random.uniform(key, (shares.shape[0], LONGEST))
+    cumulative = jnp.cumsum(shares, axis=1)
+    words = jax.vmap(jnp.searchsorted)(cumulative / cumulative[:, -1:], uniforms)
+    written = (jnp.arange(LONGEST) < lengths[:, None]).astype(shares.dtype)
+    return jax.vmap(lambda w, m: jnp.zeros(shares.shape[1], shares.dtype).at[w].add(m))(words, written)

@@ -75,8 +75,9 @@ def _known_influence(t, y, e):
 class IPW(EffectEstimator):
     """Inverse propensity weighting, weights normalised within each arm (Hájek).
 
-    The propensity is logistic, by maximum likelihood. Rests on the propensity model alone: :class:`AIPW` needs only one of two models to be right. The standard errors
-    are those of M-estimation, with the propensity's own estimation accounted for; clipping is taken as given.
+    The propensity is logistic, by maximum likelihood, and all rests on it: :class:`AIPW` needs only one of two models
+    to be right. The standard errors are those of M-estimation, with the estimation of the propensity accounted for;
+    clipping is taken as given.
 
     Args:
         clip: Propensities are moved into ``[clip, 1 - clip]``.
