@@ -75,5 +75,6 @@ def cross_fit(
     if is_host(learner):
         every = jnp.stack([jnp.asarray(predictions(fold)) for fold in range(n_folds)])
     else:
-        every = jax.vmap(predictions)(jnp.arange(n_folds))
+        # One after another: measured on two CPU cores, batched over folds is two to four times slower.
+        every = jax.lax.map(predictions, jnp.arange(n_folds))
     return every[folds, jnp.arange(x.shape[0])]

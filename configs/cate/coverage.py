@@ -1,6 +1,6 @@
 """Coverage of doubly robust intervals: nuisances right, either wrong, both wrong.
 
-Command: python -m experiments.run cate/coverage
+Command: python -m experiments.run cate/coverage --mode loop
 Expected result: 95% intervals cover 93-97% with both right; no bias with either wrong; coverage fails with both wrong.
 Expected time: small 1 min, paper 3 min on two CPU cores.
 """
