@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-
 SHORTEST, LONGEST = 100, 300
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 from functools import lru_cache, partial
 
-import jax.numpy as jnp
 import numpy as np
 
 from causalrep.data import EffectBenchmark, load
@@ -13,7 +12,7 @@ from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import ate_error, pehe
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.validation import check_range
-from experiments.cate.methods import FOLDS, KERNEL, LINEAR, METHODS
+from experiments.cate.methods import FOLDS, KERNEL, LINEAR, METHODS, traced
 
 METRICS = ("pehe_in", "pehe_out", "ate_error_in", "ate_error_out")
 # Least squares on a fixed split is deterministic: means over the replications, to the digits the card prints.
@@ -100,8 +99,8 @@ def replicate(key, setting, *, config: Ihdp):
     """All methods on one public replication; in-sample are the units they were fitted to, out-of-sample the rest."""
     data, test_sets = _data(config.simulations)
     index = setting["simulation"] - 1
-    y, mu0, mu1, test = (jnp.asarray(a)[index] for a in (data.y, data.mu0, data.mu1, test_sets))
-    x, t = jnp.asarray(data.x), jnp.asarray(data.t)
+    x, t, *simulated = traced(data.x, data.t, data.y, data.mu0, data.mu1, test_sets)
+    y, mu0, mu1, test = (array[index] for array in simulated)
     rows = EffectRows(x, x, t, y, 1.0 - test, stratified_folds(key, t, FOLDS))
     metrics = {}
     for method in config.methods:

@@ -16,7 +16,7 @@ from causalrep.metrics import coverage
 from causalrep.study import Study, Table, Within
 from causalrep.validation import check_range
 from experiments.cate.coverage import draw
-from experiments.cate.methods import FOLDS
+from experiments.cate.methods import FOLDS, traced
 
 LEVEL, QUANTILE = 0.95, 1.959964
 # Wide enough for the simulation error of a mean over a few dozen samples; a conformal interval may cover more.
@@ -103,10 +103,10 @@ def replicate(key, setting, *, config: Intervals):
     else:
         data, test_sets = _data(dataset, config.simulations)
         index = setting["simulation"] - 1
-        x, t = jnp.asarray(data.x), jnp.atleast_2d(jnp.asarray(data.t))
-        t = t[index if t.shape[0] > 1 else 0]
-        y, mu0, mu1, y0, y1 = (jnp.asarray(a)[index] for a in (data.y, data.mu0, data.mu1, data.y0, data.y1))
-        tau, individual, test = mu1 - mu0, y1 - y0, jnp.asarray(test_sets)[index]
+        x, t, *simulated = traced(data.x, data.t, data.y, data.mu0, data.mu1, data.y0, data.y1, test_sets)
+        y, mu0, mu1, y0, y1, test = (array[index] for array in simulated)
+        t = t[index] if t.ndim == 2 else t
+        tau, individual = mu1 - mu0, y1 - y0
     rows = meta.EffectRows(x, x, t, y, 1.0 - test, stratified_folds(fold_key, t, FOLDS))
     models = {"ridge": Ridge()} | ({"kernel ridge": KernelRidge()} if config.kernel and dataset == "ihdp" else {})
     metrics = {}

@@ -4,6 +4,7 @@ import dataclasses
 from functools import lru_cache, partial
 
 import jax.numpy as jnp
+import numpy as np
 
 from causalrep.data import EffectBenchmark, load
 from causalrep.effects.meta import EffectRows
@@ -12,7 +13,7 @@ from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import att_error, policy_risk
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.validation import check_range
-from experiments.cate.methods import FOLDS, LINEAR, LOGISTIC, METHODS
+from experiments.cate.methods import FOLDS, LINEAR, LOGISTIC, METHODS, traced
 
 METRICS = ("policy_risk_in", "policy_risk_out", "att_error_in", "att_error_out")
 # Baselines that the risk of a learned policy is to be compared with.
@@ -88,8 +89,8 @@ class Jobs:
 def replicate(key, setting, *, config: Jobs):
     """All methods on one split; "in" are the units they were fitted to, "out" the test units."""
     data, test_sets = _data()
-    test = jnp.asarray(test_sets)[setting["split"] - 1]
-    x, t, y = (jnp.asarray(a) for a in (data.x, data.t, data.y))
+    x, t, y, test_sets = traced(data.x, data.t, data.y, test_sets)
+    test = test_sets[setting["split"] - 1]
     randomized = jnp.asarray(data.randomized, y.dtype)
     rows = EffectRows(x, x, t, y, 1.0 - test, stratified_folds(key, t, FOLDS))
     effects = {method: METHODS[method](rows) for method in config.methods} | {TREAT_ALL: jnp.ones_like(y)}
@@ -105,6 +106,6 @@ def replicate(key, setting, *, config: Jobs):
 
 
 @lru_cache(maxsize=1)
-def _data() -> tuple[EffectBenchmark, list]:
+def _data() -> tuple[EffectBenchmark, np.ndarray]:
     data = load("jobs")
-    return data, [data.is_test(split).astype(float) for split in range(10)]
+    return data, np.stack([data.is_test(split).astype(float) for split in range(10)])

@@ -4,7 +4,9 @@ A method more is an entry more in :data:`METHODS`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -13,6 +15,11 @@ from causalrep.effects.scores import aipw_ate, cross_fit_nuisances
 
 FOLDS = 5
 Method = Callable[[meta.EffectRows], Float[Array, " n"]]
+
+
+def traced(*arrays: Any) -> tuple[Array, ...]:
+    """Data as values of the compiled program: as its constants, XLA would compute with them while compiling."""
+    return jax.lax.optimization_barrier(tuple(jnp.asarray(array) for array in arrays))
 
 
 def zero(data: meta.EffectRows) -> Float[Array, " n"]:

@@ -13,7 +13,7 @@ from causalrep.errors import InputError
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import ate_error, pehe
 from causalrep.study import Ordering, Study, Table, Within
-from experiments.cate.methods import FOLDS, LINEAR, METHODS
+from experiments.cate.methods import FOLDS, LINEAR, METHODS, traced
 
 # Estimated average effect and PEHE by file, from the card's section 6.
 ACIC_ANCHORS: Mapping[str, tuple[tuple[float, float], ...]] = {
@@ -114,8 +114,9 @@ def replicate(key, setting, *, config: WholeData):
     """All methods on one file."""
     data = _data(config.dataset)
     index = setting["file"] - 1
-    t, y, low, high = (jnp.atleast_2d(jnp.asarray(a))[index] for a in (data.t, data.y, *_truth(data)))
-    x, truth = jnp.asarray(data.x), high - low
+    x, *simulated = traced(data.x, data.t, data.y, *_truth(data))
+    t, y, low, high = (jnp.atleast_2d(array)[index] for array in simulated)
+    truth = high - low
     rows = EffectRows(x, x, t, y, jnp.ones_like(y), stratified_folds(key, t, FOLDS))
     metrics = {}
     for method in config.methods:

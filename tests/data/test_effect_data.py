@@ -1,4 +1,4 @@
-"""The treatment-effect data: published constants and rows, canonical splits, checksums, and options that are refused."""
+"""The treatment-effect data: published constants and rows, canonical splits, checksums, options that are refused."""
 
 import gzip
 import hashlib
