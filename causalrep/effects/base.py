@@ -35,6 +35,10 @@ from causalrep.summary import Summary
 from causalrep.validation import check_range
 
 
+# Arms count as separated if the propensity orders more than this share of the pairs of treated and untreated.
+SEPARATED = 0.999
+
+
 class EffectEstimator(Habits):
     """Base of the effect estimators; see a subclass for use.
 
@@ -271,12 +275,15 @@ class AIPW(CrossFitted):
 def check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
     """Warn with the share of propensities that had to be clipped; refuse arms that the covariates separate."""
     outside = (e < clip) | (e > 1 - clip)
-    separated = e[t == 1].min() > e[t == 0].max()
-    if outside.all() or separated:
+    ranks, treated = stats.rankdata(e), t == 1
+    n1, n0 = treated.sum(), (~treated).sum()
+    # The area under the ROC curve. Cross-fitted models differ a little between folds, hence not exactly 1.
+    ordered = (ranks[treated].sum() - n1 * (n1 + 1) / 2) / (n1 * n0)
+    if outside.all() or ordered > SEPARATED:
         raise InputError(
             "T",
             found="no overlap: the covariates separate treated from untreated "
-            f"(propensities of the treated from {e[t == 1].min():.3g}, of the untreated up to {e[t == 0].max():.3g})",
+            f"(a treated row has the higher propensity in {100 * ordered:.4g}% of all pairs)",
             expected="covariates at which both treatments occur (drop those that decide the treatment, or the rows "
             "for which there is no comparison)",
         )

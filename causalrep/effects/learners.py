@@ -64,7 +64,9 @@ class MetaEstimator(CrossFitted):
     def _estimate(self, design: EffectDesign) -> None:
         super()._estimate(design)
         learner = self._learner()
-        self.params_ = call(_fit, {"learner": learner}, data=self._rows(design))
+        params = call(_fit, {"learner": learner}, data=self._rows(design))
+        # NumPy keeps float64 when pickled and read back under JAX's default; a scikit-learn model stays what it is.
+        self.params_ = jax.tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, params)
         # Kept: hyperparameters may be changed before the next call, fitted parameters belong to these.
         self._fitted_learner = learner
 
