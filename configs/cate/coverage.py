@@ -11,7 +11,7 @@ from experiments.cate.coverage import Coverage
 
 PAPER = Coverage(replications=1000)
 SCALES = {
-    "smoke": dataclasses.replace(PAPER, n=200, replications=4, scenarios=("both right", "both wrong"), large=False),
-    "small": dataclasses.replace(PAPER, replications=400),
+    "smoke": dataclasses.replace(PAPER, n=200, replications=4, scenarios=("both right",), large=False),
+    "small": dataclasses.replace(PAPER, replications=250),
     "paper": PAPER,
 }

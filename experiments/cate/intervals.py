@@ -113,11 +113,10 @@ def replicate(key, setting, *, config: Intervals):
     for name, outcome in models.items():
         low, high = conformal_effects(interval_key, outcome, Logistic(), rows, x, 1 - LEVEL)
         metrics[f"Conformal, {name}"] = _scores(low, high, individual, test)
-    learners = {"ridge T": meta.T(), "ridge X": meta.X()}
-    for name, learner in learners.items():
-        centre = learner.predict(learner.fit(rows), x)
-        half = QUANTILE * jnp.std(bootstrap_effects(interval_key, learner, rows, x, config.draws), axis=0, ddof=1)
-        metrics[f"Bootstrap, {name}"] = _scores(centre - half, centre + half, tau, test)
+    learner = meta.T()
+    centre = learner.predict(learner.fit(rows), x)
+    half = QUANTILE * jnp.std(bootstrap_effects(interval_key, learner, rows, x, config.draws), axis=0, ddof=1)
+    metrics["Bootstrap, ridge T"] = _scores(centre - half, centre + half, tau, test)
     return metrics
 
 
