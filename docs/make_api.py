@@ -5,7 +5,7 @@ import inspect
 import re
 from pathlib import Path
 
-ROOMS = ("iv", "data", "study", "training", "inference", "metrics", "plots")
+ROOMS = ("iv", "effects", "data", "study", "training", "inference", "metrics", "plots")
 FOLDER = Path(__file__).resolve().parent / "api"
 HEADER = "<!-- Written by docs/make_api.py from the docstrings. -->\n"
 

@@ -15,7 +15,7 @@ True
 """
 
 from causalrep.effects import meta
-from causalrep.effects.base import AIPW, EffectEstimator
+from causalrep.effects.base import AIPW, CrossFitted, EffectEstimator
 from causalrep.effects.diagnostics import (
     BalanceTable,
     Calibration,
@@ -29,7 +29,15 @@ from causalrep.effects.diagnostics import (
     uplift_curve,
 )
 from causalrep.effects.forest import CausalForest
-from causalrep.effects.learners import DRLearner, RLearner, SLearner, TLearner, XLearner
+from causalrep.effects.learners import (
+    DRLearner,
+    MetaEstimator,
+    RLearner,
+    SLearner,
+    TLearner,
+    TwoStage,
+    XLearner,
+)
 from causalrep.effects.linear import LeastSquares, Logistic, Ridge
 from causalrep.effects.matching import Matching
 from causalrep.effects.nonparametric import KernelRidge, NearestNeighbours
@@ -51,6 +59,7 @@ __all__ = [
     "BalanceTable",
     "Calibration",
     "CausalForest",
+    "CrossFitted",
     "DRLearner",
     "EValue",
     "EffectEstimator",
@@ -58,6 +67,7 @@ __all__ = [
     "LeastSquares",
     "Logistic",
     "Matching",
+    "MetaEstimator",
     "NearestNeighbours",
     "OLSSensitivity",
     "OmittedVariableBounds",
@@ -67,6 +77,7 @@ __all__ = [
     "Ridge",
     "SLearner",
     "TLearner",
+    "TwoStage",
     "UpliftCurve",
     "XLearner",
     "balance_table",

@@ -34,7 +34,6 @@ from causalrep.precision import float64
 from causalrep.summary import Summary
 from causalrep.validation import check_range
 
-
 # Arms count as separated if the propensity orders more than this share of the pairs of treated and untreated.
 SEPARATED = 0.999
 

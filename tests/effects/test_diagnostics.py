@@ -1,4 +1,4 @@
-"""Overlap, balance, calibration, uplift, refutation: closed forms, simulations with known answers, negative controls."""
+"""Overlap, balance, calibration, uplift, refutation: closed forms, known answers and negative controls."""
 
 import numpy as np
 import pytest
