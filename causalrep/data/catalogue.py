@@ -28,7 +28,7 @@ def available() -> dict[str, str]:
     """Name and one-line description of every data set.
 
     >>> sorted(available())[:2]
-    ['bwght', 'card']
+    ['acic2016', 'bwght']
     """
     return {name: (loader.__doc__ or "").strip().splitlines()[0] for name, loader in _LOADERS.items()}
 

@@ -7,8 +7,8 @@
 >>> t = (u < 1 / (1 + np.exp(-x[:, 0]))).astype(float)
 >>> y = x[:, 0] + t * (1 + x[:, 1]) + rng.normal(size=4000)
 >>> model = DRLearner().fit(y, t, X=x)
->>> model.effect(np.array([[0.0, -1.0], [0.0, 1.0]])).round(0).tolist()
-[0.0, 2.0]
+>>> model.effect(np.array([[0.0, 0.0], [0.0, 1.0]])).round(0).tolist()
+[1.0, 2.0]
 >>> low, high = model.ate_interval()
 >>> bool(low < 1 < high)
 True

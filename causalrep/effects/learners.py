@@ -160,13 +160,12 @@ class TLearner(MetaEstimator):
 
     See :class:`~causalrep.effects.base.CrossFitted` for the arguments.
 
-    >>> from causalrep.data import load
     >>> from causalrep.effects import KernelRidge, TLearner
-    >>> sample = load("ihdp", replications=[1]).sample()
-    >>> model = TLearner(outcome=KernelRidge()).fit(sample.y, sample.t, X=sample.x)
-    >>> error = model.effect() - (sample.mu1 - sample.mu0)
-    >>> bool((error**2).mean() ** 0.5 < 0.5)
-    True
+    >>> rng = np.random.default_rng(0)
+    >>> x, noise, t = rng.uniform(-2, 2, 400), rng.normal(size=400), rng.integers(0, 2, 400)
+    >>> model = TLearner(outcome=KernelRidge()).fit(x + t * np.sin(2 * x) + 0.2 * noise, t, X=x)
+    >>> model.effect(np.array([-0.8, 0.0, 0.8])).round(0).tolist()
+    [-1.0, 0.0, 1.0]
     """
 
     _title = "T-learner"

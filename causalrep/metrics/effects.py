@@ -18,8 +18,8 @@ def pehe(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | No
         where: Units to average over (1 or True); all by default.
 
     >>> import jax.numpy as jnp
-    >>> float(pehe(jnp.array([1.0, 3.0]), jnp.array([1.0, 1.0]))) ** 2
-    2.0...
+    >>> float(pehe(jnp.array([1.0, 5.0]), jnp.array([4.0, 1.0])) ** 2)
+    12.5
     """
     return jnp.sqrt(_mean((effect - truth) ** 2, where))
 
