@@ -27,7 +27,7 @@ from causalrep.effects.scores import (
     clipped,
     cross_fit_nuisances,
 )
-from causalrep.errors import InputError, NoIntervalError, OverlapWarning
+from causalrep.errors import InputError, OverlapWarning
 from causalrep.habits import Habits
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.precision import float64
@@ -50,7 +50,6 @@ class EffectEstimator(Habits):
 
     _title = "Effect estimator"
     _rows_per_arm = 2
-    _no_interval: str | None = None
 
     def fit(self, Y: Any, T: Any, *, X: Any = None, W: Any = None) -> Self:
         """Estimate the effect of a binary treatment.
@@ -90,11 +89,7 @@ class EffectEstimator(Habits):
         return float(self.att_.value)
 
     def ate_interval(self, alpha: float = 0.05) -> tuple[float, float]:
-        """Interval of :meth:`ate` at level ``1 - alpha``.
-
-        Raises:
-            NoIntervalError: If the estimator has no valid interval; the message says why.
-        """
+        """Interval of :meth:`ate` at level ``1 - alpha``."""
         return self._interval(self.ate_, alpha)
 
     def att_interval(self, alpha: float = 0.05) -> tuple[float, float]:
@@ -103,8 +98,6 @@ class EffectEstimator(Habits):
 
     def _interval(self, average: Average, alpha: float) -> tuple[float, float]:
         alpha = check_range("alpha", alpha, above=0, below=1)
-        if self._no_interval is not None:
-            raise NoIntervalError(f"{type(self).__name__} has no interval: {self._no_interval}")
         half = float(stats.norm.isf(alpha / 2)) * float(average.se)
         return float(average.value) - half, float(average.value) + half
 
@@ -122,13 +115,12 @@ class EffectEstimator(Habits):
         """Averages with intervals, the facts of the fit and the assumptions it rests on."""
         rows = {"ATE": self.ate_, "ATT": self.att_}
         table = pd.DataFrame({"estimate": {name: float(found.value) for name, found in rows.items()}})
-        if self._no_interval is None:
-            for name, found in rows.items():
-                low, high = self._interval(found, alpha)
-                z = float(found.value) / float(found.se)
-                values = [float(found.se), z, 2 * float(stats.norm.sf(abs(z))), low, high]
-                columns = ["std err", "z", "P>|z|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
-                table.loc[name, columns] = values
+        for name, found in rows.items():
+            low, high = self._interval(found, alpha)
+            z = float(found.value) / float(found.se)
+            values = [float(found.se), z, 2 * float(stats.norm.sf(abs(z))), low, high]
+            columns = ["std err", "z", "P>|z|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
+            table.loc[name, columns] = values
         return Summary(self._title, self._summary_facts(), table, self._summary_notes())
 
     def _summary_facts(self) -> list[tuple[str, str]]:
@@ -142,9 +134,7 @@ class EffectEstimator(Habits):
         ]
 
     def _summary_notes(self) -> list[str]:
-        notes = [f"No interval: {self._no_interval}"] if self._no_interval else []
         return [
-            *notes,
             "Causal under unconfoundedness (no unobserved variable moves both treatment and outcome given the "
             "covariates) and overlap (no covariates that decide the treatment). The data cannot show the first: see "
             "causalrep.effects.sensitivity.",
