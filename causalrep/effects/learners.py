@@ -164,8 +164,8 @@ class TLearner(MetaEstimator):
     >>> rng = np.random.default_rng(0)
     >>> x, noise, t = rng.uniform(-2, 2, 400), rng.normal(size=400), rng.integers(0, 2, 400)
     >>> model = TLearner(outcome=KernelRidge()).fit(x + t * np.sin(2 * x) + 0.2 * noise, t, X=x)
-    >>> model.effect(np.array([-0.8, 0.0, 0.8])).round(0).tolist()
-    [-1.0, 0.0, 1.0]
+    >>> model.effect(np.array([-0.8, 0.8])).round(0).tolist()
+    [-1.0, 1.0]
     """
 
     _title = "T-learner"

@@ -211,18 +211,18 @@ def test_the_samples_of_realcause_share_covariates():
 
 
 def test_news_follows_its_law(x64):
-    sample = draw_news(jax.random.key(0), 1000, words=200)
-    assert sample.x.shape == (1000, 200)
+    sample = draw_news(jax.random.key(0), 600, words=60)
+    assert sample.x.shape == (600, 60)
     totals = sample.x.sum(1)
     assert (totals >= 100).all()
     assert (totals <= 300).all()
     assert float(abs(sample.t - sample.propensity).mean()) > 0
     # Treatment follows its probability, the outcome its mean.
     residual = (sample.t - sample.propensity) / (sample.propensity * (1 - sample.propensity)) ** 0.5
-    assert abs(float(residual.mean())) < 4 / 1000**0.5
+    assert abs(float(residual.mean())) < 4 / 600**0.5
     noise = sample.y - (sample.mu0 + sample.t * (sample.mu1 - sample.mu0))
     assert float(noise.std()) == pytest.approx(1.0, abs=0.07)
-    assert float((draw_news(jax.random.key(0), 500, words=50, selection=0.0).propensity).std()) == 0.0
+    assert float((draw_news(jax.random.key(0), 600, words=60, selection=0.0).propensity).std()) == 0.0
 
 
 def test_options_that_do_not_exist_are_refused():

@@ -117,7 +117,7 @@ def test_refutations_hold_for_a_right_estimator_and_fail_a_broken_one(s2):
         ("random_common_cause", model.ate()),
         ("data_subset", model.ate()),
     ):
-        found = refute(model, check, simulations=4)
+        found = refute(model, check, simulations=12)
         assert found.expected == expected
         assert abs(found.mean - expected) < 0.1, check
         assert found.p_value > 0.05, check
@@ -130,8 +130,8 @@ def test_refutations_hold_for_a_right_estimator_and_fail_a_broken_one(s2):
             return super().ate() + 5.0
 
     broken = Broken().fit(s2.y[:600], s2.t[:600], X=s2.x[:600])
-    assert refute(broken, "placebo_treatment", simulations=4).p_value < 1e-3
-    assert refute(broken, "dummy_outcome", simulations=4).p_value < 1e-3
+    assert refute(broken, "placebo_treatment", simulations=12).p_value < 1e-3
+    assert refute(broken, "dummy_outcome", simulations=12).p_value < 1e-3
     np.testing.assert_array_equal(
         refute(model, "placebo_treatment", simulations=2, seed=3).refuted,
         refute(model, "placebo_treatment", simulations=2, seed=3).refuted,
