@@ -22,7 +22,7 @@ def run() -> Row:
     study = config.study()
     executor = Executor(study)
     start = time.perf_counter()
-    chunk = executor.chunk(0)
+    chunk = executor.chunk(0).size
     executor.compute(0, 0, chunk)
     compile_seconds = time.perf_counter() - start
 

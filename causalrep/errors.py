@@ -27,6 +27,14 @@ class RecordsError(CausalrepError):
     """A records file or results folder cannot be read or written."""
 
 
+class CheckpointError(CausalrepError):
+    """A checkpoint cannot be written, or belongs to another fit."""
+
+
+class DivergedError(CausalrepError):
+    """A loss or gradient was not finite; the message names the step and the last good checkpoint."""
+
+
 class CausalrepWarning(UserWarning):
     """Base of the library's warnings."""
 

@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.precision import full_products
 
+
+@full_products
 def orthonormal_basis(a: Float[Array, "n k"], *, rcond: float | None = None) -> Float[Array, "n k"]:
     """Orthonormal basis of the column space of ``a``, with zero columns where ``a`` lacks rank.
 
@@ -31,11 +34,13 @@ def orthonormal_basis(a: Float[Array, "n k"], *, rcond: float | None = None) -> 
     return (q @ u) * _rank_mask(s, a, rcond)
 
 
+@full_products
 def project(basis: Float[Array, "n k"], v: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
     """``P v`` for the orthogonal projection ``P = Q Q^T`` on the columns of an orthonormal ``basis`` Q."""
     return basis @ (basis.T @ v)
 
 
+@full_products
 def residualize(basis: Float[Array, "n k"] | None, v: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
     """``v - P v``, applied twice for orthogonality to working precision; ``v`` itself if ``basis`` is None."""
     if basis is None:
@@ -44,6 +49,7 @@ def residualize(basis: Float[Array, "n k"] | None, v: Float[Array, "n *m"]) -> F
     return v - project(basis, v)
 
 
+@full_products
 def min_norm_solve(
     a: Float[Array, "n m"], b: Float[Array, "n *r"], *, rcond: float | None = None
 ) -> Float[Array, "m *r"]:
@@ -67,11 +73,13 @@ def min_norm_solve(
     return vt.T @ (inverse.reshape((-1,) + (1,) * (rhs.ndim - 1)) * rhs)
 
 
+@full_products
 def spd_solve(a: Float[Array, "m m"], b: Float[Array, "m *r"]) -> Float[Array, "m *r"]:
     """Solve ``a x = b`` for a symmetric positive definite ``a``, by Cholesky."""
     return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(a), True), b)
 
 
+@full_products
 def pinv_psd_solve(
     a: Float[Array, "m m"], b: Float[Array, "m *r"], *, rcond: float | None = None
 ) -> Float[Array, "m *r"]:

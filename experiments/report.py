@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from causalrep.errors import CausalrepError
+from causalrep.storage import AnyPath, as_path, read_json, write_text
 from causalrep.study import (
     ClaimResult,
     ReportedNumber,
@@ -23,7 +24,7 @@ from causalrep.study import (
     run_markdown,
     save_figure,
 )
-from causalrep.study.records import read_json, write_text
+from causalrep.study.precision import place
 from experiments import configs
 
 DOCS = configs.ROOT / "docs" / "results"
@@ -36,7 +37,7 @@ class Finished:
     config: str
     scale: str
     study: Study
-    folder: Path
+    folder: AnyPath
     environment: dict[str, Any]
 
 
@@ -53,7 +54,7 @@ def main(
     )
     parser.add_argument("paper", help="the folder of configs, for example ivl")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder of all results (%(default)s)"
+        "--results", default="results", help="folder or bucket of all results (%(default)s)"
     )
     parser.add_argument(
         "--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run"
@@ -63,7 +64,7 @@ def main(
     )
     options = parser.parse_args(argv)
     try:
-        runs, missing = collect(options.paper, options.results, options.scale, config_root)
+        runs, missing = collect(options.paper, as_path(options.results), options.scale, config_root)
         reported = load_reported(reported_root / f"{options.paper}.toml")
         print(paper_markdown(options.paper, runs, missing, reported))
         if options.publish:
@@ -75,7 +76,7 @@ def main(
 
 
 def collect(
-    paper: str, results: Path, scale: str | None = None, config_root: Path = configs.CONFIGS
+    paper: str, results: AnyPath, scale: str | None = None, config_root: Path = configs.CONFIGS
 ) -> tuple[list[Finished], list[str]]:
     """The finished run of each of a paper's configs at its presets, and the configs that have none.
 
@@ -99,6 +100,10 @@ def collect(
         for candidate in [scale] if scale else reversed(configs.SCALE_NAMES):
             study = configs.study_of(scales[candidate])
             folder = run_folder(study, results, candidate)
+            if study.compiled and not (folder / "records.parquet").exists():
+                # A TPU computed it in float32: other numbers, so another folder.
+                study = place(study, "float32").study
+                folder = run_folder(study, results, candidate)
             if (folder / "records.parquet").exists():
                 runs.append(Finished(name, candidate, study, folder, read_json(folder / "environment.json")))
                 break
@@ -167,6 +172,7 @@ def _origin(finished: Finished) -> str:
     return (
         f"*Scale {finished.scale}, {each}, {env.get('date')}; "
         f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0]}, mode {env.get('mode')}, "
+        f"{env.get('precision', 'float64')}, "
         f"{env.get('wall_seconds')} s of which {env.get('compile_seconds')} s compiling.* "
         f"Regenerate: `python -m experiments.run {finished.config} --scale {finished.scale}`"
     )

@@ -6,10 +6,11 @@ was stopped goes on where it was.
 
 import argparse
 import sys
-from pathlib import Path
 
 from causalrep.data import load
 from causalrep.errors import DataError
+from causalrep.storage import as_path
+from causalrep.training import distributed
 from experiments import configs, report, run
 
 # A config and the scale it runs at unless told otherwise: the largest that fits in minutes on two cores.
@@ -28,6 +29,7 @@ JOBS = {
     "cate/twins": "small",
     "cate/coverage": "small",
     "cate/intervals": "small",
+    "scaling/mlp_fits": "small",
 }
 # Experiments on data that may be neither installed nor downloadable, and what they load.
 DATA = {
@@ -44,7 +46,7 @@ DATA = {
 def main(argv: list[str] | None = None) -> int:
     """Run the jobs, then print each paper's report; returns the first exit code that is not 0."""
     parser = argparse.ArgumentParser(prog="python -m experiments.reproduce", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results (%(default)s)")
+    parser.add_argument("--results", default="results", help="folder or bucket of all results (%(default)s)")
     parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="one scale for all (default: a scale each)")
     options = parser.parse_args(argv)
     failures, skipped = [], []
@@ -57,17 +59,17 @@ def main(argv: list[str] | None = None) -> int:
             print(f"skipped: {error}", file=sys.stderr)
             skipped.append(name)
             continue
-        code = run.main([name, "--scale", options.scale or scale, "--results", str(options.results)], tables=False)
-        if code == 130:
+        code = run.main([name, "--scale", options.scale or scale, "--results", options.results], tables=False)
+        if code in (distributed.INTERRUPTED, distributed.PREEMPTED):
             return code
         failures += [code] if code else []
     for paper in dict.fromkeys(name.split("/")[0] for name in JOBS):
         print()
         scale = ["--scale", options.scale] if options.scale else []
-        failures += [code for code in [report.main([paper, "--results", str(options.results), *scale])] if code]
+        failures += [code for code in [report.main([paper, "--results", options.results, *scale])] if code]
     if skipped:
         print(f"Skipped for want of data: {', '.join(skipped)}. The message above says which files are missing.")
-    print(f"Tables, figures (PNG), records and claims: {options.results.resolve()}")
+    print(f"Tables, figures (PNG), records and claims: {as_path(options.results).resolve()}")
     return failures[0] if failures else 0
 
 

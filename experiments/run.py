@@ -1,17 +1,18 @@
 """Run one experiment: ``python -m experiments.run ivl/linear_simulation [--scale ...] [--field value]``.
 
 ``--list`` shows every config; ``<config> --help`` shows every field with its default. A run that is stopped
-at any moment continues with the same command.
+at any moment continues with the same command. On a TPU pod, under Slurm or Open MPI start it on every host; elsewhere
+give ``--coordinator``, ``--process-count`` and ``--process-index`` (``python -m experiments.launch`` does).
 """
 
 import argparse
 import dataclasses
-import os
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -19,7 +20,11 @@ from rich.table import Table as Listing
 
 from causalrep.errors import CausalrepError, CausalrepWarning
 from causalrep.study import Records, claims_markdown, load_reported, run
+from causalrep.training import distributed
 from experiments import configs
+from experiments.compile_for import compile_study, prefer_cpu
+
+LOWER_BOUND = "the compiler counts the body of a loop once and library calls, such as factorisations, not at all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,15 +33,29 @@ class Options:
 
     Attributes:
         scale: Which preset: seconds, minutes or the full setup.
-        results: Folder for all results.
+        results: Folder for all results, or a bucket: gs://..., s3://...
         mode: How replications run; auto picks by device.
         chunk: Replications per call; None picks from the program's memory.
+        precision: Instead of the study's own: float64, float32 (full matrix products), or float64 on the host.
+        compile_for: Run nothing: compile for a slice (tpu:v5e:16x16, any topology; cuda lowers only) and report.
+        profile: Write a trace of the first chunks beside the results.
+        tensorboard: Folder for TensorBoard scalars of the run's progress.
+        coordinator: host:port of process 0, where no cluster is detected.
+        process_count: Number of processes, where no cluster is detected.
+        process_index: This process, from 0, where no cluster is detected.
     """
 
     scale: Literal["smoke", "small", "paper"] = "small"
-    results: Path = Path("results")
+    results: str = "results"
     mode: Literal["auto", "loop", "vmap", "sharded"] = "auto"
     chunk: int | None = None
+    precision: Literal["auto", "float64", "float32", "host"] = "auto"
+    compile_for: str | None = None
+    profile: bool = False
+    tensorboard: str | None = None
+    coordinator: str | None = None
+    process_count: int | None = None
+    process_index: int | None = None
 
 
 def main(
@@ -46,7 +65,11 @@ def main(
     reported_root: Path = configs.REPORTED,
     tables: bool = True,
 ) -> int:
-    """The command line; returns the exit code: 0, 2 for a user's error, 130 if interrupted.
+    """The command line; returns the exit code: 0, 2 for a user's error, 75 if preempted, 130 if interrupted.
+
+    With ``--compile-for``, 1 if a program does not fit the slice or runs a stray collective.
+
+    In a run of several processes a failure of any ends all of them with its code.
 
     ``tables=False`` leaves the tables and claims to a report that follows.
     """
@@ -66,39 +89,37 @@ def main(
             )
         name, arguments = argv[0], argv[1:]
         options, config = _parse(name, arguments, config_root)
-        enable_compilation_cache()
-        started = time.perf_counter()
-        reported = load_reported(reported_root / f"{name.split('/')[0]}.toml")
-        records = run(
-            configs.study_of(config),
-            options.results,
-            mode=options.mode,
-            chunk=options.chunk,
-            scale=options.scale,
-            reported=reported,
-        )
-        _print_report(records, reported if tables else None, time.perf_counter() - started)
+        if options.compile_for is not None:
+            prefer_cpu()
+            study = configs.study_of(config)
+            return compile_study(study, options.compile_for, chunk=options.chunk, precision=options.precision)
+        distributed.initialize(options.coordinator, options.process_count, options.process_index)
+        with distributed.guard():
+            started = time.perf_counter()
+            reported = load_reported(reported_root / f"{name.split('/')[0]}.toml")
+            records = run(
+                configs.study_of(config),
+                options.results,
+                mode=options.mode,
+                chunk=options.chunk,
+                scale=options.scale,
+                reported=reported,
+                profile=options.profile,
+                tensorboard=options.tensorboard,
+                precision=options.precision,
+            )
+            if distributed.is_main():
+                _print_report(records, reported if tables else None, time.perf_counter() - started)
+    except distributed.Preempted as stop:
+        print(stop, file=sys.stderr)
+        return distributed.PREEMPTED
     except KeyboardInterrupt:
         print("\nInterrupted. Finished parts are kept: resume with the same command.", file=sys.stderr)
-        return 130
+        return distributed.INTERRUPTED
     except CausalrepError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def enable_compilation_cache() -> None:
-    """Keep compiled programs between runs, in ``$CAUSALREP_CACHE/xla`` (default ``~/.cache/causalrep/xla``).
-
-    JAX's own variable ``JAX_COMPILATION_CACHE_DIR`` has the last word.
-    """
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return
-    import jax
-
-    root = Path(os.environ.get("CAUSALREP_CACHE") or Path.home() / ".cache" / "causalrep")
-    jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, configs.Config]:
@@ -156,7 +177,29 @@ def _print_report(records: Records, reported: tuple | None, seconds: float) -> N
         claims = records.claims()
         if claims:
             print(claims_markdown(claims))
+    if records.computed:
+        print(_speed(records.environment))
     print(f"{len(records.frame)} records in {seconds:.1f} s: {records.folder}")
+
+
+def _speed(environment: Mapping[str, Any]) -> str:
+    """What was computed, how fast, and what the compiler says of it."""
+    count, compute = environment["replications_computed"], environment["compute_seconds"]
+    devices = f"{len(environment['devices'])} x {environment['devices'][0]}"
+    processes = f", {environment['processes']} processes" if environment["processes"] > 1 else ""
+    lines = [
+        f"{count} replications in {compute:.3g} s ({count / max(compute, 1e-9):.3g}/s) after "
+        f"{environment['compile_seconds']:.3g} s of compiling; {environment['mode']} on {devices}{processes}."
+    ]
+    for chunk in environment["chunks"]:
+        if chunk.get("by_memory"):
+            cells = ", ".join(str(cell + 1) for cell in chunk["cells"])
+            lines.append(f"Cells {cells}: {chunk['replications']} replications a call, by {chunk['why']}.")
+    if environment["flops"] and count:
+        each, rate = environment["flops"] / count, environment["flops"] / max(compute, 1e-9)
+        least, why = ("", "") if environment["flops_complete"] else ("at least ", f" ({LOWER_BOUND})")
+        lines.append(f"Cost analysis: {least}{each:.3g} FLOP a replication, so {least}{rate:.3g} FLOP/s{why}.")
+    return "\n".join(lines)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

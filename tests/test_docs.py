@@ -57,6 +57,18 @@ def test_the_effects_page_runs(tmp_path):
     assert "ATT" in done.stdout
 
 
+def test_the_long_fit_resumes_as_its_page_says(tmp_path, monkeypatch):
+    text = (DOCS / "long-fits.md").read_text(encoding="utf-8")
+    script = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1).replace("2000", "200")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        names = {}
+        exec(compile(script, "long-fits.md", "exec"), names)
+        assert names["result"].steps_run == 200
+        assert names["result"].final_loss < 1.5
+    assert (tmp_path / "my-fit" / "steps" / "200").is_dir()
+
+
 @pytest.mark.parametrize("room", make_api.ROOMS)
 def test_the_reference_is_current(room):
     written = (DOCS / "api" / f"{room}.md").read_text(encoding="utf-8")

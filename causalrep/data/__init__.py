@@ -18,6 +18,7 @@ from causalrep.data.augment import (
 )
 from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
+from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import LinearSample, LinearSEM, draw_linear, sample_linear_sem
@@ -34,6 +35,7 @@ __all__ = [
     "EffectTable",
     "IVSample",
     "IVTable",
+    "LabelledImages",
     "LinearSEM",
     "LinearSample",
     "NewsSample",

@@ -4,7 +4,7 @@ import difflib
 import inspect
 from collections.abc import Callable
 
-from causalrep.data import acic, ihdp, jobs, nhefs, optical_device, realcause, tables, twins
+from causalrep.data import acic, fashion_mnist, ihdp, jobs, nhefs, optical_device, realcause, tables, twins
 from causalrep.errors import InputError
 
 _LOADERS: dict[str, Callable[..., object]] = {
@@ -14,6 +14,7 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "bwght": tables.bwght,
     "openness": tables.openness,
     "optical_device": optical_device.load_optical_device,
+    "fashion_mnist": fashion_mnist.load_fashion_mnist,
     "ihdp": ihdp.ihdp,
     "twins": twins.twins,
     "jobs": jobs.jobs,
@@ -45,7 +46,8 @@ def load(name: str, **options: object):
         The data set's own type: :class:`~causalrep.data.IVTable` for the econometric tables,
         :class:`~causalrep.data.EffectBenchmark` for treatment effects with a known truth (``ihdp``, ``twins``,
         ``jobs``, ``acic2016``, ``realcause``), :class:`~causalrep.data.EffectTable` for those without (``lalonde``,
-        ``nhefs``), :class:`~causalrep.data.OpticalDevice` for the optical device.
+        ``nhefs``), :class:`~causalrep.data.OpticalDevice` for the optical device,
+        :class:`~causalrep.data.LabelledImages` for pictures.
 
     Raises:
         InputError: If there is no data set of that name, or it has no such option.

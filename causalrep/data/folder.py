@@ -26,7 +26,7 @@ def data_folder() -> Path:
     return Path(os.environ.get(ENVIRONMENT_VARIABLE) or _CACHE).expanduser()
 
 
-def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Path:
+def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str, gzipped: bool = False) -> Path:
     """Path of a checked local copy of one file of a data set, downloading it if need be.
 
     The path may be that of a compressed copy (``<file_name>.gz``), which pandas and NumPy open by themselves.
@@ -36,6 +36,7 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
         file_name: The file's name there and at the origin.
         sha256: Its checksum, in hexadecimal; of the content, if the copy at hand is compressed.
         base_url: Address of the origin's folder, ending in a slash.
+        gzipped: The checksum is that of the decompressed contents, which do not depend on who compressed them.
 
     Raises:
         DataError: If the file is corrupt, or neither present nor downloadable; the message says which file, from
@@ -44,7 +45,7 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
     places = list(dict.fromkeys([data_folder() / dataset, _CACHE.expanduser() / dataset]))
     for path in [place / name for place in places for name in (file_name, f"{file_name}.gz")]:
         if path.is_file():
-            found = _checksum(path, compressed=path.name != file_name)
+            found = _digest(path, gzipped or path.name != file_name)
             if found != sha256:
                 raise DataError(
                     f"{dataset}: the file {path} is corrupt (sha256 {found[:12]}..., expected {sha256[:12]}...). "
@@ -55,7 +56,12 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
     target = places[0] if _writable(places[0]) else places[-1]
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        return Path(pooch.retrieve(address, known_hash=f"sha256:{sha256}", fname=file_name, path=target))
+        known = None if gzipped else f"sha256:{sha256}"
+        path = Path(pooch.retrieve(address, known_hash=known, fname=file_name, path=target))
+        if gzipped and _digest(path, gzipped) != sha256:
+            path.unlink()
+            raise ValueError("the download fails its checksum")
+        return path
     except Exception as error:
         raise DataError(
             f"{dataset}: the file {file_name!r} is neither in {places[0]} nor could it be downloaded from {address} "
@@ -64,12 +70,12 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str) -> Pa
         ) from error
 
 
-def _checksum(path: Path, *, compressed: bool) -> str:
+def _digest(path: Path, gzipped: bool) -> str:
     try:
-        content = gzip.decompress(path.read_bytes()) if compressed else path.read_bytes()
+        contents = gzip.decompress(path.read_bytes()) if gzipped else path.read_bytes()
     except (OSError, EOFError, zlib.error):
-        return "unreadable"
-    return hashlib.sha256(content).hexdigest()
+        return "not gzip data"
+    return hashlib.sha256(contents).hexdigest()
 
 
 def _writable(folder: Path) -> bool:

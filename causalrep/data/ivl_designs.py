@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from causalrep.precision import full_products
+
 
 class LinearSEM(NamedTuple):
     """Parameters of ``X = kappa tau^T Y + T^T C + sigma N_X``, ``Y = f^T X + kappa eps^T C + sigma N_Y``.
@@ -89,6 +91,7 @@ def sample_linear_sem(
     )
 
 
+@full_products
 def draw_linear(
     key: Key[Array, ""],
     sem: LinearSEM,

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.precision import full_products
+
 Kind = Literal["homoskedastic", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -50,6 +52,7 @@ class Covariance:
         return value if isinstance(value, Covariance) else cls(kind=value)
 
 
+@full_products
 def sandwich_covariance(
     xhat: Float[Array, "n m"],
     residuals: Float[Array, " n"],
@@ -80,6 +83,7 @@ def sandwich_covariance(
     return _symmetric(jnp.linalg.solve(bread, half.T))
 
 
+@full_products
 def meat(
     xhat: Float[Array, "n m"],
     residuals: Float[Array, " n"],

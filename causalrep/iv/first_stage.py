@@ -18,6 +18,7 @@ from causalrep.iv.reduced_form import (
 )
 from causalrep.iv.weak_tests import whiten
 from causalrep.linalg import project, spd_solve
+from causalrep.precision import full_products
 
 
 class EffectiveF(NamedTuple):
@@ -33,6 +34,7 @@ class EffectiveF(NamedTuple):
     effective_df: Float[Array, ""]
 
 
+@full_products
 def first_stage_f(
     x: Float[Array, "n p"],
     z: Float[Array, "n k"],
@@ -59,6 +61,7 @@ def first_stage_f(
     return f_result(pi @ spd_solve(form.covariance[0, :, 0, :], pi) / k, k, form.df_den)
 
 
+@full_products
 def effective_f(
     x: Float[Array, "n 1"],
     z: Float[Array, "n k"],
@@ -124,6 +127,7 @@ def cragg_donald(
     return chi2_result(jnp.linalg.eigvalsh(whiten(m, residual_dof(z, c)).gram)[0], k - p + 1)
 
 
+@full_products
 def kleibergen_paap(
     x: Float[Array, "n p"],
     z: Float[Array, "n k"],
@@ -172,6 +176,7 @@ def kleibergen_paap(
     return chi2_result(statistic, k - p + 1)
 
 
+@full_products
 def sanderson_windmeijer(
     x: Float[Array, "n p"],
     z: Float[Array, "n k"],

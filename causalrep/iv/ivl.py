@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.linalg import min_norm_solve, orthonormal_basis
+from causalrep.precision import full_products
 
 
 class IVLPath(NamedTuple):
@@ -42,6 +43,7 @@ class IVLPath(NamedTuple):
     reduced_form: Float[Array, " k"]
 
 
+@full_products
 def ivl_path(
     y: Float[Array, " n"],
     x: Float[Array, "n m"],
@@ -90,6 +92,7 @@ def ivl_path(
     )
 
 
+@full_products
 def ivl(path: IVLPath, alpha: Float[Array, "*a"] | float) -> Float[Array, "*a m"]:
     """The IVL_alpha estimate, minimum-norm where X lacks rank.
 
@@ -108,11 +111,13 @@ def ivl(path: IVLPath, alpha: Float[Array, "*a"] | float) -> Float[Array, "*a m"
     return coordinates @ path.loadings.T
 
 
+@full_products
 def erm(path: IVLPath) -> Float[Array, " m"]:
     """Least squares of y on X, the limit alpha to infinity: ERM on X, or DA+ERM on GX. Minimum-norm."""
     return path.loadings @ path.outcome
 
 
+@full_products
 def constrained_ivl(path: IVLPath) -> Float[Array, " m"]:
     """The limit alpha to 0: least squares subject to the two-stage least-squares normal equations.
 
@@ -123,17 +128,20 @@ def constrained_ivl(path: IVLPath) -> Float[Array, " m"]:
     return path.loadings @ coordinates
 
 
+@full_products
 def min_norm_iv(path: IVLPath) -> Float[Array, " m"]:
     """Two-stage least squares, of minimum norm when under-identified: ``(P X)^+ y``."""
     return min_norm_solve(path.first_stage, path.reduced_form)
 
 
+@full_products
 def projected_ivl(path: IVLPath) -> Float[Array, " m"]:
     """IVL_Pi: the two-stage least-squares solution closest to ERM in Euclidean norm."""
     start = erm(path)
     return start + min_norm_solve(path.first_stage, path.reduced_form - path.first_stage @ start)
 
 
+@full_products
 def transformed_regression(
     y: Float[Array, " n"], x: Float[Array, "n m"], z: Float[Array, "n k"], alpha: Float[Array, ""] | float
 ) -> tuple[Float[Array, " n"], Float[Array, "n m"]]:

@@ -21,6 +21,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from causalrep.inference.sandwich import Covariance, leverages, meat, sandwich_covariance
+from causalrep.precision import full_products
 
 Scalar = Float[Array, ""]
 
@@ -93,11 +94,13 @@ def reduce_data(
     return Reduced(jnp.linalg.qr(jnp.column_stack([*blocks, y]), mode="r"), sizes)
 
 
+@full_products
 def treatment_coef(reduced: Reduced, kappa: float | Scalar) -> Float[Array, " p"]:
     """``b(kappa)`` for the treatments alone."""
     return _solve(reduced, kappa)[0]
 
 
+@full_products
 def liml_kappa(reduced: Reduced) -> Scalar:
     """The smallest eigenvalue of ``([y x]^T M [y x])^{-1} [y x]^T [y x]``; exactly 1 when k = p.
 
@@ -211,6 +214,7 @@ def anchor_regression(
     return fit_reduced(reduce_data(y, x, z, c), 1.0 - 1.0 / gamma, 0.0, y, x, z, c, None)
 
 
+@full_products
 def jive(
     y: Float[Array, " n"],
     x: Float[Array, "n p"],
@@ -260,6 +264,7 @@ def _solve(reduced: Reduced, kappa: float | Scalar):
     return h @ jnp.linalg.solve(inner, rhs - above * (excess.T @ off[:, p])), h, inner
 
 
+@full_products
 def fit_reduced(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearFit:
     """Coefficients, residuals and sandwich, in coordinates where the bread is near the identity.
 

@@ -16,8 +16,10 @@ from jaxtyping import Array, Bool, Float
 
 from causalrep.data import LinearSEM
 from causalrep.linalg import spd_solve
+from causalrep.precision import full_products
 
 
+@full_products
 def treatment_covariance(
     sem: LinearSEM, *, kappa: Float[Array, ""] | float = 1.0, sigma: float = 0.1
 ) -> Float[Array, "m m"]:
@@ -26,6 +28,7 @@ def treatment_covariance(
     return x_of_noise @ _noise_covariance(sem, kappa, sigma) @ x_of_noise.T
 
 
+@full_products
 def confounding_vector(
     sem: LinearSEM, *, kappa: Float[Array, ""] | float = 1.0, sigma: float = 0.1
 ) -> Float[Array, " m"]:
@@ -33,6 +36,7 @@ def confounding_vector(
     return _reduced_form(sem, kappa) @ _noise_covariance(sem, kappa, sigma)[:, -1]
 
 
+@full_products
 def population_error(
     covariance: Float[Array, "m m"],
     confounding: Float[Array, " m"],

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from causalrep.errors import InputError
 from causalrep.linalg import orthonormal_basis, project, residualize
+from causalrep.precision import full_products
 
 COVARIANCES = ("homoskedastic", "HC0", "HC1", "cluster")
 
@@ -56,6 +57,7 @@ def partial_out(
     return residualize(controls, w), orthonormal_basis(residualize(controls, z))
 
 
+@full_products
 def moments(
     y: Float[Array, " n"],
     x: Float[Array, "n p"],
@@ -69,6 +71,7 @@ def moments(
     return Moments(inside.T @ inside, outside.T @ outside)
 
 
+@full_products
 def reduced_form(
     y: Float[Array, " n"],
     x: Float[Array, "n p"],
@@ -100,6 +103,7 @@ def reduced_form(
     return ReducedForm(coefficients, spread, df_den)
 
 
+@full_products
 def score_covariance(
     v: Float[Array, "n m"],
     q: Float[Array, "n k"],

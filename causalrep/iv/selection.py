@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from causalrep.iv.ivl import IVLPath, ivl, ivl_path
 from causalrep.linalg import min_norm_solve
+from causalrep.precision import full_products
 
 HOLDOUT = 0.2
 
@@ -26,6 +27,7 @@ def log_uniform_candidates(
     return jnp.exp(jax.random.uniform(key, (count,), minval=jnp.log(low), maxval=jnp.log(high)))
 
 
+@full_products
 def select_cv(
     key: Key[Array, ""],
     y: Float[Array, " n"],
@@ -56,6 +58,7 @@ def select_cv(
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
 
 
+@full_products
 def select_level_cv(
     key: Key[Array, ""],
     y: Float[Array, " n"],
@@ -77,6 +80,7 @@ def select_level_cv(
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
 
 
+@full_products
 def select_confounder_correction(
     path: IVLPath, candidates: Float[Array, " a"], target_norm: Float[Array, ""]
 ) -> Float[Array, ""]:
@@ -103,22 +107,24 @@ def discretize(z: Float[Array, "n k"], bins: int = 2) -> Float[Array, "n k"]:
     return jnp.round((number - jnp.mean(number, axis=0)) / jnp.where(spread > 0, spread, 1.0), 2)
 
 
+@full_products
 def level_ids(z: Float[Array, "n k"]) -> Int[Array, " n"]:
     """Number the distinct rows of ``z``: equal rows, and only they, share a number in 0..n-1.
 
-    Rows are compared through a random projection with a fixed key rather than column by column: different rows
-    agree on it with probability zero, and sorting numbers is far faster than sorting rows.
+    Rows are sorted by a random projection with a fixed key rather than column by column: different rows agree on it
+    with probability zero, and sorting numbers is far faster than sorting rows.
     """
     projection = z @ jax.random.normal(jax.random.key(0), (z.shape[1],), z.dtype)
     order = jnp.argsort(projection)
-    ordered = projection[order]
-    # Equal rows project equally only up to the order of summation.
-    tolerance = 64 * jnp.finfo(z.dtype).eps * (1.0 + jnp.max(jnp.abs(projection)))
-    starts = ordered[1:] - ordered[:-1] > tolerance
+    # The projection only brings equal rows together; whether neighbours are equal, the rows themselves say. A
+    # tolerance on the projection would, in float32, join levels that differ.
+    ordered = z[order]
+    starts = jnp.any(ordered[1:] != ordered[:-1], axis=1)
     numbers = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(starts, dtype=jnp.int32)])
     return jnp.zeros(z.shape[0], jnp.int32).at[order].set(numbers)
 
 
+@full_products
 def confounder_corrected_norm(
     y: Float[Array, " n"],
     x: Float[Array, "n m"],
@@ -140,24 +146,31 @@ def confounder_corrected_norm(
         least_squares: w, if it is known already.
     """
     w = min_norm_solve(x, y) if least_squares is None else least_squares
+    # Eigenvalues of the covariance from the singular values of the data: a cut-off at the rounding error of the
+    # covariance itself drops directions that count in float32 (norms were wrong by up to 60%).
     centred = x - jnp.mean(x, axis=0)
-    eigenvalues, vectors = jnp.linalg.eigh(centred.T @ centred / (x.shape[0] - 1))
+    factor = jnp.linalg.qr(centred, mode="r") if x.shape[0] > x.shape[1] else centred
+    _, scales, rows = jnp.linalg.svd(factor, full_matrices=False)
     # A singular covariance has directions no data speak of; they must not decide theta.
-    keep = eigenvalues > max(x.shape) * jnp.finfo(x.dtype).eps * eigenvalues[-1]
-    eigenvalues = jnp.where(keep, eigenvalues, eigenvalues[-1])
+    keep = scales > max(x.shape) * jnp.finfo(x.dtype).eps * scales[0]
+    eigenvalues = jnp.square(jnp.where(keep, scales, scales[0])) / (x.shape[0] - 1)
     length = jnp.linalg.norm(w)
-    shares = jnp.square(vectors.T @ w / length) * keep
+    shares = jnp.square(rows @ w / length) * keep
     dimension = jnp.sum(keep)
+    # Relative to their geometric mean both terms stay near 0 for large theta, instead of growing and cancelling.
+    middle = jnp.exp(jnp.sum(jnp.where(keep, jnp.log(eigenvalues), 0.0)) / dimension)
 
     def objective(theta):
-        stretch = 1.0 + theta[..., None] / eigenvalues
-        likelihood = jnp.sum(jnp.where(keep, jnp.log(stretch), 0.0), axis=-1)
-        return 0.5 * likelihood + 0.5 * dimension * jnp.log(jnp.sum(shares / stretch, axis=-1))
+        theta = theta[..., None]
+        likelihood = jnp.sum(jnp.where(keep, jnp.log1p((eigenvalues - middle) / (middle + theta)), 0.0), axis=-1)
+        ratio = eigenvalues / middle * ((middle + theta) / (eigenvalues + theta))
+        return 0.5 * likelihood + 0.5 * dimension * jnp.log(jnp.sum(shares * ratio, axis=-1))
 
     theta = _minimise_over_scales(objective, eigenvalues, local=method == "local")
     mean_inverse = jnp.sum(jnp.where(keep, 1.0 / eigenvalues, 0.0)) / dimension
-    beta = 1.0 / (1.0 + 1.0 / (0.001 + theta * mean_inverse))
-    return jnp.sqrt(1.0 - beta) * length
+    # 1 - beta, without the subtraction.
+    unconfounded = 1.0 / (1.001 + theta * mean_inverse)
+    return jnp.sqrt(unconfounded) * length
 
 
 def _minimise_over_scales(objective, eigenvalues: Float[Array, " d"], *, local: bool) -> Float[Array, ""]:

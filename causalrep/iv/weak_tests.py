@@ -26,6 +26,7 @@ from causalrep.iv.conditional import conditional_p_value
 from causalrep.iv.distributions import TestResult, chi2_result, f_result
 from causalrep.iv.reduced_form import Moments, ReducedForm, moments, reduced_form, residual_dof
 from causalrep.linalg import spd_solve
+from causalrep.precision import full_products
 
 Value = Float[Array, "*p"] | float
 
@@ -50,6 +51,7 @@ def whiten(m: Moments, dof: int) -> Whitened:
     return Whitened((gram + gram.T) / 2, factor)
 
 
+@full_products
 def anderson_rubin_test(
     beta0: Value,
     y: Float[Array, " n"],
@@ -99,6 +101,7 @@ def anderson_rubin_test(
     return f_result(statistic / df, df, df_den)
 
 
+@full_products
 def lm_test(
     beta0: Value,
     y: Float[Array, " n"],
@@ -128,6 +131,7 @@ def lm_test(
     return chi2_result(statistic, p if parameter is None else 1)
 
 
+@full_products
 def lr_test(
     beta0: Value,
     y: Float[Array, " n"],
@@ -149,6 +153,7 @@ def lr_test(
     )
 
 
+@full_products
 def clr_test(
     beta0: Value,
     y: Float[Array, " n"],

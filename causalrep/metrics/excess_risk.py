@@ -8,7 +8,10 @@ an argument here.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.precision import full_products
 
+
+@full_products
 def causal_excess_risk(
     h: Float[Array, " m"], f: Float[Array, " m"], covariance: Float[Array, "m m"] | None = None
 ) -> Float[Array, ""]:

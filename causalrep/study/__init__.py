@@ -8,12 +8,15 @@ settings to run it at; :func:`run` computes the replications on all the machine 
 from causalrep.study.claims import Claim, ClaimResult, Holds, Monotone, Ordering, Ratio, Within
 from causalrep.study.figures import AnyFigure, Curves, Figure, save_figure
 from causalrep.study.plan import Study, grid
+from causalrep.study.precision import Placement, place
+from causalrep.study.programs import study_programs
 from causalrep.study.records import read_records
 from causalrep.study.report import claims_markdown, run_markdown
 from causalrep.study.reported import PROVENANCES, ReportedNumber, load_reported
 from causalrep.study.runner import Records, run, run_folder
 from causalrep.study.summary import Estimate, estimate, select, unit_values
 from causalrep.study.tables import Table
+from causalrep.study.workspace import Workspace
 
 __all__ = [
     "PROVENANCES",
@@ -26,21 +29,25 @@ __all__ = [
     "Holds",
     "Monotone",
     "Ordering",
+    "Placement",
     "Ratio",
     "Records",
     "ReportedNumber",
     "Study",
     "Table",
     "Within",
+    "Workspace",
     "claims_markdown",
     "estimate",
     "grid",
     "load_reported",
+    "place",
     "read_records",
     "run",
     "run_folder",
     "run_markdown",
     "save_figure",
     "select",
+    "study_programs",
     "unit_values",
 ]

@@ -1,15 +1,15 @@
 """Figures of a report: mean curves with two-standard-error bands, or any drawing function."""
 
 import dataclasses
+import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causalrep.errors import InputError
-from causalrep.study.records import atomic_file
+from causalrep.storage import AnyPath, write_bytes
 from causalrep.study.reported import ReportedNumber
 from causalrep.study.summary import Where, estimate, select, unit_values
 
@@ -155,7 +155,7 @@ AnyFigure = Curves | Figure
 
 
 def save_figure(
-    spec: AnyFigure, frame: pd.DataFrame, path: Path, reported: Sequence[ReportedNumber] = ()
+    spec: AnyFigure, frame: pd.DataFrame, path: AnyPath, reported: Sequence[ReportedNumber] = ()
 ) -> None:
     """Draw and write a PNG file, without a display and without touching pyplot's state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -164,5 +164,6 @@ def save_figure(
     canvas = Canvas(figsize=getattr(spec, "size", (8.0, 4.8)), dpi=130, layout="constrained")
     FigureCanvasAgg(canvas)
     spec.draw(frame, canvas, reported)
-    with atomic_file(path) as temporary:
-        canvas.savefig(temporary, format="png")
+    picture = io.BytesIO()
+    canvas.savefig(picture, format="png")
+    write_bytes(path, picture.getvalue())

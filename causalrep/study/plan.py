@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from causalrep.study.claims import Claim
     from causalrep.study.figures import AnyFigure
     from causalrep.study.tables import Table
+    from causalrep.training.aot import Program
 
 Scalar = str | bool | int | float
 Setting = Mapping[str, Any]
 Metrics = Mapping[str, Mapping[str, ArrayLike]]
-Replicate = Callable[[jax.Array, Setting], Metrics]
+Replicate = Callable[..., Metrics]
 
 RESERVED = ("method", "replication", "metric", "value")
 
@@ -51,8 +52,17 @@ class Study:
             ``replicate``, so that they cost no compilation.
         shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep
             over ``alpha`` compares the same data sets).
-        precision: ``"float64"`` or ``"float32"``, of the computation; recorded values are float64.
+        precision: Of the computation; recorded values are float64. ``"float64"``, on the host's processor where the
+            devices are TPUs, whose slices do not factorise in it; ``"float32"``; ``"auto"``: float64, but float32 on
+            TPUs, for a ``replicate`` whose error in float32 is known; ``"host"``: float64 on the host's processor.
+        full_products: Matrix products of a float32 study keep float32 on devices whose default is less. Set where
+            float32 stands in for float64.
         compiled: ``False`` runs ``replicate`` as ordinary Python (estimators with a façade, real data).
+        spread: Each replication is one long fit on all devices of all hosts (:func:`causalrep.training.train`),
+            run as ordinary Python, in every process at once; ``replicate(key, setting, workspace)`` is given a
+            :class:`~causalrep.study.Workspace` to save itself in. Needs ``compiled=False``.
+        programs: The programs of a ``spread`` study (:func:`causalrep.training.training_program`), to compile them
+            ahead of time for a slice; called without arguments.
         config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's
             identity.
         claims: What the records are expected to show.
@@ -68,8 +78,11 @@ class Study:
     traced: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
-    precision: Literal["float32", "float64"] = "float64"
+    precision: Literal["auto", "float32", "float64", "host"] = "float64"
+    full_products: bool = False
     compiled: bool = True
+    spread: bool = False
+    programs: "Callable[[], Sequence[Program]] | None" = None
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     claims: "tuple[Claim, ...]" = ()
     tables: "tuple[Table, ...]" = ()
@@ -93,7 +106,9 @@ class Study:
             raise InputError(
                 "replications", found=repr(self.replications), expected="a whole number of at least 1"
             )
-        check_choice("precision", self.precision, ("float32", "float64"))
+        check_choice("precision", self.precision, ("auto", "float64", "float32", "host"))
+        if self.spread and self.compiled:
+            raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")
         for argument in ("traced", "labels", "shared"):
             if isinstance(getattr(self, argument), str):
                 raise InputError(
@@ -138,9 +153,11 @@ class Study:
             "traced": list(self.traced),
             "labels": list(self.labels),
             "shared": list(self.shared),
-            "precision": self.precision,
+            # "auto" and "host" stand for float64; where they do not, the study that runs says float32.
+            "precision": "float32" if self.precision == "float32" else "float64",
             "compiled": self.compiled,
             "config": _plain(self.config),
+            **({"full_products": True} if self.full_products else {}),
         }
 
     def digest(self) -> str:
@@ -165,7 +182,7 @@ class Study:
         A field is integer only if it is so in every cell: one dtype, hence one program, for all its values.
         """
         float_dtype, int_dtype = (
-            (np.float64, np.int64) if self.precision == "float64" else (np.float32, np.int32)
+            (np.float32, np.int32) if self.precision == "float32" else (np.float64, np.int64)
         )
         values = {}
         for field in self.traced:

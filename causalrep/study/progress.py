@@ -1,13 +1,17 @@
-"""What a person sees while a study runs: a bar with rate and time to go, or one line a cell."""
+"""What a person sees while a study runs: a bar with rate and time to go, or one line a cell; TensorBoard on request."""
 
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from causalrep.errors import InputError
+from causalrep.storage import as_path
 from causalrep.study.plan import Setting, Study
 
 
@@ -65,6 +69,51 @@ class Progress:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class Scalars:
+    """A context manager that writes a run's progress as TensorBoard scalars, if a folder is given.
+
+    ``run/replications`` and ``run/replications_per_second`` against milliseconds since the start; for each metric and
+    method, the mean over a cell's replications against the cell's number.
+    """
+
+    def __init__(self, study: Study, folder: Path | str | None, scale: str):
+        self._study, self._writer = study, None
+        if folder is None:
+            return
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError as error:
+            raise InputError(
+                "tensorboard", found=f"{folder}, without the package tensorboardX", expected="pip install tensorboardX"
+            ) from error
+        self._writer = SummaryWriter(str(as_path(folder).joinpath(*study.name.split("/"), f"{scale}-{study.digest()}")))
+
+    def __enter__(self) -> "Scalars":
+        self._started, self._computed = time.perf_counter(), 0
+        return self
+
+    def advance(self, count: int) -> None:
+        """Note ``count`` more replications computed."""
+        if self._writer is None:
+            return
+        self._computed += count
+        seconds = time.perf_counter() - self._started
+        self._writer.add_scalar("run/replications", self._computed, int(1000 * seconds))
+        self._writer.add_scalar("run/replications_per_second", self._computed / seconds, int(1000 * seconds))
+
+    def cell(self, cell: int, frames: list[pd.DataFrame]) -> None:
+        """Write a finished cell's means."""
+        if self._writer is None:
+            return
+        means = pd.concat(frames).groupby(["metric", "method"], sort=False)["value"].mean()
+        for (metric, method), mean in means.items():
+            self._writer.add_scalar(f"{metric}/{method}", mean, cell)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 def spelled(setting: Setting) -> str:

@@ -1,19 +1,12 @@
-"""Records on disk: a tidy long table, written atomically, and the parts that make a killed run resumable.
+"""Records in a folder or bucket: a tidy long table, and the parts that make a killed run resumable.
 
-A file appears under its name only when it is complete: it is written beside it, flushed to disk and renamed.
-Two
-processes on one folder therefore do the work twice but cannot corrupt it: they write the same bytes, the last
-rename wins.
+Every write is all or nothing (:mod:`causalrep.storage`). Two runs on one folder therefore do the work twice but cannot
+corrupt it: they write the same bytes, and the last one wins.
 """
 
-import contextlib
-import json
+import io
 import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causalrep.errors import CausalrepWarning, RecordsError
+from causalrep.storage import AnyPath, as_path, remove_tree, write_bytes
 from causalrep.study.execute import Columns
 from causalrep.study.plan import Study
 
@@ -42,31 +36,54 @@ def cell_frame(study: Study, cell: int, start: int, columns: Columns, values: np
     return pd.DataFrame(data)
 
 
-def write_records(frame: pd.DataFrame, path: Path) -> None:
-    """Write a records table so that the same table always gives the same bytes."""
+def records_bytes(frame: pd.DataFrame) -> bytes:
+    """A records table as the bytes of its file: the same table always gives the same bytes."""
     table = pa.table({name: _arrow_column(frame[name]) for name in frame.columns})
-    with atomic_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
-def read_records(path: Path | str) -> pd.DataFrame:
-    """Read ``records.parquet``, or any table written by :func:`write_records`.
+def write_records(frame: pd.DataFrame, path: AnyPath) -> None:
+    """Write a records table, all or nothing.
+
+    Raises:
+        RecordsError: If it cannot be written.
+    """
+    write_bytes(path, records_bytes(frame))
+
+
+def read_records(path: AnyPath | str | os.PathLike) -> pd.DataFrame:
+    """Read ``records.parquet``, or any table written by :func:`write_records`, from a folder or a bucket.
 
     Raises:
         RecordsError: If the file is missing, corrupt or not a records table.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
-        frame = pq.ParquetFile(path).read().to_pandas()
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise RecordsError(f"{path}: no such file; run the study first.") from error
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    return parse_records(data, str(path))
+
+
+def parse_records(data: bytes, name: str) -> pd.DataFrame:
+    """The table in a records file's bytes; ``name`` is for the error.
+
+    Raises:
+        RecordsError: If it is corrupt or not a records table.
+    """
+    try:
+        frame = pq.ParquetFile(io.BytesIO(data)).read().to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RecordsError(
-            f"{path}: not a readable records file ({_first_line(error)}). Delete it and run the study again."
+            f"{name}: not a readable records file ({_first_line(error)}). Delete it and run the study again."
         ) from error
-    missing = [name for name in ("method", "replication", "metric", "value") if name not in frame.columns]
+    missing = [column for column in ("method", "replication", "metric", "value") if column not in frame.columns]
     if missing:
-        raise RecordsError(f"{path}: no column {missing}. Delete it and run the study again.")
+        raise RecordsError(f"{name}: no column {missing}. Delete it and run the study again.")
     return frame
 
 
@@ -77,27 +94,32 @@ class Parts:
     chunk), so that a run resumed in another mode starts its own and no records mix two.
     """
 
-    def __init__(self, run: Path, label: str):
+    def __init__(self, run: AnyPath, label: str):
         self.run = run
         self.folder = run / PARTS / label
+        # One look at the folder for all parts: a bucket answers slowly.
+        try:
+            self._found = {path.name for path in self.folder.iterdir()}
+        except FileNotFoundError:
+            self._found = set()
 
-    def path(self, cell: int, start: int, stop: int) -> Path:
+    def path(self, cell: int, start: int, stop: int) -> AnyPath:
         """Where a chunk lies."""
         return self.folder / f"cell-{cell:05d}-replications-{start:07d}-{stop:07d}.parquet"
 
     def load(self, cell: int, start: int, stop: int) -> pd.DataFrame | None:
         """The chunk if it was finished; a corrupt file counts as unfinished, with a warning."""
         path = self.path(cell, start, stop)
-        if not path.exists():
+        if path.name not in self._found:
             return None
         try:
-            frame = read_records(path)
+            frame = parse_records(path.read_bytes(), str(path))
             if set(frame["replication"]) != set(range(start, stop)):
                 raise RecordsError(f"{path}: holds other replications.")
-        except RecordsError as error:
-            warnings.warn(
-                f"{path} is damaged and is computed again ({error})", CausalrepWarning, stacklevel=2
-            )
+        except FileNotFoundError:
+            return None  # another process has finished the run and removed its parts
+        except (RecordsError, OSError) as error:
+            warnings.warn(f"{path} is damaged and is computed again ({error})", CausalrepWarning, stacklevel=2)
             return None
         return frame
 
@@ -111,77 +133,9 @@ class Parts:
                 raise
 
 
-def remove_parts(run: Path) -> None:
+def remove_parts(run: AnyPath) -> None:
     """Drop the parts of a finished run."""
-    shutil.rmtree(run / PARTS, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it, flushed to disk, when the block ends well."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        RecordsError: If it cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordsError(
-            f"{path}: not readable as JSON ({error}). Delete the folder and run again."
-        ) from error
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse, before any computation, a folder that cannot be written.
-
-    Raises:
-        RecordsError: If it cannot be created or a file in it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".write-check-", dir=folder):
-            pass
-    except OSError as error:
-        raise RecordsError(
-            f"{folder}: the results folder cannot be written ({error.strerror or error}). Choose another."
-        ) from error
+    remove_tree(run / PARTS)
 
 
 def _dtype(study: Study, field: str) -> Any:

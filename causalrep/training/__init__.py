@@ -1,7 +1,37 @@
-"""Training: an :class:`Objective` goes in, :func:`fit` is the one loop, :func:`make_mesh` says where."""
+"""Training: an :class:`Objective` goes in; :func:`fit` is one pure scan, :func:`train` the same steps for hours.
 
-from causalrep.training.fit import FitResult, fit
+The mesh says where, :class:`Checkpoints` how often the state is kept, :func:`compile_for` whether a pod would run it.
+"""
+
+from causalrep.training.aot import Program, ProgramReport, compile_for
+from causalrep.training.checkpoints import Checkpoints
+from causalrep.training.fit import fit
+from causalrep.training.loader import GrainLoader
+from causalrep.training.loop import FitResult
 from causalrep.training.mesh import make_mesh
 from causalrep.training.objective import Objective, SVIObjective, svi_objective
+from causalrep.training.observe import Console, Progress, TensorBoard
+from causalrep.training.precision import mixed_precision, rematerialised
+from causalrep.training.programs import training_program
+from causalrep.training.train import train
 
-__all__ = ["FitResult", "Objective", "SVIObjective", "fit", "make_mesh", "svi_objective"]
+__all__ = [
+    "Checkpoints",
+    "Console",
+    "FitResult",
+    "GrainLoader",
+    "Objective",
+    "Program",
+    "ProgramReport",
+    "Progress",
+    "SVIObjective",
+    "TensorBoard",
+    "compile_for",
+    "fit",
+    "make_mesh",
+    "mixed_precision",
+    "rematerialised",
+    "svi_objective",
+    "train",
+    "training_program",
+]

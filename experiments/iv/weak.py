@@ -64,6 +64,7 @@ class WeakInstruments:
             settings=grid(errors=[EQUAL, UNEQUAL], strength=list(self.strengths)),
             replications=self.replications,
             seed=self.seed,
+            precision="auto",
             traced=("strength",),
             claims=self._claims(),
             tables=(

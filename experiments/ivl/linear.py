@@ -73,6 +73,7 @@ class LinearSimulation:
             settings=settings,
             replications=self.simulations,
             seed=self.seed,
+            precision="auto",
             traced=("kappa", "alpha", "gamma"),
             labels=("sweep",),
             shared=("sweep", "kappa", "alpha", "gamma"),

@@ -75,6 +75,7 @@ class OpticalDeviceTable:
             settings=grid(augmentation=list(AUGMENTATIONS), experiment=list(PAPER_EXPERIMENTS)),
             replications=self.draws,
             seed=self.seed,
+            precision="auto",
             traced=("experiment",),
             claims=claims,
             tables=(

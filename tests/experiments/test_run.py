@@ -1,6 +1,7 @@
 """The command line, in this process: listing, fields, errors and their exit codes."""
 
 import json
+import re
 
 import pytest
 
@@ -76,9 +77,41 @@ def test_a_run_prints_table_claims_and_folder(cli, tmp_path):
     assert (code, err) == (0, "")
 
 
+def test_a_run_says_how_fast_it_was(cli, tmp_path):
+    command = ["demo/location", "--results", f"memory://{tmp_path.name}", "--profile", "--tensorboard", str(tmp_path)]
+    code, out, _ = cli(*command)
+    assert code == 0
+    assert re.search(r"\n160 replications in \S+ s \(\S+/s\) after \S+ s of compiling; vmap on 1 x cpu: cpu\.\n", out)
+    assert re.search(r"Cost analysis: (at least )?\S+ FLOP a replication, so (at least )?\S+ FLOP/s", out)
+    assert f"memory://{tmp_path.name}/demo/location/small-" in out
+    assert list((tmp_path / "demo" / "location").rglob("events.out.*"))
+    code, out, _ = cli(*command)
+    assert code == 0
+    assert "compiling" not in out, "nothing was computed"
+
+
+def test_memory_that_bounds_a_chunk_is_said(cli, tmp_path, monkeypatch):
+    from causalrep.study import execute
+
+    monkeypatch.setitem(execute.CHUNK_BYTES, "cpu", 4000)
+    code, out, _ = cli("demo/location", "--results", str(tmp_path), "--samples", "100", "101")
+    assert code == 0
+    assert re.search(r"Cells 1, 2: \d+ replications a call, by memory: the compiled program needs", out)
+
+
+def test_preemption_has_its_exit_code(cli, roots, tmp_path):
+    path = roots["config_root"] / "demo" / "slow.py"
+    path.write_text(path.read_text().replace("time.sleep(", "import os; os.kill(os.getpid(), 15); time.sleep("))
+    code, _, err = cli("demo/slow", "--results", str(tmp_path / "results"), "--seconds", "0.01")
+    assert code == 75
+    assert "go on with the same command" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["demo/location", "--process-count", "2"], "coordinator and process_index: found None"),
+        (["demo/location", "--results", "nowhere://x"], "results: found 'nowhere://x'"),
         (["demo/locatoin"], "did you mean demo/location"),
         (["nothing"], "no config named 'nothing'"),
         (["--scale", "small"], "the config comes first"),

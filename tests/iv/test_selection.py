@@ -132,3 +132,38 @@ def test_confounder_correction_matches_the_length(sample):
     for alpha in CANDIDATES:
         length = jnp.linalg.norm(ivl(path, alpha))
         assert float(select_confounder_correction(path, CANDIDATES, length)) == float(alpha)
+
+
+@pytest.fixture(scope="module")
+def designs():
+    """Eight data sets of the paper's linear design, weakly augmented, rounded to float32: y, GX and G."""
+    with jax.enable_x64(True):
+
+        def draw(key):
+            sem_key, data_key = jax.random.split(key)
+            drawn = draw_linear(data_key, sample_linear_sem(sem_key), n=2048, gamma=0.01)
+            return drawn.y, drawn.gx, drawn.g
+
+        drawn = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(5), 8))
+        return [np.asarray(array, np.float32) for array in drawn]
+
+
+def test_confounder_correction_survives_float32(designs):
+    y, x, _ = designs
+    corrected = jax.jit(jax.vmap(confounder_corrected_norm))
+    low = np.asarray(corrected(y, x), np.float64)
+    np.testing.assert_allclose(low, corrected(y.astype(np.float64), x.astype(np.float64)), rtol=1e-4)
+    # What it avoids: a cut-off at float32's rounding error of the covariance drops directions that count.
+    spectrum = np.linalg.svd(x - x.mean(axis=1, keepdims=True), compute_uv=False) ** 2
+    assert (spectrum < 2048 * np.finfo(np.float32).eps * spectrum[:, :1]).any(axis=1).sum() >= 4
+
+
+def test_float32_joins_no_levels(designs):
+    levels = discretize(jnp.asarray(designs[2][0]))
+    distinct = len(np.unique(np.asarray(levels), axis=0))
+    assert distinct > 1900
+    assert int(level_ids(levels).max()) + 1 == distinct
+    repeated = jnp.concatenate([levels[:50]] * 4)
+    numbers = np.asarray(level_ids(repeated)).reshape(4, 50)
+    assert (numbers == numbers[0]).all()
+    assert len(set(numbers[0])) == 50

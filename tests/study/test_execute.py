@@ -1,6 +1,7 @@
 """The three modes agree, compile once, and give the same numbers whatever the chunk or the devices."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -75,10 +76,12 @@ def test_common_random_numbers_across_shared_fields(location_study):
 def test_one_trace_for_each_set_of_static_fields(location_study, traces, mode):
     study = location_study(replicate=lambda key, setting: location_study().replicate(key, setting))
     assert _run(study, mode=mode).environment["compile_seconds"] > 0
-    # Two values of n; the three of mu share a program, and so does the estimate of a chunk's memory.
-    assert [seen["n"] for seen in traces] == [20, 40]
+    # Two values of n; the three of mu share a program, and so does the estimate of a chunk's memory, except that
+    # the sharded program is traced inside its mesh.
+    assert [seen["n"] for seen in traces] == ([20, 20, 40, 40] if mode == "sharded" else [20, 40])
+    count = len(traces)
     again = _run(location_study(replicate=study.replicate, seed=5), mode=mode)
-    assert len(traces) == 2
+    assert len(traces) == count
     assert again.environment["compile_seconds"] == 0
 
 
@@ -107,10 +110,38 @@ def test_default_chunk_follows_from_the_program(location_study):
     common = {"settings": [{"n": 8}], "traced": (), "shared": (), "replications": 1000}
     from causalrep.study.execute import Executor
 
-    assert Executor(location_study(replicate=large, **common)).chunk(0) == 1
-    assert Executor(location_study(replicate=small, **common)).chunk(0) == 125
-    assert Executor(location_study(replicate=small, **common), "sharded").chunk(0) == 1000
-    assert Executor(location_study(replicate=small, **common), "sharded", 3).chunk(0) == 8
+    by_memory = Executor(location_study(replicate=large, **common)).chunk(0)
+    assert by_memory.size == 1
+    assert by_memory.why.startswith("memory: the compiled program needs ")
+    assert 2**26 <= by_memory.cost.bytes <= 2**28
+    by_number = Executor(location_study(replicate=small, **common)).chunk(0)
+    assert (by_number.size, by_number.by_memory) == (125, False)
+    assert Executor(location_study(replicate=small, **common), "sharded").chunk(0).size == 1000
+    assert Executor(location_study(replicate=small, **common), "sharded", 3).chunk(0).size == 8
+
+
+def test_a_chunk_that_compiles_too_large_is_made_smaller(location_study, monkeypatch):
+    """The first bound may be too low, where the compiler pads or copies: the compiled program decides."""
+    from causalrep.study import execute
+
+    monkeypatch.setattr(execute, "_intermediate_bytes", lambda jaxpr: 0)
+    monkeypatch.setitem(execute.CHUNK_BYTES, "cpu", 2**16)
+    study = location_study(replications=100, settings=[{"n": 500, "mu": 0.0, "sd": 1.0}])
+    chunk = execute.Executor(study).chunk(0)
+    assert chunk.by_memory
+    assert 1 < chunk.size < 100
+    assert chunk.cost.bytes <= 2**16
+    done = _run(study)
+    assert done.environment["chunks"] == [
+        {
+            "cells": [0],
+            "replications": chunk.size,
+            "why": chunk.why,
+            "bytes_on_each_device": chunk.cost.bytes,
+            "by_memory": True,
+        }
+    ]
+    np.testing.assert_allclose(done.frame["value"], _run(study, mode="loop").frame["value"], rtol=1e-12)
 
 
 def test_host_code_runs_as_it_is():
@@ -143,3 +174,24 @@ def test_wrong_options_are_named(location_study):
         _run(location_study(), mode="pmap")
     with pytest.raises(InputError, match="chunk"):
         _run(location_study(), chunk=0)
+
+
+def test_sharded_programs_hold_no_collective(location_study):
+    def factorised(key, setting):
+        # The compiler would gather the operands of the factorisation, and join the exits of the loop.
+        a = jax.random.normal(key, (8, setting["n"] // 10))
+        doubled = jax.lax.while_loop(lambda v: v < 10.0, lambda v: 2.0 * v, 1.0 + jnp.abs(a[0, 0]))
+        return {"m": {"r": jnp.linalg.qr(a, mode="r")[0, 0], "doubled": doubled}}
+
+    from causalrep.study.execute import Executor
+
+    study = location_study(replicate=factorised)
+    executor = Executor(study, "sharded", 16)
+    with jax.enable_x64(True):
+        arguments = executor._arguments(0, np.arange(16, dtype=np.uint32))
+        text = executor._program(0).executable("sharded", 16, executor.devices, *arguments).as_text()
+    for kind in ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter"):
+        assert kind not in text
+    np.testing.assert_allclose(
+        _run(study, mode="sharded").frame["value"], _run(study, mode="loop").frame["value"], rtol=1e-12
+    )

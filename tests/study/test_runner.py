@@ -1,21 +1,29 @@
-"""Folders: resumption to the same bytes from any write, damage, tampering, unwritable places."""
+"""Folders and buckets: resumption to the same bytes from any write; damage, tampering, full disks, refusals."""
 
+import dataclasses
+import errno
 import json
 import os
+import signal
+import uuid
+from pathlib import Path
 
+import fsspec
+import jax
 import numpy as np
 import pytest
 
-from causalrep.errors import CausalrepWarning, RecordsError
-from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder
+from causalrep import compilation_cache, storage
+from causalrep.errors import CausalrepWarning, InputError, RecordsError
+from causalrep.storage import as_path
+from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder, runner
 from causalrep.study import records as disk
+from causalrep.training.distributed import PREEMPTED, Preempted
 
 CALLS = []
 
 
 def noisy(key, setting):
-    import jax
-
     CALLS.append(setting["mu"])
     value = float(jax.random.normal(key))
     return {"a": {"x": value}, "b": {"x": value + setting["mu"] + 1}}
@@ -103,6 +111,149 @@ def test_a_stop_at_any_write_resumes_to_the_same_bytes(study, tmp_path, monkeypa
     assert stops == 1 + 12 + 5
 
 
+def test_a_disk_that_fills_up_again_and_again_loses_nothing(study, tmp_path, monkeypatch):
+    reference = (_run(study, tmp_path / "whole").folder / "records.parquet").read_bytes()
+    write, space = Path.write_bytes, {"writes": 0}
+
+    def full(path, data):
+        if space["writes"] == 0:
+            write(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        space["writes"] -= 1
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    folder = tmp_path / "small"
+    parts = 0
+    for space["writes"] in (0, 1, 2, 3, 4, 5):  # the config each time, and then so many parts
+        allowed = space["writes"]
+        with pytest.raises(RecordsError, match=r"the disk is full.*run the same command"):
+            _run(study, folder)
+        parts += max(0, allowed - 1)
+        assert len(list(folder.rglob("cell-*.parquet"))) == parts
+        assert not [path for path in folder.rglob("*") if path.name.startswith(".")], "no half file is left"
+    assert parts == 10
+    # The config and the last parts; the environment; the records; then the report of three files, one by one.
+    for space["writes"] in (3, 2, 3, 0, 1, 2):
+        with pytest.raises(RecordsError, match="the disk is full"):
+            _run(study, folder)
+    space["writes"] = 100
+    CALLS.clear()
+    done = _run(study, folder)
+    assert CALLS == []
+    assert (done.folder / "records.parquet").read_bytes() == reference
+    assert len(list(done.folder.iterdir())) == 6
+
+
+def test_a_bucket_holds_the_same_bytes(study, tmp_path, monkeypatch):
+    local = _run(study, tmp_path, scale="smoke").folder
+    bucket = f"memory://{uuid.uuid4().hex}/results"
+    put, left = type(fsspec.filesystem("memory")).pipe_file, {"writes": 6}
+
+    def failing(self, *arguments, **options):
+        if left["writes"] == 0:
+            raise OSError("the network is gone")
+        left["writes"] -= 1
+        return put(self, *arguments, **options)
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "pipe_file", failing)
+    with pytest.raises(RecordsError, match=r"memory://.*cannot be written \(the network is gone\)"):
+        _run(study, bucket, scale="smoke")
+    left["writes"] = 100
+    CALLS.clear()
+    done = _run(study, bucket, scale="smoke")
+    assert len(CALLS) == 12 - 4, "two writes were the check and the config, four were parts"
+    assert str(done.folder) == f"{bucket}/demo/noisy/smoke-{study.digest()}"
+    names = {"claims.json", "config.json", "environment.json", "records.parquet", "table.md", "x-by-mu.png"}
+    assert {path.name for path in done.folder.iterdir()} == names
+    for name in names - {"environment.json"}:
+        assert (done.folder / name).read_bytes() == (local / name).read_bytes(), name
+    CALLS.clear()
+    again = _run(study, as_path(bucket), scale="smoke")
+    assert CALLS == []
+    assert not again.computed
+    assert read_records(f"{done.folder}/records.parquet").equals(done.frame)
+    storage.write_text(done.folder / "config.json", "{}")
+    with pytest.raises(RecordsError, match="another study"):
+        _run(study, bucket, scale="smoke")
+
+
+def test_sigterm_ends_the_run_after_the_part_in_work(study, tmp_path):
+    reference = (_run(study, tmp_path / "whole").folder / "records.parquet").read_bytes()
+
+    def stopping(key, setting):
+        if len(CALLS) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return noisy(key, setting)
+
+    CALLS.clear()
+    with pytest.raises(Preempted) as stop:
+        _run(dataclasses.replace(study, replicate=stopping), tmp_path / "stopped")
+    assert stop.value.code == PREEMPTED
+    assert len(CALLS) == 5
+    assert len(list((tmp_path / "stopped").rglob("cell-*.parquet"))) == 5
+    done = _run(dataclasses.replace(study, replicate=stopping), tmp_path / "stopped")
+    assert len(CALLS) == 12
+    assert (done.folder / "records.parquet").read_bytes() == reference
+
+
+def test_a_profile_is_written_beside_the_results(location_study, tmp_path):
+    study = location_study(replications=4)
+    done = _run(study, tmp_path, profile=True)
+    assert list((done.folder / "profile" / "process-0").rglob("*.xplane.pb"))
+    done = _run(study, f"memory://{uuid.uuid4().hex}", profile=True)
+    assert [path.name for path in (done.folder / "profile" / "process-0").iterdir()] == ["plugins"]
+    with pytest.raises(InputError, match="profile"):
+        run(study, profile=True)
+
+
+def test_tensorboard_scalars_show_progress_and_means(study, tmp_path):
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
+
+    done = _run(study, tmp_path / "results", tensorboard=tmp_path / "board", scale="smoke")
+    (path,) = (tmp_path / "board" / "demo" / "noisy" / f"smoke-{study.digest()}").iterdir()
+    data, found = path.read_bytes(), {}
+    while data:
+        size = int.from_bytes(data[:8], "little")
+        assert int.from_bytes(data[8:12], "little") == masked_crc32c(data[:8])
+        for value in Event.FromString(data[12 : 12 + size]).summary.value:
+            found.setdefault(value.tag, []).append(value.simple_value)
+        data = data[16 + size :]
+    assert found["run/replications"] == list(range(1, 13))
+    assert set(found) == {"run/replications", "run/replications_per_second", "x/a", "x/b"}
+    means = done.frame[done.frame["method"] == "b"].groupby("mu")["value"].mean()
+    np.testing.assert_allclose(found["x/b"], means, rtol=1e-6)
+
+
+def test_speed_is_part_of_the_environment(location_study):
+    environment = _run(location_study(replicate=lambda *a: location_study().replicate(*a)), None).environment
+    assert environment["compile_seconds"] > 0
+    assert environment["compute_seconds"] > 0
+    assert environment["processes"] == 1
+    # At least each number of the samples is drawn, scaled and shifted.
+    assert environment["flops"] > 2 * 21 * 3 * (20 + 40)
+    assert sorted(cell for chunk in environment["chunks"] for cell in chunk["cells"]) == list(range(6))
+
+
+def test_compiled_programs_are_kept_in_the_user_s_cache(tmp_path, monkeypatch):
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("CAUSALREP_CACHE", str(tmp_path))
+    try:
+        compilation_cache.enable_compilation_cache()
+        assert jax.config.jax_compilation_cache_dir == before, "what the user has set stays"
+        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+        jax.config.update("jax_compilation_cache_dir", None)
+        (tmp_path / "xla").write_text("in the way")
+        compilation_cache.enable_compilation_cache()
+        assert jax.config.jax_compilation_cache_dir is None
+        (tmp_path / "xla").unlink()
+        compilation_cache.enable_compilation_cache()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "xla")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
 def test_a_damaged_part_is_computed_again(study, tmp_path, monkeypatch):
     whole = (_run(study, tmp_path / "whole").folder / "records.parquet").read_bytes()
     monkeypatch.setattr(disk, "remove_parts", lambda run: None)
@@ -184,8 +335,6 @@ def test_two_runs_on_one_folder_do_not_disturb_each_other(study, tmp_path):
             _run(study, tmp_path / "shared")
         return noisy(key, setting)
 
-    import dataclasses
-
     slow = dataclasses.replace(study, replicate=nested)
     done = _run(slow, tmp_path / "shared")
     assert entered
@@ -206,3 +355,10 @@ def test_parts_of_another_mode_are_not_mixed_in(location_study, tmp_path, monkey
     assert again.environment["replications_computed"] == 0
     assert (done.folder / "records.parquet").read_bytes() == bytes_of_loop
     np.testing.assert_allclose(other.frame["value"], again.frame["value"], rtol=1e-12)
+
+
+def test_hosts_with_other_code_are_refused(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner.distributed, "agree", lambda value=None: [study.digest(), "00000000"])
+    with pytest.raises(RecordsError, match=r"process 0 on host \S+: another study or other code than in process 0"):
+        _run(study, tmp_path)
+    assert CALLS == []

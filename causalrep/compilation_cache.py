@@ -1,0 +1,29 @@
+"""Compiled programs are kept between runs, in the user's cache folder."""
+
+import os
+from pathlib import Path
+
+import jax
+
+FOLDER_VARIABLE = "CAUSALREP_CACHE"
+
+
+def enable_compilation_cache() -> None:
+    """Keep compiled programs in ``$CAUSALREP_CACHE/xla`` (default ``~/.cache/causalrep/xla``).
+
+    What the user has set has the last word: ``JAX_COMPILATION_CACHE_DIR``, or ``jax_compilation_cache_dir`` in JAX's
+    configuration; ``JAX_ENABLE_COMPILATION_CACHE=false`` turns it off. Without a folder that can be written nothing is
+    kept.
+    """
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.jax_compilation_cache_dir:
+        return
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or Path.home() / ".cache" / "causalrep") / "xla"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder, os.W_OK):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # Many small programs make up a study: JAX's default keeps only those that took a second.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)

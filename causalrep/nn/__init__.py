@@ -1,0 +1,5 @@
+"""Networks that more than one method uses, as flax Linen modules behind a training objective."""
+
+from causalrep.nn.mlp import MLP
+
+__all__ = ["MLP"]

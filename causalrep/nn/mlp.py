@@ -1,0 +1,41 @@
+"""The multilayer perceptron."""
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+
+class MLP(nn.Module):
+    """Dense layers with an activation between them, and none after the last unless asked for.
+
+    Attributes:
+        features: Width of every layer; the last one is the output's.
+        activation: Between layers.
+        activate_final: Apply it after the last layer too: for networks whose output is a vector of features.
+        dropout: Share of hidden units set to zero while training; then ``apply`` needs ``train=True`` and
+            ``rngs={"dropout": key}``.
+
+    >>> import jax.numpy as jnp
+    >>> net = MLP((16, 1))
+    >>> net.apply(net.init(jax.random.key(0), jnp.ones((1, 2))), jnp.ones((5, 2))).shape
+    (5, 1)
+    """
+
+    features: Sequence[int]
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    activate_final: bool = False
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "... d"], *, train: bool = False) -> Float[Array, "... k"]:
+        """The output, of shape (..., features[-1])."""
+        last = len(self.features) - 1
+        for index, width in enumerate(self.features):
+            x = nn.Dense(width)(x)
+            if index < last or self.activate_final:
+                x = self.activation(x)
+                if self.dropout > 0.0:
+                    x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return x

@@ -1,0 +1,266 @@
+"""Where results lie: a local folder or a bucket, by one small set of functions, every write all or nothing.
+
+A place is a local path or a URL that fsspec knows: ``gs://bucket/results`` (package gcsfs), ``s3://bucket/results``
+(package s3fs), ``memory://results`` (this process alone, for tests). On a local disk a file is written beside its
+place, flushed and renamed; in a bucket an object appears when its upload is complete. Either way nobody ever reads
+half a file under its own name, and a full disk leaves what was there before.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Any
+
+import fsspec
+
+from causalrep.errors import InputError, RecordsError
+
+_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/{1,3}")  # pathlib turns gs://bucket into gs:/bucket
+_OPTIONAL = {"gs": "gcsfs", "gcs": "gcsfs", "s3": "s3fs", "s3a": "s3fs"}
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Remote:
+    """A place in a bucket, with the few habits of :class:`pathlib.Path` that results need.
+
+    Attributes:
+        url: ``"gs://bucket/folder/file"``, without a slash at the end.
+    """
+
+    url: str
+
+    def __truediv__(self, name: str) -> "Remote":
+        return Remote(f"{self.url}/{name}")
+
+    def joinpath(self, *names: str) -> "Remote":
+        """The place below, by its parts."""
+        return Remote("/".join([self.url, *names]))
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return self.url.rsplit("/", 1)[1]
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name, with its dot."""
+        return PurePath(self.name).suffix
+
+    @property
+    def parent(self) -> "Remote":
+        """The folder."""
+        return Remote(self.url.rsplit("/", 1)[0])
+
+    def resolve(self) -> "Remote":
+        """Itself: a URL is absolute."""
+        return self
+
+    def exists(self) -> bool:
+        """Whether an object or a folder lies here."""
+        with _named(self, "read"):
+            return _filesystem(self.url).exists(self.url)
+
+    def read_bytes(self) -> bytes:
+        """The whole object.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            RecordsError: If the bucket does not answer.
+        """
+        with _named(self, "read"):
+            return _filesystem(self.url).cat_file(self.url)
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """The whole object as text."""
+        return self.read_bytes().decode(encoding)
+
+    def iterdir(self) -> Iterator["Remote"]:
+        """What lies directly below; nothing if the folder does not exist."""
+        with _named(self, "read"):
+            files = _filesystem(self.url)
+            found = files.ls(self.url, detail=False) if files.exists(self.url) else []
+        return iter(sorted(self / name.rstrip("/").rsplit("/", 1)[1] for name in found))
+
+
+AnyPath = Path | Remote
+
+
+def as_path(place: str | os.PathLike | Remote) -> AnyPath:
+    """A local path, or a bucket's, from what a user wrote.
+
+    Raises:
+        InputError: If the URL's kind is unknown.
+        RecordsError: If the package that reads this kind of bucket is not installed.
+
+    >>> as_path("memory://results") / "records.parquet"
+    Remote(url='memory://results/records.parquet')
+    >>> as_path("results").name
+    'results'
+    """
+    if isinstance(place, Remote):
+        return place
+    text = os.fspath(place)
+    found = _URL.match(text)
+    if found is None:
+        return Path(text).expanduser()
+    protocol, rest = found.group(1), text[found.end() :].rstrip("/")
+    if protocol == "file":
+        return Path("/" + rest.lstrip("/"))
+    remote = Remote(f"{protocol}://{rest}")
+    _filesystem(remote.url)
+    return remote
+
+
+def write_bytes(path: AnyPath, data: bytes) -> None:
+    """Write a file, all or nothing; local folders are made, buckets have none.
+
+    Raises:
+        RecordsError: If it cannot be written; what was there before is still there.
+    """
+    if isinstance(path, Remote):
+        with _named(path, "written"):
+            _filesystem(path.url).pipe_file(path.url, data)
+        return
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write a text file, all or nothing."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: AnyPath, value: Any) -> None:
+    """Write a JSON file, all or nothing."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: AnyPath) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        RecordsError: If it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordsError(f"{path}: not readable as JSON ({error}). Delete the folder and run again.") from error
+
+
+@contextlib.contextmanager
+def atomic_file(path: AnyPath) -> Iterator[Path]:
+    """A temporary local path that replaces ``path``, flushed to disk or uploaded, when the block ends well.
+
+    Raises:
+        RecordsError: If it cannot be written.
+    """
+    if isinstance(path, Remote):
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / path.name
+            yield temporary
+            write_bytes(path, temporary.read_bytes())
+        return
+    with _named(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with _named(path, "written"):
+            yield temporary
+            temporary.chmod(0o644)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: AnyPath) -> None:
+    """Refuse, before any computation, a folder that cannot be written.
+
+    Raises:
+        RecordsError: If it cannot be created or a file in it cannot be written.
+    """
+    if isinstance(folder, Remote):
+        probe = folder / ".write-check"
+        write_bytes(probe, b"")
+        with _named(folder, "written"):
+            _filesystem(probe.url).rm_file(probe.url)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".write-check-", dir=folder):
+            pass
+    except OSError as error:
+        raise RecordsError(
+            f"{folder}: the results folder cannot be written ({error.strerror or error}). Choose another."
+        ) from error
+
+
+def remove_tree(folder: AnyPath) -> None:
+    """Drop a folder with all it holds, if it can be dropped."""
+    if isinstance(folder, Remote):
+        with contextlib.suppress(Exception):  # each kind of bucket has its own errors, and a leftover does no harm
+            _filesystem(folder.url).rm(folder.url, recursive=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.lru_cache(maxsize=32)
+def _open_filesystem(protocol: str) -> fsspec.AbstractFileSystem:
+    # Other processes write into the same bucket: a remembered listing would be wrong.
+    return fsspec.filesystem(protocol, use_listings_cache=False)
+
+
+def _filesystem(url: str) -> fsspec.AbstractFileSystem:
+    protocol = url.split("://", 1)[0]
+    try:
+        return _open_filesystem(protocol)
+    except ImportError as error:
+        package = _OPTIONAL.get(protocol)
+        install = f"pip install {package} (or causalrep[cloud])" if package else str(error)
+        raise RecordsError(f"{url}: a package that reads {protocol}:// is not installed: {install}.") from error
+    except ValueError as error:
+        raise InputError("results", found=repr(url), expected="a local folder, gs://..., s3://...") from error
+
+
+@contextlib.contextmanager
+def _named(path: AnyPath, done: str) -> Iterator[None]:
+    """Errors of the disk or bucket as one that names the place and says what to do."""
+    try:
+        yield
+    except RecordsError:
+        raise
+    except FileNotFoundError as error:
+        if done == "read":
+            raise
+        raise RecordsError(f"{path}: cannot be {done} ({error.strerror or error}).") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RecordsError(
+                f"{path}: cannot be {done}, the disk is full ({error.strerror}). Free some space and run the same "
+                "command: finished parts are kept."
+            ) from error
+        raise RecordsError(f"{path}: cannot be {done} ({error.strerror or error}).") from error
+    except Exception as error:
+        if isinstance(path, Path):
+            raise
+        # Buckets' clients have errors of their own kinds: credentials, HTTP statuses.
+        raise RecordsError(f"{path}: cannot be {done} ({type(error).__name__}: {error}).") from error

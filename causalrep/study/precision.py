@@ -1,0 +1,74 @@
+"""In which precision, and where, a study's replications are computed: by its own wish, the user's, and the device's.
+
+TPUs have no float64, and their compiler does not emulate it well: QR, SVD and Cholesky with a triangular solve do not
+compile for a slice of several chips, and take a minute each to compile for one chip (jax 0.10.2, libtpu 0.0.51). A
+study that asks for float64 then runs on the host's processor; one that asks for ``"auto"`` says that its error in
+float32 is known (see ``docs/float32.md``) and runs there in float32, with matrix products that keep float32.
+"""
+
+import dataclasses
+from typing import Literal, get_args
+
+import jax
+
+from causalrep.errors import InputError
+from causalrep.study.plan import Study
+from causalrep.validation import check_choice
+
+Precision = Literal["auto", "float64", "float32", "host"]
+
+_WHY = {
+    "float64": "the platform computes in float64",
+    "float32": "the study is one of float32",
+    "host": "as asked",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """How a study will be computed.
+
+    Attributes:
+        study: The study with ``precision`` decided: ``"float64"``, ``"float32"`` or ``"host"``.
+        why: A sentence for the record.
+    """
+
+    study: Study
+    why: str
+
+    def record(self) -> dict[str, str]:
+        """The entries of a run's ``environment.json``."""
+        names = {"host": "float64 on the host", "float64": "float64", "float32": "float32"}
+        products = ", full matrix products" if self.study.full_products else ""
+        return {"precision": names[self.study.precision] + products, "precision_why": self.why}
+
+
+def place(study: Study, precision: Precision = "auto", platform: str | None = None) -> Placement:
+    """Decide the precision of a study on a platform.
+
+    Args:
+        study: The study.
+        precision: ``"auto"`` leaves it to the study, whose own ``"auto"`` is float64 except on TPUs. ``"float64"``,
+            ``"float32"`` and ``"host"`` override it; float32 then keeps full matrix products.
+        platform: ``"cpu"``, ``"gpu"`` or ``"tpu"``; default the running backend.
+
+    Raises:
+        InputError: If the precision is unknown, or overrides that of ordinary Python code (``compiled=False``).
+    """
+    check_choice("precision", precision, get_args(Precision))
+    if not study.compiled and precision != "auto":
+        raise InputError(
+            "precision", found=repr(precision), expected="'auto', since the study is ordinary Python (compiled=False)"
+        )
+    tpu = (platform or jax.default_backend()) == "tpu"
+    decided = study.precision if precision == "auto" else precision
+    why = _WHY.get(decided, "")
+    if precision == "float32" and study.precision != "float32":
+        why = "as asked"
+    elif decided == "auto":
+        decided = "float32" if tpu else "float64"
+        why = "TPU slices do not factorise in float64" if tpu else _WHY["float64"]
+    elif decided == "float64" and tpu:
+        decided, why = "host", "TPU slices do not factorise in float64"
+    full = study.full_products or (decided == "float32" and study.precision != "float32")
+    return Placement(dataclasses.replace(study, precision=decided, full_products=full), why)

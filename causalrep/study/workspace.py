@@ -1,0 +1,74 @@
+"""What a long replication is given beside its key and setting: where to save itself, and who looks on."""
+
+import dataclasses
+from pathlib import Path
+
+from causalrep.storage import AnyPath, remove_tree
+from causalrep.training import Checkpoints, Console, TensorBoard
+from causalrep.training.observe import Observer
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """The third argument of the ``replicate`` function of a study with ``spread=True``.
+
+    Attributes:
+        folder: This replication's own folder, for checkpoints; deleted once the replication is recorded. ``None``
+            where the run has no folder, or one that checkpoints cannot be written to.
+        tensorboard: Folder for this replication's scalars, or ``None``.
+        profile: Folder for a trace, or ``None``.
+        console: Whether lines of progress may be printed.
+    """
+
+    folder: AnyPath | None = None
+    tensorboard: Path | None = None
+    profile: Path | None = None
+    console: bool = False
+
+    def checkpoints(self, **policy) -> Checkpoints | None:
+        """:class:`~causalrep.training.Checkpoints` in the folder, or ``None`` without one."""
+        return None if self.folder is None else Checkpoints(str(self.folder), **policy)
+
+    def observers(self) -> tuple[Observer, ...]:
+        """Observers for :func:`~causalrep.training.train`, as the run was asked for."""
+        lines = (Console(),) if self.console else ()
+        return lines if self.tensorboard is None else (*lines, TensorBoard(self.tensorboard))
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspaces:
+    """The workspaces of a run's replications.
+
+    Attributes:
+        run: The run's folder.
+        tensorboard: Folder for scalars of the whole run.
+        profile: Whether to write traces.
+        console: Whether lines of progress may be printed.
+    """
+
+    run: AnyPath | None = None
+    tensorboard: Path | None = None
+    profile: bool = False
+    console: bool = False
+
+    def of(self, cell: int, replication: int) -> Workspace:
+        """The workspace of one replication."""
+        name = f"cell-{cell:05d}-replication-{replication:07d}"
+        saved = self.run is not None and not str(self.run).startswith("memory://")
+        return Workspace(
+            folder=self.run.joinpath("checkpoints", name) if saved else None,
+            tensorboard=None if self.tensorboard is None else Path(self.tensorboard) / name,
+            profile=Path(str(self.run)) / "profile" if self.profile and isinstance(self.run, Path) else None,
+            console=self.console,
+        )
+
+    def remove(self, cell: int | None = None, replications: range = range(0)) -> None:
+        """Delete checkpoints of some replications of a cell, or, without a cell, of all."""
+        if self.run is None:
+            return
+        if cell is None:
+            remove_tree(self.run / "checkpoints")
+        for replication in replications:
+            folder = self.of(cell, replication).folder
+            if folder is not None:
+                remove_tree(folder)

@@ -1,0 +1,305 @@
+"""Proof for pods without a pod: compile programs ahead of time for a slice of TPUs, on a machine that has none.
+
+A :class:`Program` is a function with abstract arguments and their layout on a mesh. :func:`compile_for` runs the real
+TPU compiler on it (the ``libtpu`` package holds the compiler, no chip is needed) and reports what the slice would
+say: whether it compiles, whether it fits, and which collectives it runs.
+
+>>> import jax, jax.numpy as jnp
+>>> from jax.sharding import PartitionSpec as P
+>>> def step(w, x):
+...     return w - 0.1 * jax.grad(lambda w: jnp.mean((x @ w) ** 2))(w)
+>>> shapes = (jax.ShapeDtypeStruct((8,), "float32"), jax.ShapeDtypeStruct((4096, 8), "float32"))
+>>> training = Program.of("step", step, shapes, in_specs=(P(), P("data")), out_specs=P(), replica=1,
+...                       collectives=("all-reduce",))
+>>> reports = compile_for("tpu:v5e:4x4", [training])  # doctest: +SKIP
+>>> reports[0].problems  # doctest: +SKIP
+()
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+
+from causalrep.errors import CausalrepError, InputError
+from causalrep.training.aot_report import Memory, ProgramReport, Roofline
+from causalrep.training.chips import CHIPS, Chip
+from causalrep.training.hlo import KINDS, Collective, HloSummary, read_hlo
+from causalrep.training.mesh import make_mesh
+
+# Without these libtpu asks a metadata server who it is, and refuses a second process that only compiles.
+_COMPILER_ONLY = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_LOG_DIR": "disabled",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+}
+
+
+class CompileError(CausalrepError):
+    """Programs cannot be compiled ahead of time here, or one of them does not compile for the target."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program to compile: the function that would run, its abstract arguments, and what it may communicate.
+
+    Most are made by :meth:`of`. Where the function itself depends on the mesh (``shard_map``), give ``jitted`` and
+    ``arguments`` as functions of the mesh.
+
+    Attributes:
+        name: What the report calls it.
+        jitted: ``mesh -> jax.jit(...)``, with its shardings and donated arguments.
+        arguments: ``mesh -> arguments``: pytrees of ``jax.ShapeDtypeStruct`` or arrays.
+        collectives: Kinds of collective it is expected to run; any other kind is a problem, and so is none of them.
+        replica: Size of the mesh's replica axis; None: all devices that ``data`` leaves.
+        data: Size of the mesh's data axis; None: all devices that ``replica`` leaves, or 1.
+        context: Entered while tracing and compiling: precision, 64-bit types.
+    """
+
+    name: str
+    jitted: Callable[[Mesh], jax.stages.Wrapped]
+    arguments: Callable[[Mesh], tuple]
+    collectives: tuple[str, ...] = ()
+    replica: int | None = None
+    data: int | None = None
+    context: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.collectives) - set(KINDS))
+        if isinstance(self.collectives, str) or unknown:
+            raise InputError("collectives", found=repr(self.collectives), expected=f"a tuple of {', '.join(KINDS)}")
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        function: Callable,
+        arguments: tuple | Callable[[Mesh], tuple],
+        *,
+        in_specs: Any,
+        out_specs: Any,
+        collectives: tuple[str, ...] = (),
+        donate: tuple[int, ...] = (),
+        static: tuple[int, ...] = (),
+        replica: int | None = None,
+        data: int | None = None,
+        context: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    ) -> "Program":
+        """A program whose layout is stated by partition specs over the axes ``"replica"`` and ``"data"``.
+
+        Args:
+            name: What the report calls it.
+            function: The function that would run; not jitted yet.
+            arguments: Its arguments: pytrees of arrays or ``jax.ShapeDtypeStruct``; a function of the mesh where
+                their sizes follow from it.
+            in_specs: ``PartitionSpec`` s of the arguments (a tuple, one pytree prefix each), static ones left out.
+            out_specs: The same of the result.
+            collectives: Kinds of collective it is expected to run; none by default.
+            donate: Arguments whose buffers the result may take over.
+            static: Arguments that are Python values.
+            replica: Size of the replica axis.
+            data: Size of the data axis.
+            context: Entered while tracing and compiling.
+        """
+
+        def jitted(mesh: Mesh) -> jax.stages.Wrapped:
+            def place(specs: Any) -> Any:
+                is_spec = lambda leaf: isinstance(leaf, PartitionSpec)  # noqa: E731
+                return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs, is_leaf=is_spec)
+
+            return jax.jit(
+                function,
+                in_shardings=place(in_specs),
+                out_shardings=place(out_specs),
+                donate_argnums=donate,
+                static_argnums=static,
+            )
+
+        of_mesh = arguments if callable(arguments) else lambda mesh: arguments
+        return cls(name, jitted, of_mesh, collectives, replica, data, context)
+
+
+def compile_for(target: str, programs: Sequence[Program]) -> list[ProgramReport]:
+    """Compile programs ahead of time for a target, on any machine.
+
+    Args:
+        target: ``"tpu:<topology>"`` with any name the TPU compiler knows (``"tpu:v5e:16x16"``, ``"tpu:v4:2x2x1"``), or
+            ``"cuda"`` or ``"cuda:<devices>"``, which are lowered only: JAX needs a GPU to compile for one, so there
+            is no memory, no collective that the compiler would add, and no estimate.
+        programs: What to compile.
+
+    Returns:
+        One report a program; a program that is too large for the chip has a report that says so.
+
+    Raises:
+        CompileError: If libtpu is missing, this process is one of several, or a program does not compile.
+        InputError: If the target is unknown, or a mesh does not suit it.
+    """
+    if jax.process_count() > 1:
+        raise CompileError(
+            f"compiling ahead of time is the work of one process, and this is one of {jax.process_count()}: "
+            "run it without the launcher"
+        )
+    kind, _, rest = target.partition(":")
+    if kind == "tpu" and rest:
+        with _compiler_only():
+            devices = tpu_devices(rest)
+            chip = CHIPS.get(devices[0].device_kind)
+            return [_compiled(target, program, devices, chip) for program in programs]
+    if kind == "cuda" and re.fullmatch(r"[1-9]\d*", rest or "1"):
+        return [_lowered(target, program, int(rest or 1)) for program in programs]
+    raise InputError(
+        "target", found=repr(target), expected="'tpu:<topology>', for example 'tpu:v5e:4x4', or 'cuda[:devices]'"
+    )
+
+
+def tpu_devices(topology: str) -> list[jax.Device]:
+    """Abstract devices of a TPU slice, to make a mesh of and compile for; they hold no data.
+
+    Raises:
+        CompileError: If libtpu is not installed or cannot be loaded.
+        InputError: If the compiler does not know the topology.
+    """
+    if importlib.util.find_spec("libtpu") is None:
+        raise CompileError("compiling for TPUs needs their compiler: pip install 'causalrep[aot]' (libtpu, 0.6 GB)")
+    from jax.experimental import topologies
+
+    # v4 chips have two cores that JAX uses as one device.
+    options = {"chip_config_name": "megacore"} if topology.startswith("v4:") else {}
+    try:
+        with _compiler_only():
+            return list(topologies.get_topology_desc(topology, "tpu", **options).devices)
+    except jax.errors.JaxRuntimeError as error:
+        message = str(error).partition("\n")[0]
+        if message.startswith("INVALID_ARGUMENT"):
+            raise InputError(
+                "topology",
+                found=f"{topology!r} ({message.removeprefix('INVALID_ARGUMENT: ')})",
+                expected="a slice such as v5e:4x4, v5e:16x16, v6e:16x16, v4:2x2x1 or v5p:4x4x4",
+            ) from error
+        raise CompileError(f"the TPU compiler could not be loaded: {message}") from error
+
+
+def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Chip | None) -> ProgramReport:
+    mesh = make_mesh(program.replica, program.data, devices=devices)
+    start = time.perf_counter()
+    with program.context():
+        lowered = program.jitted(mesh).lower(*program.arguments(mesh))
+        lower_seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        try:
+            with _uncached():
+                compiled = lowered.compile()
+        except jax.errors.JaxRuntimeError as error:
+            message = " ".join(str(error).partition("\nSee ")[0].split())
+            if not message.startswith("RESOURCE_EXHAUSTED"):
+                raise CompileError(f"{program.name} does not compile for {target}: {message[:600]}") from error
+            seconds = time.perf_counter() - start
+            words = message.removeprefix("RESOURCE_EXHAUSTED: ")
+            return _report(target, program, len(devices), chip, lower_seconds, seconds, too_large=words)
+    seconds = time.perf_counter() - start
+    stats, costs = compiled.memory_analysis(), compiled.cost_analysis() or {}
+    memory = Memory(
+        stats.argument_size_in_bytes,
+        stats.output_size_in_bytes,
+        stats.temp_size_in_bytes,
+        stats.generated_code_size_in_bytes,
+        stats.alias_size_in_bytes,
+    )
+    text = read_hlo(compiled.as_text())
+    return _report(target, program, len(devices), chip, lower_seconds, seconds, memory, costs, text)
+
+
+def _report(
+    target: str,
+    program: Program,
+    chips: int,
+    chip: Chip | None,
+    lower_seconds: float,
+    compile_seconds: float,
+    memory: Memory | None = None,
+    costs: dict[str, float] | None = None,
+    text: HloSummary | None = None,
+    too_large: str = "",
+) -> ProgramReport:
+    flops = bytes_moved = estimate = None
+    if text is not None:
+        flops = costs.get("flops", 0.0) * text.flop_factor
+        bytes_moved = costs.get("bytes accessed", 0.0) * text.byte_factor
+        if chip is not None:
+            network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
+            estimate = Roofline(flops / chip.flops, bytes_moved / chip.bandwidth, network)
+    return ProgramReport(
+        name=program.name,
+        target=target,
+        chips=chips,
+        memory=memory,
+        limit=chip.memory if chip is not None else None,
+        flops=flops,
+        bytes=bytes_moved,
+        collectives=text.collectives if text is not None else None,
+        expected=program.collectives,
+        open_loops=text.open_loops if text is not None else 0,
+        kernels=dict(text.kernels) if text is not None else {},
+        fast_products=text.fast_products if text is not None else 0,
+        lower_seconds=lower_seconds,
+        compile_seconds=compile_seconds,
+        estimate=estimate,
+        too_large=too_large,
+    )
+
+
+def _network_bytes(collective: Collective, chips: int) -> float:
+    """Bytes a chip sends: an all-reduce is a reduce-scatter and an all-gather, a permute sends its operand once."""
+    share = (chips - 1) / chips
+    return collective.bytes * {"all-reduce": 2 * share, "collective-permute": 1.0}.get(collective.kind, share)
+
+
+def _lowered(target: str, program: Program, devices: int) -> ProgramReport:
+    data = program.data or (devices // program.replica if program.replica else 1)
+    shape = (program.replica or devices // data, data)
+    if shape[0] * shape[1] != devices:
+        raise InputError("replica x data", found=f"{shape[0]} x {shape[1]}", expected=f"{devices}, the devices")
+    mesh = AbstractMesh(shape, ("replica", "data"))
+    start = time.perf_counter()
+    with program.context():
+        traced = program.jitted(mesh).trace(*program.arguments(mesh))
+        traced.lower(lowering_platforms=("cuda",))
+    seconds = time.perf_counter() - start
+    return _report(target, program, devices, None, seconds, 0.0)
+
+
+@contextlib.contextmanager
+def _compiler_only() -> Iterator[None]:
+    """The environment in which libtpu loads as a compiler; left alone where JAX runs on TPUs already."""
+    if jax.default_backend() == "tpu":
+        yield
+        return
+    added = {name: value for name, value in _COMPILER_ONLY.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _uncached() -> Iterator[None]:
+    """Keep the program out of JAX's persistent cache, which can store but not load what no device here can run."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, float("inf"))
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)

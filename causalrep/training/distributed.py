@@ -1,0 +1,187 @@
+"""Several processes as one program: start, agree, stop together, and say which host failed.
+
+JAX's own multi-controller runtime does the work: every process runs the same program on its own devices, and its
+coordination service, which lives in process 0, connects them. This module adds what a long run on machines that die
+needs:
+
+* :func:`initialize` finds the cluster (TPU pod, Slurm, Open MPI) or takes explicit flags; on one machine it does
+  nothing.
+* :func:`agree`, :func:`gather` and :func:`barrier` keep processes in step.
+* :func:`guard` ends every process, with an exit code that is not 0, soon after one fails, and names that one.
+* :func:`preemption` turns SIGTERM into an orderly stop with the exit code :data:`PREEMPTED`, which launchers
+  understand as "saved; run me again".
+
+What processes say to each other is in :mod:`causalrep.training.processes`, how they end together in
+:mod:`causalrep.training.watch`; import from here.
+"""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import jax
+
+from causalrep.errors import InputError
+from causalrep.training.processes import (
+    DistributedError,
+    agree,
+    agree_bytes,
+    barrier,
+    gather,
+    gather_rows,
+    is_main,
+    put,
+)
+from causalrep.training.watch import (
+    INTERRUPTED,
+    PREEMPTED,
+    Failure,
+    Preempted,
+    Preemption,
+    Watch,
+    first_line,
+    guard,
+    is_default_handler,
+    leave_preempted,
+    preemption,
+)
+
+__all__ = [
+    "INTERRUPTED",
+    "PREEMPTED",
+    "DistributedError",
+    "Failure",
+    "Preempted",
+    "Preemption",
+    "agree",
+    "agree_bytes",
+    "barrier",
+    "gather",
+    "gather_rows",
+    "guard",
+    "host_of",
+    "initialize",
+    "is_main",
+    "preemption",
+    "put",
+]
+
+
+def initialize(
+    coordinator: str | None = None,
+    process_count: int | None = None,
+    process_index: int | None = None,
+    *,
+    connect_timeout: float = 300.0,
+    missing_after: float = 60.0,
+) -> None:
+    """Join the processes of a run; call it before the first JAX computation, and as often as you like.
+
+    Without arguments a TPU pod, Slurm or Open MPI is detected by JAX, and on a single machine nothing happens. Anywhere
+    else give all three.
+
+    Args:
+        coordinator: ``"host:port"`` of process 0, free to listen on.
+        process_count: Number of processes.
+        process_index: This process, from 0.
+        connect_timeout: Seconds to wait for the others.
+        missing_after: Seconds of silence after which a process counts as dead and the others stop.
+
+    Raises:
+        InputError: If the flags contradict each other.
+        DistributedError: If the processes do not find each other, or JAX has already started on its own.
+    """
+    explicit = _check_flags(coordinator, process_count, process_index)
+    if jax.distributed.is_initialized():
+        found = (jax.process_count(), jax.process_index())
+        if explicit and found != (process_count, process_index):
+            raise DistributedError(
+                f"already initialised as process {found[1]} of {found[0]}, not {process_index} of {process_count}"
+            )
+        return
+    if process_count == 1:
+        return
+    if explicit and process_index:
+        _await_coordinator(coordinator, connect_timeout)
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            process_count,
+            process_index,
+            initialization_timeout=int(connect_timeout),
+            # The watch below reports first and names the host; JAX's own heartbeat stands behind it.
+            heartbeat_timeout_seconds=int(2 * missing_after + 10),
+            shutdown_timeout_seconds=30,
+        )
+    except ValueError as error:
+        if explicit:
+            raise DistributedError(f"the processes could not be joined: {error}") from error
+        return  # no cluster was detected: a single machine
+    except RuntimeError as error:
+        late = "must be called before" in str(error)
+        if late and not explicit and _expected_processes() == 1:
+            return
+        reason = (
+            "JAX had already started: join the processes before the first computation"
+            if late
+            else f"{coordinator or 'the coordinator'} did not answer ({first_line(error)})"
+        )
+        raise DistributedError(f"the processes could not be joined: {reason}.") from error
+    if jax.process_count() > 1:
+        Watch.start(missing_after)
+        if threading.current_thread() is threading.main_thread() and is_default_handler():
+            # JAX catches SIGTERM too, for a service of its own that only some programs ask: it would be lost.
+            signal.signal(signal.SIGTERM, leave_preempted)
+
+
+def host_of(process: int) -> str:
+    """The name of the host a process runs on."""
+    return Watch.current.hosts[process] if Watch.current else socket.gethostname()
+
+
+def _check_flags(coordinator: str | None, process_count: int | None, process_index: int | None) -> bool:
+    """Whether the flags are given; raises if only some are, or they are impossible."""
+    flags = {"coordinator": coordinator, "process_count": process_count, "process_index": process_index}
+    given = [name for name, value in flags.items() if value is not None]
+    if given and len(given) < 3:
+        absent = " and ".join(name for name in flags if name not in given)
+        raise InputError(absent, found="None", expected=f"a value, since {' and '.join(given)} is given")
+    if not given:
+        return False
+    for name, value, least in (("process_count", process_count, 1), ("process_index", process_index, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(name, found=repr(value), expected=f"a whole number of at least {least}")
+    if process_index >= process_count:
+        raise InputError("process_index", found=process_index, expected=f"less than process_count = {process_count}")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise InputError("coordinator", found=repr(coordinator), expected="'host:port' of process 0")
+    return True
+
+
+def _await_coordinator(coordinator: str, timeout: float) -> None:
+    # JAX would wait as long, and then abort the process in C++.
+    host, _, port = coordinator.rpartition(":")
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5.0).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise DistributedError(
+                    f"the coordinator {coordinator} did not answer within {timeout:g} s ({error}). Is process 0 "
+                    "running there, and the port open?"
+                ) from error
+            time.sleep(0.2)
+
+
+def _expected_processes() -> int:
+    """How many processes the environment speaks of, where JAX has started and can no longer look for a cluster."""
+    if {"SLURM_STEP_NODELIST", "SLURM_PROCID"} <= set(os.environ):
+        return int(os.environ.get("SLURM_NTASKS", "1"))
+    if "OMPI_COMM_WORLD_SIZE" in os.environ:
+        return int(os.environ["OMPI_COMM_WORLD_SIZE"])
+    return len(os.environ.get("TPU_WORKER_HOSTNAMES", "").split(","))

@@ -1,0 +1,74 @@
+"""Data on the mesh, one interface for arrays held on the devices and for batches that a loader reads."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from causalrep.training.loader import GrainLoader
+from causalrep.training.objective import Batch
+from causalrep.training.sharding import by_rows, local_rows, place, replicated
+
+
+class Feed(Protocol):
+    """What a chunk of steps is fed.
+
+    Attributes:
+        example: At least one batch, on the mesh, to show shapes.
+        sharding: Where a chunk's data lie.
+    """
+
+    example: Batch
+    sharding: NamedSharding
+
+    def chunks(self, counts: list[int], start: int) -> Iterator[Batch]:
+        """The data of consecutive chunks of so many steps, from step ``start``."""
+        ...
+
+
+class ArrayFeed:
+    """All rows, on every device; each step draws its own."""
+
+    def __init__(self, data: Batch, mesh: Mesh):
+        self.sharding = replicated(mesh)
+        self.example = place(data, self.sharding)
+
+    def chunks(self, counts: list[int], start: int) -> Iterator[Batch]:
+        """The same arrays for every chunk."""
+        del start
+        return itertools.repeat(self.example, len(counts))
+
+
+class LoaderFeed:
+    """Batches from a loader, stacked for a chunk, one chunk ahead of the program that takes it."""
+
+    def __init__(self, loader: GrainLoader, mesh: Mesh):
+        self.sharding = by_rows(mesh, stacked=True)
+        self.example = place(loader.example(), replicated(mesh))
+        self._loader = loader
+        self._rows = local_rows(by_rows(mesh), loader.batch_size)
+
+    def chunks(self, counts: list[int], start: int) -> Iterator[Batch]:
+        """Stacks of batches, leaves (count, batch_size, ...), split over the mesh by rows."""
+        batches = self._loader.batches(start, self._rows)
+        ahead = None
+        for count in [*counts, 0]:
+            # Read while the devices still work on the stack handed out before.
+            ready, ahead = ahead, self._stack([next(batches) for _ in range(count)]) if count else None
+            if ready is not None:
+                yield ready
+
+    def _stack(self, batches: list[Batch]) -> Batch:
+        def whole(*leaves: np.ndarray) -> jax.Array:
+            shape = (len(leaves), self._loader.batch_size, *np.shape(leaves[0])[1:])
+            return jax.make_array_from_process_local_data(self.sharding, np.stack(leaves), shape)
+
+        return jax.tree.map(whole, *batches)
+
+
+def make_feed(data: Batch | GrainLoader, mesh: Mesh) -> Feed:
+    """The feed of arrays or of a loader."""
+    return LoaderFeed(data, mesh) if isinstance(data, GrainLoader) else ArrayFeed(data, mesh)

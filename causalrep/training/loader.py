@@ -1,0 +1,97 @@
+"""Batches from a grain data set: for images and other data that do not lie whole on a device."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+
+from causalrep.errors import DataError, InputError
+
+Rows = Any
+
+
+class GrainLoader:
+    """A grain data set cut into batches, read ahead by threads, each process reading its own rows alone.
+
+    The batch of step s is made of elements ``s * batch_size`` to ``(s + 1) * batch_size - 1`` of the data set, on any
+    number of processes, after any resume: the position is the step's number. Shuffling, epochs and augmentation are
+    grain's own: each of them is deterministic and has random access.
+
+    >>> import grain, numpy as np
+    >>> source = grain.MapDataset.source(np.arange(10)).seed(0).shuffle().repeat()
+    >>> loader = GrainLoader(source, batch_size=4)
+    >>> loader.example().shape, len(next(loader.batches(start=0)))
+    ((4,), 4)
+
+    Args:
+        dataset: A ``grain.MapDataset`` whose elements are pytrees of arrays or numbers of fixed shapes. Without
+            ``.repeat()`` it ends after one pass.
+        batch_size: Rows a step, over all processes.
+        threads: Threads that read.
+        read_ahead: Batches kept ready.
+
+    Raises:
+        InputError: If ``dataset`` is no ``MapDataset`` or has fewer elements than one batch.
+    """
+
+    def __init__(
+        self, dataset: grain.MapDataset, batch_size: int, *, threads: int = 8, read_ahead: int = 8
+    ):
+        if not isinstance(dataset, grain.MapDataset):
+            raise InputError(
+                "dataset",
+                found=type(dataset).__name__,
+                expected="a grain.MapDataset, which has random access: before .to_iter_dataset() and without .batch()",
+            )
+        for argument, value in (("batch_size", batch_size), ("threads", threads), ("read_ahead", read_ahead)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(argument, found=repr(value), expected="a whole number of at least 1")
+        if len(dataset) < batch_size:
+            raise InputError(
+                "dataset", found=f"{len(dataset)} elements", expected=f"at least batch_size = {batch_size}"
+            )
+        self.dataset, self.batch_size = dataset, batch_size
+        self._reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=read_ahead)
+
+    def __len__(self) -> int:
+        """Number of batches; ``sys.maxsize`` of a data set that repeats for ever."""
+        return sys.maxsize if len(self.dataset) >= sys.maxsize // 2 else len(self.dataset) // self.batch_size
+
+    def example(self) -> Rows:
+        """The first batch, which shows shapes and dtypes."""
+        return _Batches(self.dataset, self.batch_size, np.arange(self.batch_size))[0]
+
+    def batches(self, start: int, rows: np.ndarray | None = None) -> Iterator[Rows]:
+        """The batches of steps ``start``, ``start + 1`` and so on.
+
+        Args:
+            start: The first step.
+            rows: Which of a batch's rows to read, in order; default all.
+        """
+        rows = np.arange(self.batch_size) if rows is None else rows
+        batches = grain.MapDataset.source(_Batches(self.dataset, self.batch_size, rows, start))
+        return iter(batches.to_iter_dataset(self._reading))
+
+
+class _Batches:
+    """Some rows of every batch, as a random-access source of its own."""
+
+    def __init__(self, dataset: grain.MapDataset, batch_size: int, rows: np.ndarray, start: int = 0):
+        self._dataset, self._batch_size, self._rows, self._start = dataset, batch_size, rows, start
+
+    def __len__(self) -> int:
+        whole = min(len(self._dataset), sys.maxsize // 2) // self._batch_size
+        return max(whole - self._start, 0)
+
+    def __getitem__(self, number: int) -> Rows:
+        first = (self._start + number) * self._batch_size
+        elements = [self._dataset[first + int(row)] for row in self._rows]
+        if any(element is None for element in elements):
+            raise DataError(
+                "the grain data set leaves elements out (.filter), which moves rows between batches: filter the "
+                "source beforehand."
+            )
+        return jax.tree.map(lambda *values: np.stack(values), *elements)

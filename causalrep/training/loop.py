@@ -1,0 +1,315 @@
+"""The step that every fit takes: draw a batch, differentiate, update, evaluate, stop.
+
+A :class:`Loop` is the static half of a fit, hashable so that ``jit`` keeps its programs; :class:`LoopState` is the
+half that changes, a pytree with all that the next step needs. :func:`causalrep.training.fit` runs it in one scan,
+:func:`causalrep.training.train` in scans of some steps with a checkpoint between them. The same steps come out.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import NamedSharding
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from causalrep.errors import InputError
+from causalrep.training.objective import Batch, Objective, Params, SVIObjective
+
+
+class FitResult(NamedTuple):
+    """What a fit leaves behind.
+
+    Attributes:
+        params: The parameters with the least validation loss; without validation, the last finite ones.
+        history: Per step, ``"loss"`` and the objective's metrics, before the step's update, shape (steps,);
+            NaN after the fit has stopped.
+        validation: Validation losses, shape (evaluations,), NaN after the fit has stopped; empty without
+            validation.
+        best_step: Updates behind ``params``.
+        steps_run: Updates made before the fit stopped, by patience or divergence.
+        final_loss: The validation loss of ``params``; without validation, the last finite training loss.
+        stopped: Whether patience ran out.
+        diverged: Whether a loss or gradient was not finite; the parameters then stay as they were before it.
+        first_bad_step: The step at which that happened, or -1.
+    """
+
+    params: PyTree
+    history: Mapping[str, Float[Array, " steps"]]
+    validation: Float[Array, " evaluations"]
+    best_step: Int[Array, ""]
+    steps_run: Int[Array, ""]
+    final_loss: Float[Array, ""]
+    stopped: Bool[Array, ""]
+    diverged: Bool[Array, ""]
+    first_bad_step: Int[Array, ""]
+
+
+class LoopState(NamedTuple):
+    """All that the next step of a fit depends on, besides its number and the data.
+
+    Attributes:
+        params: Current parameters.
+        optimizer: The optimizer's state.
+        best: The parameters with the least validation loss; ``None`` without validation.
+        best_loss: Their validation loss.
+        best_step: Updates behind them.
+        updates: Updates made.
+        since_best: Evaluations since the best one.
+        bad_step: The first step whose loss or gradient was not finite, or -1.
+        last_loss: The last finite training loss.
+        order: The epoch's permutation of the rows; ``None`` where batches come from a loader or are all rows.
+        key: The fit's random key.
+    """
+
+    params: Params
+    optimizer: optax.OptState
+    best: Params | None
+    best_loss: jax.Array
+    best_step: jax.Array
+    updates: jax.Array
+    since_best: jax.Array
+    bad_step: jax.Array
+    last_loss: jax.Array
+    order: jax.Array | None
+    key: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """How a fit steps.
+
+    Attributes:
+        objective: What to minimise.
+        optimizer: The optax optimizer.
+        batch_size: Rows a step.
+        rows: Rows of in-memory data; ``None`` where batches come from a loader.
+        eval_every: Steps between evaluations; ``None`` without validation.
+        patience: Evaluations without improvement after which the fit stops.
+        accumulate: Parts into which a batch is cut, one after the other in memory; gradients are averaged.
+        batch_sharding: Where a batch's rows lie on a mesh; ``None`` leaves it to the compiler.
+    """
+
+    objective: Objective | SVIObjective
+    optimizer: optax.GradientTransformation
+    batch_size: int
+    rows: int | None
+    eval_every: int | None = None
+    patience: int | None = None
+    accumulate: int = 1
+    batch_sharding: NamedSharding | None = None
+
+    def start(self, key: jax.Array, example: Batch) -> LoopState:
+        """The state before the first step; ``example`` is a batch that shows shapes to ``objective.init``."""
+        params = self.objective.init(self._key(key, _INIT), example)
+        dtype, zero = _loss_dtype(params), jnp.zeros((), jnp.int32)
+        in_memory = self.rows is not None and self.batch_size < self.rows
+        return LoopState(
+            params=params,
+            optimizer=self.optimizer.init(params),
+            best=None if self.eval_every is None else params,
+            best_loss=jnp.asarray(jnp.inf, dtype),
+            best_step=zero,
+            updates=zero,
+            since_best=zero,
+            bad_step=zero - 1,
+            last_loss=jnp.asarray(jnp.nan, dtype),
+            order=jnp.arange(self.rows) if in_memory else None,
+            key=key,
+        )
+
+    def advance(
+        self, state: LoopState, steps: Int[Array, " k"], data: Batch, validation: Batch | None
+    ) -> tuple[LoopState, Mapping[str, jax.Array], jax.Array]:
+        """Take the steps numbered ``steps``.
+
+        Args:
+            state: The state before ``steps[0]``.
+            steps: Consecutive step numbers.
+            data: All rows; for a loop without ``rows``, one batch a step, stacked along a first axis (k, ...).
+            validation: The validation batch.
+
+        Returns:
+            The state after them; the history, each shape (k,); the validation losses, shape (k,), NaN at steps
+            without evaluation.
+        """
+
+        def body(state: LoopState, step_and_rows: tuple) -> tuple[LoopState, tuple]:
+            step, rows = step_and_rows
+            if self.rows is not None:
+                state, rows = self._draw(state, step, data)
+            state, shown = self._update(state, step, rows)
+            if self.eval_every is None:
+                return state, (shown, jnp.asarray(jnp.nan, state.best_loss.dtype))
+            # The predicate follows the step's number, which no vmap batches: one branch runs.
+            state, loss = jax.lax.cond(
+                (step + 1) % self.eval_every == 0,
+                lambda: self._evaluate(state, validation),
+                lambda: (state, jnp.full_like(state.best_loss, jnp.nan)),
+            )
+            return state, (shown, loss)
+
+        stacked = None if self.rows is not None else data
+        state, (history, losses) = jax.lax.scan(body, state, (steps, stacked))
+        return state, history, losses
+
+    def result(self, state: LoopState, history: Mapping[str, Any], losses: Any) -> FitResult:
+        """The state and what :meth:`advance` returned over all steps, as a :class:`FitResult`."""
+        watched = self.eval_every is not None
+        return FitResult(
+            params=state.best if watched else state.params,
+            history=history,
+            validation=losses[..., self.eval_every - 1 :: self.eval_every] if watched else losses[..., :0],
+            best_step=state.best_step if watched else state.updates,
+            steps_run=state.updates,
+            final_loss=state.best_loss if watched else state.last_loss,
+            stopped=state.since_best >= (jnp.inf if self.patience is None else self.patience),
+            diverged=state.bad_step >= 0,
+            first_bad_step=state.bad_step,
+        )
+
+    def going(self, state: LoopState) -> jax.Array:
+        """Whether the fit still moves: neither stopped by patience nor diverged."""
+        patient = True if self.patience is None else state.since_best < self.patience
+        return (state.bad_step < 0) & patient
+
+    def _key(self, key: jax.Array, purpose: int) -> jax.Array:
+        return jax.random.split(key, 4)[purpose]
+
+    def _draw(self, state: LoopState, step: jax.Array, data: Batch) -> tuple[LoopState, Batch]:
+        if self.batch_size == self.rows:
+            return state, self._place(data)
+        epoch = self.rows // self.batch_size
+        order = jax.lax.cond(
+            step % epoch == 0,
+            lambda: jax.random.permutation(
+                jax.random.fold_in(self._key(state.key, _ORDER), step // epoch), self.rows
+            ),
+            lambda: state.order,
+        )
+        rows = jax.lax.dynamic_slice(order, (step % epoch * self.batch_size,), (self.batch_size,))
+        return state._replace(order=order), self._place(jax.tree.map(lambda leaf: leaf[rows], data))
+
+    def _place(self, batch: Batch) -> Batch:
+        return batch if self.batch_sharding is None else jax.lax.with_sharding_constraint(batch, self.batch_sharding)
+
+    def _update(self, state: LoopState, step: jax.Array, rows: Batch) -> tuple[LoopState, dict[str, jax.Array]]:
+        key = jax.random.fold_in(self._key(state.key, _LOSS), step)
+        loss, metrics, grads = self._gradient(state.params, key, rows)
+        finite = jnp.isfinite(loss) & jnp.all(
+            jnp.stack([jnp.all(jnp.isfinite(gradient)) for gradient in jax.tree.leaves(grads)])
+        )
+        active = self.going(state)
+        keep = active & finite
+        updates, optimizer_state = self.optimizer.update(grads, state.optimizer, state.params)
+        dtype = state.last_loss.dtype
+        state = state._replace(
+            params=_where(keep, optax.apply_updates(state.params, updates), state.params),
+            optimizer=_where(keep, optimizer_state, state.optimizer),
+            updates=state.updates + keep,
+            bad_step=jnp.where(active & ~finite, step, state.bad_step),
+            last_loss=jnp.where(keep, loss.astype(dtype), state.last_loss),
+        )
+        shown = {**metrics, "loss": loss}
+        return state, {name: jnp.where(active, value, jnp.nan).astype(dtype) for name, value in shown.items()}
+
+    def _gradient(self, params: Params, key: jax.Array, rows: Batch) -> tuple[jax.Array, Mapping, Params]:
+        gradient = jax.value_and_grad(self.objective.loss, has_aux=True)
+        if self.accumulate == 1:
+            (loss, metrics), grads = gradient(params, key, rows)
+            return loss, metrics, grads
+
+        def part(total: Any, number_and_rows: tuple) -> tuple[Any, None]:
+            number, some = number_and_rows
+            found = gradient(params, jax.random.fold_in(key, number), self._place(some))
+            return jax.tree.map(jnp.add, total, found), None
+
+        # Every accumulate-th row, so that each part is spread over the mesh as the batch is.
+        parts = jax.tree.map(
+            lambda leaf: jnp.swapaxes(leaf.reshape(-1, self.accumulate, *leaf.shape[1:]), 0, 1), rows
+        )
+        shapes = jax.eval_shape(gradient, params, key, jax.tree.map(lambda leaf: leaf[0], parts))
+        zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+        total, _ = jax.lax.scan(part, zeros, (jnp.arange(self.accumulate), parts))
+        (loss, metrics), grads = jax.tree.map(lambda leaf: leaf / self.accumulate, total)
+        return loss, metrics, grads
+
+    def _evaluate(self, state: LoopState, validation: Batch) -> tuple[LoopState, jax.Array]:
+        active = self.going(state)
+        key = self._key(state.key, _VALIDATION)
+        loss = self.objective.loss(state.params, key, validation)[0].astype(state.best_loss.dtype)
+        better = active & (loss < state.best_loss)
+        state = state._replace(
+            best=_where(better, state.params, state.best),
+            best_loss=jnp.where(better, loss, state.best_loss),
+            best_step=jnp.where(better, state.updates, state.best_step),
+            since_best=jnp.where(better, 0, state.since_best + active),
+        )
+        return state, jnp.where(active, loss, jnp.nan)
+
+
+_INIT, _ORDER, _LOSS, _VALIDATION = range(4)
+
+
+def count_rows(argument: str, batch: Batch) -> int:
+    """Rows that all leaves of a batch share.
+
+    Raises:
+        InputError: If the batch is empty, has a scalar leaf, or its leaves disagree.
+    """
+    rows = {jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0 for leaf in jax.tree.leaves(batch)}
+    if len(rows) != 1 or rows == {0}:
+        raise InputError(
+            argument, found=f"leaves of {sorted(rows)} rows", expected="arrays with equally many rows"
+        )
+    return rows.pop()
+
+
+def check_counts(**counts: int | None) -> None:
+    """Refuse counts that are not whole numbers of at least 1; ``None`` passes."""
+    for argument, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(argument, found=repr(value), expected="a whole number of at least 1")
+
+
+def make_loop(
+    objective: Objective | SVIObjective,
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int,
+    rows: int | None,
+    batch_size: int,
+    validation: Batch | None,
+    eval_every: int | None,
+    patience: int | None,
+    accumulate: int,
+    batch_sharding: NamedSharding | None = None,
+) -> Loop:
+    """A :class:`Loop` of checked arguments, those of :func:`causalrep.training.fit`."""
+    check_counts(steps=steps, eval_every=eval_every, patience=patience, accumulate=accumulate)
+    if rows is not None and not 1 <= batch_size <= rows:
+        raise InputError("batch_size", found=batch_size, expected=f"between 1 and the number of rows, {rows}")
+    if batch_size % accumulate:
+        raise InputError("accumulate", found=accumulate, expected=f"a divisor of batch_size = {batch_size}")
+    if validation is None and (patience is not None or eval_every is not None):
+        raise InputError(
+            "validation", found="None", expected="a batch, since patience or eval_every is given"
+        )
+    if validation is not None:
+        epoch = steps if rows is None else rows // batch_size
+        eval_every = eval_every or min(epoch, steps)
+        if steps % eval_every:
+            raise InputError("eval_every", found=eval_every, expected=f"a divisor of steps = {steps}")
+    return Loop(
+        objective, optimizer, batch_size, rows, eval_every, patience, accumulate, batch_sharding
+    )
+
+
+def _loss_dtype(params: Params) -> Any:
+    return jnp.result_type(float, *(leaf.dtype for leaf in jax.tree.leaves(params)))
+
+
+def _where(condition: jax.Array, yes: Any, no: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -1,0 +1,206 @@
+"""``python -m experiments.run <config> --compile-for tpu:v5e:16x16``: would it run on that slice?
+
+Compiles the config's programs with the slice's own compiler, on this machine, and prints what each needs.
+``python -m experiments.compile_for [config ...] [--target ...]`` does so for the paper scale of all configs, or of
+some, and puts their rows into the table of docs/pods-without-a-pod.md.
+"""
+
+import argparse
+import datetime
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from causalrep.errors import CausalrepError
+from causalrep.study import Study
+from causalrep.study.precision import Precision, place
+from causalrep.study.programs import host_reason, study_programs
+from causalrep.training.aot import ProgramReport, compile_for
+from experiments import configs
+from experiments.pages import update_table
+
+PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
+TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
+COMMAND = "python -m experiments.compile_for"
+HEADER = ["config", "target", "program", "bytes/chip", "of memory", "FLOPs", "bytes moved", "collectives", "compile",
+          "estimate", "compiled"]  # fmt: skip
+
+COLUMNS = (
+    "program",
+    "bytes/chip (arguments + outputs + temporaries + code)",
+    "of memory",
+    "FLOPs",
+    "bytes moved",
+    "collectives",
+    "compile",
+    "estimate",
+)
+
+
+def compile_study(study: Study, target: str, *, chunk: int | None = None, precision: Precision = "auto") -> int:
+    """Compile a study's programs for a target and print the reports; returns 0, or 1 if any has a problem."""
+    placement = place(study, precision, target.partition(":")[0])
+    reports = compile_for(target, study_programs(study, target, chunk=chunk, precision=precision))
+    record = placement.record()
+    reason = host_reason(placement)
+    if reason:
+        print(f"{study.name}: nothing to compile for {target}: {reason}.")
+        return 0
+    print(f"{study.name}: {record['precision']} ({record['precision_why']})")
+    print_reports(reports)
+    return 1 if any(report.problems for report in reports) else 0
+
+
+def print_reports(reports: Sequence[ProgramReport]) -> None:
+    """A table of the reports, their notes, and each problem on a line of standard error."""
+    table = Table(*COLUMNS, title=f"{reports[0].target}, {reports[0].chips} devices", box=None, pad_edge=False)
+    for report in reports:
+        table.add_row(report.name, *cells(report))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    console.print(table)
+    for note in notes(reports):
+        print(note)
+    for report in reports:
+        for problem in report.problems:
+            print(f"error: {report.name}: {problem}", file=sys.stderr)
+
+
+def cells(report: ProgramReport) -> list[str]:
+    """A report as the texts of its columns, its name left out."""
+    memory, used = "unknown", "unknown"
+    if report.too_large:
+        memory = used = "does not fit"
+    elif report.memory is not None:
+        parts = (report.memory.arguments, report.memory.outputs, report.memory.temporaries, report.memory.code)
+        memory = f"{size(report.memory.total)} ({' + '.join(map(size, parts))})"
+        used = f"{report.memory.total / report.limit:.1%}" if report.limit else "unknown chip"
+    collectives = "unknown before compiling" if report.collectives is None else "none"
+    if report.collective_totals():
+        collectives = ", ".join(f"{n} {kind}, {size(b)}" for kind, (n, b) in report.collective_totals().items())
+    estimate = "none"
+    if report.estimate is not None:
+        estimate = f"≥ {seconds(report.estimate.seconds)}, {report.estimate.bound}"
+    return [
+        memory,
+        used,
+        "unknown" if report.flops is None else count(report.flops),
+        "unknown" if report.bytes is None else size(report.bytes),
+        collectives,
+        seconds(report.compile_seconds) if report.compile_seconds else f"lowered in {seconds(report.lower_seconds)}",
+        estimate,
+    ]
+
+
+def notes(reports: Sequence[ProgramReport]) -> list[str]:
+    """What a reader of the table must know."""
+    if all(report.collectives is None and not report.too_large for report in reports):
+        return ["Lowered only: JAX compiles for a GPU where there is one. Memory, collectives and time are not known."]
+    found = ["Per chip and call. Estimate: roofline from published peaks; nothing was timed."]
+    if any(report.open_loops for report in reports):
+        most = max(report.open_loops for report in reports)
+        found.append(f"Up to {most} loops end when data say so (iterative factorisations): their bodies count once.")
+    kernels = sorted({name for report in reports for name in report.kernels})
+    if kernels:
+        found.append(f"FLOPs leave out the compiler's kernels: {', '.join(kernels)}.")
+    if any(report.fast_products for report in reports):
+        most = max(report.fast_products for report in reports)
+        found.append(f"Up to {most} matrix products in one bfloat16 pass, the default of float32 programs on TPUs.")
+    return found
+
+
+def prefer_cpu() -> None:
+    """Compile on the CPU backend unless the user chose one: with libtpu installed JAX would look for a TPU first."""
+    if not jax.config.jax_platforms:
+        jax.config.update("jax_platforms", "cpu")
+
+
+def size(number: float) -> str:
+    """Bytes for a reader.
+
+    >>> size(512), size(2.5 * 2**20)
+    ('512 B', '2.5 MiB')
+    """
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    raise AssertionError
+
+
+def count(number: float) -> str:
+    """A count for a reader.
+
+    >>> count(950), count(1.23e9)
+    ('950', '1.2 G')
+    """
+    for unit in ("", "k", "M", "G", "T"):
+        if number < 1000 or unit == "T":
+            return f"{number:.0f}" if not unit else f"{number:.1f} {unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def seconds(number: float) -> str:
+    """A duration for a reader.
+
+    >>> seconds(3.2e-6), seconds(0.25), seconds(12.0)
+    ('3.2 us', '250 ms', '12 s')
+    """
+    if number < 1e-3:
+        return f"{number * 1e6:.3g} us"
+    return f"{number * 1e3:.3g} ms" if number < 1 else f"{number:.3g} s"
+
+
+def publish(names: Sequence[str], targets: Sequence[str], page: Path = PAGE) -> int:
+    """Put the rows of some configs at paper scale into the page's table; returns how many problems there are."""
+    problems = 0
+    for name in names:
+        study = configs.study_of(configs.load(name)["paper"])
+        for target in targets:
+            print(f"{name} for {target}", file=sys.stderr, flush=True)
+            reports = compile_for(target, study_programs(study, target))
+            problems += sum(len(report.problems) for report in reports)
+            found = [[report.name, *_short(report)] for report in reports]
+            if not reports:
+                reason = host_reason(place(study, "auto", target.partition(":")[0]))
+                found = [[reason, *["-"] * 8]]
+            rows = {(name, target): [[name, target, *row] for row in found]}
+            update_table(page, COMMAND, HEADER, rows, lambda row: (row[0], _rank(row[1]), row[2].startswith("gather")))
+    return problems
+
+
+def _rank(target: str) -> tuple[int, str]:
+    return (TARGETS.index(target) if target in TARGETS else len(TARGETS), target)
+
+
+def _short(report: ProgramReport) -> list[str]:
+    memory, *rest = cells(report)
+    problems = "; ".join(report.problems)
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    return [memory.partition(" (")[0], *rest, today if not problems else f"**{problems}**"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit code: 1 if a program has a problem."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.compile_for", description=f"Write rows of docs/{PAGE.name}, one a program."
+    )
+    parser.add_argument("configs", nargs="*", help="default: all")
+    parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
+    options = parser.parse_args(argv)
+    prefer_cpu()
+    try:
+        return 1 if publish(options.configs or configs.names(), options.target or TARGETS) else 0
+    except CausalrepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Programs whose point is where they run: one device, many, several hosts."""

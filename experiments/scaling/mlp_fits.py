@@ -1,0 +1,140 @@
+"""Many small network fits: one replicated program, the same numbers on any number of devices and hosts."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+import pandas as pd
+
+from causalrep.study import Curves, Holds, Monotone, Ordering, Study, Table, grid, select, unit_values
+from causalrep.training import Objective, fit
+
+FEATURES = 4
+NOISE = 0.5  # standard deviation of the outcome around the truth
+TEST_ROWS = 2000
+LEARNING_RATE = 1e-2
+# A fit that beats the truth on the test rows by so many standard errors did not do it by chance, even as the luckiest
+# of a few hundred fits: one normal variable in 30,000 is so large.
+CHANCE = 4.0
+
+
+class Network(nn.Module):
+    """Two hidden layers and one output."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(rows, features) to (rows,)."""
+        for _ in range(2):
+            x = nn.tanh(nn.Dense(self.width)(x))
+        return nn.Dense(1)(x)[:, 0]
+
+
+@functools.cache
+def network(width: int) -> tuple[Callable, Objective, optax.GradientTransformation]:
+    """Apply function, squared-error objective and optimizer; the same objects each time, so that programs are kept."""
+    module = Network(width)
+
+    def loss(params, key, batch):
+        x, y = batch
+        return jnp.mean((module.apply(params, x) - y) ** 2), {}
+
+    return module.apply, Objective(lambda key, batch: module.init(key, batch[0]), loss), optax.adam(LEARNING_RATE)
+
+
+def truth(x: jax.Array) -> jax.Array:
+    """E[y | x]: a wave, a bowl and a product, none of which a line can follow, and two slopes, which it can."""
+    return jnp.sin(2 * x[:, 0]) + 0.5 * x[:, 1] ** 2 + x[:, 0] * x[:, 2] + 0.5 * x[:, 2] - 0.5 * x[:, 3]
+
+
+def replicate(key: jax.Array, setting: dict) -> dict:
+    """Draw training and test rows, fit the network and a line, and score both and the truth on the test rows."""
+    train_key, test_key, fit_key = jax.random.split(key, 3)
+    x, y = _draw(train_key, setting["samples"])
+    x_test, y_test = _draw(test_key, TEST_ROWS)
+    apply, objective, optimizer = network(setting["width"])
+    fitted = fit(objective, optimizer, (x, y), fit_key, steps=setting["steps"], batch_size=setting["batch"])
+    ones = jnp.ones((len(x), 1), x.dtype)
+    line = jnp.linalg.lstsq(jnp.concatenate([ones, x], axis=1), y)[0]
+    errors = {
+        "truth": (y_test - truth(x_test)) ** 2,
+        "network": (y_test - apply(fitted.params, x_test)) ** 2,
+        "line": (y_test - line[0] - x_test @ line[1:]) ** 2,
+    }
+    scores = {method: {"error": jnp.mean(squared)} for method, squared in errors.items()}
+    lead = errors["truth"] - errors["network"]
+    scores["network"] |= {
+        "lead": jnp.mean(lead) / (jnp.std(lead) / jnp.sqrt(TEST_ROWS)),
+        "training_loss": fitted.final_loss,
+        "diverged": fitted.diverged,
+    }
+    return scores
+
+
+def _draw(key: jax.Array, rows: int) -> tuple[jax.Array, jax.Array]:
+    x_key, noise_key = jax.random.split(key)
+    x = jax.random.normal(x_key, (rows, FEATURES))
+    return x, truth(x) + NOISE * jax.random.normal(noise_key, (rows,))
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPFits:
+    """Test error of a small network against a line and the noise floor, by the number of training rows.
+
+    Attributes:
+        fits: Fits a cell.
+        samples: Training rows, one cell each.
+        steps: Updates of a fit.
+        batch: Rows an update.
+        width: Units of each of the two hidden layers.
+        seed: Root of all random keys.
+    """
+
+    fits: int = 64
+    samples: tuple[int, ...] = (128, 512, 2048)
+    steps: int = 200
+    batch: int = 64
+    width: int = 32
+    seed: int = 0
+
+    def study(self) -> Study:
+        """The study: training rows as cells, fits as replications."""
+        fixed = {"steps": self.steps, "batch": self.batch, "width": self.width}
+        return Study(
+            "scaling/mlp_fits",
+            replicate,
+            [{**row, **fixed} for row in grid(samples=self.samples)],
+            self.fits,
+            seed=self.seed,
+            precision="float32",
+            claims=(
+                *(
+                    Ordering(metric="error", methods=("truth", "network", "line"), where={"samples": samples})
+                    for samples in self.samples
+                ),
+                Monotone(metric="error", method="network", along="samples", direction="decreasing"),
+                Holds(name="no network beats the truth by more than chance", function=_no_miracle),
+            ),
+            tables=(Table(title="Mean squared error on test rows", metric="error", columns="samples"),),
+            figures=(
+                Curves(
+                    x="samples",
+                    metric="error",
+                    title="Test error of small networks",
+                    xlabel="training rows",
+                    xscale="log",
+                    hline=NOISE**2,
+                ),
+            ),
+        )
+
+
+def _no_miracle(frame: pd.DataFrame) -> tuple[bool, str]:
+    leads = unit_values(select(frame, method="network", metric="lead"), ("samples", "replication"))
+    largest = float(leads.max())
+    return largest < CHANCE, f"the largest lead of {len(leads)} fits is {largest:.2f} standard errors"

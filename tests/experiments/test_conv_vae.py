@@ -1,0 +1,67 @@
+"""The convolutional VAE: one experiment, the same records on any devices and processes."""
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from causalrep.data import data_folder
+from causalrep.study import read_records, run
+from experiments import configs
+from experiments.launch import local
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ["scaling/conv_vae", "--scale", "smoke"]
+
+pytestmark = pytest.mark.skipif(
+    not (data_folder() / "fashion_mnist").is_dir(),
+    reason="needs Fashion-MNIST in the data folder: set CAUSALREP_DATA",
+)
+
+
+def launch(folder, processes, devices, monkeypatch, *flags):
+    """The records of a run of some processes with so many virtual devices each."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    err = io.StringIO()
+    command = [sys.executable, "-m", "experiments.run", *CONFIG, "--results", str(folder), *flags]
+    if processes == 1:
+        # A run of one process joins nobody.
+        monkeypatch.setenv("XLA_FLAGS", f"--xla_force_host_platform_device_count={devices}")
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    else:
+        assert local.launch(command, processes, devices, out=io.StringIO(), err=err) == 0, err.getvalue()
+    (path,) = folder.rglob("records.parquet")
+    return read_records(path)
+
+
+def same(found, expected, rtol=1e-5):
+    assert found.drop(columns="value").equals(expected.drop(columns="value"))
+    np.testing.assert_allclose(found["value"], expected["value"], rtol=rtol, atol=1e-5)
+
+
+def test_two_processes_of_four_devices_leave_the_records_of_one_device(tmp_path, monkeypatch):
+    one = launch(tmp_path / "1", 1, 1, monkeypatch)
+    same(launch(tmp_path / "2x4", 2, 4, monkeypatch), one)
+    (environment,) = (tmp_path / "2x4").rglob("environment.json")
+    assert len(json.loads(environment.read_text())["devices"]) == 8
+
+
+@pytest.mark.slow
+def test_after_200_steps_on_every_layout(tmp_path, monkeypatch):
+    one = launch(tmp_path / "1", 1, 1, monkeypatch, "--steps", "200")
+    for processes, devices in ((1, 2), (1, 8), (2, 1), (2, 4)):
+        same(launch(tmp_path / f"{processes}x{devices}", processes, devices, monkeypatch, "--steps", "200"), one)
+
+
+def test_bfloat16_accumulation_and_rematerialisation_by_config():
+    smoke = configs.load("scaling/conv_vae")["smoke"]
+    spare = dataclasses.replace(smoke, compute="bfloat16", accumulate=2, remat=True, shard_above=100_000, steps=10)
+    found = run(spare.study(), progress=False).frame.set_index(["method", "metric"])["value"]
+    # Ten steps from the start, near 543 nats, in three digits.
+    assert 500 < found["ConvVAE", "negative_elbo"] < 545

@@ -1,0 +1,143 @@
+"""What the text of a compiled program says: collectives of every spelling, and loops multiplied out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from causalrep.training import make_mesh
+from causalrep.training.hlo import read_hlo, shape_bytes
+
+# The spellings of asynchronous collectives that CPUs do not produce, as GPUs and TPUs write them.
+ASYNCHRONOUS = """HloModule jit_step, is_scheduled=true
+
+%add (x: f32[], y: f32[]) -> f32[] {
+  %x = f32[] parameter(0)
+  %y = f32[] parameter(1)
+  ROOT %sum = f32[] add(%x, %y)
+}
+
+%scatter_computation (p: f32[64]) -> f32[8] {
+  %p = f32[64]{0} parameter(0)
+  ROOT %reduce-scatter.1 = f32[8]{0} reduce-scatter(%p), channel_id=3, dimensions={0}, to_apply=%add
+}
+
+%start_piece (p.1: f32[2,4]) -> (f32[2,4], f32[16,4]) {
+  %p.1 = f32[2,4]{1,0:T(8,128)} parameter(0)
+  %all-gather.5 = f32[16,4]{1,0:T(8,128)} all-gather(%p.1), channel_id=9, dimensions={0}, backend_config={"async_collective_fusion_config":{"flag_start":"-1","flag_end":"-1"}}
+  ROOT %custom-call.5 = (f32[2,4]{1,0}, f32[16,4]{1,0}) custom-call(%all-gather.5), custom_call_target="AsyncCollectiveStart"
+}
+
+%done_piece (p.2: f32[2,4]) -> f32[16,4] {
+  %p.2 = f32[2,4]{1,0:T(8,128)} parameter(0)
+  %all-gather.6 = f32[16,4]{1,0:T(8,128)} all-gather(%p.2), channel_id=9, dimensions={0}, backend_config={"async_collective_fusion_config":{"flag_start":"2","flag_end":"8"}}
+  ROOT %custom-call.6 = f32[16,4]{1,0} custom-call(%p.2, %all-gather.6), custom_call_target="AsyncCollectiveDone"
+}
+
+ENTRY %main (a: f32[8], b: f32[64], c: bf16[4], d: f32[2,4]) -> f32[64] {
+  %a = f32[8]{0} parameter(0)
+  %b = f32[64]{0} parameter(1)
+  %c = bf16[4]{0} parameter(2)
+  %d = f32[2,4]{1,0} parameter(3)
+  %all-gather-start.1 = (f32[8]{0}, f32[64]{0}) all-gather-start(%a), channel_id=1, dimensions={0}, metadata={op_name="jit(step)/gather"}
+  %all-gather-done.1 = f32[64]{0} all-gather-done(%all-gather-start.1)
+  %all-reduce-start.1 = (f32[64]{0}, f32[8]{0}) all-reduce-start(%b, %a), channel_id=2, to_apply=%add
+  %all-reduce-done.1 = (f32[64]{0}, f32[8]{0}) all-reduce-done(%all-reduce-start.1)
+  %collective-permute-start.1 = (bf16[4]{0}, bf16[4]{0}, u32[]{:S(2)}, u32[]{:S(2)}) collective-permute-start(%c), source_target_pairs={{0,1},{1,0}}
+  %collective-permute-done.1 = bf16[4]{0} collective-permute-done(%collective-permute-start.1)
+  %async-start.1 = ((f32[64]{0}), f32[8]{0}, u32[]) async-start(%b), calls=%scatter_computation
+  %async-update.1 = ((f32[64]{0}), f32[8]{0}, u32[]) async-update(%async-start.1), calls=%scatter_computation
+  %async-done.1 = f32[8]{0} async-done(%async-update.1), calls=%scatter_computation
+  %fusion.1 = (f32[2,4]{1,0}, f32[16,4]{1,0}) fusion(%d), kind=kCustom, calls=%start_piece
+  %fusion.2 = f32[16,4]{1,0} fusion(%d), kind=kCustom, calls=%done_piece
+  ROOT %copy.1 = f32[64]{0} copy(%all-gather-done.1)
+}
+"""  # noqa: E501
+
+
+def test_asynchronous_collectives_count_once():
+    found = sorted((c.kind, c.bytes, c.count, c.source) for c in read_hlo(ASYNCHRONOUS).collectives)
+    assert found == [
+        ("all-gather", 256, 1, ""),  # in two fused pieces
+        ("all-gather", 256, 1, "jit(step)/gather"),  # started and done
+        ("all-reduce", 288, 1, ""),
+        ("collective-permute", 8, 1, ""),
+        ("reduce-scatter", 256, 1, ""),  # wrapped, updated and done
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ("f32[2,64]{1,0:T(8,128)S(1)}", 512),
+        ("(bf16[3]{0}, /*index=1*/s8[5])", 11),
+        ("pred[7]", 7),
+        ("f8e4m3fn[4]", 4),
+        ("c64[2]", 16),
+        ("u32[]{:S(2)}", 4),
+        ("token[]", 0),
+        ("s4[6]", 3),
+    ],
+)
+def test_shapes_have_their_bytes(shape, size):
+    assert shape_bytes(shape) == size
+
+
+def test_real_programs_of_every_collective():
+    mesh = make_mesh(1, 8)
+
+    def everything(x):
+        x = jax.lax.ppermute(x, "data", [(i, (i + 1) % 8) for i in range(8)])
+        x = jax.lax.all_to_all(x.reshape(8, -1), "data", 0, 0).reshape(-1)
+        small = jax.lax.psum_scatter(x, "data", tiled=True)
+        return jax.lax.all_gather(small, "data", tiled=True) + jax.lax.psum(x, "data")
+
+    spec = PartitionSpec("data")
+    sharded = jax.jit(jax.shard_map(everything, mesh=mesh, in_specs=spec, out_specs=spec))
+    text = sharded.lower(jax.ShapeDtypeStruct((8 * 64,), jnp.float32)).compile().as_text()
+    found = {c.kind: (c.count, c.bytes) for c in read_hlo(text).collectives}
+    assert found == dict.fromkeys(
+        ["collective-permute", "all-to-all", "reduce-scatter", "all-gather", "all-reduce"], (1, 256)
+    )
+
+
+def _steps(length):
+    def step(w, x):
+        def body(w, _):
+            return w - 0.1 * jax.grad(lambda w: jnp.mean((x @ w) ** 2))(w), None
+
+        return jax.lax.scan(body, w, None, length=length)[0]
+
+    return step
+
+
+def test_loops_are_multiplied_out():
+    mesh = make_mesh(1, 8)
+    layout = [NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",))]
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((64, 64), (256, 64))]
+    flops, reduces = {}, {}
+    for length in (1, 10):
+        compiled = jax.jit(_steps(length), in_shardings=tuple(layout)).lower(*shapes).compile()
+        summary = read_hlo(compiled.as_text())
+        flops[length] = compiled.cost_analysis()["flops"] * summary.flop_factor
+        (reduce,) = [c for c in summary.collectives if c.kind == "all-reduce"]
+        reduces[length] = (reduce.count, reduce.bytes)
+        assert summary.open_loops == 0
+    assert reduces == {1: (1, 4 * 64 * 64), 10: (10, 4 * 64 * 64)}
+    np.testing.assert_allclose(flops[10] / flops[1], 10, rtol=0.05)
+    # Two products of (32 x 64) and (64 x 64) a step and device.
+    np.testing.assert_allclose(flops[10], 10 * 2 * 2 * 32 * 64 * 64, rtol=0.15)
+
+
+def test_a_loop_that_data_end_is_open():
+    def halve(x):
+        return jax.lax.while_loop(lambda x: jnp.sum(x) > 1.0, lambda x: 0.5 * (x @ x), x)
+
+    text = jax.jit(halve).lower(jax.ShapeDtypeStruct((8, 8), jnp.float32)).compile().as_text()
+    assert read_hlo(text).open_loops == 1
+
+
+def test_text_without_an_entry_is_refused():
+    with pytest.raises(ValueError, match="ENTRY"):
+        read_hlo("HloModule nothing\n")
