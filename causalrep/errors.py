@@ -60,6 +60,10 @@ class DivergenceWarning(CausalrepWarning):
     """Some of several networks met a loss that is not finite, and were left out."""
 
 
+class OverlapWarning(CausalrepWarning):
+    """Some units have (almost) no counterpart in the other treatment arm."""
+
+
 class NotFittedError(CausalrepError, ValueError, AttributeError):
     """A fitted attribute or method was used before ``fit``."""
 

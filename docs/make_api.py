@@ -5,7 +5,7 @@ import inspect
 import re
 from pathlib import Path
 
-ROOMS = ("iv", "invariance", "data", "study", "training", "inference", "metrics", "plots")
+ROOMS = ("iv", "effects", "invariance", "data", "nn", "study", "training", "inference", "metrics", "plots")
 FOLDER = Path(__file__).resolve().parent / "api"
 HEADER = "<!-- Written by docs/make_api.py from the docstrings. -->\n"
 
@@ -21,6 +21,8 @@ def page(room: str) -> str:
 
 
 def _entry(name: str, value: object, public: list[type]) -> str:
+    if inspect.ismodule(value):
+        return f"## {name}\n\n{_text(value)}\n"
     if not (inspect.isclass(value) or inspect.isfunction(value)):
         text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", repr(value))  # names without their modules, which move
         return f"## {name}\n\n```python\n{name} = {text}\n```\n"

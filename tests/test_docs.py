@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-GENERATED = {"docs/results/ivl.md", "docs/results/iv.md", "docs/benchmarks.md"}  # written by the tools
+GENERATED = {"docs/results/ivl.md", "docs/results/iv.md", "docs/results/cate.md", "docs/benchmarks.md"}  # written by the tools
 
 _spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")
 make_api = importlib.util.module_from_spec(_spec)
@@ -57,6 +57,24 @@ def test_the_nonlinear_page_runs(tmp_path):
         assert abs(float(re.search(rf"^{name} +([\d.]+)$", done.stdout, re.MULTILINE).group(1)) - 1.99) < 0.3, name
     assert "Sieve two-stage least squares" in done.stdout
     assert "median error 0.0" in done.stdout
+
+
+def test_the_effects_page_runs(tmp_path):
+    text = (DOCS / "treatment-effects.md").read_text(encoding="utf-8")
+    (tmp_path / "training.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1))
+    done = subprocess.run(
+        [sys.executable, "training.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "in truth 4.02" in done.stdout
+    assert "1566 (403 treated, 1163 untreated)" in done.stdout
+    assert "ATT" in done.stdout
 
 
 def test_the_long_fit_resumes_as_its_page_says(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from causalrep.data.augment import (
     random_permutation,
     translate,
 )
+from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
@@ -40,6 +41,7 @@ from causalrep.data.nonlinear_iv_designs import (
     sine,
     zoo,
 )
+from causalrep.data.news import NewsSample, draw_news
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.tables import IVTable
 
@@ -50,6 +52,9 @@ __all__ = [
     "Augmented",
     "ColoredDigits",
     "Digits",
+    "EffectBenchmark",
+    "EffectSample",
+    "EffectTable",
     "IVSample",
     "IVTable",
     "LabelledImages",
@@ -57,6 +62,7 @@ __all__ = [
     "LinearSample",
     "NonlinearIVLSample",
     "NonlinearIVSample",
+    "NewsSample",
     "OpticalDevice",
     "agmm_zoo",
     "available",
@@ -66,6 +72,7 @@ __all__ = [
     "demand",
     "demand_function",
     "draw_linear",
+    "draw_news",
     "gaussian_noise",
     "jitter_translate",
     "linear_iv",

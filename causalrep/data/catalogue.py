@@ -1,9 +1,21 @@
 """One door to every data set: ``load(name)``."""
 
 import difflib
+import inspect
 from collections.abc import Callable
 
-from causalrep.data import fashion_mnist, mnist, optical_device, tables
+from causalrep.data import (
+    acic,
+    fashion_mnist,
+    ihdp,
+    jobs,
+    mnist,
+    nhefs,
+    optical_device,
+    realcause,
+    tables,
+    twins,
+)
 from causalrep.errors import InputError
 
 _LOADERS: dict[str, Callable[..., object]] = {
@@ -15,6 +27,13 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "mnist": mnist.load_mnist,
     "optical_device": optical_device.load_optical_device,
     "fashion_mnist": fashion_mnist.load_fashion_mnist,
+    "ihdp": ihdp.ihdp,
+    "twins": twins.twins,
+    "jobs": jobs.jobs,
+    "lalonde": jobs.lalonde,
+    "acic2016": acic.acic2016,
+    "realcause": realcause.realcause,
+    "nhefs": nhefs.nhefs,
 }
 
 
@@ -22,7 +41,7 @@ def available() -> dict[str, str]:
     """Name and one-line description of every data set.
 
     >>> sorted(available())[:2]
-    ['bwght', 'card']
+    ['acic2016', 'bwght']
     """
     return {name: (loader.__doc__ or "").strip().splitlines()[0] for name, loader in _LOADERS.items()}
 
@@ -32,18 +51,29 @@ def load(name: str, **options: object):
 
     Args:
         name: A name from ``available()``.
-        **options: Passed to the data set's own loader.
+        **options: Keywords of the data set's own loader, for instance ``replications`` of ``"ihdp"``, ``controls`` of
+            ``"lalonde"``; a wrong one is answered with the right ones.
 
     Returns:
         The data set's own type: :class:`~causalrep.data.IVTable` for the econometric tables,
-        :class:`~causalrep.data.OpticalDevice` for the optical device, :class:`~causalrep.data.Digits` for MNIST,
+        :class:`~causalrep.data.EffectBenchmark` for treatment effects with a known truth (``ihdp``, ``twins``,
+        ``jobs``, ``acic2016``, ``realcause``), :class:`~causalrep.data.EffectTable` for those without (``lalonde``,
+        ``nhefs``), :class:`~causalrep.data.OpticalDevice` for the optical device,
+        :class:`~causalrep.data.Digits` for MNIST,
         :class:`~causalrep.data.LabelledImages` for pictures.
 
     Raises:
-        InputError: If there is no data set of that name.
+        InputError: If there is no data set of that name, or it has no such option.
         DataError: If the data cannot be found, downloaded, or fail their checksum.
     """
     if name not in _LOADERS:
         near = difflib.get_close_matches(str(name), _LOADERS, n=3, cutoff=0.4) or sorted(_LOADERS)
         raise InputError("name", found=repr(name), expected="a known data set, such as " + ", ".join(near))
-    return _LOADERS[name](**options)
+    loader = _LOADERS[name]
+    known = list(inspect.signature(loader).parameters)
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise InputError(
+            unknown[0], found=f"an option that {name!r} does not have", expected=f"one of {known}" if known else "none"
+        )
+    return loader(**options)

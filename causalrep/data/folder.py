@@ -2,7 +2,7 @@
 
 A file is looked for in the data folder (``CAUSALREP_DATA``, default ``~/.cache/causalrep``), in a sub-folder
 named after the data set; if it is not there it is downloaded from its origin. A file with the wrong checksum is
-refused, never used.
+refused, never used. A copy compressed by gzip, under its name with ``.gz``, serves as well.
 """
 
 import gzip
@@ -29,10 +29,12 @@ def data_folder() -> Path:
 def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str, gzipped: bool = False) -> Path:
     """Path of a checked local copy of one file of a data set, downloading it if need be.
 
+    The path may be that of a compressed copy (``<file_name>.gz``), which pandas and NumPy open by themselves.
+
     Args:
         dataset: Name of the data set's sub-folder.
         file_name: The file's name there and at the origin.
-        sha256: Its checksum, in hexadecimal.
+        sha256: Its checksum, in hexadecimal; of the content, if the copy at hand is compressed.
         base_url: Address of the origin's folder, ending in a slash.
         gzipped: The checksum is that of the decompressed contents, which do not depend on who compressed them.
 
@@ -41,10 +43,9 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str, gzipp
             where, and where to put it.
     """
     places = list(dict.fromkeys([data_folder() / dataset, _CACHE.expanduser() / dataset]))
-    for place in places:
-        path = place / file_name
+    for path in [place / name for place in places for name in (file_name, f"{file_name}.gz")]:
         if path.is_file():
-            found = _digest(path, gzipped)
+            found = _digest(path, gzipped or path.name != file_name)
             if found != sha256:
                 raise DataError(
                     f"{dataset}: the file {path} is corrupt (sha256 {found[:12]}..., expected {sha256[:12]}...). "

@@ -1,5 +1,11 @@
-"""Uncertainty that more than one method uses: sandwich covariances and the wild cluster bootstrap."""
+"""Uncertainty that more than one method uses.
 
+Sandwich covariances, the bootstrap (nonparametric and wild), cross-fitting and conformal prediction.
+"""
+
+from causalrep.inference.bootstrap import bootstrap_weights, over_weights
+from causalrep.inference.conformal import conformal_quantile
+from causalrep.inference.crossfit import Learner, cross_fit, is_host, stratified_folds
 from causalrep.inference.sandwich import (
     Covariance,
     automatic_bandwidth,
@@ -13,13 +19,20 @@ from causalrep.inference.wild_bootstrap import WildBootstrap, wild_cluster_boots
 
 __all__ = [
     "Covariance",
+    "Learner",
     "WildBootstrap",
     "automatic_bandwidth",
     "bartlett_meat",
+    "bootstrap_weights",
     "cluster_sums",
+    "conformal_quantile",
+    "cross_fit",
+    "is_host",
     "leverages",
     "meat",
+    "over_weights",
     "sandwich_covariance",
+    "stratified_folds",
     "wild_cluster_bootstrap",
     "wild_cluster_interval",
 ]

@@ -1,0 +1,95 @@
+"""Treatment effects given covariates: what does T do to Y, and for whom?
+
+>>> import numpy as np
+>>> from causalrep.effects import DRLearner
+>>> rng = np.random.default_rng(0)
+>>> x, u = rng.normal(size=(4000, 2)), rng.uniform(size=4000)
+>>> t = (u < 1 / (1 + np.exp(-x[:, 0]))).astype(float)
+>>> y = x[:, 0] + t * (1 + x[:, 1]) + rng.normal(size=4000)
+>>> model = DRLearner().fit(y, t, X=x)
+>>> model.effect(np.array([[0.0, 0.0], [0.0, 1.0]])).round(0).tolist()
+[1.0, 2.0]
+>>> low, high = model.ate_interval()
+>>> bool(low < 1 < high)
+True
+"""
+
+from causalrep.effects import meta
+from causalrep.effects.base import AIPW, CrossFitted, EffectEstimator
+from causalrep.effects.diagnostics import (
+    BalanceTable,
+    Calibration,
+    OverlapReport,
+    UpliftCurve,
+    balance_table,
+    calibration,
+    overlap_report,
+    qini_curve,
+    trim,
+    uplift_curve,
+)
+from causalrep.effects.forest import CausalForest
+from causalrep.effects.learners import (
+    DRLearner,
+    MetaEstimator,
+    RLearner,
+    SLearner,
+    TLearner,
+    TwoStage,
+    XLearner,
+)
+from causalrep.effects.linear import LeastSquares, Logistic, Ridge
+from causalrep.effects.matching import Matching
+from causalrep.effects.nonparametric import KernelRidge, NearestNeighbours
+from causalrep.effects.refutation import Refutation, refute
+from causalrep.effects.sensitivity import (
+    EValue,
+    OLSSensitivity,
+    OmittedVariableBounds,
+    e_value,
+    e_value_of_difference,
+    ols_sensitivity,
+    omitted_variable_bounds,
+)
+from causalrep.effects.weighting import IPW
+
+__all__ = [
+    "AIPW",
+    "IPW",
+    "BalanceTable",
+    "Calibration",
+    "CausalForest",
+    "CrossFitted",
+    "DRLearner",
+    "EValue",
+    "EffectEstimator",
+    "KernelRidge",
+    "LeastSquares",
+    "Logistic",
+    "Matching",
+    "MetaEstimator",
+    "NearestNeighbours",
+    "OLSSensitivity",
+    "OmittedVariableBounds",
+    "OverlapReport",
+    "RLearner",
+    "Refutation",
+    "Ridge",
+    "SLearner",
+    "TLearner",
+    "TwoStage",
+    "UpliftCurve",
+    "XLearner",
+    "balance_table",
+    "calibration",
+    "e_value",
+    "e_value_of_difference",
+    "meta",
+    "ols_sensitivity",
+    "omitted_variable_bounds",
+    "overlap_report",
+    "qini_curve",
+    "refute",
+    "trim",
+    "uplift_curve",
+]

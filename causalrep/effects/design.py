@@ -1,0 +1,110 @@
+"""The door of the effect estimators: user input becomes a ``EffectDesign`` or a named error."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalrep.errors import CausalrepWarning, InputError
+from causalrep.validation import as_labels, as_matrix, as_vector, check_index_alignment
+
+# A column counts as constant if it varies by less than this share of its largest value.
+_CONSTANT = 1e-10
+
+
+@dataclass(frozen=True)
+class EffectDesign:
+    """Checked float64 data of a binary treatment, with names.
+
+    Attributes:
+        y: Outcome (n,).
+        t: Treatment, 0 or 1 (n,).
+        x: Effect modifiers (n, d); no columns if only ``W`` was given.
+        z: All covariates to adjust for: those of ``x``, then ``W`` (n, q).
+        folds: The user's own fold codes 0..K-1 (n,), or None.
+        outcome: Name of the outcome.
+        treatment: Name of the treatment.
+        modifiers: Names of the columns of ``x``.
+        covariates: Names of the columns of ``z``.
+    """
+
+    y: np.ndarray
+    t: np.ndarray
+    x: np.ndarray
+    z: np.ndarray
+    folds: np.ndarray | None
+    outcome: str
+    treatment: str
+    modifiers: list[str]
+    covariates: list[str]
+
+
+def make_effect_design(
+    Y: Any, T: Any, X: Any = None, W: Any = None, folds: Any = None, *, rows_per_arm: int = 2
+) -> EffectDesign:
+    """Check and name everything an effect estimator needs.
+
+    Args:
+        Y: Outcome.
+        T: Binary treatment: 0 and 1, or booleans.
+        X: Effect modifiers, or None.
+        W: Further covariates to adjust for, or None.
+        folds: Fold labels, or None.
+        rows_per_arm: How many rows each arm needs.
+
+    Raises:
+        InputError: Names the argument, what was found and what was expected.
+    """
+    check_index_alignment(Y=Y, T=T, X=X, W=W, folds=folds)
+    y, outcome = as_vector("Y", Y)
+    n = y.shape[0]
+    t, treatment = as_vector("T", T, rows=n)
+    _check_treatment(t, rows_per_arm)
+    if X is None and W is None:
+        raise InputError("X", found="None, and no W", expected="covariates to adjust for, in X, W or both")
+    x, modifiers = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
+    w, controls = (np.zeros((n, 0)), []) if W is None else as_matrix("W", W, rows=n)
+    z, covariates = np.column_stack([x, w]), [*modifiers, *controls]
+    _check_variation(z, covariates, len(modifiers))
+    codes = None if folds is None else _check_folds(folds, t)
+    return EffectDesign(y, t, x, z, codes, outcome, treatment, modifiers, covariates)
+
+
+def _check_treatment(t: np.ndarray, rows_per_arm: int) -> None:
+    levels, counts = np.unique(t, return_counts=True)
+    if not set(levels) <= {0.0, 1.0}:
+        shown = ", ".join(f"{level:g}" for level in levels[:5]) + (", ..." if len(levels) > 5 else "")
+        raise InputError("T", found=f"{len(levels)} values ({shown})", expected="a binary treatment, coded 0 and 1")
+    if len(levels) == 1:
+        arm = "treated" if levels[0] == 1 else "untreated"
+        raise InputError("T", found=f"{len(t)} rows, all {arm}", expected="both treated (1) and untreated (0) rows")
+    if counts.min() < rows_per_arm:
+        arm = ("untreated", "treated")[int(np.argmin(counts))]
+        raise InputError(
+            "T", found=f"{counts.min()} {arm} rows", expected=f"at least {rows_per_arm} in each arm (or fewer folds)"
+        )
+
+
+def _check_variation(z: np.ndarray, names: list[str], modifiers: int) -> None:
+    constant = np.ptp(z, axis=0) <= _CONSTANT * np.abs(z).max(axis=0)
+    if constant.all():
+        raise InputError("X" if modifiers else "W", found="only constant columns", expected="covariates that vary")
+    if constant.any():
+        listed = [name for name, flat in zip(names, constant, strict=True) if flat]
+        warnings.warn(
+            f"Covariates {listed} are constant: they carry no information and get no weight.",
+            CausalrepWarning,
+            stacklevel=4,
+        )
+
+
+def _check_folds(folds: Any, t: np.ndarray) -> np.ndarray:
+    codes = as_labels("folds", folds, rows=len(t))
+    for fold in range(codes.max() + 1):
+        training = t[codes != fold]
+        if training.min() == training.max():
+            raise InputError(
+                "folds", found="a fold that holds a whole treatment arm", expected="both arms outside every fold"
+            )
+    return codes

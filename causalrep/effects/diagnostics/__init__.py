@@ -1,0 +1,27 @@
+"""Is the estimate to be trusted? Overlap, balance, calibration and uplift."""
+
+from causalrep.effects.diagnostics.balance import BalanceTable, balance_table
+from causalrep.effects.diagnostics.calibration import Calibration, calibration
+from causalrep.effects.diagnostics.overlap import (
+    OverlapReport,
+    crump_threshold,
+    effective_sample_size,
+    overlap_report,
+    trim,
+)
+from causalrep.effects.diagnostics.uplift import UpliftCurve, qini_curve, uplift_curve
+
+__all__ = [
+    "BalanceTable",
+    "Calibration",
+    "OverlapReport",
+    "UpliftCurve",
+    "balance_table",
+    "calibration",
+    "crump_threshold",
+    "effective_sample_size",
+    "overlap_report",
+    "qini_curve",
+    "trim",
+    "uplift_curve",
+]

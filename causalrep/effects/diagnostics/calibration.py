@@ -1,0 +1,81 @@
+"""Calibration of estimated effects: do units with a larger estimate gain more?
+
+Scores are doubly robust (unbiased for the effect, whatever the estimates under test); estimates must come from other
+rows than the scores, or from cross-fitting, since a learner is calibrated on its own training rows by construction.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from causalrep.errors import InputError
+from causalrep.inference.sandwich import sandwich_covariance
+from causalrep.precision import in_float64
+from causalrep.validation import as_vector, check_range
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration of estimated effects against doubly robust scores.
+
+    Attributes:
+        groups: One row a group of units with similar estimates, ascending: rows, mean estimate, mean score, its
+            standard error.
+        slope: Coefficient of the (centred) estimates in the regression of the scores: 1 if their spread is right, below
+            1 if exaggerated, 0 if they order nobody.
+        slope_se: Its HC3 standard error.
+        slope_p_value: One-sided, of no heterogeneity found (slope at most 0).
+        intercept: Mean score over the mean estimate's own: the average effect, unbiased.
+        error: Root mean squared gap of group means, sampling noise subtracted (not below 0).
+    """
+
+    groups: pd.DataFrame
+    slope: float
+    slope_se: float
+    slope_p_value: float
+    intercept: float
+    error: float
+
+
+@in_float64
+def calibration(effect: np.ndarray, scores: np.ndarray, *, groups: int = 5) -> Calibration:
+    """Compare estimated effects with doubly robust scores of the same rows.
+
+    Args:
+        effect: Estimated effects (n,), from other rows or cross-fitted.
+        scores: Doubly robust scores (n,), such as ``scores_`` of a fitted estimator.
+        groups: Number of equally large groups.
+
+    Source: the best linear predictor of Chernozhukov, Demirer, Duflo and Fernández-Val (2018), with scores.
+    """
+    estimate, _ = as_vector("effect", effect)
+    score, _ = as_vector("scores", scores, rows=len(estimate))
+    count = int(check_range("groups", groups, at_least=2, at_most=len(estimate) // 2))
+    if np.ptp(estimate) == 0:
+        raise InputError("effect", found="the same effect for every row", expected="estimates that differ")
+    order = np.argsort(estimate, kind="stable")
+    parts = [
+        {
+            "rows": len(rows),
+            "estimate": estimate[rows].mean(),
+            "score": score[rows].mean(),
+            "se": score[rows].std(ddof=1) / np.sqrt(len(rows)),
+        }
+        for rows in np.array_split(order, count)
+    ]
+    frame = pd.DataFrame(parts, index=pd.RangeIndex(1, count + 1, name="group"))
+    design = np.column_stack([np.ones(len(score)), estimate - estimate.mean()])
+    coefficients = np.linalg.lstsq(design, score, rcond=None)[0]
+    covariance = sandwich_covariance(design, score - design @ coefficients, design.T @ design, "HC3")
+    se = float(np.sqrt(np.asarray(covariance)[1, 1]))
+    noise = np.mean((frame["estimate"] - frame["score"]) ** 2 - frame["se"] ** 2)
+    return Calibration(
+        frame,
+        float(coefficients[1]),
+        se,
+        float(stats.norm.sf(coefficients[1] / se)),
+        float(coefficients[0]),
+        float(np.sqrt(max(noise, 0.0))),
+    )

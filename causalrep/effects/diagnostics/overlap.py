@@ -1,0 +1,102 @@
+"""Overlap: are there comparable units in both arms, and how many are the data worth after weighting?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from causalrep.errors import InputError
+from causalrep.validation import as_vector, check_range
+
+
+@dataclass(frozen=True)
+class OverlapReport:
+    """Overlap of the treatment arms.
+
+    Attributes:
+        propensity: Estimated propensities (n,).
+        treated: Who was treated (n,).
+        arms: One row an arm: number of rows, smallest, median and largest propensity, effective sample size when
+            weighted to the whole population (``ess_ate``) and to the treated (``ess_att``).
+        trimming: The threshold of Crump et al. (2009): dropping units with a propensity outside
+            ``[trimming, 1 - trimming]`` minimises the variance of the average effect over those left.
+        kept: Who stays (n,).
+    """
+
+    propensity: np.ndarray
+    treated: np.ndarray
+    arms: pd.DataFrame
+    trimming: float
+    kept: np.ndarray
+
+    def __str__(self) -> str:
+        dropped = int((~self.kept).sum())
+        return (
+            f"{self.arms.to_string(float_format='{:.4g}'.format)}\n"
+            f"Trimming to [{self.trimming:.3g}, {1 - self.trimming:.3g}] drops {dropped} of {len(self.kept)} rows."
+        )
+
+
+def overlap_report(propensity: np.ndarray, treated: np.ndarray) -> OverlapReport:
+    """Propensities by arm, effective sample sizes and a trimming rule.
+
+    Args:
+        propensity: Estimated propensities (n,).
+        treated: Treatment, 0 or 1 (n,).
+    """
+    e, _ = as_vector("propensity", propensity)
+    t, _ = as_vector("treated", treated, rows=len(e))
+    if ((e < 0) | (e > 1)).any():
+        raise InputError("propensity", found=f"values from {e.min():.3g} to {e.max():.3g}", expected="values in [0, 1]")
+    inside = np.clip(e, 1e-12, 1 - 1e-12)
+    rows = {}
+    for name, arm, to_all, to_treated in (
+        ("untreated", t == 0, 1 / (1 - inside), inside / (1 - inside)),
+        ("treated", t == 1, 1 / inside, np.ones_like(e)),
+    ):
+        rows[name] = {
+            "rows": int(arm.sum()),
+            "min": e[arm].min(),
+            "median": np.median(e[arm]),
+            "max": e[arm].max(),
+            "ess_ate": effective_sample_size(to_all[arm]),
+            "ess_att": effective_sample_size(to_treated[arm]),
+        }
+    threshold = crump_threshold(e)
+    kept = (e >= threshold) & (e <= 1 - threshold)
+    return OverlapReport(e, t == 1, pd.DataFrame(rows).T, threshold, kept)
+
+
+def effective_sample_size(weights: np.ndarray) -> float:
+    """Kish's ``(sum w)^2 / sum w^2``: how many equally weighted rows have the same variance.
+
+    >>> effective_sample_size(np.array([1.0, 1.0, 0.0]))
+    2.0
+    """
+    return float(np.sum(weights) ** 2 / np.sum(weights**2))
+
+
+def crump_threshold(propensity: np.ndarray) -> float:
+    """The trimming threshold of Crump, Hotz, Imbens and Mitnik (2009), 0 if no trimming is best.
+
+    With ``g = 1 / (e (1 - e))``, keep the units with ``g <= gamma``, where ``gamma = 2 E[g | g <= gamma]`` (their
+    equation 9 for constant outcome variance); the threshold on the propensity is ``1/2 - sqrt(1/4 - 1/gamma)``.
+
+    >>> crump_threshold(np.full(10, 0.5))
+    0.0
+    """
+    e = np.clip(np.asarray(propensity, np.float64), 1e-12, 1 - 1e-12)
+    g = np.sort(1 / (e * (1 - e)))
+    means = np.cumsum(g) / np.arange(1, len(g) + 1)
+    if g[-1] <= 2 * means[-1]:
+        return 0.0
+    # The largest value that is still below twice the mean of those up to it.
+    gamma = 2 * means[np.nonzero(g <= 2 * means)[0][-1]]
+    return float(0.5 - np.sqrt(0.25 - 1 / gamma))
+
+
+def trim(propensity: np.ndarray, threshold: float = 0.1) -> np.ndarray:
+    """Rows with a propensity inside ``[threshold, 1 - threshold]``, as booleans (n,); 0.1 is Crump's rule of thumb."""
+    threshold = check_range("threshold", threshold, at_least=0, below=0.5)
+    e, _ = as_vector("propensity", propensity)
+    return (e >= threshold) & (e <= 1 - threshold)

@@ -1,0 +1,197 @@
+"""Linear nuisance regressions in closed form: least squares, ridge with its penalty chosen, logistic.
+
+Each is a frozen dataclass with the pure functions ``fit(x, y, w) -> params`` and ``predict(params, x)``
+(:class:`~causalrep.inference.crossfit.Learner`). The intercept is never penalised; a column that is constant among
+the rows used gets no weight; weights are relative, so doubling all changes nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from causalrep.linalg import min_norm_solve, pinv_psd_solve
+
+# Columns whose spread is below this share of their size count as constant.
+_CONSTANT = 1e-10
+
+
+class LinearParams(NamedTuple):
+    """Intercept and slopes (d,) of a linear predictor."""
+
+    intercept: Float[Array, ""]
+    slopes: Float[Array, " d"]
+
+
+class _Scaled(NamedTuple):
+    """Weighted mean and spread of the columns, and relative weights with mean one over the rows used."""
+
+    mean: Float[Array, " d"]
+    spread: Float[Array, " d"]
+    weights: Float[Array, " n"]
+    rows: Float[Array, ""]
+
+
+def _scale(x: Float[Array, "n d"], w: Float[Array, " n"]) -> _Scaled:
+    rows = jnp.sum(w > 0).astype(x.dtype)
+    weights = w * rows / jnp.sum(w)
+    mean = weights @ x / rows
+    spread = jnp.sqrt(weights @ (x - mean) ** 2 / rows)
+    size = jnp.sqrt(weights @ x**2 / rows)
+    # Infinite, so that what is divided by it vanishes.
+    return _Scaled(mean, jnp.where(spread > _CONSTANT * size, spread, jnp.inf), weights, rows)
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Least squares with an unpenalised intercept and minimum-norm slopes on centred columns.
+
+    The rule decides which of many solutions is taken when columns are collinear among the rows used, as they are in
+    the treated arm of IHDP and ACIC.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([[0.0, 7.0], [1.0, 7.0], [2.0, 7.0]])
+    >>> LeastSquares().fit(x, jnp.array([1.0, 3.0, 5.0]), jnp.ones(3)).slopes.round(4).tolist()
+    [2.0, 0.0]
+    """
+
+    def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
+        """Intercept and slopes."""
+        scaled = _scale(x, w)
+        root = jnp.sqrt(scaled.weights)
+        centre = scaled.weights @ y / scaled.rows
+        varying = jnp.isfinite(scaled.spread)
+        slopes = min_norm_solve(root[:, None] * jnp.where(varying, x - scaled.mean, 0.0), root * (y - centre))
+        return LinearParams(centre - scaled.mean @ slopes, slopes)
+
+    def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """``intercept + x slopes``."""
+        return params.intercept + x @ params.slopes
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression on standardised columns: minimises the mean squared error plus ``penalty * |slopes|^2``.
+
+    Attributes:
+        penalty: At least 0; None chooses it by generalised cross-validation (Golub, Heath and Wahba 1979) from
+            ``candidates``.
+        candidates: Penalties to choose from.
+    """
+
+    penalty: float | None = None
+    candidates: tuple[float, ...] = field(default=tuple(10.0 ** (k / 2) for k in range(-10, 5)), repr=False)
+
+    def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
+        """Intercept and slopes in the units of ``x``."""
+        scaled = _scale(x, w)
+        root = jnp.sqrt(scaled.weights / scaled.rows)
+        centre = scaled.weights @ y / scaled.rows
+        # Everything is in the triangular factor of [x y]: its last entry is the part of y that x does not reach.
+        r = jnp.linalg.qr(
+            jnp.column_stack([root[:, None] * (x - scaled.mean) / scaled.spread, root * (y - centre)]), mode="r"
+        )
+        d = x.shape[1]
+        u, s, vt = jnp.linalg.svd(r[:d, :d], full_matrices=False)
+        rhs, rest = u.T @ r[:d, d], jnp.sum(r[d:, d] ** 2)
+        if self.penalty is None:
+            penalty = _generalised_cv(s**2, rhs, rest, scaled.rows, jnp.asarray(self.candidates, x.dtype))
+        else:
+            penalty = jnp.asarray(self.penalty, x.dtype)
+        cutoff = max(x.shape) * jnp.finfo(x.dtype).eps * s[0]
+        inverse = jnp.where(s > cutoff, s / jnp.where(s > cutoff, s**2 + penalty, 1.0), 0.0)
+        slopes = vt.T @ (inverse * rhs) / scaled.spread
+        return LinearParams(centre - scaled.mean @ slopes, slopes)
+
+    def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """``intercept + x slopes``."""
+        return params.intercept + x @ params.slopes
+
+
+def _generalised_cv(
+    eigenvalues: Float[Array, " d"],
+    rhs: Float[Array, " d"],
+    rest: Float[Array, ""],
+    rows: Float[Array, ""],
+    candidates: Float[Array, " c"],
+) -> Float[Array, ""]:
+    """The candidate with the least ``RSS / (1 - df / n)^2``; one degree of freedom is the intercept's.
+
+    Args:
+        eigenvalues: Of the smoother's Gram matrix, on the scale of the candidates.
+        rhs: The target's coordinates on its eigenvectors.
+        rest: Squared length of the target outside them.
+        rows: n.
+        candidates: Penalties.
+    """
+
+    def score(penalty):
+        kept = eigenvalues / (eigenvalues + penalty)
+        residual = rest + jnp.sum(((1.0 - kept) * rhs) ** 2)
+        left = 1.0 - (1.0 + jnp.sum(kept)) / rows
+        return jnp.where(left > 0, residual / jnp.where(left > 0, left, 1.0) ** 2, jnp.inf)
+
+    return candidates[jnp.argmin(jax.vmap(score)(candidates))]
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression by Newton's method, for a target in [0, 1]; predictions are probabilities.
+
+    Minimises the mean log loss plus ``penalty / 2 * |slopes|^2`` on standardised columns. Every step is damped to
+    lower the loss, so that nearly separated arms do not overflow.
+
+    Attributes:
+        penalty: 0 is maximum likelihood; the small default keeps the slopes finite if the arms are separated.
+        max_steps: Of Newton's method.
+    """
+
+    penalty: float = 1e-4
+    max_steps: int = field(default=50, repr=False)
+
+    def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
+        """Intercept and slopes of the log odds."""
+        scaled = _scale(x, w)
+        share = scaled.weights / scaled.rows
+        a = jnp.column_stack([jnp.ones_like(y), (x - scaled.mean) / scaled.spread])
+        ridge = jnp.full(a.shape[1], self.penalty, x.dtype).at[0].set(0.0)
+
+        def loss(b, eta):
+            return share @ (jnp.logaddexp(0.0, eta) - y * eta) + 0.5 * jnp.sum(ridge * b**2)
+
+        def slope(b):
+            return a.T @ (share * (jax.nn.sigmoid(a @ b) - y)) + ridge * b
+
+        # Full steps nearly always; the short ones serve arms that are almost separated.
+        lengths = jnp.asarray([1.0, 0.5, 0.125, 1 / 64, 1 / 1024], x.dtype)
+
+        def step(state):
+            count, b, gradient = state
+            p = jax.nn.sigmoid(a @ b)
+            hessian = a.T @ ((share * p * (1 - p))[:, None] * a) + jnp.diag(ridge)
+            direction = pinv_psd_solve(hessian, gradient)
+            eta, change = a @ b, a @ direction
+            losses = jnp.stack([loss(b - h * direction, eta - h * change) for h in lengths])
+            length = lengths[jnp.argmin(losses)]
+            b = b - length * direction
+            return count + 1, b, slope(b)
+
+        tolerance = 1e3 * jnp.finfo(x.dtype).eps
+
+        def unfinished(state):
+            return (state[0] < self.max_steps) & (jnp.max(jnp.abs(state[2])) > tolerance)
+
+        start = jnp.zeros(a.shape[1], x.dtype)
+        _, b, _ = jax.lax.while_loop(unfinished, step, (0, start, slope(start)))
+        slopes = b[1:] / scaled.spread
+        return LinearParams(b[0] - scaled.mean @ slopes, slopes)
+
+    def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """Probability of 1."""
+        return jax.nn.sigmoid(params.intercept + x @ params.slopes)
+
+
+# Defaults of every method; immutable, so one of each serves all.
+RIDGE, LOGISTIC = Ridge(), Logistic()

@@ -1,0 +1,48 @@
+"""The nonparametric bootstrap as weights: shapes stay static, so all draws run in one program."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+def bootstrap_weights(
+    key: Key[Array, ""], labels: Float[Array, " n"], draws: int
+) -> Float[Array, "draws n"]:
+    """How often each row is drawn, with replacement, in each bootstrap sample; no label is ever left without rows.
+
+    Rows are drawn within the groups of ``labels`` (0 or 1), so that each sample has as many treated as the data.
+
+    >>> import jax, jax.numpy as jnp
+    >>> t = jnp.array([0.0, 0.0, 0.0, 1.0, 1.0])
+    >>> w = bootstrap_weights(jax.random.key(0), t, 4)
+    >>> (w @ t).tolist(), w.sum(1).tolist()
+    ([2.0, 2.0, 2.0, 2.0], [5.0, 5.0, 5.0, 5.0])
+    """
+    n = labels.shape[0]
+    order = jnp.argsort(labels)
+    size = jnp.sum(labels == 0)
+    position = jnp.arange(n)
+    # Sorted by label, the rows of a group are neighbours: a uniform draw within a group is an offset and a width.
+    first = jnp.where(position < size, 0, size)
+    width = jnp.where(position < size, size, n - size)
+
+    def one(draw_key):
+        picked = first + jnp.floor(jax.random.uniform(draw_key, (n,)) * width).astype(position.dtype)
+        return jnp.zeros(n).at[order[picked]].add(1.0)
+
+    return jax.vmap(one)(jax.random.split(key, draws))
+
+
+def over_weights(
+    function: Callable[[Float[Array, " n"]], Float[Array, " m"]],
+    weights: Float[Array, "draws n"],
+    *,
+    host: bool = False,
+    batch_size: int = 8,
+) -> Float[Array, "draws m"]:
+    """``function`` at every weight vector: in batches within one program, or one after another if it is host code."""
+    if host:
+        return jnp.stack([jnp.asarray(function(w)) for w in weights])
+    return jax.lax.map(function, weights, batch_size=batch_size)

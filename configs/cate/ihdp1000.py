@@ -1,0 +1,18 @@
+"""IHDP-1000: the linear rows of Table 1 of Shalit, Johansson and Sontag (2017), all 1,000 replications.
+
+Command: python -m experiments.run cate/ihdp1000 --scale paper
+Expected result: in-sample PEHE OLS-1 5.800, OLS-2 2.259 (exact given the split).
+Expected time: small 1 min, paper 4 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.cate.ihdp import Ihdp
+from experiments.cate.methods import LINEAR
+
+PAPER = Ihdp(name="cate/ihdp1000", simulations=1000, methods=(*LINEAR, "5-NN T"))
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, simulations=3),
+    "small": dataclasses.replace(PAPER, methods=("Zero effect", "Difference in means", "OLS-1", "OLS-2")),
+    "paper": PAPER,
+}
