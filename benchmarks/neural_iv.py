@@ -53,8 +53,8 @@ def run_dfiv() -> Row | None:
         claim=1,
         note=(
             "an outer iteration updates the instrument's and the covariates' networks 20 times and the treatment's "
-            "once, both sides in float32 with the same widths; the released networks have batch normalisation, ours do "
-            "not, and ours evaluate the treatment's gradient 20 times of which one is used."
+            "once, both sides in float32 with the same widths; the released networks have batch normalisation, ours "
+            "standardise the instrument's features, and ours evaluate the treatment's gradient 20 times for one use."
         ),
     )
 

@@ -26,7 +26,7 @@ import numpy as np
 import optax
 
 from benchmarks.harness import ROOT
-from causalrep.nn.conv_vae import ConvVAE, vae_objective
+from causalrep.nn import ConvVAE, vae_objective
 from causalrep.study.execute import Executor
 from causalrep.training import Progress, mixed_precision, train
 from experiments.scaling.mlp_fits import MLPFits

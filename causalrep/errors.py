@@ -32,7 +32,7 @@ class DivergenceError(CausalrepError):
 
     Attributes:
         step: The update at which it happened.
-        params: The last finite parameters, those after ``step`` updates.
+        params: The last finite parameters, those after ``step`` updates; None where the message names a checkpoint.
     """
 
     def __init__(self, message: str, *, step: int, params: object = None):
@@ -42,10 +42,6 @@ class DivergenceError(CausalrepError):
 
 class CheckpointError(CausalrepError):
     """A checkpoint cannot be written, or belongs to another fit."""
-
-
-class DivergedError(CausalrepError):
-    """A loss or gradient was not finite; the message names the step and the last good checkpoint."""
 
 
 class CausalrepWarning(UserWarning):

@@ -5,6 +5,8 @@ import inspect
 import re
 from pathlib import Path
 
+import flax.linen
+
 ROOMS = ("iv", "effects", "invariance", "data", "nn", "study", "training", "inference", "metrics", "plots")
 FOLDER = Path(__file__).resolve().parent / "api"
 HEADER = "<!-- Written by docs/make_api.py from the docstrings. -->\n"
@@ -25,7 +27,7 @@ def _entry(name: str, value: object, public: list[type]) -> str:
         return f"## {name}\n\n{_text(value)}\n"
     if not (inspect.isclass(value) or inspect.isfunction(value)):
         text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", repr(value))  # names without their modules, which move
-        return f"## {name}\n\n```python\n{name} = {text}\n```\n"
+        return f"## {name}\n\n```python\n{name} = {_clean(text)}\n```\n"
     lines = [f"## {name}\n", f"```python\n{name}{_signature(value)}\n```\n", _text(value)]
     if inspect.isclass(value):
         for method in _methods(value, public):
@@ -56,13 +58,18 @@ def _signature(value: object) -> str:
         signature = inspect.signature(value)
     except (TypeError, ValueError):
         return "(...)"
-    names = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name not in ("self", "cls")]
+    hidden = {"self", "cls"}
+    if isinstance(value, type) and issubclass(value, flax.linen.Module):
+        hidden |= {"parent", "name"}  # flax's own
+    names = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name not in hidden]
     return _clean(str(signature.replace(parameters=names, return_annotation=signature.empty)))
 
 
 def _clean(text: str) -> str:
     # A default without a stable text, such as a function, would change from run to run.
-    return re.sub(r"<(\w+) ([\w.]+)[^>]*>", r"\2", text)
+    text = re.sub(r"<PjitFunction of (<[^<>]*>)>", r"\1", text)
+    text = re.sub(r"<[\w.]+ object at 0x\w+>", "...", text)
+    return re.sub(r"<(\w+) (<?[\w.]+>?)[^>]*>", r"\2", text)
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-GENERATED = {"docs/results/ivl.md", "docs/results/iv.md", "docs/results/cate.md", "docs/benchmarks.md"}  # written by the tools
+# Written by the tools.
+GENERATED = {"docs/results/ivl.md", "docs/results/iv.md", "docs/results/cate.md", "docs/benchmarks.md"}
 
 _spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")
 make_api = importlib.util.module_from_spec(_spec)

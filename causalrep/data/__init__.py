@@ -31,6 +31,7 @@ from causalrep.data.ivl_designs import (
     sample_linear_sem,
 )
 from causalrep.data.mnist import Digits
+from causalrep.data.news import NewsSample, draw_news
 from causalrep.data.nonlinear_iv_designs import (
     ZOO_FUNCTIONS,
     NonlinearIVSample,
@@ -41,7 +42,6 @@ from causalrep.data.nonlinear_iv_designs import (
     sine,
     zoo,
 )
-from causalrep.data.news import NewsSample, draw_news
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.tables import IVTable
 
@@ -60,9 +60,9 @@ __all__ = [
     "LabelledImages",
     "LinearSEM",
     "LinearSample",
+    "NewsSample",
     "NonlinearIVLSample",
     "NonlinearIVSample",
-    "NewsSample",
     "OpticalDevice",
     "agmm_zoo",
     "available",

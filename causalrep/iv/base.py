@@ -14,9 +14,9 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.errors import InputError, NoIntervalError
+from causalrep.habits import Habits
 from causalrep.inference.sandwich import KINDS, Covariance
 from causalrep.iv.design import Design, make_design
-from causalrep.iv.habits import Habits
 from causalrep.iv.instruments import InstrumentReports
 from causalrep.iv.kclass import LinearFit
 from causalrep.iv.summary import Summary

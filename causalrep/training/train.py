@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from causalrep.errors import DivergedError, InputError
+from causalrep.errors import DivergenceError, InputError
 from causalrep.training.checkpoints import Checkpoints, Store
 from causalrep.training.distributed import Preempted, Preemption, is_main, preemption
 from causalrep.training.feed import Feed, make_feed
@@ -80,7 +80,7 @@ def train(
     Raises:
         InputError: If sizes are impossible or do not fit the mesh.
         CheckpointError: If a checkpoint is of another fit, or cannot be written.
-        DivergedError: If a loss or gradient is not finite (of an array of keys: in every fit).
+        DivergenceError: If a loss or gradient is not finite (of an array of keys: in every fit).
         Preempted: After SIGTERM, when the state is saved; uncaught, the process exits with code 75.
     """
     lanes = _count_lanes(key)
@@ -201,9 +201,10 @@ class _Run:
             step = int(np.min(self.status["bad_step"]))
             good = store.latest() if store is not None else None
             kept = f"the checkpoint at step {good} in {store.root} is good" if good is not None else "none was saved"
-            raise DivergedError(
+            raise DivergenceError(
                 f"the loss or its gradient was not finite at step {step} of {self.steps}; {kept}. A smaller learning "
-                "rate, or clipped gradients (optax.clip_by_global_norm), is the usual cure."
+                "rate, or clipped gradients (optax.clip_by_global_norm), is the usual cure.",
+                step=step,
             )
 
     def _joined(self) -> dict[str, np.ndarray]:

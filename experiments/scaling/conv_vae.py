@@ -16,7 +16,7 @@ import optax
 
 from causalrep.data import load
 from causalrep.errors import InputError
-from causalrep.nn.conv_vae import ConvVAE, vae_objective
+from causalrep.nn import ConvVAE, vae_objective
 from causalrep.study import Ordering, Study, Table, Within, Workspace
 from causalrep.training import GrainLoader, Objective, mixed_precision, train, training_program
 from causalrep.training.aot import Program

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from causalrep.errors import CausalrepWarning, CheckpointError, DivergedError, InputError
+from causalrep.errors import CausalrepWarning, CheckpointError, DivergenceError, InputError
 from causalrep.training import Checkpoints, Objective, make_mesh, train
 from causalrep.training.distributed import PREEMPTED, Preempted
 from tests.training.problems import ADAM, OBJECTIVE, grain_rows, rows
@@ -236,7 +236,7 @@ def test_divergence_names_the_last_good_checkpoint(tmp_path):
         return jax.numpy.where(params["out"][0, 0] > 0.5, jax.numpy.nan, value), metrics
 
     away = optax.stateless(lambda grads, params: jax.tree.map(lambda p: 0 * p + 0.02, params))
-    with pytest.raises(DivergedError, match=r"at step \d+ of 60; the checkpoint at step \d+ in .* is good"):
+    with pytest.raises(DivergenceError, match=r"at step \d+ of 60; the checkpoint at step \d+ in .* is good"):
         train(Objective(OBJECTIVE.init, loss), away, DATA, KEY, mesh=ONE, checkpoints=policy(tmp_path), **KNOWN)
 
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from causalrep.errors import DivergedError, InputError
+from causalrep.errors import DivergenceError, InputError
 from causalrep.training import Console, Objective, TensorBoard, fit, make_mesh, train
 from tests.training.problems import ADAM, OBJECTIVE, grain_rows, rows
 
@@ -109,7 +109,7 @@ def test_divergence_names_the_step(data, tmp_path):
         value, metrics = OBJECTIVE.loss(params, key, batch)
         return jnp.where(jnp.abs(params["out"]).max() > 2.0, jnp.nan, value), metrics
 
-    with pytest.raises(DivergedError, match=r"not finite at step \d+ of 60; none was saved"):
+    with pytest.raises(DivergenceError, match=r"not finite at step \d+ of 60; none was saved"):
         train(Objective(OBJECTIVE.init, loss), optax.sgd(3.0), data, KEY, steps=60, batch_size=32)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from causalrep.errors import InputError, NoIntervalError
-from causalrep.iv.habits import Habits
+from causalrep.habits import Habits
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
 from causalrep.iv.summary import Summary
 from causalrep.validation import as_matrix, check_range

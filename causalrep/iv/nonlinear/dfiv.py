@@ -175,8 +175,9 @@ def dfiv(
         A fit whose ``params`` hold the networks and ``coef``, the second stage's coefficients.
 
     Source: Xu, Chen, Srinivasan, de Freitas, Doucet, Gretton (2021), "Learning Deep Features in Instrumental Variable
-    Regression", ICLR (arXiv 2010.07154), algorithm 1. Differences: the instrument's features are
-    standardised instead of batch-normalised, the covariates' are not; each update evaluates both gradients, though the treatment's network uses one in ``inner_steps``.
+    Regression", ICLR (arXiv 2010.07154), algorithm 1. Differences: the instrument's features are standardised instead
+    of batch-normalised, the covariates' are not, and no weights decay; each update evaluates both gradients, though the
+    treatment's network uses one in ``inner_steps``.
     """
     data, scaling = standardize(y, x, z)
     half = len(y) // 2
