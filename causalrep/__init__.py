@@ -4,8 +4,10 @@ A causal question goes in; an estimate, its uncertainty and the evidence that th
 out, by the same code on a laptop core, a GPU or a TPU pod.
 
 Rooms: ``causalrep.data`` (simulators and data sets), ``causalrep.iv`` (instruments and IV-like regression),
-``causalrep.inference`` (uncertainty), ``causalrep.training`` (the one training loop), ``causalrep.study``
-(replicated studies with claims), ``causalrep.metrics`` and ``causalrep.plots``.
+``causalrep.invariance`` (predictors that hold across environments), ``causalrep.effects`` (treatment effects),
+``causalrep.inference`` (uncertainty), ``causalrep.nn`` (networks), ``causalrep.training`` (fits short and long,
+checkpoints, the mesh), ``causalrep.study`` (replicated studies with claims), ``causalrep.metrics`` and
+``causalrep.plots``.
 """
 
 from causalrep import _runtime
