@@ -115,7 +115,7 @@ def train(
     feed = make_feed(data, mesh)
     on_mesh = place(key, programs.key_sharding)
     like = programs.state_shapes(on_mesh, feed.example)
-    run = _Run(loop, programs, feed, place(validation, replicated(mesh)), steps)
+    run = _Run(loop, programs, feed, place(validation, replicated(mesh)), steps, config or {})
     with contextlib.ExitStack() as stack:
         store = None
         if checkpoints is not None:
@@ -128,6 +128,8 @@ def train(
         if restored is None:
             state, first = programs.start(on_mesh, feed.example), 0
         else:
+            if restored.step > steps:
+                raise InputError("steps", found=steps, expected=f"at least {restored.step}, as far as {store.root} is")
             state, first = restored.state, restored.step
             run.history = [restored.history] if restored.history else []
         chunk = min(chunk or (LOADER_CHUNK if rows is None else ARRAY_CHUNK), steps)
@@ -146,6 +148,7 @@ class _Run:
     feed: Feed
     validation: Batch | None
     steps: int
+    config: Mapping[str, Any]
     history: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
     status: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
@@ -201,9 +204,11 @@ class _Run:
             step = int(np.min(self.status["bad_step"]))
             good = store.latest() if store is not None else None
             kept = f"the checkpoint at step {good} in {store.root} is good" if good is not None else "none was saved"
+            config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             raise DivergenceError(
                 f"the loss or its gradient was not finite at step {step} of {self.steps}; {kept}. A smaller learning "
-                "rate, or clipped gradients (optax.clip_by_global_norm), is the usual cure.",
+                "rate, or clipped gradients (optax.clip_by_global_norm), is the usual cure."
+                + (f" Config: {config}." if config else ""),
                 step=step,
             )
 

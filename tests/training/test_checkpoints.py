@@ -86,6 +86,12 @@ def test_more_steps_go_on_from_the_end(tmp_path):
     equal(longer, train(OBJECTIVE, ADAM, DATA, KEY, mesh=ONE, **{**KNOWN, "steps": 80}), rtol=0, atol=0)
 
 
+def test_fewer_steps_than_were_taken_are_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(InputError, match="steps: found 30; expected at least 60, as far as"):
+        run(tmp_path, steps=30)
+
+
 @pytest.mark.parametrize("mesh", [make_mesh(devices=jax.devices()[:2], replica=1), make_mesh(replica=1)])
 def test_a_checkpoint_is_restored_onto_another_mesh(stopped, whole, mesh):
     found = run(stopped, mesh=mesh, shard_above=100)
@@ -236,8 +242,12 @@ def test_divergence_names_the_last_good_checkpoint(tmp_path):
         return jax.numpy.where(params["out"][0, 0] > 0.5, jax.numpy.nan, value), metrics
 
     away = optax.stateless(lambda grads, params: jax.tree.map(lambda p: 0 * p + 0.02, params))
-    with pytest.raises(DivergenceError, match=r"at step \d+ of 60; the checkpoint at step \d+ in .* is good"):
-        train(Objective(OBJECTIVE.init, loss), away, DATA, KEY, mesh=ONE, checkpoints=policy(tmp_path), **KNOWN)
+    expected = r"at step \d+ of 60; the checkpoint at step \d+ in .* is good.* Config: rate=0.02\.$"
+    with pytest.raises(DivergenceError, match=expected):
+        train(
+            Objective(OBJECTIVE.init, loss), away, DATA, KEY, mesh=ONE, checkpoints=policy(tmp_path),
+            config={"rate": 0.02}, **KNOWN,
+        )  # fmt: skip
 
 
 def test_minutes_alone_decide_too(tmp_path):
