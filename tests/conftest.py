@@ -1,5 +1,6 @@
 """Test-wide settings: the persistent compilation cache, eight virtual CPU devices, the data folder."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -26,6 +27,22 @@ jax.config.update(
     "jax_persistent_cache_min_compile_time_secs",
     float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]),
 )
+
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 30_000  # of the 65,530 that Linux allows a process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs():
+    """Drop compiled programs before the process runs out of memory maps, of which each program holds several.
+
+    The whole suite compiles so many in one process that mapping fails, and XLA then ends the process.
+    """
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
