@@ -9,7 +9,7 @@ export JAX_PLATFORMS ?= cpu
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make reproduce   install, run the IVL and IV experiments, print our tables beside the papers'"
+	@echo "make reproduce   install, run every experiment, print our tables beside the papers'"
 	@echo "make test        install, run the tests (about 20 minutes on two cores at most)"
 	@echo "make test-all    the slow studies too"
 	@echo "make lint        ruff"

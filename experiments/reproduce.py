@@ -19,7 +19,7 @@ JOBS = {
     "ivl/cyclic": "small",
     "ivl/partial_null_space": "small",
     "ivl/optical_device": "small",
-    "ivl/optical_released_draw": "small",
+    "ivl/optical_released_draw": "smoke",
     "ivl/comparison": "smoke",
     "ivl/nonlinear": "smoke",
     "ivl/colored_mnist": "smoke",
@@ -36,7 +36,7 @@ JOBS = {
     "cate/acic2016": "small",
     "cate/twins": "small",
     "cate/coverage": "small",
-    "cate/intervals": "small",
+    "cate/intervals": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }
