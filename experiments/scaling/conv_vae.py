@@ -23,6 +23,8 @@ from causalrep.training.aot import Program
 from causalrep.validation import check_range
 
 METHOD = "ConvVAE"
+# XLA's convolutions on a CPU take several times as long inside a loop as outside: there, one step a program.
+CHUNK = {True: 1, False: 10}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +157,7 @@ def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: Fa
         steps=config.steps,
         accumulate=config.accumulate,
         shard_above=config.shard_above,
+        chunk=CHUNK[jax.default_backend() == "cpu"],
         checkpoints=workspace.checkpoints(every_steps=config.save_steps),
         config=dataclasses.asdict(config),
         observers=workspace.observers(),
