@@ -7,7 +7,6 @@ the background, while training goes on; it can be restored onto any number of de
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import math
@@ -27,6 +26,7 @@ from etils import epath
 from jaxtyping import PyTree
 
 from causalrep.errors import CausalrepWarning, CheckpointError, InputError
+from causalrep.training.digests import digest, files
 from causalrep.training.distributed import agree, barrier, is_main
 from causalrep.validation import check_range
 
@@ -256,11 +256,11 @@ class Store:
         except (OSError, ValueError):
             return None
         folder = self._folder("steps") / str(step)
-        for name, digest in digests.items():
+        for name, noted_digest in digests.items():
             path = folder / name
             if not path.exists():
                 return f"{name} is missing"
-            if _digest(path) != digest:
+            if digest(path) != noted_digest:
                 return f"{name} has changed since it was written"
         return None
 
@@ -280,7 +280,7 @@ class Store:
             for name in noted.keys() - steps.keys():
                 noted[name].unlink()
             for name in steps.keys() - noted.keys():
-                digests = {str(path.relative_to(steps[name])): _digest(path) for path in _files(steps[name])}
+                digests = {str(path.relative_to(steps[name])): digest(path) for path in files(steps[name])}
                 part = self._folder("digests") / f"{name}.part"
                 part.write_text(json.dumps(digests))
                 part.replace(self._folder("digests") / f"{name}.json")
@@ -389,21 +389,6 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {name: value}
     return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
-
-
-def _files(folder: epath.Path) -> list[epath.Path]:
-    found: list[epath.Path] = []
-    for path in sorted(folder.iterdir()):
-        found += _files(path) if path.is_dir() else [path]
-    return found
-
-
-def _digest(path: epath.Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _first_line(error: BaseException) -> str:
