@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from causalrep.data import data_folder
 from causalrep.study import read_records, run
+from causalrep.training.distributed import PREEMPTED
 from experiments import configs
 from experiments.launch import local
 
@@ -57,6 +59,23 @@ def test_after_200_steps_on_every_layout(tmp_path, monkeypatch):
     one = launch(tmp_path / "1", 1, 1, monkeypatch, "--steps", "200")
     for processes, devices in ((1, 2), (1, 8), (2, 1), (2, 4)):
         same(launch(tmp_path / f"{processes}x{devices}", processes, devices, monkeypatch, "--steps", "200"), one)
+
+
+@pytest.mark.slow
+def test_paper_scale_saves_itself_on_two_processes_and_is_preempted(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run_it = ["scaling/conv_vae", "--scale", "paper", "--save-steps", "2", "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "experiments.launch", "local", "--processes", "2", "--devices", "1", "--", *run_it]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 300
+        while not list(tmp_path.rglob("steps/[0-9]*")):
+            assert time.monotonic() < until
+            assert running.poll() is None, running.communicate()[1]
+            time.sleep(0.2)
+        running.terminate()
+        err = running.communicate(timeout=120)[1]
+    assert running.returncode == PREEMPTED, err
 
 
 def test_bfloat16_accumulation_and_rematerialisation_by_config():

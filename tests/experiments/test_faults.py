@@ -124,9 +124,12 @@ def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", configs.names())
+@pytest.mark.parametrize("name", sorted(set(configs.names()) - {"scaling/conv_vae"}))
 def test_paper_scale_starts_on_two_processes_and_is_preempted(name, tmp_path, monkeypatch):
-    """Every experiment's full setup passes its first chunk on several processes, and stops when asked."""
+    """Every experiment's full setup passes its first chunk on several processes, and stops when asked.
+
+    The first chunk of ``scaling/conv_vae`` is a fit of hours: test_conv_vae.py looks for its first checkpoint.
+    """
     runs = Runs(tmp_path, monkeypatch, [name, "--scale", "paper"])
     code, err = runs.start(runs.signal_at(1, 0.0, signal.SIGTERM, 1))
     assert code in (0, PREEMPTED), err
