@@ -165,7 +165,8 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(stopped, whol
         (stopped / "digests" / "30.json").unlink()
     with pytest.warns(CausalrepWarning, match="checkpoint at step 30 is damaged") as warned:
         found = run(stopped)
-    assert [str(warning.message) for warning in warned][1:] == []
+    # Of ours: Orbax leaves coroutines behind, which Python warns of when it likes.
+    assert sum(issubclass(warning.category, CausalrepWarning) for warning in warned) == 1
     equal(found, whole, rtol=0, atol=0)
     assert (stopped / "damaged" / "30").is_dir()
 
