@@ -44,7 +44,10 @@ def launch(folder, processes, devices, monkeypatch, *flags):
 
 def same(found, expected, rtol=1e-5):
     assert found.drop(columns="value").equals(expected.drop(columns="value"))
-    np.testing.assert_allclose(found["value"], expected["value"], rtol=rtol, atol=1e-5)
+    # The gap is a difference of two losses of hundreds of nats in float32: it is compared on the losses' own scale.
+    loss = expected.query("metric == 'negative_elbo' and method == 'ConvVAE'")["value"].iloc[0]
+    scale = np.where(expected["metric"] == "generalisation_gap", loss, np.maximum(1.0, expected["value"].abs()))
+    np.testing.assert_array_less(np.abs(found["value"] - expected["value"]) / scale, rtol)
 
 
 def test_two_processes_of_four_devices_leave_the_records_of_one_device(tmp_path, monkeypatch):
