@@ -223,6 +223,41 @@ def remove_tree(folder: AnyPath) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def download(source: Remote, target: Path) -> None:
+    """Copy an object, or all objects below a place, to a local disk.
+
+    Raises:
+        FileNotFoundError: If nothing is there.
+        RecordsError: If the bucket does not answer or the disk is full.
+    """
+    with _named(source, "read"):
+        files = _filesystem(source.url)
+        # Names without their "s3://": as the bucket lists them.
+        root, below = files._strip_protocol(source.url), files.find(source.url)
+    if not below:
+        raise FileNotFoundError(errno.ENOENT, "nothing there", source.url)
+    for name in below:
+        path = target / name.removeprefix(root).lstrip("/")
+        with _named(path, "written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(name, str(path))
+
+
+def upload(source: Path, target: Remote) -> None:
+    """Copy a local file, or a folder with all it holds, to a bucket, object by object.
+
+    Raises:
+        FileNotFoundError: If the source does not exist, or is deleted meanwhile.
+        RecordsError: If the bucket does not answer or refuses.
+    """
+    for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+        if path.is_dir():
+            continue
+        place = target.joinpath(*path.relative_to(source).parts)
+        with path.open("rb"), _named(place, "written"):
+            _filesystem(place.url).put_file(str(path), place.url)
+
+
 @functools.lru_cache(maxsize=32)
 def _open_filesystem(protocol: str) -> fsspec.AbstractFileSystem:
     # Other processes write into the same bucket: a remembered listing would be wrong.

@@ -9,7 +9,6 @@ The modes give the same numbers to the last digits that floating-point addition 
 code.
 """
 
-import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from causalrep.errors import InputError
+from causalrep.study.chunks import Chunk, Cost, budget_of, cost_of, even_chunk, first_chunk, intermediate_bytes
 from causalrep.study.lanes import over_replications
 from causalrep.study.plan import Replicate, Scalar, Study
 from causalrep.study.precision import place
@@ -35,45 +35,9 @@ Columns = tuple[tuple[str, str], ...]
 # Measured on two CPU cores, microseconds a replication, as loop, vmap of 32, of 128, of 512: two-stage least
 # squares with 3 instruments, n=500: 1072, 275, 126, 210; n=5000: 2174, 997, 1168, 1250. A network fit of
 # 200 steps: loop 2638, vmap of 32 3286, so such studies may prefer mode="loop". Accelerators: not measured.
-# A chunk's size follows from these constants and the program alone, never from the memory that happens to be
-# free, so that every run of a study on one kind of machine has the same chunks.
-CHUNK_BYTES = {"cpu": 256 * 2**20, "accelerator": 4 * 2**30}
-CHUNK_LARGEST = {"cpu": 128, "accelerator": 4096}
 LOOP_PARTS = 16
 
 PROGRAMS_KEPT = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What the compiler says of one call of a program, for each device.
-
-    Attributes:
-        bytes: Memory: arguments, results and temporaries.
-        flops: Floating-point operations, or None where the backend does not count.
-        exact: Whether ``flops`` counts all: the compiler counts a loop's body once and a library call as nothing.
-    """
-
-    bytes: int
-    flops: float | None
-    exact: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """How many replications one call computes, and why.
-
-    Attributes:
-        size: Replications.
-        why: The bound that was met.
-        by_memory: Whether that was memory.
-        cost: The compiler's estimate, where it was asked.
-    """
-
-    size: int
-    why: str
-    by_memory: bool = False
-    cost: Cost | None = None
 
 
 class Program:
@@ -106,7 +70,7 @@ class Program:
 
     def replication_bytes(self, *arguments: Any) -> int:
         """Bytes of one replication if no buffer were reused: a bound on its memory, without compiling."""
-        return _intermediate_bytes(self.single.trace(*arguments).jaxpr.jaxpr)
+        return intermediate_bytes(self.single.trace(*arguments).jaxpr.jaxpr)
 
     def executable(
         self, mode: str, chunk: int, devices: tuple[jax.Device, ...], *arguments: Any
@@ -126,7 +90,7 @@ class Program:
         """What the compiler says of one call of :meth:`executable`."""
         key = (mode, chunk, devices)
         if key not in self._costs:
-            self._costs[key] = _cost(self.executable(mode, chunk, devices, *arguments))
+            self._costs[key] = cost_of(self.executable(mode, chunk, devices, *arguments))
         return self._costs[key]
 
 
@@ -236,7 +200,7 @@ class Executor:
         """The largest chunk, up to a fixed number, whose compiled program stays within a fixed budget of memory."""
         replications, count = self.study.replications, len(self.devices)
         kind = "cpu" if self.devices[0].platform == "cpu" else "accelerator"
-        budget, largest = CHUNK_BYTES[kind], CHUNK_LARGEST[kind]
+        budget, largest = budget_of(kind)
         each = prog.replication_bytes(*self._arguments(cell, np.uint32(0)))
         size, by_memory = first_chunk(each, replications, count, kind)
         while True:
@@ -245,7 +209,7 @@ class Executor:
                 break
             # The compiler pads and copies, so it may need more than the bound.
             lanes = max(1, min(size // count - 1, size // count * budget // cost.bytes))
-            size, by_memory = _even(lanes, replications, count), True
+            size, by_memory = even_chunk(lanes, replications, count), True
         if by_memory:
             need, allowed = cost.bytes / 2**20, budget / 2**20
             why = f"memory: the compiled program needs {need:,.0f} MiB of the {allowed:,.0f} MiB allowed on each device"
@@ -359,60 +323,9 @@ def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tu
     return tuple(columns), values
 
 
-def first_chunk(each: int, replications: int, count: int, kind: str) -> tuple[int, bool]:
-    """A chunk's size before anything is compiled, and whether memory decides it.
-
-    Args:
-        each: Bytes of one replication, as if no buffer were reused.
-        replications: How many there are.
-        count: Devices they are split over.
-        kind: ``"cpu"`` or ``"accelerator"``: which budget.
-    """
-    budget, largest = CHUNK_BYTES[kind], CHUNK_LARGEST[kind]
-    by_memory = budget // max(each, 1) < min(largest, -(-replications // count))
-    lanes = max(1, budget // each) if by_memory else largest
-    return _even(lanes, replications, count), by_memory
-
-
-def _even(lanes: int, replications: int, count: int) -> int:
-    """As few chunks as hold at most ``lanes`` a device, all of one size: the last would else be mostly padding."""
-    size = -(-replications // -(-replications // (lanes * count)))
-    return -(-size // count) * count
-
-
 def _devices(precision: str) -> list[jax.Device]:
     on_host = precision == "host" and jax.default_backend() != "cpu"
     return jax.local_devices(backend="cpu") if on_host else jax.devices()
-
-
-def _cost(compiled: jax.stages.Compiled) -> Cost:
-    memory = compiled.memory_analysis()
-    parts = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
-    size = sum(getattr(memory, part, 0) for part in parts) - getattr(memory, "alias_size_in_bytes", 0)
-    try:
-        analysis = compiled.cost_analysis()
-    except (NotImplementedError, jax.errors.JaxRuntimeError):
-        analysis = None
-    if isinstance(analysis, list):  # one entry a program, in some versions
-        analysis = analysis[0] if analysis else None
-    flops = (analysis or {}).get("flops")
-    text = compiled.as_text() or ""
-    return Cost(size, flops, flops is not None and " while(" not in text and "custom-call(" not in text)
-
-
-def _intermediate_bytes(jaxpr: Any) -> int:
-    total = 0
-    for equation in jaxpr.eqns:
-        for variable in equation.outvars:
-            aval = variable.aval
-            itemsize = getattr(getattr(aval, "dtype", None), "itemsize", 8)
-            total += int(np.prod(getattr(aval, "shape", ()), dtype=np.int64)) * itemsize
-        for parameter in equation.params.values():
-            for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    total += _intermediate_bytes(inner)
-    return total
 
 
 def _listed(columns: Columns) -> str:

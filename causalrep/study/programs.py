@@ -9,7 +9,8 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from causalrep.errors import InputError
-from causalrep.study.execute import cell_program, first_chunk
+from causalrep.study.chunks import first_chunk
+from causalrep.study.execute import cell_program
 from causalrep.study.lanes import over_replications
 from causalrep.study.plan import Study
 from causalrep.study.precision import Placement, Precision, place

@@ -14,7 +14,7 @@ class Workspace:
 
     Attributes:
         folder: This replication's own folder, for checkpoints; deleted once the replication is recorded. ``None``
-            where the run has no folder, or one that checkpoints cannot be written to.
+            where the run has no folder.
         tensorboard: Folder for this replication's scalars, or ``None``.
         profile: Folder for a trace, or ``None``.
         console: Whether lines of progress may be printed.
@@ -54,9 +54,8 @@ class Workspaces:
     def of(self, cell: int, replication: int) -> Workspace:
         """The workspace of one replication."""
         name = f"cell-{cell:05d}-replication-{replication:07d}"
-        saved = self.run is not None and not str(self.run).startswith("memory://")
         return Workspace(
-            folder=self.run.joinpath("checkpoints", name) if saved else None,
+            folder=self.run.joinpath("checkpoints", name) if self.run is not None else None,
             tensorboard=None if self.tensorboard is None else Path(self.tensorboard) / name,
             profile=Path(str(self.run)) / "profile" if self.profile and isinstance(self.run, Path) else None,
             console=self.console,

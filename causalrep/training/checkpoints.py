@@ -10,7 +10,6 @@ import dataclasses
 import json
 import logging
 import math
-import shutil
 import threading
 import time
 import warnings
@@ -19,15 +18,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from causalrep.errors import CausalrepWarning, CheckpointError, InputError
-from causalrep.training.digests import digest, files
+from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError
+from causalrep.training.digests import Ledger
 from causalrep.training.distributed import agree, barrier, is_main
+from causalrep.training.keys import shapes_without_keys, with_keys, without_keys
+from causalrep.training.mirror import Mirror, bucket_of
 from causalrep.validation import check_range
 
 _STATE, _HISTORY, _META = "state", "history", "meta"
@@ -38,7 +38,8 @@ class Checkpoints:
     """Where, how often and how many checkpoints a fit keeps.
 
     Attributes:
-        folder: A folder of this fit alone, on a file system that all hosts see, or a bucket (``gs://...``).
+        folder: A folder of this fit alone, on a file system that all hosts see or in a bucket: ``gs://...``, which
+            hosts write together, or for a single process any other that fsspec knows (``s3://...``).
         every_steps: Save when so many steps have passed since the last save.
         every_minutes: Save when so many minutes have passed; whichever of the two comes first.
         keep: Latest checkpoints kept.
@@ -56,8 +57,7 @@ class Checkpoints:
     verify: bool = True
 
     def __post_init__(self) -> None:
-        if str(self.folder).startswith("memory://"):
-            raise InputError("folder", found=repr(str(self.folder)), expected="a local path or a bucket's")
+        bucket_of(self.folder)  # a kind of bucket that is unknown, or whose package is absent, is refused here
         if self.every_steps is not None:
             check_range("every_steps", self.every_steps, at_least=1)
         if self.every_minutes is not None:
@@ -87,6 +87,13 @@ class Store:
         policy: Where and how often.
         identity: What the fit is, as JSON values; a checkpoint of another identity is refused.
         like: The training state's shapes, dtypes and shardings, as ``jax.ShapeDtypeStruct`` leaves.
+
+    Attributes:
+        place: The folder, as the user knows it.
+
+    Raises:
+        InputError: If several processes are to write to a bucket that takes the checkpoints of one.
+        CheckpointError: If the folder cannot be written.
     """
 
     def __init__(self, policy: Checkpoints, identity: Mapping[str, Any], like: PyTree):
@@ -94,19 +101,24 @@ class Store:
         shapes = {f"state{jax.tree_util.keystr(path)}": f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
         self.policy, self.like = policy, like
         self.identity = json.loads(json.dumps({**identity, **shapes}))
-        self.root = epath.Path(policy.folder).expanduser().absolute()
+        bucket = bucket_of(policy.folder)
         self._last_step, self._last_time = 0, time.monotonic()
         try:
+            self._mirror = None if bucket is None else Mirror(bucket)
+            self._root = epath.Path(policy.folder).expanduser().absolute() if bucket is None else self._mirror.root
+            self.place = str(bucket or self._root)
             if is_main():
                 self._folder("steps").mkdir(parents=True, exist_ok=True)
                 self._folder("digests").mkdir(parents=True, exist_ok=True)
                 self._clear_half_written()
-        except OSError as error:
-            raise CheckpointError(f"{self.root}: cannot be written ({error.strerror or error}).") from error
+        except (OSError, RecordsError) as error:
+            raise CheckpointError(f"{policy.folder}: cannot be written ({_reason(error)}).") from error
         barrier("checkpoints")
         self._manager = self._open()
+        self._ledger = Ledger(self._root)
         self._noting: threading.Thread | None = None
         self._noted: int | None = None
+        self._not_uploaded: Exception | None = None
 
     def __enter__(self) -> "Store":
         return self
@@ -122,6 +134,8 @@ class Store:
             # It waits once more, and would repeat an error that is known by now.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self._manager.close()
+            if self._mirror is not None:
+                self._mirror.close()
 
     def due(self, step: int) -> bool:
         """Whether to save before step ``step``: process 0's clock decides for all."""
@@ -158,7 +172,7 @@ class Store:
                 step,
                 args=ocp.args.Composite(
                     **{
-                        _STATE: ocp.args.StandardSave(_without_keys(state)),
+                        _STATE: ocp.args.StandardSave(without_keys(state)),
                         _HISTORY: ocp.args.StandardSave(observed),
                         _META: ocp.args.JsonSave(meta),
                     }
@@ -178,9 +192,17 @@ class Store:
         """
         with self._errors(self._last_step):
             self._manager.wait_until_finished()
+        if note and self._noting is not None:
+            self._noting.join()
         self._note_digests()
         if note and self._noting is not None:
             self._noting.join()
+        if self._not_uploaded is not None:
+            error, self._not_uploaded = self._not_uploaded, None
+            # Tried again with the next checkpoint, should the caller go on.
+            self._noted = None
+            with self._errors(self._last_step):
+                raise error
 
     def latest(self) -> int | None:
         """The step of the newest checkpoint."""
@@ -195,7 +217,7 @@ class Store:
             CheckpointError: If the checkpoint is of another fit; the differing parts are named.
         """
         for step in agree(sorted(self._manager.all_steps(), reverse=True)):
-            damage = agree(self._damage(step) if is_main() else None)
+            damage = agree(self._ledger.damage(step) if self.policy.verify and is_main() else None)
             if damage is None:
                 try:
                     meta = self._meta(step)
@@ -208,8 +230,8 @@ class Store:
                 self._last_step, self._last_time = step, time.monotonic()
                 return restored
             warnings.warn(
-                f"{self.root}: the checkpoint at step {step} is damaged ({damage}); it is set aside and the one before "
-                "it used.",
+                f"{self.place}: the checkpoint at step {step} is damaged ({damage}); it is set aside and the one "
+                "before it used.",
                 CausalrepWarning,
                 stacklevel=3,
             )
@@ -225,13 +247,13 @@ class Store:
             step,
             args=ocp.args.Composite(
                 **{
-                    _STATE: ocp.args.StandardRestore(jax.tree.map(_key_shape, self.like)),
+                    _STATE: ocp.args.StandardRestore(shapes_without_keys(self.like)),
                     _HISTORY: ocp.args.StandardRestore(shapes),
                 }
             ),
         )
         history = {name: np.asarray(values) for name, values in found[_HISTORY].items()}
-        return Restored(step, _with_keys(found[_STATE], self.like), history)
+        return Restored(step, with_keys(found[_STATE], self.like), history)
 
     def _check_identity(self, meta: Mapping[str, Any]) -> None:
         theirs, ours = _flat(meta["identity"]), _flat(self.identity)
@@ -241,49 +263,25 @@ class Store:
             shown = "; ".join(f"{name}: {there!r} there, {here!r} here" for name, there, here in pairs)
             more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
             raise CheckpointError(
-                f"{self.root}: holds checkpoints of another fit ({shown}{more}). Choose another folder, or move this "
+                f"{self.place}: holds checkpoints of another fit ({shown}{more}). Choose another folder, or move this "
                 "one away."
             )
 
-    def _damage(self, step: int) -> str | None:
-        """What is wrong with the files of a checkpoint, as far as their digests tell."""
-        try:
-            noted = self._folder("digests") / f"{step}.json"
-            # Written after the checkpoint: a process killed in between leaves a whole checkpoint without digests.
-            if not self.policy.verify or not noted.exists():
-                return None
-            digests = json.loads(noted.read_text())
-        except (OSError, ValueError):
-            return None
-        folder = self._folder("steps") / str(step)
-        for name, noted_digest in digests.items():
-            path = folder / name
-            if not path.exists():
-                return f"{name} is missing"
-            if digest(path) != noted_digest:
-                return f"{name} has changed since it was written"
-        return None
-
     def _note_digests(self) -> None:
-        """Note, in the background, what the files of complete checkpoints are."""
+        """Note, in the background, what the files of complete checkpoints are, and upload them to a bucket."""
         busy = self._noting is not None and self._noting.is_alive()
         if is_main() and not busy and not self._manager.is_saving_in_progress() and self.latest() != self._noted:
             self._noted = self.latest()
-            self._noting = threading.Thread(target=self._write_digests, name="causalrep-digests", daemon=True)
+            self._noting = threading.Thread(target=self._note, name="causalrep-digests", daemon=True)
             self._noting.start()
 
-    def _write_digests(self) -> None:
-        # A folder may be deleted meanwhile, being no longer among the latest: then its digests are not needed.
-        with contextlib.suppress(OSError):
-            steps = {folder.name: folder for folder in self._folder("steps").iterdir() if folder.name.isdigit()}
-            noted = {path.stem: path for path in self._folder("digests").iterdir() if path.suffix == ".json"}
-            for name in noted.keys() - steps.keys():
-                noted[name].unlink()
-            for name in steps.keys() - noted.keys():
-                digests = {str(path.relative_to(steps[name])): digest(path) for path in files(steps[name])}
-                part = self._folder("digests") / f"{name}.part"
-                part.write_text(json.dumps(digests))
-                part.replace(self._folder("digests") / f"{name}.json")
+    def _note(self) -> None:
+        self._ledger.note()
+        if self._mirror is not None:
+            try:
+                self._mirror.push()
+            except (OSError, RecordsError) as error:
+                self._not_uploaded = error
 
     def _clear_half_written(self) -> None:
         # Out of the way before they are deleted: threads of a save that failed in this process may still write there,
@@ -305,7 +303,9 @@ class Store:
                 if (target / str(step)).exists():
                     (target / str(step)).rmtree()
                 (self._folder("steps") / str(step)).rename(target / str(step))
-                (self._folder("digests") / f"{step}.json").unlink(missing_ok=True)
+                self._ledger.forget(step)
+                if self._mirror is not None:
+                    self._mirror.set_aside(step)
         barrier("set-aside")
         self._manager.reload()
 
@@ -330,20 +330,27 @@ class Store:
         return ocp.CheckpointManager(self._folder("steps"), options=options)
 
     def _folder(self, name: str) -> epath.Path:
-        return self.root / name
+        return self._root / name
 
     @contextlib.contextmanager
     def _errors(self, step: int) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, RuntimeError) as error:
-            # Orbax also counts the one that failed; a folder has its number for a name once it is complete.
-            names = [folder.name for folder in self._folder("steps").iterdir()]
-            whole = max((int(name) for name in names if name.isdigit()), default=None)
+        except (OSError, ValueError, RuntimeError, RecordsError) as error:
+            whole = self._whole()
             before = f"the one at step {whole} is whole" if whole is not None else "there is none before it"
             raise CheckpointError(
-                f"{self.root}: the checkpoint at step {step} could not be written ({_first_line(error)}); {before}."
+                f"{self.place}: the checkpoint at step {step} could not be written ({_first_line(error)}); {before}."
             ) from error
+
+
+    def _whole(self) -> int | None:
+        """The step of the newest complete checkpoint where it is meant to be kept."""
+        if self._mirror is not None:
+            return max(self._mirror.pushed, default=None)
+        # Orbax also counts one that failed; a folder has its number for a name once it is complete.
+        names = [folder.name for folder in self._folder("steps").iterdir()]
+        return max((int(name) for name in names if name.isdigit()), default=None)
 
 
 def _any_process(problem: str | None) -> str | None:
@@ -356,47 +363,15 @@ def _any_process(problem: str | None) -> str | None:
     return (problem or "another process could not read it") if np.any(troubled) else None
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _without_keys(state: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
-
-
-def _key_shape(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    if not _is_key(leaf):
-        return leaf
-    data = jax.eval_shape(jax.random.key_data, leaf)
-    return jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=leaf.sharding)
-
-
-def _with_keys(state: PyTree, like: PyTree) -> PyTree:
-    def one(leaf: jax.Array, shape: jax.ShapeDtypeStruct) -> jax.Array:
-        return jax.random.wrap_key_data(leaf, impl=_implementation(shape)) if _is_key(shape) else leaf
-
-    return jax.tree.map(one, state, like)
-
-
-def _implementation(shape: jax.ShapeDtypeStruct) -> str:
-    found: list[str] = []
-    # key_impl takes arrays and tracers, not shapes.
-    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), shape)
-    return found[0]
-
-
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {name: value}
     return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
 
 
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or _first_line(error)
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def remove(folder: Path | str) -> None:
-    """Delete a fit's checkpoints, once its result is safe elsewhere."""
-    path = epath.Path(folder).expanduser()
-    if is_main() and path.exists():
-        shutil.rmtree(path) if Path(path).is_dir() else path.rmtree()

@@ -130,7 +130,7 @@ def train(
             state, first = programs.start(on_mesh, feed.example), 0
         else:
             if restored.step > steps:
-                raise InputError("steps", found=steps, expected=f"at least {restored.step}, as far as {store.root} is")
+                raise InputError("steps", found=steps, expected=f"at least {restored.step}, as far as {store.place} is")
             state, first = restored.state, restored.step
             run.history = [restored.history] if restored.history else []
         chunk = min(chunk or (LOADER_CHUNK if rows is None else ARRAY_CHUNK), steps)
@@ -204,7 +204,7 @@ class _Run:
         if self.status and np.all(self.status["bad_step"] >= 0):
             step = int(np.min(self.status["bad_step"]))
             good = store.latest() if store is not None else None
-            kept = f"the checkpoint at step {good} in {store.root} is good" if good is not None else "none was saved"
+            kept = f"the checkpoint at step {good} in {store.place} is good" if good is not None else "none was saved"
             config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             raise DivergenceError(
                 f"the loss or its gradient was not finite at step {step} of {self.steps}; {kept}. A smaller learning "

@@ -91,9 +91,9 @@ def test_a_run_says_how_fast_it_was(cli, tmp_path):
 
 
 def test_memory_that_bounds_a_chunk_is_said(cli, tmp_path, monkeypatch):
-    from causalrep.study import execute
+    from causalrep.study import chunks
 
-    monkeypatch.setitem(execute.CHUNK_BYTES, "cpu", 4000)
+    monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 4000)
     code, out, _ = cli("demo/location", "--results", str(tmp_path), "--samples", "100", "101")
     assert code == 0
     assert re.search(r"Cells 1, 2: \d+ replications a call, by memory: the compiled program needs", out)

@@ -122,10 +122,10 @@ def test_default_chunk_follows_from_the_program(location_study):
 
 def test_a_chunk_that_compiles_too_large_is_made_smaller(location_study, monkeypatch):
     """The first bound may be too low, where the compiler pads or copies: the compiled program decides."""
-    from causalrep.study import execute
+    from causalrep.study import chunks, execute
 
-    monkeypatch.setattr(execute, "_intermediate_bytes", lambda jaxpr: 0)
-    monkeypatch.setitem(execute.CHUNK_BYTES, "cpu", 2**16)
+    monkeypatch.setattr(execute, "intermediate_bytes", lambda jaxpr: 0)
+    monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 2**16)
     study = location_study(replications=100, settings=[{"n": 500, "mu": 0.0, "sd": 1.0}])
     chunk = execute.Executor(study).chunk(0)
     assert chunk.by_memory

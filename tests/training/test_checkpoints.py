@@ -262,8 +262,8 @@ def test_bad_policies_are_named(tmp_path):
         Checkpoints(tmp_path, keep=0)
     with pytest.raises(InputError, match="every_minutes: found 0"):
         Checkpoints(tmp_path, every_minutes=0)
-    with pytest.raises(InputError, match="folder: found 'memory://x'"):
-        Checkpoints("memory://x")
+    with pytest.raises(InputError, match="found 'nowhere://x'"):
+        Checkpoints("nowhere://x")
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot be written"):
         run(Path(tmp_path / "file" / "below"))

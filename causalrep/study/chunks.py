@@ -1,0 +1,102 @@
+"""How many replications one call computes: fixed budgets of memory, and what the compiler says a program needs."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+# A chunk's size follows from these constants and the program alone, never from the memory that happens to be
+# free, so that every run of a study on one kind of machine has the same chunks.
+CHUNK_BYTES = {"cpu": 256 * 2**20, "accelerator": 4 * 2**30}
+CHUNK_LARGEST = {"cpu": 128, "accelerator": 4096}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What the compiler says of one call of a program, for each device.
+
+    Attributes:
+        bytes: Memory: arguments, results and temporaries.
+        flops: Floating-point operations, or None where the backend does not count.
+        exact: Whether ``flops`` counts all: the compiler counts a loop's body once and a library call as nothing.
+    """
+
+    bytes: int
+    flops: float | None
+    exact: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """How many replications one call computes, and why.
+
+    Attributes:
+        size: Replications.
+        why: The bound that was met.
+        by_memory: Whether that was memory.
+        cost: The compiler's estimate, where it was asked.
+    """
+
+    size: int
+    why: str
+    by_memory: bool = False
+    cost: Cost | None = None
+
+
+def budget_of(kind: str) -> tuple[int, int]:
+    """Bytes and replications allowed on each device, a ``"cpu"`` or an ``"accelerator"``."""
+    return CHUNK_BYTES[kind], CHUNK_LARGEST[kind]
+
+
+def first_chunk(each: int, replications: int, count: int, kind: str) -> tuple[int, bool]:
+    """A chunk's size before anything is compiled, and whether memory decides it.
+
+    Args:
+        each: Bytes of one replication, as if no buffer were reused.
+        replications: How many there are.
+        count: Devices they are split over.
+        kind: ``"cpu"`` or ``"accelerator"``: which budget.
+    """
+    budget, largest = budget_of(kind)
+    by_memory = budget // max(each, 1) < min(largest, -(-replications // count))
+    lanes = max(1, budget // each) if by_memory else largest
+    return even_chunk(lanes, replications, count), by_memory
+
+
+def even_chunk(lanes: int, replications: int, count: int) -> int:
+    """As few chunks as hold at most ``lanes`` a device, all of one size: the last would else be mostly padding."""
+    size = -(-replications // -(-replications // (lanes * count)))
+    return -(-size // count) * count
+
+
+def cost_of(compiled: jax.stages.Compiled) -> Cost:
+    """What the compiler says of a program."""
+    memory = compiled.memory_analysis()
+    parts = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
+    size = sum(getattr(memory, part, 0) for part in parts) - getattr(memory, "alias_size_in_bytes", 0)
+    try:
+        analysis = compiled.cost_analysis()
+    except (NotImplementedError, jax.errors.JaxRuntimeError):
+        analysis = None
+    if isinstance(analysis, list):  # one entry a program, in some versions
+        analysis = analysis[0] if analysis else None
+    flops = (analysis or {}).get("flops")
+    text = compiled.as_text() or ""
+    return Cost(size, flops, flops is not None and " while(" not in text and "custom-call(" not in text)
+
+
+def intermediate_bytes(jaxpr: Any) -> int:
+    """Bytes of all values that a program computes, as if no buffer were reused."""
+    total = 0
+    for equation in jaxpr.eqns:
+        for variable in equation.outvars:
+            aval = variable.aval
+            itemsize = getattr(getattr(aval, "dtype", None), "itemsize", 8)
+            total += int(np.prod(getattr(aval, "shape", ()), dtype=np.int64)) * itemsize
+        for parameter in equation.params.values():
+            for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    total += intermediate_bytes(inner)
+    return total
