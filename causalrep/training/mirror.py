@@ -54,15 +54,15 @@ class Mirror:
             RecordsError: If the bucket does not answer or refuses.
         """
         here = {path.stem for path in (self.root / "digests").glob("*.json")}
-        there = set(self._complete())
-        for name in sorted(here - there, key=int):
+        for name in sorted(here - set(self._complete()), key=int):
             try:
                 upload(self.root / "steps" / name, self.place / "steps" / name)
             except FileNotFoundError:
-                continue  # no longer among those kept: deleted while it was copied
+                here.remove(name)  # no longer among those kept: deleted while it was copied
+                continue
             upload(self.root / "digests" / f"{name}.json", self.place / "digests" / f"{name}.json")
             self.pushed.add(int(name))
-        for name in there - here:
+        for name in {path.name for path in (self.place / "steps").iterdir()} - here:
             self._drop(name)
 
     def set_aside(self, step: int) -> None:
