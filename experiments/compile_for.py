@@ -6,9 +6,10 @@ some, and puts their rows into the table of docs/pods-without-a-pod.md.
 """
 
 import argparse
+import dataclasses
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -157,11 +158,21 @@ def seconds(number: float) -> str:
     return f"{number * 1e3:.3g} ms" if number < 1 else f"{number:.3g} s"
 
 
-def publish(names: Sequence[str], targets: Sequence[str], page: Path = PAGE) -> int:
-    """Put the rows of some configs at paper scale into the page's table; returns how many problems there are."""
+def publish(
+    names: Sequence[str], targets: Sequence[str], changes: Mapping[str, str] | None = None, page: Path = PAGE
+) -> int:
+    """Put the rows of some configs at paper scale into the page's table; returns how many problems there are.
+
+    Args:
+        names: The configs.
+        targets: The slices.
+        changes: Text fields of the configs with values of their own, named in the table.
+        page: Where the table is.
+    """
     problems = 0
-    for name in names:
-        study = configs.study_of(configs.load(name)["paper"])
+    for config in names:
+        study = configs.study_of(dataclasses.replace(configs.load(config)["paper"], **(changes or {})))
+        name = config + "".join(f", {field}={value}" for field, value in (changes or {}).items())
         for target in targets:
             print(f"{name} for {target}", file=sys.stderr, flush=True)
             reports = compile_for(target, study_programs(study, target))
@@ -193,10 +204,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("configs", nargs="*", help="default: all")
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=TEXT", help="a text field of the configs")
     options = parser.parse_args(argv)
     prefer_cpu()
+    changes = dict(change.partition("=")[::2] for change in options.set)
     try:
-        return 1 if publish(options.configs or configs.names(), options.target or TARGETS) else 0
+        return 1 if publish(options.configs or configs.names(), options.target or TARGETS, changes) else 0
     except CausalrepError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
