@@ -112,9 +112,9 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     page = tmp_path / "page.md"
     page.write_text(f"{mark(tool.COMMAND)}\n{END}\n")
     compiled(REPORT)
-    assert tool.publish(["demo/location"], ["cuda:16"], page) == 0
+    assert tool.publish(["demo/location"], ["cuda:16"], page=page) == 0
     compiled(dataclasses.replace(REPORT, limit=1))
-    assert tool.publish(["demo/location"], ["cuda:8"], page) == 1
+    assert tool.publish(["demo/location"], ["cuda:8"], page=page) == 1
     lines = [line for line in page.read_text().splitlines() if line.startswith("| demo")]
     assert len(lines) == 2
     assert "2.0 MiB" in lines[0]
