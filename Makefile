@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 RESULTS ?= results
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: reproduce test test-all lint format notebooks benchmarks clean
+.PHONY: reproduce test test-all test-dowhy lint format notebooks benchmarks clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make reproduce   install, run every experiment, print our tables beside the papers'"
 	@echo "make test        install, run the tests (about 20 minutes on two cores at most)"
 	@echo "make test-all    the slow studies too"
+	@echo "make test-dowhy  our estimators inside DoWhy, in an environment of its own"
 	@echo "make lint        ruff"
 	@echo "make benchmarks  this library beside its peers, written to docs/benchmarks.md"
 
@@ -35,6 +36,12 @@ test: $(VENV)/.test
 
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# DoWhy allows only an older SciPy: its tests have an environment of their own.
+test-dowhy:
+	$(PYTHON) -m venv .venv-dowhy
+	.venv-dowhy/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest 'dowhy>=0.14'
+	.venv-dowhy/bin/python -m pytest tests/effects/test_dowhy.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
