@@ -4,13 +4,14 @@ import argparse
 import sys
 from functools import partial
 
-from benchmarks import harness, ivl_sweep, kernel_iv, neural_iv, two_stage
+from benchmarks import dr_learner, harness, ivl_sweep, kernel_iv, neural_iv, two_stage
 
 BENCHMARKS = {
     "two_stage": two_stage.run,
     "ivl_sweep": ivl_sweep.run,
     "kiv_1000": partial(kernel_iv.run, 1000, repeats=5, claim=2),
     "kiv_5000": partial(kernel_iv.run, 5000, repeats=1, claim=2),
+    "dr_learner": dr_learner.run,
     "dfiv": neural_iv.run_dfiv,
     "deep_gmm": neural_iv.run_deep_gmm,
 }

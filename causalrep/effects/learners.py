@@ -13,7 +13,7 @@ from causalrep.effects.design import EffectDesign
 from causalrep.effects.host import as_learner, call
 from causalrep.effects.intervals import bootstrap_effects, conformal_effects
 from causalrep.effects.linear import LOGISTIC, RIDGE
-from causalrep.effects.scores import CLIP
+from causalrep.effects.scores import CLIP, Nuisances
 from causalrep.errors import InputError
 from causalrep.precision import float64
 from causalrep.validation import as_matrix, check_choice, check_range
@@ -64,7 +64,13 @@ class MetaEstimator(CrossFitted):
     def _estimate(self, design: EffectDesign) -> None:
         super()._estimate(design)
         learner = self._learner()
-        params = call(_fit, {"learner": learner}, data=self._rows(design))
+        rows = self._rows(design)
+        if hasattr(learner, "fit_given"):
+            # The averages needed the same regressions on the same folds.
+            nuisances = Nuisances(*map(jnp.asarray, self.nuisances_))
+            params = call(_fit_given, {"learner": learner}, data=rows, nuisances=nuisances)
+        else:
+            params = call(_fit, {"learner": learner}, data=rows)
         # NumPy keeps float64 when pickled and read back under JAX's default; a scikit-learn model stays what it is.
         self.params_ = jax.tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, params)
         # Kept: hyperparameters may be changed before the next call, fitted parameters belong to these.
@@ -246,6 +252,10 @@ class DRLearner(TwoStage):
 
 def _fit(learner: meta.MetaLearner, data: meta.EffectRows) -> Any:
     return learner.fit(data)
+
+
+def _fit_given(learner: meta.R | meta.DR, data: meta.EffectRows, nuisances: Nuisances) -> Any:
+    return learner.fit_given(data, nuisances)
 
 
 def _predict(learner: meta.MetaLearner, params: Any, x: jax.Array) -> jax.Array:

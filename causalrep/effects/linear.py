@@ -161,30 +161,41 @@ class Logistic:
         def loss(b, eta):
             return share @ (jnp.logaddexp(0.0, eta) - y * eta) + 0.5 * jnp.sum(ridge * b**2)
 
-        def slope(b):
-            return a.T @ (share * (jax.nn.sigmoid(a @ b) - y)) + ridge * b
+        def slope(b, p):
+            return a.T @ (share * (p - y)) + ridge * b
 
-        # Full steps nearly always; the short ones serve arms that are almost separated.
         lengths = jnp.asarray([1.0, 0.5, 0.125, 1 / 64, 1 / 1024], x.dtype)
 
         def step(state):
-            count, b, gradient = state
-            p = jax.nn.sigmoid(a @ b)
+            count, b, eta, p, gradient, before = state
             hessian = a.T @ ((share * p * (1 - p))[:, None] * a) + jnp.diag(ridge)
             direction = pinv_psd_solve(hessian, gradient)
-            eta, change = a @ b, a @ direction
-            losses = jnp.stack([loss(b - h * direction, eta - h * change) for h in lengths])
-            length = lengths[jnp.argmin(losses)]
-            b = b - length * direction
-            return count + 1, b, slope(b)
+            change = a @ direction
+
+            def shortened(_):
+                losses = jnp.stack([loss(b - h * direction, eta - h * change) for h in lengths])
+                best = jnp.argmin(losses)
+                return lengths[best], losses[best]
+
+            # The full step nearly always lowers the loss by half of what its slope promises; the shorter ones, which
+            # serve arms that are almost separated, are tried only where it does not.
+            full = loss(b - direction, eta - change)
+            enough = before - full >= 0.25 * gradient @ direction
+            length, after = jax.lax.cond(enough, lambda _: (lengths[0], full), shortened, None)
+            b, eta = b - length * direction, eta - length * change
+            p = jax.nn.sigmoid(eta)
+            return count + 1, b, eta, p, slope(b, p), after
 
         tolerance = 1e3 * jnp.finfo(x.dtype).eps
 
         def unfinished(state):
-            return (state[0] < self.max_steps) & (jnp.max(jnp.abs(state[2])) > tolerance)
+            count, _, _, _, gradient, _ = state
+            return (count < self.max_steps) & (jnp.max(jnp.abs(gradient)) > tolerance)
 
-        start = jnp.zeros(a.shape[1], x.dtype)
-        _, b, _ = jax.lax.while_loop(unfinished, step, (0, start, slope(start)))
+        b, eta = jnp.zeros(a.shape[1], x.dtype), jnp.zeros_like(y)
+        p = jax.nn.sigmoid(eta)
+        start = (0, b, eta, p, slope(b, p), loss(b, eta))
+        _, b, _, _, _, _ = jax.lax.while_loop(unfinished, step, start)
         slopes = b[1:] / scaled.spread
         return LinearParams(b[0] - scaled.mean @ slopes, slopes)
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from causalrep.effects.linear import LOGISTIC, RIDGE
-from causalrep.effects.scores import CLIP, aipw_scores, clipped, cross_fit_nuisances
+from causalrep.effects.scores import CLIP, Nuisances, aipw_scores, clipped, cross_fit_nuisances
 from causalrep.inference.crossfit import Learner, cross_fit
 
 
@@ -161,9 +161,15 @@ class R:
 
     def fit(self, data: EffectRows):
         """Parameters of tau."""
+        return self._fit(data, cross_fit(self.propensity, data.z, data.t, data.w, data.folds, self.n_folds))
+
+    def fit_given(self, data: EffectRows, nuisances: Nuisances):
+        """The same, with propensities that were cross-fitted before."""
+        return self._fit(data, nuisances.propensity)
+
+    def _fit(self, data: EffectRows, propensity: Float[Array, " n"]):
         m = cross_fit(self.outcome, data.z, data.y, data.w, data.folds, self.n_folds)
-        e = clipped(cross_fit(self.propensity, data.z, data.t, data.w, data.folds, self.n_folds), self.clip)
-        rest = data.t - e
+        rest = data.t - clipped(propensity, self.clip)
         return self.effect.fit(data.x, (data.y - m) / rest, data.w * rest**2)
 
     def predict(self, params, x):
@@ -191,6 +197,10 @@ class DR:
         nuisances = cross_fit_nuisances(
             self.outcome, self.propensity, data.z, data.t, data.y, data.w, data.folds, self.n_folds
         )
+        return self.fit_given(data, nuisances)
+
+    def fit_given(self, data: EffectRows, nuisances: Nuisances):
+        """The same, with nuisances cross-fitted before."""
         return self.effect.fit(data.x, aipw_scores(data.t, data.y, nuisances, self.clip), data.w)
 
     def predict(self, params, x):
