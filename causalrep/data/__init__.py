@@ -43,6 +43,7 @@ from causalrep.data.nonlinear_iv_designs import (
     zoo,
 )
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
+from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "jitter_translate",
     "linear_iv",
     "load",
+    "load_rows",
     "newey_powell",
     "nonlinear_ivl",
     "polynomial_features",

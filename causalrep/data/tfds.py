@@ -49,11 +49,15 @@ def prepared_source(
             return tfds.core.DatasetInfo(
                 builder=self,
                 description=description,
+                disable_shuffling=True,
                 features=tfds.features.FeaturesDict(
                     {
-                        key: tfds.features.Scalar(dtype)
-                        if shape == ()
-                        else tfds.features.Tensor(shape=shape, dtype=dtype)
+                        # As bytes: the format's own lists of floats are float32, whatever the dtype says.
+                        key: tfds.features.Tensor(
+                            shape=shape,
+                            dtype=dtype,
+                            encoding="bytes" if np.issubdtype(dtype, np.floating) else "none",
+                        )
                         for key, (shape, dtype) in features.items()
                     }
                 ),

@@ -1,0 +1,75 @@
+"""Data sets row by row: prepared once as ``array_record`` files, with random access, ready for a grain loader."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from causalrep.data.benchmark import EffectBenchmark, EffectTable
+from causalrep.data.catalogue import load
+from causalrep.data.fashion_mnist import LabelledImages
+from causalrep.data.mnist import Digits
+from causalrep.data.tables import IVTable
+from causalrep.data.tfds import prepared_source
+from causalrep.errors import InputError
+
+
+def load_rows(name: str, **options: object) -> Sequence[dict[str, Any]]:
+    """The rows of a data set, read from disk one by one; :func:`load` gives the whole of it in memory.
+
+    Rows are written once, by a TensorFlow Datasets builder, as ``array_record`` files in the user's cache, under a name
+    that holds a digest of their contents.
+
+    Args:
+        name: As for :func:`load`: a treatment-effect data set, an econometric table, or pictures.
+        **options: As for :func:`load`.
+
+    Returns:
+        A sequence with random access, in the order of :func:`load`. A row of a benchmark holds ``x`` (d,), ``t``,
+        ``y`` and, where known, ``mu0``, ``mu1``, ``y0``, ``y1``, each () or, with R replications, (R,); of a table
+        ``x``, ``t`` and ``y`` (and ``z``, its instruments), in float64; of pictures ``image`` and ``label``, those to
+        train on.
+
+    Raises:
+        InputError: If there is no data set of that name, or it has no rows (the optical device).
+        DataError: If the data cannot be found, downloaded, or fail their checksum.
+
+    >>> import grain
+    >>> from causalrep.training import GrainLoader
+    >>> rows = load_rows("ihdp", replications=[1, 2])
+    >>> len(rows), rows[0]["x"].shape, rows[0]["y"].shape
+    (747, (25,), (2,))
+    >>> loader = GrainLoader(grain.MapDataset.source(rows).seed(0).shuffle().repeat(), batch_size=64)
+    >>> next(loader.batches(start=0))["x"].shape
+    (64, 25)
+    """
+    columns = _columns(name, load(name, **options))
+    digest = hashlib.sha256()
+    for column, values in columns.items():
+        digest.update(f"{column}{values.dtype}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values))
+    count = len(next(iter(columns.values())))
+    return prepared_source(
+        f"{name}_rows",
+        features={column: (values.shape[1:], values.dtype.type) for column, values in columns.items()},
+        examples=lambda: ({column: values[i] for column, values in columns.items()} for i in range(count)),
+        description=f"The rows of {name}.",
+        variant=digest.hexdigest()[:16],
+    )
+
+
+def _columns(name: str, data: object) -> Mapping[str, np.ndarray]:
+    """Arrays whose first axis is the rows."""
+    if isinstance(data, EffectBenchmark):
+        known = {field: getattr(data, field) for field in ("t", "y", "mu0", "mu1", "y0", "y1", "randomized")}
+        # Replications lead in memory and follow in a row.
+        return {"x": data.x} | {field: values.T for field, values in known.items() if values is not None}
+    if isinstance(data, EffectTable | IVTable):
+        roles = {"x": data.X, "t": data.T, "y": data.Y, "z": getattr(data, "Z", None)}
+        return {role: np.asarray(table, np.float64) for role, table in roles.items() if table is not None}
+    if isinstance(data, Digits):
+        return {"image": data.images, "label": data.labels}
+    if isinstance(data, LabelledImages):
+        return data._asdict()
+    raise InputError("name", found=repr(name), expected="a data set of rows: tables, benchmarks or pictures")
