@@ -212,7 +212,11 @@ class Executor:
             size, by_memory = even_chunk(lanes, replications, count), True
         if by_memory:
             need, allowed = cost.bytes / 2**20, budget / 2**20
-            why = f"memory: the compiled program needs {need:,.0f} MiB of the {allowed:,.0f} MiB allowed on each device"
+            bound = each / 2**20
+            why = (
+                f"memory: the compiled program needs {need:,.0f} MiB of the {allowed:,.0f} MiB allowed on each device; "
+                f"at most {bound:,.0f} MiB for one replication"
+            )
         elif size >= replications:
             why = "all replications of a cell"
         else:
