@@ -1,5 +1,8 @@
 """Pure functions that score an answer against a truth."""
 
+from causalrep.metrics.chance import Chance, chance_level, graph_chance_level
+from causalrep.metrics.correlation import correlations, mcc, weak_mcc
+from causalrep.metrics.dci import DCI, dci, dci_from_importance
 from causalrep.metrics.effects import (
     ate_error,
     att_error,
@@ -10,15 +13,43 @@ from causalrep.metrics.effects import (
     randomized_att,
 )
 from causalrep.metrics.excess_risk import causal_excess_risk, normalized_excess_risk
+from causalrep.metrics.graphs import shd, sid
+from causalrep.metrics.information import entropy, mig, modularity, mutual_information, sap
+from causalrep.metrics.intervened import beta_vae_score, factor_vae_score, irs, triplet_distance
+from causalrep.metrics.predictability import DiagSep, block_r2, diag_sep, r2
 
 __all__ = [
+    "DCI",
+    "Chance",
+    "DiagSep",
     "ate_error",
     "att_error",
+    "beta_vae_score",
+    "block_r2",
     "causal_excess_risk",
+    "chance_level",
+    "correlations",
     "coverage",
+    "dci",
+    "dci_from_importance",
+    "diag_sep",
+    "entropy",
+    "factor_vae_score",
+    "graph_chance_level",
     "interval_width",
+    "irs",
+    "mcc",
+    "mig",
+    "modularity",
+    "mutual_information",
     "normalized_excess_risk",
     "pehe",
     "policy_risk",
+    "r2",
     "randomized_att",
+    "sap",
+    "shd",
+    "sid",
+    "triplet_distance",
+    "weak_mcc",
 ]

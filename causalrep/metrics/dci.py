@@ -1,0 +1,95 @@
+"""DCI: disentanglement, completeness and informativeness of codes (Eastwood and Williams 2018)."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from causalrep.metrics.correlation import halves
+
+SWEEPS = 200
+
+
+class DCI(NamedTuple):
+    """The three scores, each wanted near 1.
+
+    Attributes:
+        disentanglement: Whether each code matters to one factor only.
+        completeness: Whether each factor needs one code only.
+        informativeness: Held-out R^2 of the factors given all codes, mean over factors.
+    """
+
+    disentanglement: Float[Array, ""]
+    completeness: Float[Array, ""]
+    informativeness: Float[Array, ""]
+
+
+def dci(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], penalty: float = 0.01) -> DCI:
+    """DCI with the lasso: the importance of a code is the size of its coefficient, all columns standardised.
+
+    A linear regression: factors that are nonlinear in the codes count as uninformative. For another regressor, boosted
+    trees for instance, hand its importances to :func:`dci_from_importance`.
+
+    Args:
+        z: True factors.
+        z_hat: Codes.
+        penalty: Of the lasso, in units of a correlation.
+    """
+    (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)
+    x, y = _standardize(codes_fit, codes_fit), _standardize(z_fit, z_fit)
+    coefficients = lasso(x, y, penalty)
+    predicted, truth = _standardize(codes_score, codes_fit) @ coefficients, _standardize(z_score, z_fit)
+    spread = jnp.sum((truth - jnp.mean(truth, axis=0)) ** 2, axis=0)
+    scores = 1.0 - jnp.sum((truth - predicted) ** 2, axis=0) / jnp.where(spread > 0, spread, 1.0)
+    disentanglement, completeness = dci_from_importance(jnp.abs(coefficients))
+    return DCI(disentanglement, completeness, jnp.mean(scores))
+
+
+def dci_from_importance(importance: Float[Array, "k d"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Disentanglement and completeness of a table of importances.
+
+    Args:
+        importance: Non-negative; row i, column j: how much code i matters to factor j.
+
+    Returns:
+        ``sum_i rho_i (1 - H(row i) / log d)`` and ``sum_j rho_j (1 - H(column j) / log k)``, where H is the entropy of
+        the normalised row or column and rho its share of all importance.
+    """
+    return _concentration(importance), _concentration(importance.T)
+
+
+def lasso(x: Float[Array, "n k"], y: Float[Array, "n d"], penalty: float) -> Float[Array, "k d"]:
+    """Minimise ``||y - x b||^2 / (2 n) + penalty ||b||_1`` column by column, by coordinate descent.
+
+    Args:
+        x: Regressors, centred; a zero column gets coefficient 0.
+        y: Outcomes, centred.
+        penalty: Non-negative.
+    """
+    gram, moments = x.T @ x / len(x), x.T @ y / len(x)
+    own = jnp.diagonal(gram)
+
+    def coordinate(j: Array, b: Array) -> Array:
+        partial = moments[j] - gram[j] @ b + own[j] * b[j]
+        shrunk = jnp.sign(partial) * jnp.maximum(jnp.abs(partial) - penalty, 0.0)
+        return b.at[j].set(shrunk / jnp.where(own[j] > 0, own[j], 1.0))
+
+    def sweep(_: Array, b: Array) -> Array:
+        return jax.lax.fori_loop(0, len(own), coordinate, b)
+
+    return jax.lax.fori_loop(0, SWEEPS, sweep, jnp.zeros_like(moments))
+
+
+def _concentration(table: Float[Array, "a b"]) -> Float[Array, ""]:
+    rows = jnp.sum(table, axis=1)
+    shares = table / jnp.where(rows > 0, rows, 1.0)[:, None]
+    entropy = -jnp.sum(jnp.where(shares > 0, shares * jnp.log(jnp.where(shares > 0, shares, 1.0)), 0.0), axis=1)
+    total = jnp.sum(rows)
+    weights = rows / jnp.where(total > 0, total, 1.0)
+    return jnp.sum(weights * (1.0 - entropy / jnp.log(table.shape[1])))
+
+
+def _standardize(x: Float[Array, "n d"], reference: Float[Array, "m d"]) -> Float[Array, "n d"]:
+    scale = jnp.std(reference, axis=0)
+    return (x - jnp.mean(reference, axis=0)) / jnp.where(scale > 0, scale, 1.0)

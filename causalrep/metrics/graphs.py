@@ -1,0 +1,88 @@
+"""Distances between causal graphs: structural Hamming distance (SHD) and structural intervention distance (SID).
+
+Graphs are d x d matrices with entry (i, j) non-zero for an edge ``i -> j``, and both (i, j) and (j, i) for an
+undirected edge.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Num
+
+Graph = Num[Array, "d d"] | Bool[Array, "d d"]
+
+
+def shd(truth: Graph, estimate: Graph, *, reversal: int = 1) -> Num[Array, ""]:
+    """Structural Hamming distance: pairs of nodes whose edge (none, one way, the other way, undirected) differs.
+
+    Args:
+        truth: The true graph, directed or partly directed.
+        estimate: The estimate.
+        reversal: What a reversed edge costs: 1, or 2 for the distance that counts its removal and its insertion; then
+            an edge that should be undirected costs 1.
+
+    >>> import jax.numpy as jnp
+    >>> chain, back = jnp.array([[0, 1], [0, 0]]), jnp.array([[0, 0], [1, 0]])
+    >>> int(shd(chain, back)), int(shd(chain, back, reversal=2))
+    (1, 2)
+    """
+    differs = (jnp.asarray(truth) != 0) != (jnp.asarray(estimate) != 0)
+    if reversal == 1:
+        differs = jnp.triu(differs | differs.T, 1)
+    return jnp.sum(differs & ~jnp.eye(len(differs), dtype=bool))
+
+
+def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
+    """Structural intervention distance (Peters and Buehlmann 2015) of two directed acyclic graphs.
+
+    The number of ordered pairs (i, j) whose interventional distribution ``p(j | do(i))`` comes out wrong when the
+    parents of i in the *estimate* are adjusted for in the *true* model. 0 for every supergraph of the truth in a right
+    order; at most d (d - 1); not symmetric. It costs d products of boolean 2d x 2d matrices times log d.
+
+    Args:
+        truth: The true graph, acyclic.
+        estimate: The estimate, acyclic: a class of graphs has no single distance.
+    """
+    truth, estimate = jnp.asarray(truth) != 0, jnp.asarray(estimate) != 0
+    ancestor = _closure(truth)  # (i, j): i is j or an ancestor of j
+
+    def wrong_from(i: Array) -> Array:
+        adjusted = estimate[:, i]
+        node = jnp.arange(len(truth))
+        descendant = ancestor[i] & (node != i)
+        # Nodes on directed paths from i to j, and what descends from them, must not be adjusted for.
+        on_path = descendant[:, None] & ancestor  # (k, j)
+        spoilt = (ancestor.astype(jnp.int32) @ adjusted) > 0  # k has a descendant that is adjusted for, or is one
+        forbidden = jnp.any(on_path & spoilt[:, None], axis=0)
+        invalid = forbidden | _open_backdoor(truth, ancestor, adjusted, i)
+        return jnp.sum(jnp.where(adjusted, descendant, invalid) & (node != i))
+
+    return jnp.sum(jax.lax.map(wrong_from, jnp.arange(len(truth))))
+
+
+def _open_backdoor(truth: Array, ancestor: Array, adjusted: Array, i: Array) -> Bool[Array, " d"]:
+    """For every j: does a path from i to j that is not directed stay open given the adjusted nodes?
+
+    Bayes ball on states (node, entered from a child) and (node, entered from a parent). Paths that begin with an edge of
+    a directed path to j are left out; those that pass i again are no paths.
+    """
+    node = jnp.arange(len(truth))
+    collider = (ancestor.astype(jnp.int32) @ adjusted) > 0  # adjusted for, or an ancestor of such a node
+    free, allowed = ~adjusted, node != i
+    up, down = truth.T & allowed, truth & allowed  # to parents, to children, never back to i
+    from_child = jnp.concatenate([up & free[:, None], down & free[:, None]], axis=1)
+    from_parent = jnp.concatenate([up & collider[:, None], down & free[:, None]], axis=1)
+    reach = _closure(jnp.concatenate([from_child, from_parent], axis=0))
+    d = len(truth)
+    reached = reach[:, :d] | reach[:, d:]  # (state, j)
+    by_parent = jnp.any(truth[:, i][:, None] & reached[:d], axis=0)
+    # Children that lead to j begin a directed path; the others lead there, if at all, through a collider.
+    by_child = jnp.any(truth[i][:, None] & ~ancestor & reached[d:], axis=0)
+    return by_parent | by_child
+
+
+def _closure(relation: Bool[Array, "s s"]) -> Bool[Array, "s s"]:
+    """Reflexive and transitive closure, by repeated squaring."""
+    reach = (relation | jnp.eye(len(relation), dtype=bool)).astype(jnp.float32)
+    for _ in range(max(1, (len(relation) - 1).bit_length())):
+        reach = jnp.minimum(reach @ reach, 1.0)
+    return reach > 0

@@ -1,0 +1,170 @@
+"""Disentanglement scores that hold factors fixed: FactorVAE, beta-VAE and IRS scores; and recombined codes.
+
+Their sources draw new images with a factor held fixed; here rows of a given sample that share the factor's level are
+drawn instead, so that the scores apply to any table of codes and discrete factors.
+
+Sources: Kim and Mnih (2018), Higgins et al. (2017), Suter et al. (2019); Lippe et al. (2022) for triplets.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from causalrep.linalg import min_norm_solve
+from causalrep.metrics.correlation import halves
+
+DEAD = 1e-6  # codes whose variance is so small a share of the largest say nothing
+RIDGE = 1e-4
+LOGISTIC_STEPS = 2000
+
+
+def factor_vae_score(
+    key: Array, factors: Int[Array, "n d"], z_hat: Float[Array, "n k"], *, batch: int = 64, votes: int = 1000
+) -> Float[Array, ""]:
+    """FactorVAE score: does the code that varies least tell which factor was held fixed?
+
+    A vote draws a factor and ``batch`` rows that share its level, and names the code of least normalised variance. The
+    majority of half of the votes maps codes to factors; the score is its accuracy on the other half.
+
+    Args:
+        key: Random key.
+        factors: Levels of the true factors.
+        z_hat: Codes.
+        batch: Rows a vote, drawn with replacement.
+        votes: Of both halves together.
+    """
+    fixed, rows = _matched_rows(key, factors, votes, batch)
+    variance = jnp.var(z_hat, axis=0)
+    alive = variance > DEAD * jnp.max(variance)
+    local = jnp.var(z_hat[rows], axis=1) / jnp.where(alive, variance, 1.0)
+    code = jnp.argmin(jnp.where(alive, local, jnp.inf), axis=1)
+    half = votes // 2
+    counts = jnp.zeros((z_hat.shape[1], factors.shape[1])).at[code[:half], fixed[:half]].add(1.0)
+    return jnp.mean(jnp.argmax(counts, axis=1)[code[half:]] == fixed[half:])
+
+
+def beta_vae_score(
+    key: Array, factors: Int[Array, "n d"], z_hat: Float[Array, "n k"], *, batch: int = 64, votes: int = 1000
+) -> Float[Array, ""]:
+    """beta-VAE score: does the mean absolute difference of codes tell which factor pairs of rows shared?
+
+    Args:
+        key: Random key.
+        factors: Levels of the true factors.
+        z_hat: Codes.
+        batch: Pairs a vote.
+        votes: Half of them train a multinomial logistic regression, the other half score it.
+    """
+    fixed, rows = _matched_rows(key, factors, votes, 2 * batch)
+    scale = jnp.std(z_hat, axis=0)
+    codes = (z_hat / jnp.where(scale > 0, scale, 1.0))[rows]
+    features = jnp.mean(jnp.abs(codes[:, :batch] - codes[:, batch:]), axis=1)
+    half = votes // 2
+    decision = _logistic(features[:half], fixed[:half], factors.shape[1], features[half:])
+    return jnp.mean(jnp.argmax(decision, axis=1) == fixed[half:])
+
+
+def irs(
+    factors: Int[Array, "n d"], z_hat: Float[Array, "n k"], levels: int, quantile: float = 0.99
+) -> Float[Array, ""]:
+    """Interventional robustness score: with its factor held fixed, how little does each code move?
+
+    Args:
+        factors: Levels 0 to ``levels - 1`` of the true factors.
+        z_hat: Codes.
+        levels: Number of levels; a factor may use fewer.
+        quantile: Of the absolute deviations, in place of their maximum.
+
+    Returns:
+        For each code one minus the least ratio, over factors, of its deviation given the factor to its overall
+        deviation; averaged over codes with weights proportional to the overall deviation. In [0, 1].
+    """
+    overall = jnp.quantile(jnp.abs(z_hat - jnp.mean(z_hat, axis=0)), quantile, axis=0)
+
+    def at_level(factor: Array, level: Array) -> tuple[Array, Array]:
+        inside = (factor == level)[:, None]
+        count = jnp.sum(inside)
+        mean = jnp.sum(jnp.where(inside, z_hat, 0.0), axis=0) / jnp.maximum(count, 1)
+        deviation = jnp.nanquantile(jnp.where(inside, jnp.abs(z_hat - mean), jnp.nan), quantile, axis=0)
+        return jnp.where(count > 0, deviation, 0.0), count > 0
+
+    def given(factor: Array) -> Array:
+        deviations, present = jax.vmap(at_level, in_axes=(None, 0))(factor, jnp.arange(levels))
+        return jnp.sum(deviations, axis=0) / jnp.sum(present)
+
+    ratios = jax.vmap(given, in_axes=1)(factors) / jnp.where(overall > 0, overall, 1.0)
+    robust = 1.0 - jnp.min(ratios, axis=0)
+    total = jnp.sum(overall)
+    return jnp.sum(robust * overall) / jnp.where(total > 0, total, 1.0)
+
+
+def triplet_distance(
+    key: Array, z: Float[Array, "n d"], z_hat: Float[Array, "n k"], owner: Int[Array, " k"], *, triplets: int = 1000
+) -> Float[Array, " d"]:
+    """Do codes of two rows recombine as their factors do?
+
+    A triplet takes a random set of factors from one row and the others from a second one; its code takes the same
+    factors' codes from the first and the others' from the second. A linear map from codes to factors, fitted on even
+    rows, reads the recombined code of odd rows. A table's counterpart of the triplet evaluation of CITRIS, which decodes
+    an image and reads its factors by a network (ours).
+
+    Args:
+        key: Random key.
+        z: True factors.
+        z_hat: Codes.
+        owner: For each code the factor that it belongs to.
+        triplets: How many.
+
+    Returns:
+        For each factor the mean absolute distance of the factor read from the true one, relative to that between the
+        factors of two unrelated rows: 0 is perfect, near 1 no better than a guess.
+    """
+    (z_fit, codes_fit), (truth, codes) = halves(z, z_hat)
+    center, mean = jnp.mean(codes_fit, axis=0), jnp.mean(z_fit, axis=0)
+    slope = min_norm_solve(codes_fit - center, z_fit - mean)
+    rows_key, set_key = jax.random.split(key)
+    one, two = jax.random.randint(rows_key, (2, triplets), 0, len(truth))
+    first = jax.random.bernoulli(set_key, 0.5, (triplets, z.shape[1]))
+    wanted = jnp.where(first, truth[one], truth[two])
+    read = (jnp.where(first[:, owner], codes[one], codes[two]) - center) @ slope + mean
+    unrelated = jnp.mean(jnp.abs(truth[one] - truth[two]), axis=0)
+    return jnp.mean(jnp.abs(read - wanted), axis=0) / jnp.where(unrelated > 0, unrelated, 1.0)
+
+
+def _matched_rows(
+    key: Array, factors: Int[Array, "n d"], votes: int, batch: int
+) -> tuple[Int[Array, " votes"], Int[Array, "votes batch"]]:
+    """For each vote a factor, and rows that share its level with a row drawn at random."""
+
+    def vote(key: Array) -> tuple[Array, Array]:
+        factor_key, row_key, rows_key = jax.random.split(key, 3)
+        fixed = jax.random.randint(factor_key, (), 0, factors.shape[1])
+        levels = jnp.take(factors, fixed, axis=1)
+        same = levels == levels[jax.random.randint(row_key, (), 0, len(factors))]
+        # The r-th of the matching rows, for random r.
+        rank = jax.random.randint(rows_key, (batch,), 1, jnp.sum(same) + 1)
+        return fixed, jnp.searchsorted(jnp.cumsum(same), rank)
+
+    return jax.lax.map(vote, jax.random.split(key, votes), batch_size=100)
+
+
+def _logistic(
+    x: Float[Array, "n k"], label: Int[Array, " n"], classes: int, new: Float[Array, "m k"]
+) -> Float[Array, "m classes"]:
+    """Decisions of a multinomial logistic regression with a slight ridge, by accelerated gradient descent."""
+    mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
+    scale = jnp.where(scale > 0, scale, 1.0)
+    x, new = (jnp.column_stack([(block - mean) / scale, jnp.ones(len(block))]) for block in (x, new))
+    one_hot = jax.nn.one_hot(label, classes, dtype=x.dtype)
+    # The Hessian of the softmax is at most half of x'x / n.
+    rate = 1.0 / (0.5 * jnp.linalg.norm(x.T @ x / len(x), ord="fro") + RIDGE)
+
+    def step(state: tuple[Array, Array], number: Array) -> tuple[tuple[Array, Array], None]:
+        weights, previous = state
+        ahead = weights + number / (number + 3.0) * (weights - previous)
+        gradient = x.T @ (jax.nn.softmax(x @ ahead) - one_hot) / len(x) + RIDGE * ahead
+        return (ahead - rate * gradient, weights), None
+
+    zeros = jnp.zeros((x.shape[1], classes), x.dtype)
+    (weights, _), _ = jax.lax.scan(step, (zeros, zeros), jnp.arange(LOGISTIC_STEPS, dtype=x.dtype))
+    return new @ weights
