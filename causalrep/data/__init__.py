@@ -21,6 +21,7 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
+from causalrep.data.ild_designs import ILDData, ILDSample, ILDTruth, ild_simulation
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
     LinearSample,
@@ -56,6 +57,9 @@ __all__ = [
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "ILDData",
+    "ILDSample",
+    "ILDTruth",
     "IVSample",
     "IVTable",
     "LabelledImages",
@@ -75,6 +79,7 @@ __all__ = [
     "draw_linear",
     "draw_news",
     "gaussian_noise",
+    "ild_simulation",
     "jitter_translate",
     "linear_iv",
     "load",

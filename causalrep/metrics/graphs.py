@@ -62,8 +62,8 @@ def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
 def _open_backdoor(truth: Array, ancestor: Array, adjusted: Array, i: Array) -> Bool[Array, " d"]:
     """For every j: does a path from i to j that is not directed stay open given the adjusted nodes?
 
-    Bayes ball on states (node, entered from a child) and (node, entered from a parent). Paths that begin with an edge of
-    a directed path to j are left out; those that pass i again are no paths.
+    Bayes ball on states (node, entered from a child) and (node, entered from a parent). Paths that begin with an edge
+    of a directed path to j are left out; those that pass i again are no paths.
     """
     node = jnp.arange(len(truth))
     collider = (ancestor.astype(jnp.int32) @ adjusted) > 0  # adjusted for, or an ancestor of such a node

@@ -105,8 +105,8 @@ def triplet_distance(
 
     A triplet takes a random set of factors from one row and the others from a second one; its code takes the same
     factors' codes from the first and the others' from the second. A linear map from codes to factors, fitted on even
-    rows, reads the recombined code of odd rows. A table's counterpart of the triplet evaluation of CITRIS, which decodes
-    an image and reads its factors by a network (ours).
+    rows, reads the recombined code of odd rows. This is our counterpart for tables of the triplet evaluation of CITRIS,
+    which decodes an image and reads its factors by a network.
 
     Args:
         key: Random key.

@@ -37,8 +37,8 @@ def r2(
     Args:
         z: True latents.
         z_hat: Codes.
-        regressor: ``"linear"`` is least squares; ``"kernel"`` is ridge regression with a Gaussian kernel, as wide as the
-            median distance, and the penalty chosen by leave-one-out errors. It costs (n/2)^3.
+        regressor: ``"linear"`` is least squares; ``"kernel"`` is ridge regression with a Gaussian kernel, as wide as
+            the median distance, and the penalty chosen by leave-one-out errors. It costs (n/2)^3.
     """
     (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)
     mean, scale = jnp.mean(codes_fit, axis=0), jnp.std(codes_fit, axis=0)

@@ -1,0 +1,113 @@
+"""ILD: invertible latent domain causal models and their counterfactuals (Zhou et al., ICLR 2024).
+
+In domain d noise eps ~ N(0, I) becomes latents ``z = f_d(eps)`` and observations ``x = g(z)``. Only x and d are seen.
+The question is not what z was but what x would have been in another domain::
+
+    x_{d -> d'} = g(f_d'(f_d^{-1}(g^{-1}(x))))
+
+Many models share the distributions of x in every domain and answer this differently, so the answer rests on the
+assumption that few mechanisms differ between domains (:mod:`causalrep.latent.ild_family`).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from causalrep.latent.scm import LatentSCM, latents_of_noise, noise_of_latents
+
+LOG_2PI = 1.8378770664093453
+
+
+class Affine(NamedTuple):
+    """``z -> matrix z + shift``."""
+
+    matrix: Float[Array, "m m"]
+    shift: Float[Array, " m"]
+
+
+class Mixing(NamedTuple):
+    """``x = G a(z) + c`` with the leaky ReLU ``a``; shared by all domains, or one for each.
+
+    Attributes:
+        matrix: G (e, m, m), invertible; e is 1, or the number of domains.
+        shift: c (e, m).
+        slope: Of ``a`` below zero; 1 for a linear mixing.
+        inner: An invertible affine map applied to z before ``a``; None for none.
+    """
+
+    matrix: Float[Array, "e m m"]
+    shift: Float[Array, "e m"]
+    slope: float = 0.5
+    inner: Affine | None = None
+
+
+class ILDModel(NamedTuple):
+    """A model (g, F).
+
+    Attributes:
+        scm: F, the latent mechanisms of every domain.
+        mixing: g.
+    """
+
+    scm: LatentSCM
+    mixing: Mixing
+
+
+def mix(mixing: Mixing, z: Float[Array, "n e m"]) -> Float[Array, "n e m"]:
+    """``g(z)``."""
+    if mixing.inner is not None:
+        z = z @ mixing.inner.matrix.T + mixing.inner.shift
+    return jnp.einsum("nei,eji->nej", jnp.where(z < 0, mixing.slope * z, z), mixing.matrix) + mixing.shift
+
+
+def unmix(mixing: Mixing, x: Float[Array, "n m"]) -> tuple[Float[Array, "n e m"], Float[Array, "n e"]]:
+    """``g^{-1}(x)`` and the logarithm of the absolute determinant of its Jacobian."""
+    inverse = jnp.linalg.inv(mixing.matrix)
+    u = jnp.einsum("nei,eji->nej", x[:, None, :] - mixing.shift, inverse)
+    below = u < 0
+    z = jnp.where(below, u / mixing.slope, u)
+    log_det = -jnp.log(mixing.slope) * jnp.sum(below, axis=2) - jnp.linalg.slogdet(mixing.matrix)[1]
+    if mixing.inner is not None:
+        z = (z - mixing.inner.shift) @ jnp.linalg.inv(mixing.inner.matrix).T
+        log_det = log_det - jnp.linalg.slogdet(mixing.inner.matrix)[1]
+    return z, log_det
+
+
+def log_likelihood(model: ILDModel, x: Float[Array, "n m"], domain: Int[Array, " n"]) -> Float[Array, " n"]:
+    """Exact ``log p(x | d)`` of each row, in nats."""
+    z, log_det = unmix(model.mixing, x)
+    noise = noise_of_latents(model.scm, z)
+    log_scales = jnp.sum(jnp.log(jnp.abs(model.scm.scales)), axis=1)
+    m = x.shape[1]
+    # Every row in every domain, then its own: a mask costs less than gathering a matrix for each row.
+    every = log_det - log_scales - 0.5 * (jnp.sum(noise**2, axis=2) + m * LOG_2PI)
+    return jnp.sum(jnp.where(_own(model, domain), every, 0.0), axis=1)
+
+
+def noise_of(model: ILDModel, x: Float[Array, "n m"], domain: Int[Array, " n"]) -> Float[Array, "n m"]:
+    """Abduction: the noise behind each row, ``f_d^{-1}(g^{-1}(x))``."""
+    return _select(model, noise_of_latents(model.scm, unmix(model.mixing, x)[0]), domain)
+
+
+def observe(model: ILDModel, noise: Float[Array, "n m"], domain: Int[Array, " n"]) -> Float[Array, "n m"]:
+    """Prediction: what the noise becomes in a domain, ``g(f_d(eps))``."""
+    if len(model.mixing.matrix) > 1:
+        return _select(model, mix(model.mixing, latents_of_noise(model.scm, noise)), domain)
+    z = _select(model, latents_of_noise(model.scm, noise), domain)
+    return mix(model.mixing, z[:, None, :])[:, 0]
+
+
+def counterfactual(
+    model: ILDModel, x: Float[Array, "n m"], domain: Int[Array, " n"], target: Int[Array, " n"]
+) -> Float[Array, "n m"]:
+    """What each row, seen in ``domain``, would have been in domain ``target``: abduction, swap, prediction."""
+    return observe(model, noise_of(model, x, domain), target)
+
+
+def _own(model: ILDModel, domain: Int[Array, " n"]) -> Array:
+    return domain[:, None] == jnp.arange(len(model.scm.scales))
+
+
+def _select(model: ILDModel, every: Float[Array, "n domains m"], domain: Int[Array, " n"]) -> Float[Array, "n m"]:
+    return jnp.sum(jnp.where(_own(model, domain)[:, :, None], every, 0.0), axis=1)

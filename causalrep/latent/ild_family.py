@@ -1,0 +1,115 @@
+"""Families of ILD models: which mechanisms may differ between domains.
+
+=============  ====================================================  ============================
+family         first m - k components of f_d                         last k components
+=============  ====================================================  ============================
+dense          free in every domain (k does not matter)              free in every domain
+relax-can      learned, shared by all domains                        free in every domain
+can            the identity plus a shared shift                      free, the first domain's too is the identity plus a shift
+independent    free in every domain, as is the mixing                free in every domain
+=============  ====================================================  ============================
+"""  # noqa: E501
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from causalrep.errors import InputError
+from causalrep.latent.ild import ILDModel, Mixing
+from causalrep.latent.scm import LatentSCM
+from causalrep.validation import check_choice, check_range
+
+Kind = Literal["dense", "relax-can", "can", "independent"]
+KINDS = ("dense", "relax-can", "can", "independent")
+
+
+class ILDParams(NamedTuple):
+    """What is learned; rows of L, S and b that are shared have a first axis of length 1.
+
+    Attributes:
+        shared_weights: Shared rows of L (1, shared, m); entries on and above the diagonal are not used.
+        shared_scales: Shared diagonal of S (1, shared), or its logarithm.
+        shared_shifts: Shared part of b (1, shared).
+        weights: Domain-specific rows of L (domains, k, m).
+        scales: Domain-specific diagonal of S (domains, k), or its logarithm.
+        shifts: Domain-specific part of b (domains, k).
+        matrix: G (e, m, m).
+        mixing_shift: c (e, m).
+    """
+
+    shared_weights: Float[Array, "1 shared m"]
+    shared_scales: Float[Array, "1 shared"]
+    shared_shifts: Float[Array, "1 shared"]
+    weights: Float[Array, "domains k m"]
+    scales: Float[Array, "domains k"]
+    shifts: Float[Array, "domains k"]
+    matrix: Float[Array, "e m m"]
+    mixing_shift: Float[Array, "e m"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ILDFamily:
+    """A family of models of one size.
+
+    Attributes:
+        kind: Which mechanisms may differ; see the module.
+        domains: Number of domains.
+        latents: m, also the number of observed variables.
+        k: Latents whose mechanisms differ between domains; ignored by ``"dense"`` and ``"independent"``.
+        monotone: ``S = exp(.)``, so that every mechanism increases in its own noise, as the theory assumes. ``False``
+            leaves the sign of S free, as the released code does; a sign that differs between domains flips that
+            component of the counterfactual.
+        slope: Of the leaky ReLU.
+    """
+
+    kind: Kind
+    domains: int
+    latents: int
+    k: int = 1
+    monotone: bool = True
+    slope: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, KINDS)
+        check_range("domains", self.domains, at_least=2)
+        check_range("latents", self.latents, at_least=2)
+        check_range("slope", self.slope, above=0, at_most=1)
+        if self.kind in ("relax-can", "can") and not 1 <= self.k < self.latents:
+            raise InputError("k", found=str(self.k), expected=f"1 to {self.latents - 1}, fewer than the latents")
+
+    @property
+    def specific(self) -> int:
+        """Number of latents with domain-specific mechanisms."""
+        return self.k if self.kind in ("relax-can", "can") else self.latents
+
+    def init(self, key: jax.Array, spread: float = 1.0) -> ILDParams:
+        """Random parameters with G = I and c = 0.
+
+        Args:
+            key: Random key.
+            spread: Standard deviation of the entries of L, S (its logarithm if monotone) and b; the paper's is 1.
+        """
+        d, m, own = self.domains, self.latents, self.specific
+        mixings = d if self.kind == "independent" else 1
+        keys = jax.random.split(key, 6)
+        shapes = ((1, m - own, m), (1, m - own), (1, m - own), (d, own, m), (d, own), (d, own))
+        mechanisms = (spread * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True))
+        return ILDParams(*mechanisms, jnp.tile(jnp.eye(m), (mixings, 1, 1)), jnp.zeros((mixings, m)))
+
+    def model(self, params: ILDParams) -> ILDModel:
+        """The model of some parameters."""
+        weights = self._rows(params.shared_weights, params.weights)
+        scales = self._rows(params.shared_scales, params.scales)
+        shifts = self._rows(params.shared_shifts, params.shifts)
+        weights, scales = jnp.tril(weights, -1), jnp.exp(scales) if self.monotone else scales
+        if self.kind == "can":
+            # Shared rows are the identity; so are all rows of the first domain, which costs no generality.
+            free = (jnp.arange(self.domains) > 0)[:, None] & (jnp.arange(self.latents) >= self.latents - self.k)
+            weights, scales = jnp.where(free[:, :, None], weights, 0.0), jnp.where(free, scales, 1.0)
+        return ILDModel(LatentSCM(weights, scales, shifts), Mixing(params.matrix, params.mixing_shift, self.slope))
+
+    def _rows(self, shared: Array, own: Array) -> Array:
+        return jnp.concatenate([jnp.broadcast_to(shared, (self.domains, *shared.shape[1:])), own], axis=1)
