@@ -37,6 +37,13 @@ JOBS = {
     "cate/twins": "small",
     "cate/coverage": "small",
     "cate/intervals": "smoke",
+    "ild/theory": "small",
+    "ild/main": "smoke",
+    "ild/by_domains": "smoke",
+    "ild/by_intervention": "smoke",
+    "ild/by_sparsity": "smoke",
+    "ild/by_k": "smoke",
+    "ild/by_latents": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

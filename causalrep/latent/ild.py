@@ -11,6 +11,7 @@ assumption that few mechanisms differ between domains (:mod:`causalrep.latent.il
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -61,22 +62,45 @@ def mix(mixing: Mixing, z: Float[Array, "n e m"]) -> Float[Array, "n e m"]:
     return jnp.einsum("nei,eji->nej", jnp.where(z < 0, mixing.slope * z, z), mixing.matrix) + mixing.shift
 
 
-def unmix(mixing: Mixing, x: Float[Array, "n m"]) -> tuple[Float[Array, "n e m"], Float[Array, "n e"]]:
-    """``g^{-1}(x)`` and the logarithm of the absolute determinant of its Jacobian."""
-    inverse = jnp.linalg.inv(mixing.matrix)
-    u = jnp.einsum("nei,eji->nej", x[:, None, :] - mixing.shift, inverse)
-    below = u < 0
-    z = jnp.where(below, u / mixing.slope, u)
-    log_det = -jnp.log(mixing.slope) * jnp.sum(below, axis=2) - jnp.linalg.slogdet(mixing.matrix)[1]
+def unmix(
+    mixing: Mixing, x: Float[Array, "n m"], temperature: Float[Array, ""] | None = None
+) -> tuple[Float[Array, "n e m"], Float[Array, "n e"]]:
+    """``g^{-1}(x)`` and the logarithm of the absolute determinant of its Jacobian.
+
+    Args:
+        mixing: g.
+        x: Observations.
+        temperature: Width over which the kinks of ``a^{-1}`` are smoothed; None, or the limit 0, is exact.
+    """
+    u = jnp.einsum("nei,eji->nej", x[:, None, :] - mixing.shift, jnp.linalg.inv(mixing.matrix))
+    steep = 1.0 / mixing.slope
+    if temperature is None:
+        z, log_slopes = jnp.where(u < 0, steep * u, u), jnp.where(u < 0, jnp.log(steep), 0.0)
+    else:
+        z = steep * u - (steep - 1.0) * temperature * jax.nn.softplus(u / temperature)
+        log_slopes = jnp.log(steep - (steep - 1.0) * jax.nn.sigmoid(u / temperature))
+    log_det = jnp.sum(log_slopes, axis=2) - jnp.linalg.slogdet(mixing.matrix)[1]
     if mixing.inner is not None:
         z = (z - mixing.inner.shift) @ jnp.linalg.inv(mixing.inner.matrix).T
         log_det = log_det - jnp.linalg.slogdet(mixing.inner.matrix)[1]
     return z, log_det
 
 
-def log_likelihood(model: ILDModel, x: Float[Array, "n m"], domain: Int[Array, " n"]) -> Float[Array, " n"]:
-    """Exact ``log p(x | d)`` of each row, in nats."""
-    z, log_det = unmix(model.mixing, x)
+def log_likelihood(
+    model: ILDModel,
+    x: Float[Array, "n m"],
+    domain: Int[Array, " n"],
+    temperature: Float[Array, ""] | None = None,
+) -> Float[Array, " n"]:
+    """Exact ``log p(x | d)`` of each row, in nats.
+
+    Args:
+        model: The model.
+        x: Observations.
+        domain: Their domains, from 0.
+        temperature: As for :func:`unmix`; the density is then the exact one of the smoothed model.
+    """
+    z, log_det = unmix(model.mixing, x, temperature)
     noise = noise_of_latents(model.scm, z)
     log_scales = jnp.sum(jnp.log(jnp.abs(model.scm.scales)), axis=1)
     m = x.shape[1]

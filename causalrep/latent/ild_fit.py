@@ -1,4 +1,4 @@
-"""Maximum likelihood for ILD models: the released procedure, and a stronger one of ours."""
+"""Maximum likelihood for ILD models by the released procedure; :mod:`.ild_annealing` holds a stronger one of ours."""
 
 from functools import lru_cache
 from typing import NamedTuple

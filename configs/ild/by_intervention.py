@@ -1,0 +1,17 @@
+"""ILD by the position of the two intervened latents.
+
+Command: python -m experiments.run ild/by_intervention --scale paper
+Expected result: Relax-Can below Dense wherever they are.
+Expected time: small 10 min, paper 45 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.ild.simulated import Simulated
+
+PAPER = Simulated(name="ild/by_intervention", domains=(2, 3, 10), intervened=("4,5", "3,4", "2,3", "1,2", "0,1"))
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, domains=(3,)),
+    "small": dataclasses.replace(PAPER, seeds=3),
+    "paper": PAPER,
+}

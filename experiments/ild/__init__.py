@@ -1,0 +1,1 @@
+"""ILD (Zhou et al., ICLR 2024): domain counterfactuals of invertible latent causal models."""
