@@ -1,15 +1,17 @@
 """Times training steps of released PyTorch code; run by another Python: ``python torch_peers.py METHOD CLONE``.
 
-METHOD is ``dfiv`` (CLONE: a clone of liyuan9988/DeepFeatureIV) or ``deep_gmm`` (of CausalML/DeepGMM). Prints CPU
-seconds of one unit of work, five repeats, as JSON. It imports the clone's classes and calls their training steps, on
-one thread; what they import for other experiments and never use here is replaced by empty modules.
+METHOD is ``dfiv`` (CLONE: a clone of liyuan9988/DeepFeatureIV), ``deep_gmm`` (of CausalML/DeepGMM) or ``ild`` (of
+inouye-lab/ild-domain-counterfactuals). Prints CPU seconds of one unit of work, five repeats, as JSON. It imports the
+clone's classes and calls their training steps, on one thread; what they import for other experiments and never use here
+is replaced by empty modules.
 """
 
 import importlib
 import json
 import sys
 import time
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import torch
@@ -77,6 +79,55 @@ def deep_gmm() -> list[float]:
     return _times(work, units=200)
 
 
+def ild() -> list[float]:
+    """One step of maximum likelihood: 500 rows of three domains, six latents, Relax-Can with k = 2."""
+    sys.path.insert(0, str(Path(sys.argv[2]) / "simulated"))
+    # The optimisers load it, and it looks for real modules where stubs are.
+    importlib.import_module("torch._dynamo")
+    _stub("torchvision:datasets", "torchvision:transforms", "seaborn", "pandas", "wandb", "matplotlib", "matplotlib.pyplot", "tqdm", "tqdm.auto:tqdm")
+    from dataset import SimulatedDataset
+    from solver import Solver
+
+    settings = {
+        "device": "cpu",
+        "domain_list": [0, 1, 2],
+        "n_domains": 3,
+        "latent_dim": 6,
+        "k_spa": 2,
+        "f_type": "relax_can",
+        "seed": 0,
+        "num_iters": 0,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "lr_f": 1e-3,
+        "lr_g": 1e-3,
+        "leaky_relu_slope": 0.5,
+        "wandb": False,
+        "step_check": 100,
+        "step_vis": 10**9,
+        "step_save": 10**9,
+        "save_dir": "",
+        "run_name": "",
+        **dict.fromkeys(("no_leaky_relu", "no_model_bias", "no_model_s"), False),
+    }
+    rows = SimulatedDataset(num_samples=100_000, n_domains=3, latent_dim=6, int_set=[4, 5], model_seed=0, noise_seed=100)
+    # Without its data loader, which fetches rows one by one and takes longer than the step itself.
+    solver = Solver(None, None, None, SimpleNamespace(**settings))
+    solver.set_model_mode()
+    order = torch.randperm(len(rows.observed))
+    batches = [order[start : start + 500] for start in range(0, 100_000, 500)]
+
+    def work() -> None:
+        for batch in batches:
+            loss = -solver.compute_loglikelihood(rows.observed[batch], rows.domain[batch])
+            solver.reset_grad()
+            loss.backward()
+            solver.f_opt.step()
+            solver.g_opt.step()
+
+    return _times(work, units=len(batches))
+
+
 def _times(work, *, units: int) -> list[float]:
     work()
     found = []
@@ -103,4 +154,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
     sys.path.insert(0, sys.argv[2])
-    print(json.dumps({"dfiv": dfiv, "deep_gmm": deep_gmm}[sys.argv[1]]()))
+    print(json.dumps({"dfiv": dfiv, "deep_gmm": deep_gmm, "ild": ild}[sys.argv[1]]()))

@@ -13,7 +13,7 @@ from experiments.ild.theory import Theory
 from experiments.run import main
 
 TABLES = ("main", "by_domains", "by_intervention", "by_sparsity", "by_k", "by_latents")
-REPORTED = configs.ROOT.parent / "experiments" / "reported" / "ild.toml"
+REPORTED = configs.REPORTED / "ild.toml"
 
 
 def frame_of(config, value):
