@@ -21,6 +21,7 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
+from causalrep.data.hca_designs import HCASample, hca_simulation
 from causalrep.data.ild_designs import ILDData, ILDSample, ILDTruth, ild_simulation
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
@@ -43,6 +44,7 @@ from causalrep.data.nonlinear_iv_designs import (
     sine,
     zoo,
 )
+from causalrep.data.open_llm_leaderboard import Leaderboard
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
@@ -57,12 +59,14 @@ __all__ = [
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "HCASample",
     "ILDData",
     "ILDSample",
     "ILDTruth",
     "IVSample",
     "IVTable",
     "LabelledImages",
+    "Leaderboard",
     "LinearSEM",
     "LinearSample",
     "NewsSample",
@@ -79,6 +83,7 @@ __all__ = [
     "draw_linear",
     "draw_news",
     "gaussian_noise",
+    "hca_simulation",
     "ild_simulation",
     "jitter_translate",
     "linear_iv",

@@ -11,6 +11,7 @@ from causalrep.data import (
     jobs,
     mnist,
     nhefs,
+    open_llm_leaderboard,
     optical_device,
     realcause,
     tables,
@@ -34,6 +35,7 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "acic2016": acic.acic2016,
     "realcause": realcause.realcause,
     "nhefs": nhefs.nhefs,
+    "open_llm_leaderboard": open_llm_leaderboard.open_llm_leaderboard,
 }
 
 
@@ -60,7 +62,7 @@ def load(name: str, **options: object):
         ``jobs``, ``acic2016``, ``realcause``), :class:`~causalrep.data.EffectTable` for those without (``lalonde``,
         ``nhefs``), :class:`~causalrep.data.OpticalDevice` for the optical device,
         :class:`~causalrep.data.Digits` for MNIST,
-        :class:`~causalrep.data.LabelledImages` for pictures.
+        :class:`~causalrep.data.LabelledImages` for pictures, :class:`~causalrep.data.Leaderboard` for language models.
 
     Raises:
         InputError: If there is no data set of that name, or it has no such option.

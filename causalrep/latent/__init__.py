@@ -4,6 +4,19 @@ What is identified rests on assumptions that no data can check; each estimator's
 """
 
 from causalrep.latent.canonical import CanonicalForm, canonical_form
+from causalrep.latent.hca import (
+    Hierarchy,
+    OrderSearch,
+    hierarchy,
+    in_order,
+    inexactness,
+    search_orders,
+    structural_weights,
+    subspace_distance,
+)
+from causalrep.latent.hca_estimator import HCA, OrderDraws, Padded, bootstrap_orders, pad, unmix_domains
+from causalrep.latent.hca_naming import Named, name_latents
+from causalrep.latent.ica import ICA, fast_ica
 from causalrep.latent.ild import Affine, ILDModel, Mixing, counterfactual, log_likelihood, noise_of, observe
 from causalrep.latent.ild_annealing import Annealed, fit_ild_annealed
 from causalrep.latent.ild_estimator import ILD
@@ -11,28 +24,48 @@ from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfa
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
 from causalrep.latent.scm import LatentSCM, intervention_set
+from causalrep.latent.soft_impute import soft_impute
 
 __all__ = [
+    "HCA",
+    "ICA",
     "ILD",
     "KINDS",
     "Affine",
     "Annealed",
     "CanonicalForm",
+    "Hierarchy",
     "ILDFamily",
     "ILDModel",
     "ILDParams",
     "ILDRows",
     "LatentSCM",
     "Mixing",
+    "Named",
+    "OrderDraws",
+    "OrderSearch",
+    "Padded",
+    "bootstrap_orders",
     "canonical_form",
     "counterfactual",
     "counterfactual_error",
+    "fast_ica",
     "fit_ild",
     "fit_ild_annealed",
+    "hierarchy",
+    "in_order",
+    "inexactness",
     "intervention_set",
     "log_likelihood",
+    "name_latents",
     "noise_of",
     "observe",
+    "pad",
+    "search_orders",
+    "soft_impute",
+    "structural_weights",
+    "subspace_distance",
     "true_counterfactuals",
     "true_model",
+    "unmix_domains",
 ]

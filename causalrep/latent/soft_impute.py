@@ -1,0 +1,54 @@
+"""Completion of a matrix of low rank by soft-thresholded singular values (Mazumder, Hastie, Tibshirani 2010)."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+SHARE = 50.0
+
+
+def soft_impute(
+    x: Float[Array, "n p"],
+    seen: Bool[Array, "n p"],
+    *,
+    rank: int = 3,
+    shrinkage: Float[Array, ""] | None = None,
+    iterations: int = 100,
+    tolerance: float = 1e-3,
+) -> Float[Array, "n p"]:
+    """Fill unseen entries: repeat ``x <- seen entries, else low-rank part of x`` until it moves no more.
+
+    Args:
+        x: Values; unseen ones may be anything finite, and count as 0 at the start.
+        seen: Which entries are given.
+        rank: Singular values kept.
+        shrinkage: Subtracted from each of them; default a 50th of the largest of the matrix filled with zeros, as in
+            the package fancyimpute, whose other defaults hold as well.
+        iterations: At most.
+        tolerance: Stop when unseen entries change by less, relative to their norm.
+
+    Returns:
+        The seen entries, and estimates of the others.
+    """
+    zero_filled = jnp.where(seen, x, 0.0)
+    if shrinkage is None:
+        shrinkage = jnp.sqrt(jnp.max(jnp.linalg.eigvalsh(zero_filled.T @ zero_filled))) / SHARE
+
+    def low_rank(filled: Array) -> Array:
+        # n is large and p small: the right singular vectors are those of the Gram matrix.
+        values, vectors = jnp.linalg.eigh(filled.T @ filled)
+        values, vectors = jnp.sqrt(jnp.maximum(values[-rank:], 0.0)), vectors[:, -rank:]
+        kept = jnp.maximum(values - shrinkage, 0.0) / jnp.where(values > 0, values, 1.0)
+        return filled @ (vectors * kept) @ vectors.T
+
+    def body(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        filled, _, count = state
+        new = jnp.where(seen, x, low_rank(filled))
+        moved = jnp.linalg.norm(new - filled) / jnp.maximum(jnp.linalg.norm(jnp.where(seen, 0.0, filled)), 1e-12)
+        return new, moved, count + 1
+
+    def going(state: tuple[Array, Array, Array]) -> Array:
+        return (state[1] > tolerance) & (state[2] < iterations)
+
+    start = (zero_filled, jnp.asarray(jnp.inf, x.dtype), jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(going, body, start)[0]

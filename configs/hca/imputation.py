@@ -1,0 +1,17 @@
+"""Hidden scores of models fine-tuned from Qwen2.5-14B: completion from its own models or from all.
+
+Command: python -m experiments.run hca/imputation
+Expected result: local completion is better by 2 points or more where 20-40% are hidden, and worse where most are.
+Expected time: small 1 min, paper 5 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.hca.imputation import Imputation
+
+PAPER = Imputation()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, draws=2, fractions=(0.3,)),
+    "small": dataclasses.replace(PAPER, draws=50),
+    "paper": PAPER,
+}

@@ -1,0 +1,17 @@
+"""HCA's main result: the causal order of latent capabilities of language models that share a base model.
+
+Command: python -m experiments.run hca/main
+Expected result: the four domains without qwen2-7b fit best, largest MIC 0.025; the paper's order is within 0.01 of it.
+Expected time: small 2 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.hca.leaderboard import Leaderboard
+
+PAPER = Leaderboard()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, restarts=5, five=False),
+    "small": PAPER,
+    "paper": PAPER,
+}

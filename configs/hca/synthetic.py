@@ -1,0 +1,17 @@
+"""HCA on simulated hierarchies, exact and inexact.
+
+Command: python -m experiments.run hca/synthetic
+Expected result: directions recovered in 90% of exact graphs of 4,000 rows; the MIC grows with inexactness.
+Expected time: small 3 min, paper 10 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.hca.synthetic import Synthetic
+
+PAPER = Synthetic()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, graphs=2, samples=(400,), inexactness=(0.0,), restarts=3),
+    "small": dataclasses.replace(PAPER, graphs=20),
+    "paper": PAPER,
+}
