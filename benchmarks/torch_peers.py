@@ -84,7 +84,8 @@ def ild() -> list[float]:
     sys.path.insert(0, str(Path(sys.argv[2]) / "simulated"))
     # The optimisers load it, and it looks for real modules where stubs are.
     importlib.import_module("torch._dynamo")
-    _stub("torchvision:datasets", "torchvision:transforms", "seaborn", "pandas", "wandb", "matplotlib", "matplotlib.pyplot", "tqdm", "tqdm.auto:tqdm")
+    _stub("torchvision:datasets", "torchvision:transforms", "seaborn", "pandas", "wandb", "matplotlib",
+          "matplotlib.pyplot", "tqdm", "tqdm.auto:tqdm")  # fmt: skip
     from dataset import SimulatedDataset
     from solver import Solver
 
@@ -110,7 +111,7 @@ def ild() -> list[float]:
         "run_name": "",
         **dict.fromkeys(("no_leaky_relu", "no_model_bias", "no_model_s"), False),
     }
-    rows = SimulatedDataset(num_samples=100_000, n_domains=3, latent_dim=6, int_set=[4, 5], model_seed=0, noise_seed=100)
+    rows = SimulatedDataset(100_000, n_domains=3, latent_dim=6, int_set=[4, 5], model_seed=0, noise_seed=100)
     # Without its data loader, which fetches rows one by one and takes longer than the step itself.
     solver = Solver(None, None, None, SimpleNamespace(**settings))
     solver.set_model_mode()

@@ -1,0 +1,19 @@
+"""The examples of the page on latent causal models run, and show what the page says."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "latent-causal-models.md"
+
+
+def test_the_page_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile("\n".join(blocks), PAGE.name, "exec"), {})
+    shown = capsys.readouterr().out
+    assert "sparse mechanism shifts" in shown
+    error, nothing = map(float, re.search(r"error ([\d.]+), of changing nothing ([\d.]+)", shown).groups())
+    assert error < nothing / 2
+    assert "Hierarchical causal factors" in shown
+    own, chance = map(float, re.search(r"MCC ([\d.]+), of random rotations ([\d.]+)", shown).groups())
+    assert abs(own - chance) < 0.25
+    assert "after an affine map 1.00, R2 1.00" in shown
