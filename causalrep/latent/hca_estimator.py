@@ -114,11 +114,8 @@ class HCA(Habits):
         domains_: Labels of the domains.
         names_: The variable that each latent is named after, root first.
 
-    >>> from causalrep.data import hca_simulation
-    >>> x = hca_simulation(jax.random.key(1), n=500, domains=3).x
-    >>> model = HCA().fit(np.concatenate(x), np.repeat(np.arange(3), 500))
-    >>> model.weights_.shape, model.transform(x[0]).shape
-    ((3, 3, 3), (500, 3))
+    >>> HCA(restarts=5)
+    HCA(restarts=5)
     """
 
     def __init__(self, latents: int = 3, *, restarts: int = 20, seed: int = 0):

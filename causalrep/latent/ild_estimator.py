@@ -51,11 +51,8 @@ class ILD(Habits):
         path_: The same for every k tried and the dense model, for ``k="auto"``.
         n_features_in_: Number of observed variables, and of latents.
 
-    >>> from causalrep.data import ild_simulation
-    >>> rows = ild_simulation(0, domains=2, latents=2, intervened=(1,), n=500).train
-    >>> model = ILD(k=1, steps=100, starts=2, rounds=1).fit(rows.x, rows.domain)
-    >>> model.counterfactual(rows.x[:3], domain=0, target=1).shape
-    (3, 2)
+    >>> ILD(k=2, seed=7)
+    ILD(k=2, seed=7)
     """
 
     def __init__(

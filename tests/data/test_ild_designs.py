@@ -25,7 +25,7 @@ def oracle(seed, **options):
     )
 
 
-@pytest.mark.parametrize("seed", [0, 4, 9])
+@pytest.mark.parametrize("seed", [0, 9])
 def test_oracle_likelihood_and_identity_error_to_three_decimals(seed):
     nll, error, identity = oracle(seed)
     assert nll == pytest.approx(ORACLE[seed], abs=0.001)

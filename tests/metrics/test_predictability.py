@@ -22,7 +22,7 @@ def test_linear_r2_equals_scikit_learn():
 
 
 def test_kernel_r2_sees_what_a_line_does_not():
-    z = jax.random.uniform(jax.random.key(0), (600, 2), minval=-1.0)
+    z = jax.random.uniform(jax.random.key(0), (300, 2), minval=-1.0)
     codes = jnp.column_stack([jnp.sinh(3 * z[:, 0]), z[:, 0] ** 2 + jnp.exp(2 * z[:, 1])])
     line, kernel = r2(z, codes), r2(z, codes, "kernel")
     assert float(line.max()) < 0.97
@@ -47,8 +47,9 @@ def test_kernel_r2_sees_what_a_line_does_not():
 def test_held_out_rows_show_that_noise_tells_nothing():
     z, noise = jax.random.normal(jax.random.key(0), (2, 200, 3))
     for regressor in ("linear", "kernel"):
-        assert float(jnp.max(r2(z, noise, regressor))) < 0.1
-        assert float(jnp.min(r2(z, noise, regressor))) > -0.2
+        scores = r2(z, noise, regressor)
+        assert float(jnp.max(scores)) < 0.1
+        assert float(jnp.min(scores)) > -0.2
     # A random rotation, on the other hand, keeps all there is: R^2 is no evidence of disentanglement.
     assert float(jnp.min(chance_level(r2, jax.random.key(1), z, draws=3).mean)) == pytest.approx(1.0)
 
