@@ -1,14 +1,11 @@
 """Families of ILD models: which mechanisms may differ between domains.
 
-=============  ====================================================  ============================
-family         first m - k components of f_d                         last k components
-=============  ====================================================  ============================
-dense          free in every domain (k does not matter)              free in every domain
-relax-can      learned, shared by all domains                        free in every domain
-can            the identity plus a shared shift                      free, the first domain's too is the identity plus a shift
-independent    free in every domain, as is the mixing                free in every domain
-=============  ====================================================  ============================
-"""  # noqa: E501
+* ``dense``: all, freely; k does not matter. The baseline without sparsity.
+* ``relax-can``: the last k. The first m - k components are learned and shared by all domains. Recommended.
+* ``can``: the last k. The first m - k components are the identity plus a shared shift, and the first domain's last k the
+  identity plus a shift of its own: as expressive as ``relax-can``, harder to optimise.
+* ``independent``: all, freely, and every domain has a mixing of its own.
+"""
 
 import dataclasses
 from typing import Literal, NamedTuple
