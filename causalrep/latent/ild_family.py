@@ -2,8 +2,8 @@
 
 * ``dense``: all, freely; k does not matter. The baseline without sparsity.
 * ``relax-can``: the last k. The first m - k components are learned and shared by all domains. Recommended.
-* ``can``: the last k. The first m - k components are the identity plus a shared shift, and the first domain's last k the
-  identity plus a shift of its own: as expressive as ``relax-can``, harder to optimise.
+* ``can``: the last k. The first m - k components are the identity plus a shared shift, and the first domain's last k
+  the identity plus a shift of its own: as expressive as ``relax-can``, harder to optimise.
 * ``independent``: all, freely, and every domain has a mixing of its own.
 """
 
