@@ -31,7 +31,7 @@ class ILD(Habits):
 
     Args:
         k: Latents whose mechanisms may differ between domains; ``"auto"`` takes the fewest whose held-out likelihood is
-            within ``tolerance`` of the dense model's.
+            within ``tolerance`` of the dense model's, at the cost of as many fits as there are latents.
         kind: The family, ``"relax-can"``, ``"can"``, ``"dense"`` or ``"independent"``; see
             :mod:`causalrep.latent.ild_family`.
         slope: Of the leaky ReLU; 1 for a linear mixing.
