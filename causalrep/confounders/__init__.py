@@ -1,0 +1,1 @@
+"""Variational models of unobserved confounders: what if a confounder was not measured?"""
