@@ -125,6 +125,10 @@ class Networks(nn.Module):
         """``s_t`` for t = 0, 1."""
         return SCALE_FLOOR + jnp.exp(self.log_scale)
 
+    def outcome_slopes(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "n 2 k"], Float[Array, " 2"]]:
+        """``c_t(x)`` and ``s_t`` for t = 0, 1, of the affine form."""
+        return jnp.stack([net(x)[1] for net in self.outcome_nets], axis=1), self.scales()
+
     def q1(self, batch: Batch) -> Posterior:
         """``q1(u|x,t)``."""
         x, t = batch["x"], batch["t"]

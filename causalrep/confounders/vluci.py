@@ -63,8 +63,8 @@ class VLUCIFit(NamedTuple):
     Attributes:
         params: Of its networks.
         scaling: Of the data.
-        held_out: The bounds on the rows that selected the parameters, in nats a row; add ``log y_std`` to compare
-            outcomes in other units.
+        held_out: The bounds at each of the rows that selected the parameters (r,), in nats, for the standardised
+            outcome. With the same key they are the same rows, whatever the model.
         best_step: Updates behind ``params``.
         diverged: Whether some loss or gradient was not finite; ``params`` are then the last finite ones.
         first_bad_step: The update at which that happened, or -1.
@@ -125,7 +125,12 @@ def vluci(
         eval_every=plan.eval_every,
     )
     params = found.params["networks"]
-    scores = bounds(model, params, check_key, held_out, samples=SELECTION_SAMPLES)
+
+    def score(row: Batch) -> Bounds:
+        one = jax.tree.map(lambda leaf: leaf[None], row)
+        return bounds(model, params, check_key, one, samples=SELECTION_SAMPLES)
+
+    scores = jax.vmap(score)(held_out)
     return VLUCIFit(params, scaling, scores, found.best_step, found.diverged, found.first_bad_step)
 
 
