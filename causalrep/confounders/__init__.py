@@ -8,8 +8,10 @@
 
 from causalrep.confounders.bounds import Bounds, bounds, vluci_objective
 from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
+from causalrep.confounders.control_function import ControlFunction, SelectionFit, control_function
 from causalrep.confounders.estimator import VLUCI
 from causalrep.confounders.identification import FamilyFit, IdentificationReport
+from causalrep.confounders.mixture import MixtureFit, two_point_em
 from causalrep.confounders.model import LatentModel
 from causalrep.confounders.vluci import (
     Training,
@@ -23,18 +25,23 @@ from causalrep.confounders.vluci import (
 __all__ = [
     "VLUCI",
     "Bounds",
+    "ControlFunction",
     "FamilyFit",
     "IdentificationReport",
     "LatentModel",
+    "MixtureFit",
+    "SelectionFit",
     "Training",
     "VLUCIFit",
     "affine_posterior",
     "bounds",
+    "control_function",
     "counterfactual_draws",
     "decoded_outcomes",
     "generalized_residual",
     "inverse_mills",
     "posterior",
+    "two_point_em",
     "vluci",
     "vluci_objective",
 ]

@@ -61,7 +61,8 @@ def answer(design: EffectDesign, model: LatentModel, training: Training, plan: P
     if plan.use == "decoder":
         effects = decoded_effects(model, found, x, draws)
         nan = np.float64(np.nan)
-        completed = Completed((), effects, Pooled(effects.mean(), nan, nan, nan, nan), "the decoder's error is not known")
+        average = Pooled(effects.mean(), nan, nan, nan, nan)
+        completed = Completed((), effects, average, "the decoder's error is not known")
     else:
         us = mean[None] if plan.use == "mean" else draws
         completed = complete(plan.estimator, design.y, design.t, design.x, us.astype(np.float64))

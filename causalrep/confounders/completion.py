@@ -50,8 +50,8 @@ def complete(estimator: Any, y: np.ndarray, t: np.ndarray, x: np.ndarray, us: np
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if clipped:
         warnings.warn(
-            f"Given X and U some propensities had to be clipped, in {clipped} of {len(us)} completed data sets: for those "
-            "units there is hardly a comparison.",
+            f"Given X and U some propensities had to be clipped, in {clipped} of {len(us)} completed data sets: for "
+            "those units there is hardly a comparison.",
             OverlapWarning,
             stacklevel=2,
         )

@@ -36,7 +36,7 @@ class VLUCI(EffectEstimator):
     ``fit`` warns, and there is an :meth:`ate_interval` only where they leave one answer.
 
     Args:
-        latent: Law of U: ``"two_point"``, uniform on {-1, +1}^dim, or ``"gaussian"``. No default: it decides the answer.
+        latent: Law of U: ``"two_point"``, uniform on {-1, +1}^dim, or ``"gaussian"``. No default: it decides.
         dim: Dimension of U.
         form: ``"affine"``: U enters linearly, with coefficients that depend on X; ``"free"``: through networks.
         link: Of the treatment: ``"logit"`` or ``"probit"``.
@@ -46,7 +46,7 @@ class VLUCI(EffectEstimator):
         use: ``"multiple"``: a fit of ``estimator`` for each draw of U given all that was seen of a unit, pooled by
             Rubin's rules. ``"mean"``: one fit at the posterior mean, which contains Y: right only if U is known almost
             surely. ``"decoder"``: the model's own outcome networks, no estimator.
-        estimator: Anything with ``fit(Y, T, X=X)``, ``effect(X)``, ``ate()``, ``ate_interval()``; default ``TLearner()``.
+        estimator: Has ``fit(Y, T, X=X)``, ``effect(X)``, ``ate()``, ``ate_interval()``; default ``TLearner()``.
         draws: Draws of U for a unit.
         families: Other laws ``(latent, dim)`` under which the model is fitted too; ``()`` saves their time, and then
             nothing is known of the range.
@@ -138,8 +138,8 @@ class VLUCI(EffectEstimator):
         if not report.identified:
             low, high = report.ate_range
             warnings.warn(
-                f"The average effect is not identified: {' '.join(report.flags)} Over the laws of U that were fitted it "
-                f"ranges from {low:.4g} to {high:.4g}; see identification_.",
+                f"The average effect is not identified: {' '.join(report.flags)} Over the laws of U that were fitted "
+                f"it ranges from {low:.4g} to {high:.4g}; see identification_.",
                 IdentificationWarning,
                 stacklevel=2,
             )
@@ -189,7 +189,7 @@ class VLUCI(EffectEstimator):
     # ---------------------------------------------------------------- effects
 
     def effect(self, X: Any = None) -> np.ndarray:
-        """Expected effect (m,): of the units of ``fit``, given all that was seen of them; at rows of ``X``, of new units.
+        """Expected effect (m,) of the units of ``fit``, given all that was seen of them; at rows of ``X``, of others.
 
         A new unit's U is drawn from its law, since nothing of it but X is known.
         """
@@ -216,24 +216,24 @@ class VLUCI(EffectEstimator):
             return np.asarray(law.sample(jax.random.key(self.seed + 1), draws))
 
     def ate_interval(self, alpha: float = 0.05, *, conditional: bool = False) -> tuple[float, float]:
-        """Interval of :meth:`ate` at level ``1 - alpha``, given that the model of U is right and was fitted without error.
+        """Interval of :meth:`ate` at level ``1 - alpha``, as if the model of U were right and fitted without error.
 
         Args:
             alpha: 1 - level.
             conditional: Give it although the effect is not identified.
 
         Raises:
-            NoIntervalError: If the effect is not identified and ``conditional`` is False; with ``use="decoder"``; if the
-                estimator has no interval.
+            NoIntervalError: If the effect is not identified and ``conditional`` is False; with ``use="decoder"``; if
+                the estimator has no interval.
         """
         alpha = check_range("alpha", alpha, above=0, below=1)
         report, average = self.identification_, self.completed_.average
         if not report.identified and not conditional:
             low, high = report.ate_range
             raise NoIntervalError(
-                "The average effect is not identified, and an interval would only show sampling error under one of many "
-                f"laws of U. Over those fitted it ranges from {low:.4g} to {high:.4g}; see identification_. For the "
-                "interval under this law alone: ate_interval(conditional=True)."
+                "The average effect is not identified, and an interval would only show sampling error under one of "
+                f"many laws of U. Over those fitted it ranges from {low:.4g} to {high:.4g}; see identification_. For "
+                "the interval under this law alone: ate_interval(conditional=True)."
             )
         if not np.isfinite(average.se):
             raise NoIntervalError(f"No interval for the average effect: {self.completed_.why_no_interval}.")
@@ -269,7 +269,7 @@ class VLUCI(EffectEstimator):
     # ---------------------------------------------------------------- report
 
     def summary(self, alpha: float = 0.05) -> Summary:
-        """Average effects with and without U, and what they rest on; an interval only where the effect is identified."""
+        """Average effects with and without U, and what they rest on; an interval only where one is justified."""
         report = self.identification_
         rows = {"ATE, adjusted for X and U": report.chosen.ate, "ATE, adjusted for X": report.ate_without,
                 "Difference in means": report.naive}  # fmt: skip

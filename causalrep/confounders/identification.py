@@ -20,8 +20,8 @@ REJECTED = 2.0
 WIDTH = 92
 
 MIXTURE = (
-    "finite mixture: U has two levels, the outcome is a mixture of two separate components in each arm (Gaussian noise, "
-    "U affine), and U is independent of X"
+    "finite mixture: U has two levels, the outcome is a mixture of two separate components in each arm (Gaussian "
+    "noise, U affine), and U is independent of X"
 )
 FORM = (
     "functional form alone (Heckman's selection): U is Gaussian and enters treatment and outcome linearly. A covariate "
@@ -174,14 +174,16 @@ class IdentificationReport:
 
     def sentences(self) -> list[str]:
         """The report in words."""
-        verdict = "Identified only by" if self.identified else "NOT identified. It would need"
+        verdict = "Identified only by" if self.identified else "NOT identified. The estimate rests on"
         low, high = self.ate_range
         return [
             f"{verdict} {self.assumption}.",
             *self.flags,
             f"Average effect: {self.naive:.4g} (difference in means), {self.ate_without:.4g} (adjusted for X), "
             f"{self.chosen.ate:.4g} (and for U). Of that change, {100 * self.share_due_to_u:.0f}% is due to U.",
-            f"Over all laws of U that were fitted, the average effect ranges from {low:.4g} to {high:.4g}.",
+            f"Over all laws of U that were fitted, the average effect ranges from {low:.4g} to {high:.4g}; over the "
+            f"{len(self.plausible)} of {len(self.families)} that the held-out rows do not reject, from "
+            "{:.4g} to {:.4g}.".format(*self.plausible_range),
         ]
 
     def __str__(self) -> str:

@@ -168,14 +168,18 @@ class Networks(nn.Module):
             if "y" in observed:
                 numpyro.sample("y", self.outcome_site(x, t, u), obs=y)
 
-    def treatment_site(self, x: Array, u: Array) -> dist.Distribution:
+    def treatment_site(self, x: Float[Array, "n d"], u: Float[Array, "n k"]) -> dist.Distribution:
+        """``p(t|x,u)``."""
         index = self.treatment_logit(x, u)
         if self.model.link == "logit":
             return dist.Bernoulli(logits=index)
         # The log odds of a probability that is a normal's, exact in both tails.
         return dist.Bernoulli(logits=jax.scipy.stats.norm.logcdf(index) - jax.scipy.stats.norm.logcdf(-index))
 
-    def outcome_site(self, x: Array, t: Array, u: Array) -> dist.Distribution:
+    def outcome_site(
+        self, x: Float[Array, "n d"], t: Float[Array, " n"], u: Float[Array, "n k"]
+    ) -> dist.Distribution:
+        """``p(y|x,t,u)``."""
         law = self.outcome_law(x, u)
         location = _own_arm(t, *law.location.T)
         if self.model.outcome == "bernoulli":

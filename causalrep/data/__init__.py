@@ -21,6 +21,10 @@ from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
+from causalrep.data.hidden_confounder_designs import (
+    HiddenConfounderSample,
+    hidden_confounder,
+)
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
     LinearSample,
@@ -56,6 +60,7 @@ __all__ = [
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "HiddenConfounderSample",
     "IVSample",
     "IVTable",
     "LabelledImages",
@@ -75,6 +80,7 @@ __all__ = [
     "draw_linear",
     "draw_news",
     "gaussian_noise",
+    "hidden_confounder",
     "jitter_translate",
     "linear_iv",
     "load",

@@ -1,6 +1,7 @@
 """Uncertainty that more than one method uses.
 
-Sandwich covariances, the bootstrap (nonparametric and wild), cross-fitting, conformal prediction and pooling over imputations.
+Sandwich covariances, the bootstrap (nonparametric and wild), cross-fitting, conformal prediction and pooling over
+imputations.
 """
 
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
