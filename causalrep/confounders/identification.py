@@ -85,15 +85,15 @@ class IdentificationReport:
         return (self.chosen, *self.others)
 
     @property
+    def best(self) -> FamilyFit:
+        """The one with the largest held-out bound."""
+        return max(self.families, key=lambda family: family.held_out.mean())
+
+    @property
     def plausible(self) -> tuple[FamilyFit, ...]:
         """Those that the held-out rows do not reject against the best, by a paired comparison."""
-        best = max(self.families, key=lambda family: family.held_out.mean())
-
-        def rejected(family: FamilyFit) -> bool:
-            gap = best.held_out - family.held_out
-            return gap.mean() > REJECTED * gap.std(ddof=1) / np.sqrt(len(gap))
-
-        return tuple(family for family in self.families if family is best or not rejected(family))
+        best = self.best.held_out
+        return tuple(each for each in self.families if each is self.best or not rejected(each.held_out, best))
 
     @property
     def ate_range(self) -> tuple[float, float]:
@@ -140,8 +140,7 @@ class IdentificationReport:
         if not self.others:
             found.append("No other law of U was fitted: the range is not known.")
         elif not any(family is chosen for family in self.plausible):
-            best = max(self.families, key=lambda family: family.held_out.mean())
-            found.append(f"The held-out rows reject this law of U: {best.name} describes them better.")
+            found.append(f"The held-out rows reject this law of U: {self.best.name} describes them better.")
         elif len(self.plausible) > 1:
             low, high = self.plausible_range
             names = "; ".join(family.name for family in self.plausible)
@@ -158,12 +157,11 @@ class IdentificationReport:
 
     def as_frame(self) -> pd.DataFrame:
         """A row for each law of U."""
-        best = max(self.families, key=lambda family: family.held_out.mean())
         rows = {
             family.name: {
                 "ATE": family.ate,
                 "held-out L_J": family.held_out.mean(),
-                "below best": (best.held_out - family.held_out).mean(),
+                "below best": (self.best.held_out - family.held_out).mean(),
                 "rejected": "no" if any(family is other for other in self.plausible) else "yes",
                 "KL(q2||p)": ", ".join(f"{kl:.3g}" for kl in family.kl),
                 "separation": family.separation,
@@ -191,6 +189,12 @@ class IdentificationReport:
         return "\n".join([table, *(textwrap.fill(sentence, WIDTH) for sentence in self.sentences())])
 
     __repr__ = __str__
+
+
+def rejected(held_out: np.ndarray, best: np.ndarray) -> bool:
+    """Whether a law's bounds at held-out rows (r,) fall short of the best law's, by a paired comparison."""
+    gap = best - held_out
+    return gap.mean() > REJECTED * gap.std(ddof=1) / gap.size**0.5
 
 
 def _range(families: tuple[FamilyFit, ...]) -> tuple[float, float]:

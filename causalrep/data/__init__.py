@@ -25,6 +25,7 @@ from causalrep.data.hidden_confounder_designs import (
     HiddenConfounderSample,
     hidden_confounder,
 )
+from causalrep.data.ihdp_hidden import HiddenIHDP, draw_ihdp_hidden, ihdp_hidden
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
     LinearSample,
@@ -61,6 +62,7 @@ __all__ = [
     "EffectSample",
     "EffectTable",
     "HiddenConfounderSample",
+    "HiddenIHDP",
     "IVSample",
     "IVTable",
     "LabelledImages",
@@ -77,10 +79,12 @@ __all__ = [
     "data_folder",
     "demand",
     "demand_function",
+    "draw_ihdp_hidden",
     "draw_linear",
     "draw_news",
     "gaussian_noise",
     "hidden_confounder",
+    "ihdp_hidden",
     "jitter_translate",
     "linear_iv",
     "load",
