@@ -9,8 +9,8 @@ import numpy as np
 
 from causalrep.confounders.completion import Completed, complete
 from causalrep.confounders.identification import FamilyFit
-from causalrep.confounders.model import LatentModel, apply
-from causalrep.confounders.vluci import Training, VLUCIFit, decoded_outcomes, posterior, scaled, vluci
+from causalrep.confounders.model import LatentModel
+from causalrep.confounders.vluci import Training, VLUCIFit, decoded_outcomes, posterior, separation, vluci
 from causalrep.effects.design import EffectDesign
 from causalrep.errors import DivergenceError
 from causalrep.inference.pooling import Pooled
@@ -66,9 +66,10 @@ def answer(design: EffectDesign, model: LatentModel, training: Training, plan: P
     else:
         us = mean[None] if plan.use == "mean" else draws
         completed = complete(plan.estimator, design.y, design.t, design.x, us.astype(np.float64))
+    with jax.enable_x64(False):
+        distance = float(separation(model, found, x))
     family = FamilyFit(model.latent, model.dim, model.form, float(completed.average.value),
-                       np.asarray(found.held_out.joint, np.float64), tuple(map(float, kl)),
-                       separation(model, found, x))  # fmt: skip
+                       np.asarray(found.held_out.joint, np.float64), tuple(map(float, kl)), distance)  # fmt: skip
     return Answer(found, mean, completed, family)
 
 
@@ -77,20 +78,6 @@ def decoded_effects(model: LatentModel, found: VLUCIFit, x: np.ndarray, draws: n
     with jax.enable_x64(False):
         outcomes = decoded_outcomes(model, found, jnp.asarray(x, jnp.float32), jnp.asarray(draws, jnp.float32))
         return np.asarray(outcomes.mu1 - outcomes.mu0, np.float64)
-
-
-def separation(model: LatentModel, found: VLUCIFit, x: np.ndarray) -> float:
-    """Mean over units and arms of ``|c_t(x)| / s_t``: half the distance of a two-point U's components, in noise sds."""
-    if model.form != "affine" or model.outcome != "gaussian":
-        return float("nan")
-    with jax.enable_x64(False):
-        slopes, scales = apply(model, found.params, "outcome_slopes", _scaled_rows(found, x))
-        return float(jnp.mean(jnp.linalg.norm(slopes, axis=-1) / scales))
-
-
-def _scaled_rows(found: VLUCIFit, x: np.ndarray) -> jax.Array:
-    zero = np.zeros(len(x), np.float32)
-    return scaled(found.scaling, x, zero, zero)["x"]
 
 
 @lru_cache(maxsize=64)

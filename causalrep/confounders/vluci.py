@@ -202,6 +202,17 @@ def counterfactual_draws(
     return jax.vmap(one)(jax.random.split(y_key, draws), us)
 
 
+def separation(model: LatentModel, found: VLUCIFit, x: Float[Array, "n d"]) -> Float[Array, ""]:
+    """Mean over units and arms of ``|c_t(x)| / s_t``: half the distance of a two-point U's components, in noise sds.
+
+    NaN where the model has no such thing: networks of (x, u), a binary outcome.
+    """
+    if model.form != "affine" or model.outcome != "gaussian":
+        return jnp.asarray(jnp.nan)
+    slopes, scales = apply(model, found.params, "outcome_slopes", _scaled_x(found.scaling, x))
+    return jnp.mean(jnp.linalg.norm(slopes, axis=-1) / scales)
+
+
 def scaled(scaling: Scaling, x: Array, t: Array, y: Array) -> Batch:
     """A batch in the units of training, float32."""
     return {

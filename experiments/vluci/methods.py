@@ -1,6 +1,7 @@
 """What the VLUCI tables have in common: effects with U filled in, and their scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from causalrep.metrics import coverage, interval_width
 
 Effects = Float[Array, " n"]
 Estimator = Callable[[HiddenConfounderSample, Float[Array, "n d"]], Effects]
-LEVEL = 0.9
+LEVEL, INTERVAL_DRAWS = 0.9, 200
 
 
 def learned(learner: meta.MetaLearner) -> Estimator:
@@ -57,26 +58,6 @@ def without_vluci(s: HiddenConfounderSample, estimator: Estimator = OLS_T) -> di
     }
 
 
-def completed(
-    key: Key[Array, ""],
-    model: LatentModel,
-    found: VLUCIFit,
-    s: HiddenConfounderSample,
-    draws: int,
-    estimator: Estimator = OLS_T,
-) -> dict[str, Effects]:
-    """Effects by the three ways of using U."""
-    known = posterior(model, found, s.x, s.t, s.y)
-    us = known.sample(key, draws)
-    outcomes = decoded_outcomes(model, found, s.x, us)
-    many = jax.lax.map(lambda u: estimator(s, jnp.column_stack([s.x, u])), us)
-    return {
-        "mean": estimator(s, jnp.column_stack([s.x, known.mean()])),
-        "multiple": jnp.mean(many, axis=0),
-        "decoder": outcomes.mu1 - outcomes.mu0,
-    }
-
-
 def with_vluci(
     key: Key[Array, ""],
     s: HiddenConfounderSample,
@@ -84,19 +65,34 @@ def with_vluci(
     training: Training,
     draws: int,
     name: str = "VLUCI",
-    estimator: Estimator = OLS_T,
+    estimators: Mapping[str, Estimator] = MappingProxyType({"": OLS_T}),
 ) -> tuple[VLUCIFit, dict[str, dict[str, Array]]]:
-    """Fit one law of U; a method for each way of using it, and under ``name`` what is known of U and its fit."""
+    """Fit one law of U; a method for each way of using it, and under ``name`` what is known of U and its fit.
+
+    Args:
+        key: Random key.
+        s: The sample.
+        model: What is assumed of U.
+        training: How to train.
+        draws: Of U.
+        name: Of the methods.
+        estimators: Estimators given U, by the prefix of their methods' names.
+    """
     fit_key, draw_key, interval_key = jax.random.split(key, 3)
     found = vluci(fit_key, s.x, s.t, s.y, model=model, training=training)
-    ways = completed(draw_key, model, found, s, draws, estimator)
-    methods = {f"{name}, {way}": scores(effects, s) for way, effects in ways.items()}
-    mean = posterior(model, found, s.x, s.t, s.y).mean()
-    other = counterfactual_draws(interval_key, model, found, s.x, s.t, s.y, 200)
+    known = posterior(model, found, s.x, s.t, s.y)
+    mean, us = known.mean(), known.sample(draw_key, draws)
+    outcomes = decoded_outcomes(model, found, s.x, us)
+    methods = {f"{name}, decoder": scores(outcomes.mu1 - outcomes.mu0, s)}
+    for prefix, estimator in estimators.items():
+        many = jax.lax.map(lambda u, estimator=estimator: estimator(s, jnp.column_stack([s.x, u])), us)
+        methods[f"{prefix}{name}, multiple"] = scores(jnp.mean(many, axis=0), s)
+        methods[f"{prefix}{name}, mean"] = scores(estimator(s, jnp.column_stack([s.x, mean])), s)
+    other = counterfactual_draws(interval_key, model, found, s.x, s.t, s.y, INTERVAL_DRAWS)
     low, high = jnp.quantile(other, jnp.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2]), axis=0)
     methods[name] = {
         "corr_u": jnp.max(jnp.abs(jax.vmap(lambda u: jnp.corrcoef(u, s.u)[0, 1], in_axes=1)(mean))),
-        "kl": jnp.mean(posterior(model, found, s.x, s.t, s.y).kl()),
+        "kl": jnp.mean(known.kl()),
         "sd_given_xt": jnp.sqrt(jnp.mean(posterior(model, found, s.x, s.t).variance())),
         "held_out_joint": jnp.mean(found.held_out.joint),
         "coverage": coverage(low, high, s.y_other),

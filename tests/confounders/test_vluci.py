@@ -1,0 +1,102 @@
+"""VLUCI as a user meets it: recovery where U is identified, refusal where it is not, and errors at the door."""
+
+import pickle
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+from causalrep.confounders import VLUCI
+from causalrep.data import hidden_confounder
+from causalrep.effects import LeastSquares, TLearner
+from causalrep.errors import IdentificationWarning, InputError, NoIntervalError, NotFittedError, OverlapWarning
+from causalrep.metrics import coverage
+
+SMALL = {"hidden": (32, 32), "epochs": 100, "warm_start": 10, "batch_size": 128, "learning_rate": 3e-3}
+
+
+def _sample(**options):
+    s = hidden_confounder(jax.random.key(5), n=1500, **options)
+    return type(s)(*(np.asarray(a, np.float64) for a in s))
+
+
+@pytest.fixture(scope="module")
+def identified():
+    s = _sample()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OverlapWarning)
+        model = VLUCI(
+            latent="two_point", estimator=TLearner(outcome=LeastSquares()), draws=4, families=(("gaussian", 1),), **SMALL
+        ).fit(s.y, s.t, X=s.x)
+    return s, model
+
+
+def test_a_two_point_confounder_is_recovered_and_the_effect_with_it(identified):
+    s, model = identified
+    report = model.identification_
+    assert report.ate_without > 4.5
+    assert abs(model.ate() - 2) < 0.3
+    assert np.corrcoef(model.posterior_mean_[:, 0], s.u)[0, 1] > 0.95
+    assert np.sqrt(np.mean((model.effect() - (s.mu1 - s.mu0)) ** 2)) < 0.5
+    assert 0.8 < coverage(*model.counterfactual_interval(0.1), s.y_other) < 0.97
+    # A new unit's U is not known, and the effect does not depend on it.
+    assert np.abs(model.effect(s.x[:50]) - (s.mu1 - s.mu0)[:50]).mean() < 0.5
+
+
+def test_the_interval_and_the_report_of_an_identified_model(identified):
+    _, model = identified
+    assert model.identification_.identified, model.identification_.flags
+    low, high = model.ate_interval()
+    assert low < model.ate() < high
+    assert high - low < 1
+    text = str(model.summary())
+    assert "finite mixture" in text
+    assert "conditional on the model of U being right" in text
+    with pytest.raises(NoIntervalError, match="on the treated"):
+        model.att_interval()
+    assert pickle.loads(pickle.dumps(model)).ate() == model.ate()
+
+
+def test_a_gaussian_confounder_is_never_one_answer():
+    s = _sample(latent="gaussian")
+    model = VLUCI(latent="gaussian", use="decoder", families=(), **(SMALL | {"epochs": 15}))
+    with pytest.warns(IdentificationWarning, match="not identified"):
+        model.fit(s.y, s.t, X=s.x)
+    with pytest.raises(NoIntervalError, match="not identified"):
+        model.ate_interval()
+    with pytest.raises(NoIntervalError, match="decoder"):
+        model.ate_interval(conditional=True)
+    text = str(model.summary())
+    assert "NOT identified" in text
+    assert "range is not known" in text
+    assert model.effect(s.x[:3]).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latent": "uniform"}, "latent: found 'uniform'"),
+        ({"latent": "gaussian", "dim": 0}, "dim: found 0"),
+        ({"latent": "gaussian", "dim": 2, "posterior": "exact"}, "posterior: found 'exact'"),
+        ({"latent": "two_point", "dim": 9}, "dim: found 9"),
+        ({"latent": "gaussian", "use": "all"}, "use: found 'all'"),
+        ({"latent": "gaussian", "draws": 1}, "draws: found 1"),
+        ({"latent": "gaussian", "warm_start": 300}, "warm_start: found 300"),
+        ({"latent": "gaussian", "validation_share": 0.0}, "validation_share"),
+        ({"latent": "gaussian", "outcome": "bernoulli"}, "Y: found values other than 0 and 1"),
+    ],
+)
+def test_bad_input(options, message):
+    s = _sample()
+    with pytest.raises(InputError, match=message):
+        VLUCI(**options).fit(s.y, s.t, X=s.x)
+
+
+def test_habits():
+    model = VLUCI(latent="gaussian", dim=2)
+    assert model.get_params()["dim"] == 2
+    with pytest.raises(NotFittedError):
+        _ = model.identification_
+    with pytest.raises(TypeError, match="latent"):
+        VLUCI()
