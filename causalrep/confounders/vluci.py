@@ -196,8 +196,8 @@ def counterfactual_draws(
         law = outcome_law(model, found, x, u)
         other = jnp.where(t == 1, law.location[:, 0], law.location[:, 1])
         if model.outcome == "bernoulli":
-            return jax.random.bernoulli(noise_key, other).astype(y.dtype)
-        return other + jnp.where(t == 1, law.scale[0], law.scale[1]) * jax.random.normal(noise_key, y.shape, y.dtype)
+            return jax.random.bernoulli(noise_key, other).astype(other.dtype)
+        return other + jnp.where(t == 1, law.scale[0], law.scale[1]) * jax.random.normal(noise_key, other.shape, other.dtype)
 
     return jax.vmap(one)(jax.random.split(y_key, draws), us)
 
