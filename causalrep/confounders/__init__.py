@@ -7,8 +7,11 @@
 """
 
 from causalrep.confounders.bounds import Bounds, bounds, vluci_objective
+from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_objective, cevae_outcomes
+from causalrep.confounders.cevae_estimator import CEVAE
 from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
 from causalrep.confounders.control_function import ControlFunction, SelectionFit, control_function
+from causalrep.confounders.deconfounder import Deconfounder, FactorModel, factor_model, predictive_score
 from causalrep.confounders.estimator import VLUCI
 from causalrep.confounders.identification import FamilyFit, IdentificationReport
 from causalrep.confounders.mixture import MixtureFit, two_point_em
@@ -23,9 +26,15 @@ from causalrep.confounders.vluci import (
 )
 
 __all__ = [
+    "CEVAE",
     "VLUCI",
     "Bounds",
+    "CEVAEFit",
+    "CEVAEModel",
+    "CEVAETraining",
     "ControlFunction",
+    "Deconfounder",
+    "FactorModel",
     "FamilyFit",
     "IdentificationReport",
     "LatentModel",
@@ -35,12 +44,17 @@ __all__ = [
     "VLUCIFit",
     "affine_posterior",
     "bounds",
+    "cevae",
+    "cevae_objective",
+    "cevae_outcomes",
     "control_function",
     "counterfactual_draws",
     "decoded_outcomes",
+    "factor_model",
     "generalized_residual",
     "inverse_mills",
     "posterior",
+    "predictive_score",
     "two_point_em",
     "vluci",
     "vluci_objective",

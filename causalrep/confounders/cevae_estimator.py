@@ -122,7 +122,7 @@ class CEVAE(EffectEstimator):
             return only
         wrong = [j for j in self.binary if j not in only]
         if wrong:
-            raise InputError("binary", found=f"columns {wrong}", expected=f"columns that hold 0 and 1 alone: {list(only)}")
+            raise InputError("binary", found=f"columns {wrong}", expected=f"columns of 0 and 1 alone: {list(only)}")
         return tuple(self.binary)
 
     def effect(self, X: Any = None) -> np.ndarray:
@@ -135,7 +135,8 @@ class CEVAE(EffectEstimator):
 
     def _effect(self, x: np.ndarray) -> np.ndarray:
         with jax.enable_x64(False):
-            outcomes = _outcomes(jax.random.key(self.seed + 1), self._model, self.cevae_, x.astype(np.float32), self.draws)
+            key, x = jax.random.key(self.seed + 1), x.astype(np.float32)
+            outcomes = _outcomes(key, self._model, self.cevae_, x, self.draws)
             return np.asarray(outcomes.mu1 - outcomes.mu0, np.float64)
 
     def _interval(self, average: Average, alpha: float) -> tuple[float, float]:
@@ -150,8 +151,8 @@ class CEVAE(EffectEstimator):
             ("Held-out objective", f"{float(self.cevae_.loss):.4g} nats a row"),
         ]
         notes = [
-            "NOT identified without proxies that determine the hidden confounder's law; nothing here tests that they do. "
-            "Compare with an estimator that adjusts for X directly.",
+            "NOT identified without proxies that determine the hidden confounder's law; nothing here tests that they "
+            "do. Compare with an estimator that adjusts for X directly.",
             "No interval: regularisation and early stopping leave a bias of unknown size.",
         ]
         return Summary(self._title, facts, table, notes)

@@ -197,7 +197,8 @@ def counterfactual_draws(
         other = jnp.where(t == 1, law.location[:, 0], law.location[:, 1])
         if model.outcome == "bernoulli":
             return jax.random.bernoulli(noise_key, other).astype(other.dtype)
-        return other + jnp.where(t == 1, law.scale[0], law.scale[1]) * jax.random.normal(noise_key, other.shape, other.dtype)
+        scale = jnp.where(t == 1, law.scale[0], law.scale[1])
+        return other + scale * jax.random.normal(noise_key, other.shape, other.dtype)
 
     return jax.vmap(one)(jax.random.split(y_key, draws), us)
 

@@ -48,6 +48,7 @@ from causalrep.data.nonlinear_iv_designs import (
     zoo,
 )
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
+from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
 
@@ -74,6 +75,7 @@ __all__ = [
     "OpticalDevice",
     "agmm_zoo",
     "available",
+    "causalml_hidden_confounder",
     "color_digits",
     "compose",
     "data_folder",
@@ -90,6 +92,7 @@ __all__ = [
     "load",
     "load_rows",
     "newey_powell",
+    "noisy_copies",
     "nonlinear_ivl",
     "polynomial_features",
     "random_flip",

@@ -10,9 +10,9 @@ from causalrep.data.hidden_confounder_designs import HiddenConfounderSample
 def causalml_hidden_confounder(key: Key[Array, ""], *, n: int = 20000, proxies: int = 5) -> HiddenConfounderSample:
     """A binary confounder seen through noisy normal proxies: the simulation of the package causalml, as coded there.
 
-    ``z ~ Bern(1/2)``, ``x_j ~ N(z, sd 5z + 3(1-z))``, ``t ~ Bern(.75 z + .25 (1-z))``, ``y ~ Bern(sigmoid(3 (z + 2(2t -
-    2))))``: the average effect is 0.73. (The paper it follows, Louizos et al. 2017, has ``2(2t - 1)``.) There the package's
-    own CEVAE gives .82 to .88, linear learners .83.
+    ``z ~ Bern(1/2)``, ``x_j ~ N(z, sd 5z + 3(1-z))``, ``t ~ Bern(.75 z + .25 (1-z))``,
+    ``y ~ Bern(sigmoid(3 (z + 2(2t - 2))))``: the average effect is 0.73. (The paper it follows, Louizos et al. 2017,
+    has ``2(2t - 1)``.) There the package's own CEVAE gives .82 to .88, linear learners .83.
 
     Args:
         key: Random key.
@@ -41,8 +41,8 @@ def noisy_copies(
     """A binary confounder seen through binary copies, each wrong with probability ``flip``; the average effect is 1.
 
     Copies that err independently determine the confounder's law (a latent class model), while a regression on them is
-    left with the confounding that no linear score of theirs removes. ``t ~ Bern(.8 z + .2 (1-z))`` and ``y = t + strength z
-    + N(0, 1)``. The design is this library's, after the Twins experiment of Louizos et al. (2017).
+    left with confounding that they do not show. ``t ~ Bern(.8 z + .2 (1-z))`` and ``y = t + strength z + N(0, 1)``. The
+    design is this library's, after the Twins experiment of Louizos et al. (2017).
 
     Args:
         key: Random key.
@@ -59,4 +59,5 @@ def noisy_copies(
     mu0 = strength * z
     mu1 = mu0 + 1.0
     own, other = jax.random.normal(noise_key, (2, n))
-    return HiddenConfounderSample(x, t, jnp.where(t == 1, mu1, mu0) + own, z, mu0, mu1, jnp.where(t == 1, mu0, mu1) + other)
+    y, y_other = jnp.where(t == 1, mu1, mu0) + own, jnp.where(t == 1, mu0, mu1) + other
+    return HiddenConfounderSample(x, t, y, z, mu0, mu1, y_other)

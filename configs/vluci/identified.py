@@ -1,6 +1,6 @@
 """VLUCI where the hidden confounder has two separate levels: the model class is identified, and works.
 
-Command: python -m experiments.run vluci/identified
+Command: python -m experiments.run vluci/identified --mode loop
 Expected result: bias 3.7 without U, below .15 with U; PEHE below .3; 90% counterfactual intervals cover 85-95%.
 Expected time: small 5 min, paper 10 min on two CPU cores.
 """
@@ -12,6 +12,6 @@ from experiments.vluci.designs import Design
 PAPER = Design("vluci/identified", "identified")
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=(400,), epochs=25, draws=4),
-    "small": dataclasses.replace(PAPER, epochs=120),
+    "small": dataclasses.replace(PAPER, replications=40, epochs=120, draws=20),
     "paper": PAPER,
 }
