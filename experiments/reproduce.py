@@ -37,6 +37,11 @@ JOBS = {
     "cate/twins": "small",
     "cate/coverage": "small",
     "cate/intervals": "smoke",
+    "vluci/identified": "smoke",
+    "vluci/selection": "smoke",
+    "vluci/misspecified": "smoke",
+    "vluci/ihdp_hidden": "smoke",
+    "vluci/ihdp": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }
@@ -54,6 +59,8 @@ DATA = {
     "cate/acic2016": ("acic2016",),
     "cate/twins": ("twins",),
     "cate/intervals": ("ihdp", "acic2016"),
+    "vluci/ihdp_hidden": ("ihdp",),
+    "vluci/ihdp": ("ihdp",),
 }
 
 
