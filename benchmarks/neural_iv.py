@@ -30,7 +30,7 @@ INNER = 20
 
 def run_dfiv() -> Row | None:
     """Outer iterations on the demand design, 5,000 rows, the released code's widths."""
-    peer = _released("dfiv", "CAUSALREP_DFIV")
+    peer = released("dfiv", "CAUSALREP_DFIV")
     if peer is None:
         return None
     s = demand(jax.random.key(0), n=5000)
@@ -61,7 +61,7 @@ def run_dfiv() -> Row | None:
 
 def run_deep_gmm() -> Row | None:
     """Steps of the game on 1,024 rows, the released code's networks."""
-    peer = _released("deep_gmm", "CAUSALREP_DEEPGMM")
+    peer = released("deep_gmm", "CAUSALREP_DEEPGMM")
     if peer is None:
         return None
     s = zoo(jax.random.key(0), n=2048, function="linear")
@@ -98,7 +98,8 @@ def _ours(fit: Callable[..., NeuralFit], data: tuple[jax.Array, ...], *, units: 
     return measure(lambda: program(key, *data), units=units, repeats=5), compile_seconds
 
 
-def _released(method: str, variable: str) -> Timing | None:
+def released(method: str, variable: str) -> Timing | None:
+    """Times of a method of torch_peers.py; None, with a line on the screen, where it is not at hand."""
     python, clone = os.environ.get(PYTHON), os.environ.get(variable)
     if not python or not clone:
         print(f"{method}: left out, since {PYTHON} or {variable} is not set")
