@@ -1,7 +1,7 @@
 """Epochs of CEVAE and of VLUCI beside Pyro's CEVAE, on 1,000 rows of 25 covariates in batches of 100.
 
-Pyro is not part of this environment: point to a Python that has torch, and to a folder to search for pyro (any, if it is
-installed there)::
+Pyro is not part of this environment: point to a Python that has torch, and to a folder to search for pyro (any, if it
+is installed there)::
 
     export CAUSALREP_TORCH_PYTHON=/path/to/python CAUSALREP_PYRO=/path/to/site-packages
 
@@ -26,18 +26,22 @@ def run_cevae() -> Row | None:
     """Our CEVAE, in the layers of its authors' code, beside Pyro's, which has a few less."""
     model = CEVAEModel(latents=20, hidden=200)
     training = CEVAETraining(epochs=EPOCHS, batch_size=100, validation_share=0.1)
-    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, training=training).params,
-                "widths and batch are the same; ours has one hidden layer more in the arms of posterior and outcome "
-                "guess and in the treatment network, and evaluates held-out rows every epoch (900 rows train).")  # fmt: skip
+    note = (
+        "widths and batch are the same; ours has one hidden layer more in the arms of posterior and outcome guess and in "
+        "the treatment network; it trains on 900 rows and evaluates 100 every epoch."
+    )
+    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, training=training).params, note)
 
 
 def run_vluci() -> Row | None:
     """VLUCI with networks as large as CEVAE's."""
     model = LatentModel("gaussian", 20, hidden=(200, 200, 200))
     training = Training(epochs=EPOCHS, batch_size=100, warm_start=0, validation_share=0.1)
-    return _row("VLUCI", lambda key, *data: vluci(key, *data, model=model, training=training).params,
-                "another method with networks as large (five of three layers of 200, a latent of 20), both bounds; it "
-                "evaluates held-out rows with 16 samples every epoch.")  # fmt: skip
+    note = (
+        "another method with networks as large (five of three layers of 200, a latent of 20), both bounds; it trains on "
+        "900 rows and evaluates 100 with 16 samples each every epoch."
+    )
+    return _row("VLUCI", lambda key, *data: vluci(key, *data, model=model, training=training).params, note)
 
 
 def _row(name: str, fit: Callable, note: str) -> Row | None:

@@ -12,6 +12,6 @@ from experiments.vluci.designs import Design
 PAPER = Design("vluci/identified", "identified")
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=(400,), epochs=25, draws=4),
-    "small": dataclasses.replace(PAPER, replications=40, epochs=120, draws=20),
+    "small": dataclasses.replace(PAPER, replications=20, draws=20),
     "paper": PAPER,
 }
