@@ -27,8 +27,8 @@ def run_cevae() -> Row | None:
     model = CEVAEModel(latents=20, hidden=200)
     training = CEVAETraining(epochs=EPOCHS, batch_size=100, validation_share=0.1)
     note = (
-        "widths and batch are the same; ours has one hidden layer more in the arms of posterior and outcome guess and in "
-        "the treatment network; it trains on 900 rows and evaluates 100 every epoch."
+        "widths and batch are the same; ours has one hidden layer more in the arms of posterior and outcome guess and "
+        "in the treatment network; it trains on 900 rows and evaluates 100 every epoch."
     )
     return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, training=training).params, note)
 
@@ -38,8 +38,8 @@ def run_vluci() -> Row | None:
     model = LatentModel("gaussian", 20, hidden=(200, 200, 200))
     training = Training(epochs=EPOCHS, batch_size=100, warm_start=0, validation_share=0.1)
     note = (
-        "another method with networks as large (five of three layers of 200, a latent of 20), both bounds; it trains on "
-        "900 rows and evaluates 100 with 16 samples each every epoch."
+        "another method with networks as large (five of three layers of 200, a latent of 20), both bounds; it trains "
+        "on 900 rows and evaluates 100 with 16 samples each every epoch."
     )
     return _row("VLUCI", lambda key, *data: vluci(key, *data, model=model, training=training).params, note)
 
