@@ -48,6 +48,7 @@ class CEVAE(EffectEstimator):
     """
 
     _title = "CEVAE: effect adjusted for a confounder seen through proxies"
+    _rows_per_arm = 10
 
     def __init__(
         self,

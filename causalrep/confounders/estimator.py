@@ -1,5 +1,6 @@
 """VLUCI with scikit-learn's habits: an effect estimator that adjusts for a confounder nobody measured."""
 
+import dataclasses
 import warnings
 from typing import Any, Literal, Self
 
@@ -71,6 +72,7 @@ class VLUCI(EffectEstimator):
     """
 
     _title = "VLUCI: effect adjusted for an inferred confounder"
+    _rows_per_arm = 10
 
     def __init__(
         self,
@@ -156,6 +158,11 @@ class VLUCI(EffectEstimator):
         check_range("warm_start", self.warm_start, at_least=0, below=self.epochs)
         if self.use == "multiple":
             check_range("draws", self.draws, at_least=2)
+        lacking = [name for name in ("fit", "effect", "ate") if not hasattr(self.estimator or TLearner, name)]
+        if lacking or isinstance(self.estimator, type):
+            raise InputError(
+                "estimator", found=repr(self.estimator), expected="an effect estimator, such as TLearner(), or None"
+            )
         return Training(self.objective, self.epochs, self.warm_start, float(self.warm_up), float(self.independence),
                         self.batch_size, float(self.learning_rate),
                         validation_share=float(self.validation_share))  # fmt: skip
@@ -175,11 +182,14 @@ class VLUCI(EffectEstimator):
         answers = [answer(design, model, self._training, plan) for model in self._all_models]
         chosen, without = answers[0], complete(estimator, design.y, design.t, design.x, np.zeros((1, len(design.y), 0)))
         naive = design.y[design.t == 1].mean() - design.y[design.t == 0].mean()
-        self.identification_ = IdentificationReport(
-            chosen.family, tuple(each.family for each in answers[1:]), float(without.average.value), float(naive)
-        )
-        # If U is not used, what varies over its draws is noise, and the answer is that without it.
-        completed = without if chosen.family.collapsed else chosen.completed
+        ate_without = float(without.average.value)
+        # Where U is not used, what varies over its draws is noise, and the answer is that without it.
+        families = [
+            dataclasses.replace(each.family, ate=ate_without) if each.family.collapsed else each.family
+            for each in answers
+        ]
+        self.identification_ = IdentificationReport(families[0], tuple(families[1:]), ate_without, float(naive))
+        completed = without if families[0].collapsed else chosen.completed
         self.vluci_, self.posterior_mean_, self.completed_ = chosen.found, chosen.posterior_mean, completed
         self._model = self._all_models[0]
         unknown = np.full(len(design.y), np.nan)

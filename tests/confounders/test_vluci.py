@@ -97,6 +97,8 @@ def test_a_gaussian_confounder_is_never_one_answer():
         ({"latent": "gaussian", "draws": 1}, "draws: found 1"),
         ({"latent": "gaussian", "warm_start": 300}, "warm_start: found 300"),
         ({"latent": "gaussian", "validation_share": 0.0}, "validation_share"),
+        ({"latent": "gaussian", "estimator": Regressions}, "estimator"),
+        ({"latent": "gaussian", "estimator": "OLS"}, "estimator: found 'OLS'"),
         ({"latent": "gaussian", "outcome": "bernoulli"}, "Y: found values other than 0 and 1"),
     ],
 )
@@ -104,6 +106,17 @@ def test_bad_input(options, message):
     s = _sample()
     with pytest.raises(InputError, match=message):
         VLUCI(**options).fit(s.y, s.t, X=s.x)
+
+
+def test_a_confounder_that_changes_nothing_is_left_unused_and_said_to_be():
+    s = _sample(strength=0.0)
+    model = VLUCI(latent="two_point", estimator=Regressions(), draws=4, families=(("gaussian", 1),), **SMALL)
+    with pytest.warns(IdentificationWarning):
+        model.fit(s.y, s.t, X=s.x)
+    # Negative control: nothing is confounded, so there is nothing to improve, and the answer may not move far.
+    assert abs(model.identification_.ate_without - 2) < 0.2
+    assert abs(model.ate() - 2) < 0.5
+    assert not model.identification_.identified
 
 
 def test_habits():
