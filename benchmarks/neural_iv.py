@@ -99,6 +99,7 @@ def _ours(fit: Callable[..., NeuralFit], data: tuple[jax.Array, ...], *, units: 
 
 
 def released(method: str, variable: str) -> Timing | None:
+    """Times of a method of torch_peers.py; None, with a line on the screen, where it is not at hand."""
     python, clone = os.environ.get(PYTHON), os.environ.get(variable)
     if not python or not clone:
         print(f"{method}: left out, since {PYTHON} or {variable} is not set")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from functools import partial
 
-from benchmarks import dr_learner, harness, ild, ivl_sweep, kernel_iv, neural_iv, two_stage
+from benchmarks import confounders, dr_learner, harness, ild, ivl_sweep, kernel_iv, neural_iv, two_stage
 
 BENCHMARKS = {
     "two_stage": two_stage.run,
@@ -15,6 +15,8 @@ BENCHMARKS = {
     "dfiv": neural_iv.run_dfiv,
     "deep_gmm": neural_iv.run_deep_gmm,
     "ild": ild.run,
+    "cevae": confounders.run_cevae,
+    "vluci": confounders.run_vluci,
 }
 
 

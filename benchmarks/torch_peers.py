@@ -1,9 +1,10 @@
 """Times training steps of released PyTorch code; run by another Python: ``python torch_peers.py METHOD CLONE``.
 
-METHOD is ``dfiv`` (CLONE: a clone of liyuan9988/DeepFeatureIV), ``deep_gmm`` (of CausalML/DeepGMM) or ``ild`` (of
-inouye-lab/ild-domain-counterfactuals). Prints CPU seconds of one unit of work, five repeats, as JSON. It imports the
-clone's classes and calls their training steps, on one thread; what they import for other experiments and never use here
-is replaced by empty modules.
+METHOD is ``dfiv`` (CLONE: a clone of liyuan9988/DeepFeatureIV), ``deep_gmm`` (of CausalML/DeepGMM), ``ild`` (of
+inouye-lab/ild-domain-counterfactuals) or ``cevae`` (any folder that Python should search for the package pyro, if it is
+not installed). Prints CPU seconds of one unit of work, five repeats, as JSON. It imports the clone's classes and calls
+their training steps, on one thread; what they import for other experiments and never use here is replaced by empty
+modules.
 """
 
 import importlib
@@ -129,6 +130,24 @@ def ild() -> list[float]:
     return _times(work, units=len(batches))
 
 
+def cevae() -> list[float]:
+    """An epoch of Pyro's CEVAE: 1,000 rows, 25 covariates, batches of 100, three hidden layers of 200."""
+    import pyro
+    from pyro.contrib.cevae import CEVAE
+
+    pyro.set_rng_seed(0)
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(1000, 25)), rng.integers(0, 2, 1000)
+    y = x[:, 0] + t + rng.normal(size=1000)
+    data = [torch.tensor(block, dtype=torch.float32) for block in (x, t, y)]
+
+    def work() -> None:
+        model = CEVAE(feature_dim=25, outcome_dist="normal", latent_dim=20, hidden_dim=200, num_layers=3)
+        model.fit(*data, num_epochs=5, batch_size=100, learning_rate=1e-3, log_every=10**6)
+
+    return _times(work, units=5)
+
+
 def _times(work, *, units: int) -> list[float]:
     work()
     found = []
@@ -155,4 +174,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
     sys.path.insert(0, sys.argv[2])
-    print(json.dumps({"dfiv": dfiv, "deep_gmm": deep_gmm, "ild": ild}[sys.argv[1]]()))
+    methods = {"dfiv": dfiv, "deep_gmm": deep_gmm, "ild": ild, "cevae": cevae}
+    print(json.dumps(methods[sys.argv[1]]()))

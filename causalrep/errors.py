@@ -60,6 +60,10 @@ class OverlapWarning(CausalrepWarning):
     """Some units have (almost) no counterpart in the other treatment arm."""
 
 
+class IdentificationWarning(CausalrepWarning):
+    """The assumptions made do not identify what was estimated: the estimate is one of many the data allow."""
+
+
 class NotFittedError(CausalrepError, ValueError, AttributeError):
     """A fitted attribute or method was used before ``fit``."""
 

@@ -48,6 +48,11 @@ JOBS = {
     "hca/stability": "small",
     "hca/synthetic": "smoke",
     "hca/imputation": "small",
+    "vluci/identified": "smoke",
+    "vluci/selection": "smoke",
+    "vluci/misspecified": "smoke",
+    "vluci/ihdp_hidden": "smoke",
+    "vluci/ihdp": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }
@@ -68,6 +73,8 @@ DATA = {
     "cate/acic2016": ("acic2016",),
     "cate/twins": ("twins",),
     "cate/intervals": ("ihdp", "acic2016"),
+    "vluci/ihdp_hidden": ("ihdp",),
+    "vluci/ihdp": ("ihdp",),
 }
 
 

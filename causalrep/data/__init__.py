@@ -22,6 +22,11 @@ from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_tr
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
 from causalrep.data.hca_designs import HCASample, hca_simulation
+from causalrep.data.hidden_confounder_designs import (
+    HiddenConfounderSample,
+    hidden_confounder,
+)
+from causalrep.data.ihdp_hidden import HiddenIHDP, draw_ihdp_hidden, ihdp_hidden
 from causalrep.data.ild_designs import ILDData, ILDSample, ILDTruth, ild_simulation
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
@@ -46,6 +51,7 @@ from causalrep.data.nonlinear_iv_designs import (
 )
 from causalrep.data.open_llm_leaderboard import Leaderboard
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
+from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
 
@@ -60,6 +66,8 @@ __all__ = [
     "EffectSample",
     "EffectTable",
     "HCASample",
+    "HiddenConfounderSample",
+    "HiddenIHDP",
     "ILDData",
     "ILDSample",
     "ILDTruth",
@@ -75,21 +83,26 @@ __all__ = [
     "OpticalDevice",
     "agmm_zoo",
     "available",
+    "causalml_hidden_confounder",
     "color_digits",
     "compose",
     "data_folder",
     "demand",
     "demand_function",
+    "draw_ihdp_hidden",
     "draw_linear",
     "draw_news",
     "gaussian_noise",
     "hca_simulation",
+    "hidden_confounder",
+    "ihdp_hidden",
     "ild_simulation",
     "jitter_translate",
     "linear_iv",
     "load",
     "load_rows",
     "newey_powell",
+    "noisy_copies",
     "nonlinear_ivl",
     "polynomial_features",
     "random_flip",

@@ -29,8 +29,8 @@ BINARY = ("sex", "twin", "b.marr", "mom.lths", "mom.hs", "mom.scoll", "cig", "fi
 SITES = ("ark", "ein", "har", "mia", "pen", "tex", "was")
 
 _TABLE_SHA256 = "f00fc75f44f66f8afc52686943a65fbf651593bdb5756b0ac14b4d70c0b81a32"
-_EFFECT_ON_TREATED = 4.0
-_SHIFT = 0.5
+EFFECT_ON_TREATED = 4.0
+SHIFT = 0.5
 # A uniform draw below 0.6 gives 0, below 0.7 gives 0.2 and so on: the order in which R's heap sort leaves the
 # probabilities (.6, .1, .1, .1, .1) of (0, .1, .2, .3, .4).
 _THRESHOLDS = (0.6, 0.7, 0.8, 0.9)
@@ -63,7 +63,7 @@ def ihdp(replications: Sequence[int] | None = None) -> EffectBenchmark:
         InputError: If a replication is not between 1 and 1000.
     """
     numbers = check_numbers("replications", replications, largest=REPLICATIONS, default=range(1, 101))
-    x, t = _covariates()
+    x, t = covariates()
     drawn = [_simulate(x, t, number) for number in numbers]
     mu0, mu1, y0, y1 = (np.stack(values) for values in zip(*drawn, strict=True))
     return EffectBenchmark(
@@ -82,7 +82,8 @@ def ihdp(replications: Sequence[int] | None = None) -> EffectBenchmark:
     )
 
 
-def _covariates() -> tuple[np.ndarray, np.ndarray]:
+def covariates() -> tuple[np.ndarray, np.ndarray]:
+    """The standardised covariates (747, 25) and the treatment (747,)."""
     frame = _table()
     frame = frame[(frame["treat"] == 0) | (frame["momwhite"] == 1)]
     heads = {round(head, 8): head for head in _IMPUTED_HEADS}
@@ -112,14 +113,23 @@ def _table() -> pd.DataFrame:
 def _simulate(x: np.ndarray, t: np.ndarray, number: int) -> tuple[np.ndarray, ...]:
     """mu0, mu1, y0, y1 of one replication, each (n,)."""
     n, d = x.shape
-    stream = RRandom(5 * number + (565 if number <= 500 else 7565))
-    uniforms = stream.uniform(1 + d)
-    intercept = _INTERCEPTS[int(9 * uniforms[0])]
-    beta = _SLOPES[np.searchsorted(_THRESHOLDS, uniforms[1:], side="right")]
-    mu0 = np.exp(intercept + (x + _SHIFT) @ beta)
+    stream = replication_stream(number)
+    intercept, beta = draw_coefficients(stream, d)
+    mu0 = np.exp(intercept + (x + SHIFT) @ beta)
     linear = intercept + x @ beta
-    mu1 = linear - (np.mean((linear - mu0)[t == 1]) - _EFFECT_ON_TREATED)
+    mu1 = linear - (np.mean((linear - mu0)[t == 1]) - EFFECT_ON_TREATED)
     return mu0, mu1, mu0 + stream.normal(n), mu1 + stream.normal(n)
+
+
+def replication_stream(number: int) -> RRandom:
+    """R's random numbers of replication ``number``."""
+    return RRandom(5 * number + (565 if number <= 500 else 7565))
+
+
+def draw_coefficients(stream: RRandom, d: int) -> tuple[float, np.ndarray]:
+    """Intercept and slopes (d,): what a replication's stream gives first."""
+    uniforms = stream.uniform(1 + d)
+    return _INTERCEPTS[int(9 * uniforms[0])], _SLOPES[np.searchsorted(_THRESHOLDS, uniforms[1:], side="right")]
 
 
 def _test_rows(numbers: list[int]) -> np.ndarray:

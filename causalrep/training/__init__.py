@@ -5,6 +5,7 @@ The mesh says where, :class:`Checkpoints` how often the state is kept, :func:`co
 
 from causalrep.training.aot import Program, ProgramReport, compile_for
 from causalrep.training.checkpoints import Checkpoints
+from causalrep.training.clock import clocked, ticking
 from causalrep.training.fit import fit
 from causalrep.training.loader import GrainLoader
 from causalrep.training.loop import FitResult
@@ -26,12 +27,14 @@ __all__ = [
     "Progress",
     "SVIObjective",
     "TensorBoard",
+    "clocked",
     "compile_for",
     "fit",
     "make_mesh",
     "mixed_precision",
     "rematerialised",
     "svi_objective",
+    "ticking",
     "train",
     "training_program",
 ]

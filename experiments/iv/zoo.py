@@ -21,10 +21,11 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
 )
-from causalrep.iv.nonlinear.training import scaled_inputs, schedule, split, standardize, unscaled_outcome
+from causalrep.iv.nonlinear.training import scaled_inputs, standardize, unscaled_outcome
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.training import Objective, fit
+from causalrep.training.epochs import schedule, split
 from causalrep.validation import check_range
 
 DIRECT = "Direct regression"

@@ -13,14 +13,13 @@ from causalrep.iv.nonlinear.kernels import median_lengthscale, nystroem, nystroe
 from causalrep.iv.nonlinear.training import (
     NeuralFit,
     scaled_inputs,
-    schedule,
-    split,
     standardize,
     summarize,
     unscaled_outcome,
 )
 from causalrep.nn import MLP
 from causalrep.training import Objective, fit
+from causalrep.training.epochs import schedule, split
 
 # Nystroem features of the instruments by which held-out moments are judged.
 JUDGES = 50

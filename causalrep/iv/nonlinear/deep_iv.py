@@ -12,14 +12,13 @@ from jaxtyping import Array, Float, Key
 from causalrep.iv.nonlinear.training import (
     NeuralFit,
     scaled_inputs,
-    schedule,
-    split,
     standardize,
     summarize,
     unscaled_outcome,
 )
 from causalrep.nn import MLP
 from causalrep.training import Objective, fit
+from causalrep.training.epochs import schedule, split
 
 Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]

@@ -9,13 +9,13 @@ from causalrep.iv.nonlinear.ivl_objective import Form, ivl_objective
 from causalrep.iv.nonlinear.training import (
     NeuralFit,
     scaled_inputs,
-    schedule,
     standardize,
     summarize,
     unscaled_outcome,
 )
 from causalrep.nn import MLP
 from causalrep.training import Objective, fit
+from causalrep.training.epochs import schedule
 
 Widths = tuple[int, ...]
 

@@ -1,0 +1,61 @@
+"""Variational models of unobserved confounders: what if a confounder was not measured?
+
+>>> import numpy as np
+>>> from causalrep.confounders import VLUCI
+>>> VLUCI(latent="two_point", dim=1).get_params()["use"]
+'multiple'
+"""
+
+from causalrep.confounders.bounds import Bounds, bounds, vluci_objective
+from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_objective, cevae_outcomes
+from causalrep.confounders.cevae_estimator import CEVAE
+from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
+from causalrep.confounders.control_function import ControlFunction, SelectionFit, control_function
+from causalrep.confounders.deconfounder import Deconfounder, FactorModel, factor_model, predictive_score
+from causalrep.confounders.estimator import VLUCI
+from causalrep.confounders.identification import FamilyFit, IdentificationReport
+from causalrep.confounders.mixture import MixtureFit, two_point_em
+from causalrep.confounders.model import LatentModel
+from causalrep.confounders.vluci import (
+    Training,
+    VLUCIFit,
+    counterfactual_draws,
+    decoded_outcomes,
+    posterior,
+    vluci,
+)
+
+__all__ = [
+    "CEVAE",
+    "VLUCI",
+    "Bounds",
+    "CEVAEFit",
+    "CEVAEModel",
+    "CEVAETraining",
+    "ControlFunction",
+    "Deconfounder",
+    "FactorModel",
+    "FamilyFit",
+    "IdentificationReport",
+    "LatentModel",
+    "MixtureFit",
+    "SelectionFit",
+    "Training",
+    "VLUCIFit",
+    "affine_posterior",
+    "bounds",
+    "cevae",
+    "cevae_objective",
+    "cevae_outcomes",
+    "control_function",
+    "counterfactual_draws",
+    "decoded_outcomes",
+    "factor_model",
+    "generalized_residual",
+    "inverse_mills",
+    "posterior",
+    "predictive_score",
+    "two_point_em",
+    "vluci",
+    "vluci_objective",
+]

@@ -1,0 +1,85 @@
+"""IHDP with a confounder hidden on purpose."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from causalrep.data.benchmark import check_numbers
+from causalrep.data.hidden_confounder_designs import HiddenConfounderSample
+from causalrep.data.ihdp import (
+    CONTINUOUS,
+    EFFECT_ON_TREATED,
+    REPLICATIONS,
+    SHIFT,
+    covariates,
+    draw_coefficients,
+    replication_stream,
+)
+
+
+class HiddenIHDP(NamedTuple):
+    """IHDP's covariates with the mother's age taken away, and response surfaces in which it confounds.
+
+    Attributes:
+        x: The other covariates (747, 24).
+        u: The mother's age, standardised (747,).
+        propensity: ``sigmoid(-1 + 1.5 u + 0.5 birth weight)`` (747,).
+        mu0: Expected outcome without treatment (R, 747).
+        linear: Expected outcome with treatment, up to a constant that makes the effect on the treated 4 (R, 747).
+    """
+
+    x: np.ndarray
+    u: np.ndarray
+    propensity: np.ndarray
+    mu0: np.ndarray
+    linear: np.ndarray
+
+
+def ihdp_hidden(replications: Sequence[int] | None = None) -> HiddenIHDP:
+    """A semi-synthetic test of hidden confounding: NPCI's setting A with the mother's age hidden, and treatment by it.
+
+    Intercept and slopes are the replication's own, but for the slope of the mother's age, which is 0.4 in all. The
+    design is this library's. Age has an R^2 of 0.485 on the covariates that are left, so that it is not independent of
+    them, as models of a hidden confounder assume. Draw samples with :func:`draw_ihdp_hidden`.
+
+    Args:
+        replications: Which of 1 to 1000; 1 to 100 by default.
+
+    Raises:
+        DataError: If the package ``econml`` is not installed or ships another table.
+        InputError: If a replication is not between 1 and 1000.
+    """
+    numbers = check_numbers("replications", replications, largest=REPLICATIONS, default=range(1, 101))
+    x, _ = covariates()
+    hidden, weight = CONTINUOUS.index("momage"), CONTINUOUS.index("bw")
+    mu0, linear = [], []
+    for number in numbers:
+        intercept, beta = draw_coefficients(replication_stream(number), x.shape[1])
+        beta = np.where(np.arange(len(beta)) == hidden, 0.4, beta)
+        mu0.append(np.exp(intercept + (x + SHIFT) @ beta))
+        linear.append(intercept + x @ beta)
+    propensity = 1 / (1 + np.exp(1.0 - 1.5 * x[:, hidden] - 0.5 * x[:, weight]))
+    return HiddenIHDP(np.delete(x, hidden, axis=1), x[:, hidden], propensity, np.stack(mu0), np.stack(linear))
+
+
+def draw_ihdp_hidden(
+    key: Key[Array, ""],
+    x: Float[Array, "n d"],
+    u: Float[Array, " n"],
+    propensity: Float[Array, " n"],
+    mu0: Float[Array, " n"],
+    linear: Float[Array, " n"],
+) -> HiddenConfounderSample:
+    """Treatment and outcomes, unit noise, of one replication of :func:`ihdp_hidden` (its fields, ``mu0[i]``...)."""
+    t_key, noise_key = jax.random.split(key)
+    t = jax.random.bernoulli(t_key, propensity).astype(x.dtype)
+    omega = jnp.sum(t * (linear - mu0)) / jnp.sum(t) - EFFECT_ON_TREATED
+    mu1 = linear - omega
+    own, other = jax.random.normal(noise_key, (2, len(t)), x.dtype)
+    return HiddenConfounderSample(
+        x, t, jnp.where(t == 1, mu1, mu0) + own, u, mu0, mu1, jnp.where(t == 1, mu0, mu1) + other
+    )

@@ -1,0 +1,46 @@
+"""Pooling estimates over completed data sets: Rubin's rules."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Pooled(NamedTuple):
+    """An estimate pooled over S completed data sets.
+
+    Attributes:
+        value: Mean of the estimates.
+        se: ``sqrt(within + (1 + 1/S) between)``.
+        within: Mean of the estimates' own variances.
+        between: Variance of the estimates over the data sets.
+        df: Degrees of freedom of the t distribution of ``(value - truth) / se``.
+    """
+
+    value: Float[Array, "..."]
+    se: Float[Array, "..."]
+    within: Float[Array, "..."]
+    between: Float[Array, "..."]
+    df: Float[Array, "..."]
+
+
+def pool(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Pooled:
+    """Pool S estimates, one from each completed data set, with their sampling variances.
+
+    Args:
+        values: Estimates; S is at least 2.
+        variances: Squared standard errors, each within its data set.
+
+    Source: Rubin (1987), "Multiple Imputation for Nonresponse in Surveys", section 3.1.
+
+    >>> import jax.numpy as jnp
+    >>> found = pool(jnp.array([1.0, 3.0]), jnp.array([1.0, 1.0]))
+    >>> float(found.value), float(found.se)
+    (2.0, 2.0)
+    """
+    draws = values.shape[0]
+    within, between = jnp.mean(variances, axis=0), jnp.var(values, axis=0, ddof=1)
+    inflated = (1 + 1 / draws) * between
+    # Draws that agree leave the within variance alone, with no loss of degrees of freedom.
+    df = jnp.where(inflated > 0, (draws - 1) * (1 + within / jnp.where(inflated > 0, inflated, 1.0)) ** 2, jnp.inf)
+    return Pooled(jnp.mean(values, axis=0), jnp.sqrt(within + inflated), within, between, df)

@@ -1,0 +1,17 @@
+"""Plain IHDP, where nothing is hidden: does adjusting for an inferred confounder make things worse?
+
+Command: python -m experiments.run vluci/ihdp --mode loop
+Expected result: PEHE within 5% of that without U, if U is rightly left unused.
+Expected time: small 6 min, paper 40 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.vluci.ihdp import Ihdp
+
+PAPER = Ihdp("vluci/ihdp", hidden=False, draws=10)
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, simulations=2, epochs=25, draws=2, width=16),
+    "small": dataclasses.replace(PAPER, simulations=20, epochs=150, width=64, draws=5),
+    "paper": PAPER,
+}

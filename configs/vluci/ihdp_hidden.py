@@ -1,0 +1,17 @@
+"""IHDP with the mother's age hidden: VLUCI where its assumption, U independent of X, does not hold.
+
+Command: python -m experiments.run vluci/ihdp_hidden --mode loop
+Expected result: error of the average effect .46 with the true age, 1.78 without; with VLUCI's U to be seen.
+Expected time: small 8 min, paper 20 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.vluci.ihdp import Ihdp
+
+PAPER = Ihdp("vluci/ihdp_hidden", hidden=True)
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, simulations=2, epochs=25, draws=4, width=16),
+    "small": dataclasses.replace(PAPER, simulations=50, epochs=150, width=64, draws=10),
+    "paper": PAPER,
+}

@@ -1,0 +1,1 @@
+"""VLUCI (Zhao et al. 2023): variational learning of unobserved confounders."""

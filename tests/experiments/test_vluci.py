@@ -1,0 +1,72 @@
+"""VLUCI's experiments at smoke scale, and the anchors that need no network."""
+
+import jax
+import numpy as np
+import pytest
+
+from causalrep.data import load
+from causalrep.errors import DataError
+from causalrep.study import load_reported, read_records, run_folder
+from experiments import configs
+from experiments.run import main
+from experiments.vluci.ihdp import _hidden, _relative_gain
+from experiments.vluci.methods import without_vluci
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["identified", "selection", "misspecified", "ihdp_hidden", "ihdp"])
+def test_smoke(name, tmp_path):
+    if "ihdp" in name:
+        _needs_ihdp()
+    assert main([f"vluci/{name}", "--scale", "smoke", "--results", str(tmp_path)]) == 0
+    study = configs.study_of(configs.load(f"vluci/{name}")["smoke"])
+    frame = read_records(run_folder(study, tmp_path, "smoke") / "records.parquet")
+    assert np.isfinite(frame["value"][~frame["metric"].isin(["separation", "corr_u"])]).all()
+    assert not frame["value"][frame["metric"] == "diverged"].any()
+    for claim in study.claims:
+        claim.evaluate(frame)
+
+
+def test_hidden_ihdp_has_the_cards_anchors_without_and_with_the_true_age():
+    _needs_ihdp()
+    from causalrep.data import draw_ihdp_hidden
+
+    x, u, propensity, mu0, linear = _hidden(100)
+
+    def one(key, *surfaces):
+        found = without_vluci(draw_ihdp_hidden(key, x, u, propensity, *surfaces))
+        return {method: values["ate_error"] for method, values in found.items()}
+
+    keys = jax.random.split(jax.random.key(0), 100)
+    found = jax.jit(lambda: jax.lax.map(lambda args: one(*args), (keys, mu0, linear)))()
+    # The card's replications drew other treatments and noise: three of its standard errors.
+    assert abs(found["No U"].mean() - 1.775) < 3 * 0.162
+    assert abs(found["Oracle"].mean() - 0.464) < 3 * 0.061
+    assert abs(found["Difference in means"].mean() - 2.675) < 3 * 0.2
+
+
+def test_relative_gain_is_paired():
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    common = 10 * rng.normal(size=30)
+    rows = {"simulation": range(30), "replication": 0, "metric": "ate_error"}
+    frame = pd.concat(
+        pd.DataFrame(rows | {"method": method, "value": value})
+        for method, value in (("No U", 20 + common), ("with U", 18 + common + 0.1 * rng.normal(size=30)))
+    )
+    verdict, sentence = _relative_gain(frame, method="with U")
+    assert verdict is True
+    assert "relative gain 0.1" in sentence
+
+
+def test_every_reported_number_belongs_to_a_config():
+    for number in load_reported(configs.REPORTED / "vluci.toml"):
+        assert number.experiment in configs.names()
+
+
+def _needs_ihdp():
+    try:
+        load("ihdp")
+    except DataError as error:
+        pytest.skip(str(error))
