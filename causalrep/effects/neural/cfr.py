@@ -18,8 +18,9 @@ from jaxtyping import Array, Float, Key
 
 from causalrep.effects.meta import EffectRows
 from causalrep.effects.neural.fitting import NetworkFit, summarize, train
+from causalrep.effects.neural.learner import Heads, NetworkLearner
 from causalrep.effects.neural.networks import fan_in_normal, features, head, squared_weights, unit_rows
-from causalrep.effects.neural.units import Units, inputs, outcomes, split, standardize
+from causalrep.effects.neural.units import Units, split, standardize
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.training import Objective
 
@@ -29,7 +30,7 @@ DISCREPANCIES: Mapping[Discrepancy, Callable[..., Array]] = {
     "rbf": rbf_mmd,
     "wasserstein": sinkhorn_wasserstein,
 }
-# Standard deviation of the first weights, before division by sqrt(fan_in); passes over which the rate decays.
+# Standard deviation of the first weights times sqrt(fan_in); updates after which the rate falls.
 _INIT, _DECAY_EVERY = 0.1, 100
 
 
@@ -49,7 +50,7 @@ class CFRNetwork(nn.Module):
     split_output: bool
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "n k"], Float[Array, "n 2"]]:
+    def __call__(self, x: Float[Array, "n d"]) -> Heads:
         """The representation Phi(x), and the outcomes under control and treatment."""
         init = fan_in_normal(_INIT)
         phi = features(self.representation, init, "representation")(x)
@@ -59,18 +60,18 @@ class CFRNetwork(nn.Module):
         else:
             shared = head(self.heads, init, "head")
             arms = [shared(jnp.pad(phi, ((0, 0), (0, 1)), constant_values=arm)) for arm in (0.0, 1.0)]
-        return phi, jnp.concatenate(arms, axis=1)
+        return Heads(jnp.concatenate(arms, axis=1), phi)
 
 
 @dataclass(frozen=True)
-class CFRLearner:
+class CFRLearner(NetworkLearner):
     """Counterfactual regression, a learner of ``tau(x)`` as those of :mod:`causalrep.effects.meta` are.
 
     Minimises ``mean[w_i (y_i - h_{t_i}(Phi(x_i)))^2] + penalty / 2 |head weights|^2 + alpha D(Phi | t=0, t=1)`` with
     ``w_i = t_i / (2p) + (1 - t_i) / (2 (1 - p))``, p the share of treated. ``alpha = 0`` is TARNet.
 
     Ours, where the released code differs: the outcome is standardised; mini-batches run through a permutation of the
-    rows; the validation rows are drawn within the arms; evaluations before update 200 count.
+    rows; the validation rows are drawn within the arms.
 
     Attributes:
         representation: Widths of Phi.
@@ -87,6 +88,7 @@ class CFRLearner:
         decay: Factor on it every 100 updates.
         validation_share: Share of the rows that choose the best update, by the objective.
         eval_every: Updates between evaluations.
+        eval_after: Updates before the first one counts.
         standardize: Standardise the covariates.
         seed: Root of all randomness, unless ``fit`` is given a key.
     """
@@ -105,13 +107,9 @@ class CFRLearner:
     decay: float = 0.97
     validation_share: float = 0.3
     eval_every: int = 50
+    eval_after: int = 200
     standardize: bool = True
     seed: int = 0
-
-    @property
-    def learners(self) -> tuple:
-        """No regression besides its own network."""
-        return ()
 
     @property
     def network(self) -> CFRNetwork:
@@ -132,18 +130,9 @@ class CFRLearner:
             steps=self.steps,
             batch_size=self.batch_size,
             eval_every=self.eval_every,
+            eval_after=self.eval_after,
         )
         return summarize(result, scaling)
-
-    def outcomes(self, found: NetworkFit, x: Float[Array, "m d"]) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-        """Expected outcomes without and with treatment."""
-        _, arms = self.network.apply(found.params, inputs(found.scaling, x))
-        return outcomes(found.scaling, arms[:, 0]), outcomes(found.scaling, arms[:, 1])
-
-    def predict(self, found: NetworkFit, x: Float[Array, "m d"]) -> Float[Array, " m"]:
-        """Estimated effects."""
-        mu0, mu1 = self.outcomes(found, x)
-        return mu1 - mu0
 
 
 def _balanced(units: Units) -> Units:
@@ -161,7 +150,7 @@ def cfr_objective(method: CFRLearner) -> Objective:
 
     def loss(params, key, batch: Units):
         del key
-        phi, arms = network.apply(params, batch.x)
+        arms, phi, _ = network.apply(params, batch.x)
         predicted = jnp.where(batch.t > 0, arms[:, 1], arms[:, 0])
         risk = jnp.mean(batch.w * (batch.y - predicted) ** 2)
         total = risk + 0.5 * method.penalty * squared_weights(params, heads)

@@ -40,20 +40,28 @@ def train(
     steps: int,
     batch_size: int,
     eval_every: int,
+    eval_after: int = 0,
     patience: int | None = None,
+    start: PyTree | None = None,
 ) -> FitResult:
-    """:func:`causalrep.training.fit` with a batch of at most all rows, and steps rounded up to whole evaluations."""
+    """:func:`causalrep.training.fit` with sizes that always fit together.
+
+    A batch has at most all rows, steps are rounded up to whole evaluations, and there is at least one evaluation.
+    """
     eval_every = min(eval_every, steps)
+    steps = eval_every * -(-steps // eval_every)
     return fit(
         objective,
         optimizer,
         training,
         key,
-        steps=eval_every * -(-steps // eval_every),
+        steps=steps,
         batch_size=min(batch_size, len(training.y)),
         validation=validation,
         eval_every=eval_every,
+        eval_after=min(eval_after, steps - eval_every),
         patience=patience,
+        start=start,
     )
 
 

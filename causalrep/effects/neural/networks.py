@@ -34,8 +34,8 @@ def unit_rows(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, axis=-1, keepdims=True), 1e-10))
 
 
-def squared_weights(params: PyTree, modules: Sequence[str]) -> Float[Array, ""]:
-    """Sum of squared kernels, without biases, in the named modules."""
-    chosen = [params["params"][module] for module in modules]
+def squared_weights(params: PyTree, modules: Sequence[str] | None = None) -> Float[Array, ""]:
+    """Sum of squared kernels, without biases, in the named modules; in the whole network by default."""
+    chosen = params["params"] if modules is None else [params["params"][module] for module in modules]
     leaves = jax.tree_util.tree_leaves_with_path(chosen)
     return sum(jnp.sum(leaf**2) for path, leaf in leaves if path[-1].key == "kernel")
