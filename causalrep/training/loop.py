@@ -326,7 +326,7 @@ def _all_finite(tree: Any) -> jax.Array:
     # same count as a product with ones is vectorised. It counts what is not finite, so rounding cannot hide it.
     flat = [jnp.reshape(leaf, (leaf.shape[0] if leaf.ndim else 1, -1)) for leaf in jax.tree.leaves(tree)]
     wrong = [jnp.sum(jnp.ones(leaf.shape[0], jnp.float32) @ (~jnp.isfinite(leaf)).astype(jnp.float32)) for leaf in flat]
-    return sum(wrong) == 0
+    return jnp.sum(jnp.stack(wrong)) == 0
 
 
 def _loss_dtype(params: Params) -> Any:

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
