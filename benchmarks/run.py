@@ -4,7 +4,7 @@ import argparse
 import sys
 from functools import partial
 
-from benchmarks import dr_learner, harness, ivl_sweep, kernel_iv, neural_iv, two_stage
+from benchmarks import dr_learner, harness, ivl_sweep, kernel_iv, neural_effects, neural_iv, two_stage
 
 BENCHMARKS = {
     "two_stage": two_stage.run,
@@ -14,6 +14,8 @@ BENCHMARKS = {
     "dr_learner": dr_learner.run,
     "dfiv": neural_iv.run_dfiv,
     "deep_gmm": neural_iv.run_deep_gmm,
+    "tarnet": neural_effects.run,
+    "tarnet_steps": neural_effects.run_steps,
 }
 
 

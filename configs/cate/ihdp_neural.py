@@ -11,7 +11,7 @@ from experiments.cate.neural import BASELINES, IhdpNeural
 
 PAPER = IhdpNeural()
 SCALES = {
-    "smoke": dataclasses.replace(PAPER, simulations=2, quick=True),
+    "smoke": dataclasses.replace(PAPER, simulations=2, methods=(*BASELINES, "TARNet"), quick=True),
     "small": dataclasses.replace(PAPER, methods=(*BASELINES, "TARNet", "CFR Wass", "DragonNet + t-reg")),
     "paper": PAPER,
 }

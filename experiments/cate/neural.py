@@ -59,7 +59,7 @@ class IhdpNeural:
     def study(self) -> Study:
         """The study: a cell a public replication, which serves as the unit of all standard errors."""
         note = (
-            "Published numbers are of 1,000 replications (Shalit et al.) or of the first 50 (DragonNet). ate_error_all: "
+            "Published numbers are of other replications and splits: 1,000 of them (Shalit et al.). ate_error_all: "
             "trained on all 747 units, averaged over those with estimated propensity in [.01, .99]."
         )
         return Study(
