@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -111,9 +112,9 @@ def _ours(data, tests: np.ndarray) -> dict:
 def _flops(learner: CFRLearner, steps: int) -> float:
     """Of the matrix products of all updates: forward, and twice that backward, but for the first layer's input."""
     widths = (25, *learner.representation)
-    shared = [a * b for a, b in zip(widths, widths[1:], strict=False)]
+    shared = [a * b for a, b in pairwise(widths)]
     inner = (widths[-1], *learner.heads, 1)
-    heads = 2 * sum(a * b for a, b in zip(inner, inner[1:], strict=False))
+    heads = 2 * sum(a * b for a, b in pairwise(inner))
     return 2.0 * BATCH * steps * (3 * (sum(shared) + heads) - shared[0])
 
 

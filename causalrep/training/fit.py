@@ -49,6 +49,8 @@ def fit(
         accumulate: Cut each batch into so many parts, computed one after the other, to save memory. Losses,
             metrics and gradients are averaged over parts, so the loss must be a mean over rows; each part draws
             its own randomness.
+        eval_after: Updates before evaluations begin, for a criterion that misleads at first.
+        start: Parameters to start from, such as those of an earlier phase; default ``objective.init``'s.
 
     Raises:
         InputError: If a size is impossible, or ``patience`` or ``eval_every`` comes without ``validation``.

@@ -203,5 +203,5 @@ def test_evaluations_begin_when_asked_and_a_fit_starts_where_told():
     np.testing.assert_allclose(late.validation[4:], early.validation[4:], rtol=1e-6)
     phase = fit(objective, optax.sgd(0.1), training, jax.random.key(0), steps=5, start=late.params)
     assert float(phase.history["loss"][0]) == pytest.approx(float((0.5 - late.params) ** 2), rel=1e-5)
-    with pytest.raises(InputError, match="^eval_after: found 40; expected between 0 and steps - 1 = 39"):
+    with pytest.raises(InputError, match=r"^eval_after: found 40; expected between 0 and steps - 1 = 39"):
         fit(objective, optax.sgd(0.1), training, jax.random.key(0), eval_after=40, **common)

@@ -30,10 +30,10 @@ _LAZY = ("ate_", "att_", "nuisances_", "scores_")
 class NeuralEffectEstimator(MetaEstimator):
     """Base of the networks for ``tau(x)``.
 
-    ``effect(X)`` is one network's, fitted to all rows. ``ate()`` and ``att()``, with their intervals, are doubly robust:
-    cross-fitted AIPW with the same network for the outcomes and ``propensity`` for the treatment. Those ``cv`` further
-    networks are trained when an average is first asked for, so ``fit`` costs one. Different seeds give effects that
-    differ by a tenth and more: fit several.
+    ``effect(X)`` is one network's, fitted to all rows. ``ate()`` and ``att()``, with their intervals, are doubly
+    robust: cross-fitted AIPW with the same network for the outcomes and ``propensity`` for the treatment. Those ``cv``
+    further networks are trained when an average is first asked for, so ``fit`` costs one. Different seeds give effects
+    that differ by a tenth and more: fit several.
 
     A subclass supplies ``_core()``.
 
@@ -115,8 +115,8 @@ class NeuralEffectEstimator(MetaEstimator):
         check_choice("kind", kind, ("conformal", "bootstrap"))
         if kind == "bootstrap":
             raise NoIntervalError(
-                f"{type(self).__name__} has no bootstrap interval: early stopping and penalties leave a bias of unknown "
-                "size in tau(x), which resampling does not show. kind='conformal' covers a unit's own effect."
+                f"{type(self).__name__} has no bootstrap interval: early stopping and penalties leave a bias of "
+                "unknown size in tau(x), which resampling does not show. kind='conformal' covers a unit's own effect."
             )
         static = {"outcome": self._fitted_learner, "propensity": self._fitted_propensity, "clip": self._fitted_clip}
         with float64():

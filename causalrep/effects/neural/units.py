@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.training.objective import Batch
-
 
 class Units(NamedTuple):
     """A batch of rows, float32.
@@ -102,5 +100,5 @@ def split(key: Key[Array, ""], units: Units, share: float) -> tuple[Units, Units
     return _rows(units, training), _rows(units, order[np.flatnonzero(chosen)])
 
 
-def _rows(units: Units, rows: Array) -> Batch:
+def _rows(units: Units, rows: Array) -> Units:
     return jax.tree.map(lambda leaf: leaf[rows], units)

@@ -109,7 +109,7 @@ def test_facade(fitted):
     np.testing.assert_array_equal(again.effect(), model.effect())
     np.testing.assert_allclose(again.effect(frame[:5]), model.effect()[:5], atol=1e-4)
     assert again.ate() == model.ate()
-    with pytest.raises(InputError, match="^X: found columns"):
+    with pytest.raises(InputError, match=r"^X: found columns"):
         model.effect(frame[["b", "a", "c"]])
 
 
@@ -142,7 +142,7 @@ def test_a_perceptron_is_a_nuisance_of_any_meta_learner(x64):
     effect, probability = run(rows)
     assert np.corrcoef(effect, tau)[0, 1] > 0.6
     assert abs(effect.mean() - tau.mean()) < 0.35
-    assert (0 < probability).all()
+    assert (probability > 0).all()
     assert (probability < 1).all()
     assert np.corrcoef(probability, 1 / (1 + np.exp(-x[:, 0])))[0, 1] > 0.8
     DRLearner(outcome=net, effect_model=net, propensity=propensity)._check_hyperparameters()
@@ -204,7 +204,7 @@ def test_constant_covariates_tiny_samples_and_thin_overlap_give_numbers():
     with pytest.warns(CausalrepWarning, match="constant"):
         model = tiny.fit(x[:, 0], t, X=x)
     assert np.isfinite(model.effect()).all()
-    with pytest.raises(InputError, match="^T: found 1 untreated rows; expected at least 4"):
+    with pytest.raises(InputError, match=r"^T: found 1 untreated rows; expected at least 4"):
         tiny.fit(x[:, 0], np.r_[0, np.ones(9)], X=x)
     x, t, y, _ = draw(5)
     with pytest.raises(InputError, match="no overlap"):

@@ -28,7 +28,8 @@ N, D = 30, 3
 def rows():
     rng = np.random.default_rng(0)
     t = (rng.uniform(size=N) < 0.4).astype(np.float32)
-    return Units(rng.normal(size=(N, D)).astype(np.float32), t, rng.normal(size=N).astype(np.float32), np.ones(N, np.float32))
+    x, y = rng.normal(size=(N, D)), rng.normal(size=N)
+    return Units(x.astype(np.float32), t, y.astype(np.float32), np.ones(N, np.float32))
 
 
 def layers(params, x, *, final=False):
