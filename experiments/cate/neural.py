@@ -18,12 +18,14 @@ from causalrep.validation import check_range
 from experiments.cate.ihdp import METRICS, data_and_tests
 from experiments.cate.methods import FOLDS, METHODS, traced
 
-# The covariates are used as published: the six continuous ones are standardised, the others are 0 or 1.
+# As published: of the covariates the six continuous ones are standardised, the others are 0 or 1; alpha stands next to
+# errors in the outcome's own units.
+_PUBLISHED = {"standardize": False, "outcome_units": True}
 NETWORKS: Mapping[str, CFRLearner | DragonLearner | SNetLearner] = {
-    "TARNet": CFRLearner(standardize=False),
-    "CFR MMD": CFRLearner(alpha=0.3, discrepancy="linear", standardize=False),
-    "CFR Wass": CFRLearner(alpha=0.3, standardize=False),
-    "BNN": CFRLearner(alpha=0.3, discrepancy="linear", split_output=False, standardize=False),
+    "TARNet": CFRLearner(**_PUBLISHED),
+    "CFR MMD": CFRLearner(alpha=0.3, discrepancy="linear", **_PUBLISHED),
+    "CFR Wass": CFRLearner(alpha=0.3, **_PUBLISHED),
+    "BNN": CFRLearner(alpha=0.3, discrepancy="linear", split_output=False, **_PUBLISHED),
     "DragonNet": DragonLearner(targeted=0.0, standardize=False),
     "DragonNet + t-reg": DragonLearner(standardize=False),
     "SNet": SNetLearner(standardize=False),
@@ -69,7 +71,7 @@ class IhdpNeural:
             replications=1,
             seed=self.seed,
             traced=("simulation",),
-            config={"quick": self.quick},
+            config={"quick": self.quick, "networks": {name: repr(learner) for name, learner in NETWORKS.items()}},
             claims=() if self.quick else self._claims(),
             tables=(
                 Table(title="Mean over replications", metric=(*METRICS, "ate_error_all"), unit=("simulation",),

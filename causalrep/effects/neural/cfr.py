@@ -90,6 +90,9 @@ class CFRLearner(NetworkLearner):
         eval_every: Updates between evaluations.
         eval_after: Updates before the first one counts.
         standardize: Standardise the covariates.
+        outcome_units: Weigh ``alpha`` and ``penalty`` against errors in the outcome's own units, as the released code
+            does, whose outcome is not standardised: for its values of them. Otherwise against standardised errors,
+            whatever the units; the same ``alpha`` then balances more, and may leave nothing to predict with.
         seed: Root of all randomness, unless ``fit`` is given a key.
     """
 
@@ -109,6 +112,7 @@ class CFRLearner(NetworkLearner):
     eval_every: int = 50
     eval_after: int = 200
     standardize: bool = True
+    outcome_units: bool = False
     seed: int = 0
 
     @property
@@ -120,7 +124,10 @@ class CFRLearner(NetworkLearner):
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
         split_key, fit_key = jax.random.split(jax.random.key(self.seed) if key is None else key)
         units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
-        training, validation = split(split_key, _balanced(units), self.validation_share)
+        units = _balanced(units)
+        if self.outcome_units:
+            units = units._replace(w=units.w * (scaling.y_std**2).astype(units.w.dtype))
+        training, validation = split(split_key, units, self.validation_share)
         result = train(
             cfr_objective(self),
             _optimizer(self.learning_rate, self.decay),
