@@ -85,7 +85,7 @@ def _ours(data, tests: np.ndarray) -> dict:
     steps = EPOCHS * round(training / BATCH)
     learner = CFRLearner(
         heads=(100, 100), normalize=False, representation_penalty=1e-4, steps=steps, learning_rate=1e-4, decay=1.0,
-        eval_every=steps, standardize=False,
+        eval_every=steps, standardize=False, outcome_units=True,
     )  # fmt: skip
 
     def fit(key, x, t, y, tau, test):
