@@ -4,7 +4,17 @@ import argparse
 import sys
 from functools import partial
 
-from benchmarks import confounders, dr_learner, harness, ild, ivl_sweep, kernel_iv, neural_iv, two_stage
+from benchmarks import (
+    confounders,
+    dr_learner,
+    harness,
+    ild,
+    ivl_sweep,
+    kernel_iv,
+    neural_effects,
+    neural_iv,
+    two_stage,
+)
 
 BENCHMARKS = {
     "two_stage": two_stage.run,
@@ -17,6 +27,8 @@ BENCHMARKS = {
     "ild": ild.run,
     "cevae": confounders.run_cevae,
     "vluci": confounders.run_vluci,
+    "tarnet": neural_effects.run,
+    "tarnet_steps": neural_effects.run_steps,
 }
 
 

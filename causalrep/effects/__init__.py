@@ -40,6 +40,8 @@ from causalrep.effects.learners import (
 )
 from causalrep.effects.linear import LeastSquares, Logistic, Ridge
 from causalrep.effects.matching import Matching
+from causalrep.effects.neural import MLPRegression
+from causalrep.effects.neural.estimators import BNN, CFRNet, DragonNet, SNet, TARNet
 from causalrep.effects.nonparametric import KernelRidge, NearestNeighbours
 from causalrep.effects.refutation import Refutation, refute
 from causalrep.effects.sensitivity import (
@@ -55,17 +57,21 @@ from causalrep.effects.weighting import IPW
 
 __all__ = [
     "AIPW",
+    "BNN",
     "IPW",
     "BalanceTable",
+    "CFRNet",
     "Calibration",
     "CausalForest",
     "CrossFitted",
     "DRLearner",
+    "DragonNet",
     "EValue",
     "EffectEstimator",
     "KernelRidge",
     "LeastSquares",
     "Logistic",
+    "MLPRegression",
     "Matching",
     "MetaEstimator",
     "NearestNeighbours",
@@ -76,6 +82,8 @@ __all__ = [
     "Refutation",
     "Ridge",
     "SLearner",
+    "SNet",
+    "TARNet",
     "TLearner",
     "TwoStage",
     "UpliftCurve",

@@ -39,7 +39,7 @@ def bootstrap_effects(
 
 def conformal_effects(
     key: Key[Array, ""],
-    outcome: Learner,
+    outcome: Learner | MetaLearner,
     propensity: Learner,
     data: EffectRows,
     x: Float[Array, "m d"],
@@ -53,7 +53,8 @@ def conformal_effects(
 
     Args:
         key: Random key of the halves.
-        outcome: Regression within an arm.
+        outcome: Regression within an arm, or a learner of both arms at once (with ``fit(data)`` and
+            ``outcomes(params, x)``, as :class:`~causalrep.effects.neural.CFRLearner`).
         propensity: Regression of the treatment.
         data: The rows; ``x`` and ``z`` are the same.
         x: Where intervals are wanted.
@@ -64,7 +65,7 @@ def conformal_effects(
     """
     calibration = stratified_folds(key, data.t, 2) == 1
     training = data._replace(w=data.w * ~calibration)
-    model, arms = T(outcome), (1 - data.t, data.t)
+    model, arms = outcome if hasattr(outcome, "outcomes") else T(outcome), (1 - data.t, data.t)
     params = model.fit(training)
     treated = propensity.fit(data.z, data.t, training.w)
     e_rows, e_new = (clipped(jnp.asarray(propensity.predict(treated, rows)), clip) for rows in (data.z, x))

@@ -1,6 +1,16 @@
 """Networks that more than one method uses, as flax Linen modules behind a training objective."""
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
+from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.nn.mlp import MLP
+from causalrep.nn.products import dense_product
 
-__all__ = ["MLP", "ConvVAE", "vae_objective"]
+__all__ = [
+    "MLP",
+    "ConvVAE",
+    "dense_product",
+    "linear_mmd",
+    "rbf_mmd",
+    "sinkhorn_wasserstein",
+    "vae_objective",
+]

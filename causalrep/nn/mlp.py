@@ -16,6 +16,9 @@ class MLP(nn.Module):
         activate_final: Apply it after the last layer too: for networks whose output is a vector of features.
         dropout: Share of hidden units set to zero while training; then ``apply`` needs ``train=True`` and
             ``rngs={"dropout": key}``.
+        kernel_init: Draws the weights of every layer; biases start at zero.
+        dot_general: The layers' matrix product, for instance :func:`~causalrep.nn.products.dense_product`; default
+            that of JAX.
 
     >>> import jax.numpy as jnp
     >>> net = MLP((16, 1))
@@ -27,13 +30,15 @@ class MLP(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     activate_final: bool = False
     dropout: float = 0.0
+    kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal()
+    dot_general: Callable[..., jax.Array] | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "... d"], *, train: bool = False) -> Float[Array, "... k"]:
         """The output, of shape (..., features[-1])."""
         last = len(self.features) - 1
         for index, width in enumerate(self.features):
-            x = nn.Dense(width)(x)
+            x = nn.Dense(width, kernel_init=self.kernel_init, dot_general=self.dot_general)(x)
             if index < last or self.activate_final:
                 x = self.activation(x)
                 if self.dropout > 0.0:

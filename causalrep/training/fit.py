@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from causalrep.training.loop import FitResult, Loop, count_rows, make_loop
-from causalrep.training.objective import Batch, Objective, SVIObjective
+from causalrep.training.objective import Batch, Objective, Params, SVIObjective
 
 
 def fit(
@@ -22,6 +22,8 @@ def fit(
     eval_every: int | None = None,
     patience: int | None = None,
     accumulate: int = 1,
+    eval_after: int = 0,
+    start: Params | None = None,
 ) -> FitResult:
     """Minimise an objective on data.
 
@@ -47,6 +49,8 @@ def fit(
         accumulate: Cut each batch into so many parts, computed one after the other, to save memory. Losses,
             metrics and gradients are averaged over parts, so the loss must be a mean over rows; each part draws
             its own randomness.
+        eval_after: Updates before evaluations begin, for a criterion that misleads at first.
+        start: Parameters to start from, such as those of an earlier phase; default ``objective.init``'s.
 
     Raises:
         InputError: If a size is impossible, or ``patience`` or ``eval_every`` comes without ``validation``.
@@ -62,12 +66,15 @@ def fit(
         eval_every=eval_every,
         patience=patience,
         accumulate=accumulate,
+        eval_after=eval_after,
     )
-    return _fit(loop, steps, data, key, validation)
+    return _fit(loop, steps, data, key, validation, start)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _fit(loop: Loop, steps: int, data: Batch, key: jax.Array, validation: Batch | None) -> FitResult:
-    state = loop.start(key, jax.tree.map(lambda leaf: leaf[: loop.batch_size], data))
+def _fit(
+    loop: Loop, steps: int, data: Batch, key: jax.Array, validation: Batch | None, start: Params | None
+) -> FitResult:
+    state = loop.start(key, jax.tree.map(lambda leaf: leaf[: loop.batch_size], data), start)
     state, history, losses = loop.advance(state, jnp.arange(steps, dtype=jnp.int32), data, validation)
     return loop.result(state, history, losses)

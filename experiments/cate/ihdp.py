@@ -97,7 +97,7 @@ class Ihdp:
 
 def replicate(key, setting, *, config: Ihdp):
     """All methods on one public replication; in-sample are the units they were fitted to, out-of-sample the rest."""
-    data, test_sets = _data(config.simulations)
+    data, test_sets = data_and_tests(config.simulations)
     index = setting["simulation"] - 1
     x, t, *simulated = traced(data.x, data.t, data.y, data.mu0, data.mu1, test_sets)
     y, mu0, mu1, test = (array[index] for array in simulated)
@@ -115,6 +115,7 @@ def replicate(key, setting, *, config: Ihdp):
 
 
 @lru_cache(maxsize=2)
-def _data(simulations: int) -> tuple[EffectBenchmark, np.ndarray]:
+def data_and_tests(simulations: int) -> tuple[EffectBenchmark, np.ndarray]:
+    """IHDP with its first replications, and which units are in the test set of each (R, 747)."""
     data = load("ihdp", replications=range(1, simulations + 1))
     return data, np.stack([data.is_test(i).astype(float) for i in range(simulations)])

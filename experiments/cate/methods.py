@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.effects import KernelRidge, LeastSquares, Logistic, NearestNeighbours, Ridge, meta
+from causalrep.effects.neural import CFRLearner, DragonLearner
 from causalrep.effects.scores import aipw_ate, cross_fit_nuisances
 
 FOLDS = 5
@@ -65,7 +66,12 @@ METHODS: Mapping[str, Method] = {
     "Kernel DR": learned(meta.DR(_kernel)),
     "Logistic S": learned(meta.S(Logistic(penalty=0.0))),
     "Logistic T": learned(meta.T(Logistic(penalty=0.0))),
+    # Rows without weight take places in the mini-batches; cate/ihdp_neural trains on gathered rows instead.
+    "TARNet": learned(CFRLearner()),
+    "CFR Wass": learned(CFRLearner(alpha=0.3)),
+    "DragonNet + t-reg": learned(DragonLearner()),
 }
 LINEAR = ("Zero effect", "Difference in means", "AIPW", "OLS-1", "OLS-2", "Ridge T", "Ridge X", "Ridge R", "Ridge DR")
 KERNEL = ("5-NN T", "Kernel S", "Kernel T", "Kernel X", "Kernel R", "Kernel DR")
 LOGISTIC = ("Logistic S", "Logistic T")
+NEURAL = ("TARNet", "CFR Wass", "DragonNet + t-reg")

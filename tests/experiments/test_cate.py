@@ -1,6 +1,7 @@
 """The effect experiments: deterministic rows to three decimals, claims that can fail, numbers that are shown."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from causalrep.data import load
@@ -11,12 +12,14 @@ from experiments.cate.coverage import att, draw
 from experiments.cate.ihdp import ANCHORS, Ihdp
 from experiments.cate.jobs import Jobs
 from experiments.cate.methods import METHODS
+from experiments.cate.neural import NETWORKS, IhdpNeural
 from experiments.cate.whole import WholeData
 from experiments.run import main
 
 NAMES = {
     "ihdp100": ("ihdp",),
     "ihdp1000": ("ihdp",),
+    "ihdp_neural": ("ihdp",),
     "jobs": ("jobs",),
     "acic2016": ("acic2016",),
     "twins": ("twins",),
@@ -72,6 +75,26 @@ def test_jobs_anchors_are_exact():
     verdicts = {claim.name: claim.evaluate(frame).status for claim in study.claims}
     assert len(verdicts) == 8
     assert set(verdicts.values()) == {"held"}, verdicts
+
+
+def test_the_claims_about_networks_can_fail():
+    study = IhdpNeural().study()
+    means = {"OLS-1": 5.73, "OLS-2": 2.41, "Difference in means": 5.7} | dict.fromkeys(NETWORKS, 0.85)
+    rows = [
+        {"simulation": n, "replication": 0, "method": method, "metric": metric, "value": value * (0.9 + n / 500)}
+        for n in range(1, 101)
+        for method, mean in means.items()
+        for metric, value in {"pehe_out": mean, "ate_error_all": 0.12}.items()
+    ]
+    frame = pd.DataFrame(rows)
+    assert {claim.evaluate(frame).status for claim in study.claims} == {"held"}
+    few = frame[frame["simulation"] <= 10]
+    assert {claim.evaluate(few).status for claim in study.claims} == {"undecided"}
+    worse = frame.assign(value=frame["value"] * np.where(frame["method"].isin(NETWORKS), 3.0, 1.0))
+    worse.loc[worse["method"].str.startswith("CFR"), "value"] *= 2
+    assert {claim.evaluate(worse).status for claim in study.claims} == {"failed"}
+    with pytest.raises(InputError, match=r"^methods: found \['CEVAE'\]"):
+        IhdpNeural(methods=("CEVAE",))
 
 
 def test_every_reported_number_belongs_to_a_cell():

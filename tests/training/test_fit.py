@@ -186,3 +186,22 @@ def test_bad_arguments_are_named(data, arguments, named):
         fit(LEAST_SQUARES, SGD, data, jax.random.key(0), **arguments)
     with pytest.raises(InputError, match="data"):
         fit(LEAST_SQUARES, SGD, {"x": jnp.ones((3, 1)), "y": jnp.ones(4)}, jax.random.key(0), steps=1)
+
+
+def test_evaluations_begin_when_asked_and_a_fit_starts_where_told():
+    data = {"x": jnp.linspace(-1, 1, 8)}
+    objective = Objective(
+        lambda key, batch: jnp.zeros(()), lambda params, key, batch: (jnp.mean((batch["x"] - params) ** 2), {})
+    )
+    # The validation rows lie at -1, so that every step towards the training rows' mean of 0.5 makes them worse.
+    training, validation = {"x": data["x"] * 0 + 0.5}, {"x": data["x"] * 0 - 1.0}
+    common = {"steps": 40, "validation": validation, "eval_every": 5}
+    early = fit(objective, optax.sgd(0.1), training, jax.random.key(0), **common)
+    late = fit(objective, optax.sgd(0.1), training, jax.random.key(0), eval_after=20, **common)
+    assert (int(early.best_step), int(late.best_step)) == (5, 25)
+    assert np.isnan(late.validation[:4]).all()
+    np.testing.assert_allclose(late.validation[4:], early.validation[4:], rtol=1e-6)
+    phase = fit(objective, optax.sgd(0.1), training, jax.random.key(0), steps=5, start=late.params)
+    assert float(phase.history["loss"][0]) == pytest.approx(float((0.5 - late.params) ** 2), rel=1e-5)
+    with pytest.raises(InputError, match=r"^eval_after: found 40; expected between 0 and steps - 1 = 39"):
+        fit(objective, optax.sgd(0.1), training, jax.random.key(0), eval_after=40, **common)
