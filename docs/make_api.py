@@ -7,7 +7,10 @@ from pathlib import Path
 
 import flax.linen
 
-ROOMS = ("iv", "effects", "invariance", "data", "nn", "study", "training", "inference", "metrics", "plots")
+ROOMS = (
+    "iv", "effects", "confounders", "latent", "invariance", "data", "nn", "study", "training", "inference", "metrics",
+    "plots",
+)  # fmt: skip
 FOLDER = Path(__file__).resolve().parent / "api"
 HEADER = "<!-- Written by docs/make_api.py from the docstrings. -->\n"
 
