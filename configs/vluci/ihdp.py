@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run vluci/ihdp --mode loop
 Expected result: PEHE within 5% of that without U, if U is rightly left unused.
-Expected time: small 6 min, paper 40 min on two CPU cores.
+Expected time: small 4 min, paper 30 min on two CPU cores.
 """
 
 import dataclasses

@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run vluci/selection --mode loop
 Expected result: bias 4.1 without U; the control function is nearly unbiased, but its spread is wide.
-Expected time: small 5 min, paper 30 min on two CPU cores.
+Expected time: small 5 min, paper 30 min on two CPU cores (estimated, not measured).
 """
 
 import dataclasses
