@@ -68,10 +68,10 @@ METHODS: Mapping[str, Method] = {
     "Logistic T": learned(meta.T(Logistic(penalty=0.0))),
     # Rows without weight take places in the mini-batches; cate/ihdp_neural trains on gathered rows instead.
     "TARNet": learned(CFRLearner()),
-    "CFR Wass": learned(CFRLearner(alpha=0.3)),
+    "CFR MMD": learned(CFRLearner(alpha=0.3, discrepancy="linear")),
     "DragonNet + t-reg": learned(DragonLearner()),
 }
 LINEAR = ("Zero effect", "Difference in means", "AIPW", "OLS-1", "OLS-2", "Ridge T", "Ridge X", "Ridge R", "Ridge DR")
 KERNEL = ("5-NN T", "Kernel S", "Kernel T", "Kernel X", "Kernel R", "Kernel DR")
 LOGISTIC = ("Logistic S", "Logistic T")
-NEURAL = ("TARNet", "CFR Wass", "DragonNet + t-reg")
+NEURAL = ("TARNet", "CFR MMD", "DragonNet + t-reg")
