@@ -116,8 +116,8 @@ def _same_draws() -> Iterator[None]:
     originals = {name: getattr(jax.random, name) for name in ("normal", "uniform", "gumbel", "bernoulli")}
 
     def draw(name: str):
-        def drawn(key, shape=(), dtype=None, **options):
-            return originals[name](key, shape, jnp.float32, **options).astype(dtype or jnp.zeros(()).dtype)
+        def drawn(key, shape=(), dtype=None, *bounds, **options):
+            return originals[name](key, shape, jnp.float32, *bounds, **options).astype(dtype or jnp.zeros(()).dtype)
 
         return drawn
 
