@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend.core import Literal
 
 # A chunk's size follows from these constants and the program alone, never from the memory that happens to be
 # free, so that every run of a study on one kind of machine has the same chunks.
@@ -53,7 +54,7 @@ def first_chunk(each: int, replications: int, count: int, kind: str) -> tuple[in
     """A chunk's size before anything is compiled, and whether memory decides it.
 
     Args:
-        each: Bytes of one replication, as if no buffer were reused.
+        each: Bytes of one replication.
         replications: How many there are.
         count: Devices they are split over.
         kind: ``"cpu"`` or ``"accelerator"``: which budget.
@@ -86,17 +87,31 @@ def cost_of(compiled: jax.stages.Compiled) -> Cost:
     return Cost(size, flops, flops is not None and " while(" not in text and "custom-call(" not in text)
 
 
-def intermediate_bytes(jaxpr: Any) -> int:
-    """Bytes of all values that a program computes, as if no buffer were reused."""
-    total = 0
-    for equation in jaxpr.eqns:
-        for variable in equation.outvars:
-            aval = variable.aval
-            itemsize = getattr(getattr(aval, "dtype", None), "itemsize", 8)
-            total += int(np.prod(getattr(aval, "shape", ()), dtype=np.int64)) * itemsize
-        for parameter in equation.params.values():
-            for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    total += intermediate_bytes(inner)
-    return total
+def peak_bytes(jaxpr: Any) -> int:
+    """Most bytes alive at once in a program run line by line, each value freed after its last use.
+
+    What comes in is the caller's; a loop or call adds the peak of its body to what is alive around it. The compiler
+    may do better, by fusing, or worse, by padding and copying.
+    """
+    last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if not isinstance(v, Literal)}
+    last |= dict.fromkeys((v for v in jaxpr.outvars if not isinstance(v, Literal)), len(jaxpr.eqns))
+    incoming = {*jaxpr.invars, *jaxpr.constvars}
+    alive, peak = 0, 0
+    for i, equation in enumerate(jaxpr.eqns):
+        alive += sum(_bytes(v) for v in equation.outvars)
+        inner = (getattr(p, "jaxpr", p) for q in equation.params.values() for p in (q if _many(q) else (q,)))
+        peak = max(peak, alive + max((peak_bytes(p) for p in inner if hasattr(p, "eqns")), default=0))
+        unused = (v for v in equation.outvars if v not in last)
+        done = {v for v in equation.invars if not isinstance(v, Literal) and last[v] == i and v not in incoming}
+        alive -= sum(_bytes(v) for v in (*done, *unused))
+    return peak
+
+
+def _many(value: object) -> bool:
+    return isinstance(value, tuple | list)
+
+
+def _bytes(variable: Any) -> int:
+    aval = variable.aval
+    itemsize = getattr(getattr(aval, "dtype", None), "itemsize", 8)
+    return int(np.prod(getattr(aval, "shape", ()), dtype=np.int64)) * itemsize

@@ -20,7 +20,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from causalrep.errors import InputError
-from causalrep.study.chunks import Chunk, Cost, budget_of, cost_of, even_chunk, first_chunk, intermediate_bytes
+from causalrep.study.chunks import Chunk, Cost, budget_of, cost_of, even_chunk, first_chunk, peak_bytes
 from causalrep.study.lanes import over_replications
 from causalrep.study.plan import Replicate, Scalar, Study
 from causalrep.study.precision import place
@@ -69,8 +69,8 @@ class Program:
         return jnp.stack([jnp.asarray(value).astype(self._dtype) for value in values])
 
     def replication_bytes(self, *arguments: Any) -> int:
-        """Bytes of one replication if no buffer were reused: a bound on its memory, without compiling."""
-        return intermediate_bytes(self.single.trace(*arguments).jaxpr.jaxpr)
+        """Most bytes one replication keeps at a time, from its lines and without compiling."""
+        return peak_bytes(self.single.trace(*arguments).jaxpr.jaxpr)
 
     def executable(
         self, mode: str, chunk: int, devices: tuple[jax.Device, ...], *arguments: Any
@@ -207,7 +207,7 @@ class Executor:
             cost = prog.cost(self.mode, size, self.devices, *self._arguments(cell, np.arange(size, dtype=np.uint32)))
             if cost.bytes <= budget or size == count:
                 break
-            # The compiler pads and copies, so it may need more than the bound.
+            # The compiler pads and copies, so it may need more than its lines do.
             lanes = max(1, min(size // count - 1, size // count * budget // cost.bytes))
             size, by_memory = even_chunk(lanes, replications, count), True
         if by_memory:
@@ -215,7 +215,7 @@ class Executor:
             bound = each / 2**20
             why = (
                 f"memory: the compiled program needs {need:,.0f} MiB of the {allowed:,.0f} MiB allowed on each device; "
-                f"at most {bound:,.0f} MiB for one replication"
+                f"about {bound:,.0f} MiB for one replication"
             )
         elif size >= replications:
             why = "all replications of a cell"

@@ -124,7 +124,7 @@ def test_a_chunk_that_compiles_too_large_is_made_smaller(location_study, monkeyp
     """The first bound may be too low, where the compiler pads or copies: the compiled program decides."""
     from causalrep.study import chunks, execute
 
-    monkeypatch.setattr(execute, "intermediate_bytes", lambda jaxpr: 0)
+    monkeypatch.setattr(execute, "peak_bytes", lambda jaxpr: 0)
     monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 2**16)
     study = location_study(replications=100, settings=[{"n": 500, "mu": 0.0, "sd": 1.0}])
     chunk = execute.Executor(study).chunk(0)
