@@ -65,6 +65,27 @@ def test_recovers_effects_that_a_comparison_misses_in_two_replications_at_once(n
     assert not np.allclose(effects[0], effects[1])
 
 
+@pytest.mark.parametrize("outcome_units", [True, False])
+def test_penalties_against_errors_in_the_outcome_s_units_or_against_standardised_ones(outcome_units):
+    """Four times the outcome leaves the standardised fit alone; in its own units 16 times the penalties do."""
+    x, t, y, _ = draw(0, n=100)
+    common = CFRLearner(
+        representation=(8,), heads=(8,), alpha=0.1, penalty=0.01, discrepancy="linear", steps=100, batch_size=50,
+        eval_after=0, learning_rate=3e-3, outcome_units=outcome_units,
+    )  # fmt: skip
+    stronger = replace(common, alpha=1.6, penalty=0.16)
+    key = jax.random.key(0)
+
+    def effect(learner, scale):
+        return np.asarray(learner.predict(jax.jit(learner.fit)(as_rows(x, t, scale * y), key), x)) / scale
+
+    once, same, changed = effect(common, 1.0), effect(common, 4.0), effect(stronger, 4.0)
+    equal, other = (changed, same) if outcome_units else (same, changed)
+    spread = once.std()
+    np.testing.assert_allclose(equal, once, atol=0.02 * spread)
+    assert np.abs(other - once).max() > 0.1 * spread
+
+
 def test_a_replication_alone_is_its_lane_and_rows_without_weight_teach_nothing():
     learner = CORES["CFR"]
     x, t, y, _ = draw(0)
