@@ -278,7 +278,8 @@ def check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
         )
     if outside.any():
         warnings.warn(
-            f"{100 * outside.mean():.1f}% of the rows have an estimated propensity outside [{clip:g}, {1 - clip:g}] "
+            f"{outside.sum():,} of {len(outside):,} rows ({100 * outside.mean():.2g}%) have an estimated propensity "
+            f"outside [{clip:g}, {1 - clip:g}] "
             "and were clipped: for them there is hardly a comparison. See overlap(), and consider trimming.",
             OverlapWarning,
             stacklevel=5,
