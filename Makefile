@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 RESULTS ?= results
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: reproduce test test-all test-dowhy lint format notebooks benchmarks clean
+.PHONY: reproduce reproduce-all test test-all test-dowhy lint format notebooks benchmarks clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make reproduce   install, run every experiment, print our tables beside the papers'"
+	@echo "make reproduce   install, run the main experiments, print our tables beside the papers' (10 minutes)"
+	@echo "make reproduce-all  every experiment, most at a small scale (an hour)"
 	@echo "make test        install, run the tests (about 20 minutes on two cores at most)"
 	@echo "make test-all    the slow studies too"
 	@echo "make test-dowhy  our estimators inside DoWhy, in an environment of its own"
@@ -30,6 +31,9 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 
 reproduce: $(VENV)/.reproduce
 	$(BIN)/python -m experiments.reproduce --results $(RESULTS)
+
+reproduce-all: $(VENV)/.reproduce
+	$(BIN)/python -m experiments.reproduce --all --results $(RESULTS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow"

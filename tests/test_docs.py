@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # Written by the tools.
-GENERATED = {f"docs/results/{paper}.md" for paper in ("ivl", "iv", "cate", "vluci", "ild", "hca")} | {"docs/benchmarks.md"}
+PAPERS = ("ivl", "iv", "cate", "vluci", "ild", "hca")
+GENERATED = {f"docs/results/{paper}.md" for paper in PAPERS} | {"docs/benchmarks.md"}
 
 _spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")
 make_api = importlib.util.module_from_spec(_spec)

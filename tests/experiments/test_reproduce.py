@@ -23,6 +23,28 @@ def calls(monkeypatch):
 def test_jobs_are_all_the_configs():
     assert set(reproduce.JOBS) == set(configs.names())
     assert set(reproduce.JOBS.values()) <= set(configs.SCALE_NAMES)
+    assert set(reproduce.MAIN) < set(reproduce.JOBS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], set(reproduce.MAIN)),
+        (["--all"], set(configs.names())),
+        (["scaling"], {"scaling/mlp_fits", "scaling/conv_vae"}),
+    ],
+)
+def test_the_main_job_or_some_papers_or_all(arguments, expected, calls, monkeypatch, tmp_path):
+    monkeypatch.setattr(reproduce, "load", lambda name: None)
+    reproduce.main([*arguments, "--results", str(tmp_path)])
+    assert {call[0] for call in calls if call[0] != "report"} == expected
+    assert {call[1] for call in calls if call[0] == "report"} == set(map(reproduce.paper_of, expected))
+
+
+def test_an_unknown_paper_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        reproduce.main(["ivv"])
+    assert "unknown ivv; there are ivl, iv," in capsys.readouterr().err
 
 
 def test_missing_data_are_skipped_and_said_so(calls, monkeypatch, capsys, tmp_path):
