@@ -12,6 +12,6 @@ from experiments.vluci.ihdp import Ihdp
 PAPER = Ihdp("vluci/ihdp_hidden", hidden=True)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=2, epochs=25, draws=4, width=16),
-    "small": dataclasses.replace(PAPER, simulations=50, epochs=150, width=64, draws=10),
+    "small": dataclasses.replace(PAPER, simulations=100, epochs=150, width=64, draws=10),
     "paper": PAPER,
 }
