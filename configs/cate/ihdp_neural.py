@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run cate/ihdp_neural
 Expected result: out-of-sample PEHE of TARNet between 0.7 and 1.6; every network below OLS-2 (2.41) and OLS-1 (5.73).
-Expected time: small 30 min (three networks, all 100 replications), paper 70 min (all networks) on two CPU cores.
+Expected time: small 33 min (three networks; measured on a busy machine), paper 70 min (all networks) on two CPU cores.
 """
 
 import dataclasses
