@@ -51,7 +51,9 @@ from causalrep.data.nonlinear_iv_designs import (
 )
 from causalrep.data.open_llm_leaderboard import Leaderboard
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
+from causalrep.data.persona_designs import PersonaSample, TraitSample, persona_simulation, trait_simulation
 from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
+from causalrep.data.rotated_images import RotatedImages, colored_domains, rotated_domains, shrunk
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
 
@@ -81,10 +83,14 @@ __all__ = [
     "NonlinearIVLSample",
     "NonlinearIVSample",
     "OpticalDevice",
+    "PersonaSample",
+    "RotatedImages",
+    "TraitSample",
     "agmm_zoo",
     "available",
     "causalml_hidden_confounder",
     "color_digits",
+    "colored_domains",
     "compose",
     "data_folder",
     "demand",
@@ -104,11 +110,15 @@ __all__ = [
     "newey_powell",
     "noisy_copies",
     "nonlinear_ivl",
+    "persona_simulation",
     "polynomial_features",
     "random_flip",
     "random_permutation",
+    "rotated_domains",
     "sample_linear_sem",
+    "shrunk",
     "sine",
+    "trait_simulation",
     "translate",
     "zoo",
 ]

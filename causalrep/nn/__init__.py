@@ -2,12 +2,15 @@
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
+from causalrep.nn.image_codec import ImageDecoder, ImageEncoder
 from causalrep.nn.mlp import MLP
 from causalrep.nn.products import dense_product
 
 __all__ = [
     "MLP",
     "ConvVAE",
+    "ImageDecoder",
+    "ImageEncoder",
     "dense_product",
     "linear_mmd",
     "rbf_mmd",
