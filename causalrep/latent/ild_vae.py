@@ -25,7 +25,7 @@ from causalrep.training import FitResult, Objective, fit
 from causalrep.validation import check_choice
 
 LOG_VARIANCE_LIMIT = 15.0
-SPREAD = 0.1
+SPREAD, SHIFT_SPREAD = 0.1, 2.0
 
 
 class DomainImages(NamedTuple):
@@ -60,7 +60,11 @@ class ILDVAEModel:
             raise InputError("network", found=f"'conv' for {self.shape[:2]} pixels", expected="'mlp', or 28 x 28")
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """Random parameters; mechanisms begin near the identity."""
+        """Random parameters: mechanisms begin near the identity but for shifts that tell domains apart.
+
+        Those shifts show the decoder the domain at no cost in divergence, from the first step on. Without them the
+        noise learns to carry the domain, and counterfactuals do not move.
+        """
         keys = jax.random.split(key, 5)
         picture, code = jnp.zeros((1, *self.shape)), jnp.zeros((1, self.family.latents))
         networks = {
@@ -68,7 +72,7 @@ class ILDVAEModel:
             "decoder": self._networks(keys[1], lambda key: self._decoder.init(key, code)),
         }
         maps = zip(("mean", "log_variance", "decode"), keys[2:], strict=True)
-        return networks | {name: _mechanisms(self.family.init(key, SPREAD)) for name, key in maps}
+        return networks | {name: _mechanisms(key, self.family) for name, key in maps}
 
     def encode(
         self, params: PyTree, x: Float[Array, "n height width channels"], domain: Int[Array, " n"]
@@ -170,9 +174,10 @@ def fit_ild_vae(
     )  # fmt: skip
 
 
-def _mechanisms(params: ILDParams) -> ILDParams:
-    """Without the linear mixing, in whose place the networks stand."""
-    return params._replace(matrix=None, mixing_shift=None)
+def _mechanisms(key: Key[Array, ""], family: ILDFamily) -> ILDParams:
+    """First parameters, without the linear mixing, in whose place the networks stand."""
+    params = family.init(key, SPREAD)
+    return params._replace(shifts=params.shifts * (SHIFT_SPREAD / SPREAD), matrix=None, mixing_shift=None)
 
 
 def _own(every: Float[Array, "n domains *rest"], domain: Int[Array, " n"]) -> Float[Array, "n *rest"]:

@@ -21,9 +21,10 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.errors import InputError
 from causalrep.latent.gated_flow import GatedFlow, flow_log_density, sample_gates
-from causalrep.nn import MLP
+from causalrep.nn import ParallelMLPs
 from causalrep.training import Objective
 
+GATE_PACE, OPEN = 20.0, 2.0
 Measurements = tuple[tuple[Float[Array, "n p"], ...], ...]
 
 
@@ -113,18 +114,19 @@ class MultimodalVAE(nn.Module):
             for columns in modality
         ]
         total = sum(spec.latents)
-        self.encoders = [MLP((*spec.hidden, size + spec.specific), activation=nn.elu) for size, _ in sizes]
-        self.decoders = [MLP((*spec.hidden[::-1], columns), activation=nn.leaky_relu) for _, columns in sizes]
+        self.encoders = ParallelMLPs([(*spec.hidden, size + spec.specific) for size, _ in sizes], nn.elu)
+        self.decoders = ParallelMLPs([(*spec.hidden[::-1], columns) for _, columns in sizes], nn.leaky_relu)
         self.flow = GatedFlow(total)
-        self.gate_logits = self.param("gate_logits", nn.initializers.constant(2.0), (total, total))
+        # Adam moves every number at one pace; gates have further to go than weights.
+        self.gate_logits = GATE_PACE * self.param("gates", nn.initializers.constant(OPEN / GATE_PACE), (total, total))
         self.log_scale = self.param("log_scale", nn.initializers.constant(-1.0), (total,))
         self.specific_log_scale = self.param("specific_log_scale", nn.initializers.constant(-1.0), (len(sizes),))
 
     def encode(self, x: Measurements) -> Codes:
         """Posterior means."""
-        encoders, blocks, specific, disagreement = iter(self.encoders), [], [], 0.0
+        encoded, blocks, specific, disagreement = iter(self.encoders(jax.tree.leaves(x))), [], [], 0.0
         for size, modality in zip(self.spec.latents, x, strict=True):
-            outputs = [next(encoders)(measurement) for measurement in modality]
+            outputs = [next(encoded) for _ in modality]
             codes = jnp.stack([output[:, :size] for output in outputs])
             centre = jnp.mean(codes, axis=0)
             blocks.append(centre)
@@ -135,15 +137,11 @@ class MultimodalVAE(nn.Module):
 
     def decode(self, z: Float[Array, "n d"], specific: tuple[Float[Array, "n s"], ...]) -> Measurements:
         """Measurements of latents."""
-        number, decoded = 0, []
-        for block, modality in zip(self.spec.blocks, self.spec.measurements, strict=True):
-            own = z[:, block[0] : block[-1] + 1]
-            outputs = []
-            for _ in modality:
-                outputs.append(self.decoders[number](jnp.concatenate([own, specific[number]], axis=1)))
-                number += 1
-            decoded.append(tuple(outputs))
-        return tuple(decoded)
+        blocks = zip(self.spec.blocks, self.spec.measurements, strict=True)
+        owners = [z[:, block[0] : block[-1] + 1] for block, modality in blocks for _ in modality]
+        inputs = [jnp.concatenate(pair, axis=1) for pair in zip(owners, specific, strict=True)]
+        decoded = iter(self.decoders(inputs))
+        return tuple(tuple(next(decoded) for _ in modality) for modality in self.spec.measurements)
 
     def noises(
         self, z: Float[Array, "n d"], gates: Float[Array, "*n d d"] | None = None
@@ -215,4 +213,4 @@ def multimodal_objective(spec: MultimodalSpec, weights: Weights) -> Objective:
 
 def open_gates(params: PyTree) -> Float[Array, "d d"]:
     """Probability that each gate is open; entry (i, j) lets latent j into the map of latent i, and counts if j < i."""
-    return jnp.tril(jax.nn.sigmoid(params["params"]["gate_logits"]), -1)
+    return jnp.tril(jax.nn.sigmoid(GATE_PACE * params["params"]["gates"]), -1)

@@ -40,7 +40,7 @@ def fit_multimodal(
     validation: Measurements,
     *,
     weights: Weights = Weights(),  # noqa: B008 - frozen
-    steps: int = 5000,
+    steps: int = 3000,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     evaluations: int = 20,
@@ -100,7 +100,7 @@ class PersonaX(Habits):
         specific: int = 1,
         hidden: tuple[int, ...] = (64, 64),
         sparsity: float = 1e-3,
-        steps: int = 5000,
+        steps: int = 3000,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         validation_share: float = 0.1,

@@ -51,7 +51,7 @@ class StandIn:
     cross: tuple[Cross, ...] = ("sparse",)
     methods: tuple[Method, ...] = get_args(Method)
     samples: int = 10_000
-    steps: int = 5000
+    steps: int = 3000
     sparsity: float = 1e-3
 
     def __post_init__(self) -> None:

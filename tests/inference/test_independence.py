@@ -115,6 +115,8 @@ def test_size_and_power(x64):
     """200 samples a cell; the bands are the card's, the raw units' failure is what they are warned of for."""
 
     def rejected(link):
+        @jax.jit
+        @jax.vmap
         def one(key):
             sample = trait_simulation(key, n=150, link=link)
             trait = sample.trait.astype(float)
@@ -124,9 +126,9 @@ def test_size_and_power(x64):
             ]  # fmt: skip
             return jnp.stack([result.p_value < 0.05 for result in found])
 
-        return np.asarray(jax.vmap(one)(jax.random.split(jax.random.key(11), 200))).mean(axis=0)
+        return np.asarray(one(jax.random.split(jax.random.key(11), 200))).mean(axis=0)
 
-    size, power, curved = map(jax.jit(rejected, static_argnums=0), ("independent", "linear", "u-shaped"))
+    size, power, curved = map(rejected, ("independent", "linear", "u-shaped"))
     assert (size < 0.11).all(), size
     assert (power[:3] > 0.35).all(), power
     assert (curved[:3] > 0.7).all(), curved
