@@ -88,12 +88,12 @@ class Codes(NamedTuple):
 
     Attributes:
         z: Latents of all modalities, the mean over a modality's measurements (n, d).
-        specific: Noise of each measurement, flat over modalities, each (n, specific).
+        specific: Noises of each measurement, flat over modalities (measurements, n, s).
         disagreement: Mean over rows of the squared distances between codes of the same latents, summed over pairs.
     """
 
     z: Float[Array, "n d"]
-    specific: tuple[Float[Array, "n s"], ...]
+    specific: Float[Array, "k n s"]
     disagreement: Float[Array, ""]
 
 
@@ -133,9 +133,9 @@ class MultimodalVAE(nn.Module):
             specific += [output[:, size:] for output in outputs]
             # The sum over pairs is the number of codes times the sum of squared distances from their mean.
             disagreement += len(outputs) * jnp.mean(jnp.sum((codes - centre) ** 2, axis=(0, 2)))
-        return Codes(jnp.concatenate(blocks, axis=1), tuple(specific), jnp.asarray(disagreement))
+        return Codes(jnp.concatenate(blocks, axis=1), jnp.stack(specific), jnp.asarray(disagreement))
 
-    def decode(self, z: Float[Array, "n d"], specific: tuple[Float[Array, "n s"], ...]) -> Measurements:
+    def decode(self, z: Float[Array, "n d"], specific: Float[Array, "k n s"]) -> Measurements:
         """Measurements of latents."""
         blocks = zip(self.spec.blocks, self.spec.measurements, strict=True)
         owners = [z[:, block[0] : block[-1] + 1] for block, modality in blocks for _ in modality]
@@ -165,12 +165,8 @@ class MultimodalVAE(nn.Module):
         codes = self.encode(x)
         noise_key, specific_key, gate_key = jax.random.split(key, 3)
         z = codes.z + jnp.exp(self.log_scale) * jax.random.normal(noise_key, codes.z.shape, codes.z.dtype)
-        scales = jnp.exp(self.specific_log_scale)
-        keys = jax.random.split(specific_key, len(codes.specific))
-        specific = tuple(
-            code + scale * jax.random.normal(own, code.shape, code.dtype)
-            for code, scale, own in zip(codes.specific, scales, keys, strict=True)
-        )
+        scale = jnp.exp(self.specific_log_scale)[:, None, None]
+        specific = codes.specific + scale * jax.random.normal(specific_key, codes.specific.shape, z.dtype)
         decoded = self.decode(z, specific)
         errors = [jnp.sum((a - b) ** 2) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(decoded), strict=True)]
         error = sum(errors) / sum(leaf.size for leaf in jax.tree.leaves(x))
@@ -178,9 +174,8 @@ class MultimodalVAE(nn.Module):
         # E log q of a Gaussian of known scale, about which log p is averaged by one draw.
         entropy = jnp.sum(self.log_scale + 0.5 + 0.5 * jnp.log(2.0 * jnp.pi))
         divergence = -entropy - jnp.mean(density)
-        for code, log_scale in zip(codes.specific, self.specific_log_scale, strict=True):
-            own = 0.5 * (code**2 + jnp.exp(2.0 * log_scale) - 1.0) - log_scale
-            divergence += jnp.mean(jnp.sum(own, axis=1))
+        own = 0.5 * (codes.specific**2 + scale**2 - 1.0) - jnp.log(scale)
+        divergence += jnp.sum(own) / len(z)
         between = jnp.asarray(self.spec.between)
         open_gates = jnp.sum(jnp.where(between, jax.nn.sigmoid(self.gate_logits), 0.0))
         return error, {"divergence": divergence, "open_gates": open_gates, "disagreement": codes.disagreement}
