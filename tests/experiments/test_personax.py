@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from causalrep.data import persona_simulation
-from causalrep.study import run
+from causalrep.study import load_reported, run, select
 from experiments import configs
-from experiments.personax.independence import RAW, Tests
+from experiments.personax.independence import METHODS, RAW, Tests
 from experiments.personax.standin import StandIn, scores
 
 
@@ -30,13 +30,12 @@ def statuses(study, methods, metrics, value):
 
 def test_claims_on_the_tests_can_hold_and_fail():
     study = Tests(draws=200).study()
-    methods = ("KCI", "RIT", "HSIC", RAW, "Chi-square", "G")
 
     def right(setting, method, metric):
         return 0.05 if setting["link"] == "independent" else 0.3 if method == RAW else 0.9
 
-    assert statuses(study, methods, ("rejected",), right) == {"held"}
-    assert statuses(study, methods, ("rejected",), lambda s, m, _: 0.5 + 0.2 * (m == RAW)) == {"failed"}
+    assert statuses(study, METHODS, ("rejected",), right) == {"held"}
+    assert statuses(study, METHODS, ("rejected",), lambda s, m, _: 0.5 + 0.2 * (m == RAW)) == {"failed"}
 
 
 @pytest.mark.parametrize("name", ["standin", "dense_control"])
@@ -62,6 +61,17 @@ def test_claims_on_latents_can_hold_and_fail(name):
         return 2.0 - right(setting, method, metric) if metric.startswith("cross") else 0.3
 
     assert statuses(study, methods, metrics, wrong) == {"failed"}
+
+
+def test_every_reported_number_has_its_cell():
+    study = configs.load("personax/independence")["paper"].study()
+    record = {"replication": 0, "metric": "rejected", "value": 0.5}
+    cells = [{**setting, **record, "method": method} for setting in study.settings for method in METHODS]
+    numbers = load_reported(configs.REPORTED / "personax.toml")
+    assert len(numbers) == 18
+    for number in numbers:
+        assert number.experiment == study.name
+        assert not select(pd.DataFrame(cells), number.where, metric=number.metric).empty, number
 
 
 def test_scores_know_a_permutation_from_a_mixture():
