@@ -53,7 +53,6 @@ from causalrep.data.open_llm_leaderboard import Leaderboard
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.persona_designs import PersonaSample, TraitSample, persona_simulation, trait_simulation
 from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
-from causalrep.data.rotated_images import RotatedImages, colored_domains, rotated_domains, shrunk
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
 
@@ -84,13 +83,11 @@ __all__ = [
     "NonlinearIVSample",
     "OpticalDevice",
     "PersonaSample",
-    "RotatedImages",
     "TraitSample",
     "agmm_zoo",
     "available",
     "causalml_hidden_confounder",
     "color_digits",
-    "colored_domains",
     "compose",
     "data_folder",
     "demand",
@@ -114,9 +111,7 @@ __all__ = [
     "polynomial_features",
     "random_flip",
     "random_permutation",
-    "rotated_domains",
     "sample_linear_sem",
-    "shrunk",
     "sine",
     "trait_simulation",
     "translate",

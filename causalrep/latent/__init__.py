@@ -24,8 +24,6 @@ from causalrep.latent.ild_estimator import ILD
 from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
-from causalrep.latent.ild_vae import DomainImages, ILDVAEModel, fit_ild_vae, ild_vae_objective
-from causalrep.latent.ild_vae_estimator import ILDVAE
 from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
 from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
 from causalrep.latent.multimodal_identification import identification
@@ -36,19 +34,16 @@ __all__ = [
     "HCA",
     "ICA",
     "ILD",
-    "ILDVAE",
     "KINDS",
     "Affine",
     "Annealed",
     "CanonicalForm",
-    "DomainImages",
     "GatedFlow",
     "Hierarchy",
     "ILDFamily",
     "ILDModel",
     "ILDParams",
     "ILDRows",
-    "ILDVAEModel",
     "LatentSCM",
     "Mixing",
     "MultimodalSpec",
@@ -66,12 +61,10 @@ __all__ = [
     "fast_ica",
     "fit_ild",
     "fit_ild_annealed",
-    "fit_ild_vae",
     "fit_multimodal",
     "flow_log_density",
     "hierarchy",
     "identification",
-    "ild_vae_objective",
     "in_order",
     "inexactness",
     "intervention_set",

@@ -98,10 +98,6 @@ class ILDFamily:
 
     def model(self, params: ILDParams) -> ILDModel:
         """The model of some parameters."""
-        return ILDModel(self.scm(params), Mixing(params.matrix, params.mixing_shift, self.slope))
-
-    def scm(self, params: ILDParams) -> LatentSCM:
-        """The latent mechanisms alone."""
         weights = self._rows(params.shared_weights, params.weights)
         scales = self._rows(params.shared_scales, params.scales)
         shifts = self._rows(params.shared_shifts, params.shifts)
@@ -110,7 +106,7 @@ class ILDFamily:
             # Shared rows are the identity; so are all rows of the first domain, which costs no generality.
             free = (jnp.arange(self.domains) > 0)[:, None] & (jnp.arange(self.latents) >= self.latents - self.k)
             weights, scales = jnp.where(free[:, :, None], weights, 0.0), jnp.where(free, scales, 1.0)
-        return LatentSCM(weights, scales, shifts)
+        return ILDModel(LatentSCM(weights, scales, shifts), Mixing(params.matrix, params.mixing_shift, self.slope))
 
     def _rows(self, shared: Array, own: Array) -> Array:
         return jnp.concatenate([jnp.broadcast_to(shared, (self.domains, *shared.shape[1:])), own], axis=1)

@@ -2,7 +2,6 @@
 
 from causalrep.metrics.chance import Chance, chance_level, graph_chance_level
 from causalrep.metrics.correlation import correlations, mcc, weak_mcc
-from causalrep.metrics.counterfactual_images import CounterfactualAccuracy, counterfactual_accuracy
 from causalrep.metrics.dci import DCI, dci, dci_from_importance
 from causalrep.metrics.effects import (
     ate_error,
@@ -22,7 +21,6 @@ from causalrep.metrics.predictability import DiagSep, block_r2, diag_sep, r2
 __all__ = [
     "DCI",
     "Chance",
-    "CounterfactualAccuracy",
     "DiagSep",
     "ate_error",
     "att_error",
@@ -31,7 +29,6 @@ __all__ = [
     "causal_excess_risk",
     "chance_level",
     "correlations",
-    "counterfactual_accuracy",
     "coverage",
     "dci",
     "dci_from_importance",

@@ -2,7 +2,6 @@
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
-from causalrep.nn.image_codec import ImageDecoder, ImageEncoder
 from causalrep.nn.mlp import MLP
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
@@ -10,8 +9,6 @@ from causalrep.nn.products import dense_product
 __all__ = [
     "MLP",
     "ConvVAE",
-    "ImageDecoder",
-    "ImageEncoder",
     "ParallelMLPs",
     "dense_product",
     "linear_mmd",

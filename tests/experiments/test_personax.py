@@ -94,7 +94,7 @@ def test_scores_know_a_permutation_from_a_mixture():
 
 def test_small_runs(tmp_path):
     config = dataclasses.replace(
-        configs.load("personax/standin")["smoke"], methods=("PersonaX, 1 + 1", "PCA and ICA", "Contrastive")
+        configs.load("personax/standin")["smoke"], methods=("PersonaX, 1 + 1", "PCA and ICA")
     )
     frame = run(config.study(), results=tmp_path, scale="smoke").frame
     assert set(frame["method"]) == {*config.methods, "Random rotation"}

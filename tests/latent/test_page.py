@@ -14,7 +14,6 @@ def test_the_page_runs(capsys):
     error, nothing = map(float, re.search(r"error ([\d.]+), of changing nothing ([\d.]+)", shown).groups())
     assert error < nothing / 2
     assert "Hierarchical causal factors" in shown
-    assert "'effectiveness'" in shown
     assert "Causal latents of several modalities" in shown
     assert "openness" in shown
     own, chance = map(float, re.search(r"MCC ([\d.]+), of random rotations ([\d.]+)", shown).groups())
