@@ -3,7 +3,7 @@
 Command: python -m experiments.run personax/independence
 Expected result: 2-10% rejections of independent pairs, at least 78% of both kinds of dependent ones; raw units cost
 HSIC most of its power.
-Expected time: small 1 min, paper 3 min on two CPU cores.
+Expected time: small 9 min on two CPU cores that six other programs shared, paper four times that.
 """
 
 import dataclasses
