@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run personax/standin
 Expected result: blocks recovered; of the latents, those that sparse edges identify.
-Expected time: a fit compiles in 20 s and trains 200 updates a second on a quiet CPU; small some 15 min, not measured whole.
+Expected time: small 15 min on two quiet CPU cores, reckoned from 200 updates a second; it was not run whole.
 """
 
 import dataclasses
