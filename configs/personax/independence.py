@@ -8,9 +8,9 @@ Expected time: small 9 min on two CPU cores that six other programs shared, pape
 
 import dataclasses
 
-from experiments.personax.independence import Tests
+from experiments.personax.independence import Rejections
 
-PAPER = Tests()
+PAPER = Rejections()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, draws=10),
     "small": dataclasses.replace(PAPER, draws=200),

@@ -20,7 +20,7 @@ CUTS = (-1.0, 0.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class Tests:
+class Rejections:
     """Rejection rates.
 
     Attributes:
@@ -59,7 +59,7 @@ class Tests:
         )  # fmt: skip
 
 
-def replicate(key, setting, *, config: Tests):
+def replicate(key, setting, *, config: Rejections):
     """All tests on one sample."""
     data_key, feature_key = jax.random.split(key)
     sample = trait_simulation(data_key, n=config.samples, link=setting["link"])

@@ -11,7 +11,7 @@ import pytest
 from causalrep.data import persona_simulation
 from causalrep.study import load_reported, run, select
 from experiments import configs
-from experiments.personax.independence import METHODS, RAW, Tests
+from experiments.personax.independence import METHODS, RAW, Rejections
 from experiments.personax.standin import StandIn, scores
 
 
@@ -29,7 +29,7 @@ def statuses(study, methods, metrics, value):
 
 
 def test_claims_on_the_tests_can_hold_and_fail():
-    study = Tests(draws=200).study()
+    study = Rejections(draws=200).study()
 
     def right(setting, method, metric):
         return 0.05 if setting["link"] == "independent" else 0.3 if method == RAW else 0.9
