@@ -51,7 +51,7 @@ def persona_simulation(
     ([3, 1], (100, 4))
     """
     check_choice("cross", cross, get_args(Cross))
-    check_range("n", n, at_least=1)
+    check_range("n", n, at_least=2)
     draw = np.random.RandomState(seed)
     noise = draw.laplace(0.0, 1.0 / np.sqrt(2.0), (n, 4))
     z11 = noise[:, 0]
