@@ -55,6 +55,9 @@ JOBS = {
     "vluci/misspecified": "smoke",
     "vluci/ihdp_hidden": "smoke",
     "vluci/ihdp": "smoke",
+    "personax/independence": "small",
+    "personax/standin": "smoke",
+    "personax/dense_control": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

@@ -51,6 +51,7 @@ from causalrep.data.nonlinear_iv_designs import (
 )
 from causalrep.data.open_llm_leaderboard import Leaderboard
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
+from causalrep.data.persona_designs import PersonaSample, TraitSample, persona_simulation, trait_simulation
 from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
@@ -81,6 +82,8 @@ __all__ = [
     "NonlinearIVLSample",
     "NonlinearIVSample",
     "OpticalDevice",
+    "PersonaSample",
+    "TraitSample",
     "agmm_zoo",
     "available",
     "causalml_hidden_confounder",
@@ -104,11 +107,13 @@ __all__ = [
     "newey_powell",
     "noisy_copies",
     "nonlinear_ivl",
+    "persona_simulation",
     "polynomial_features",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
     "sine",
+    "trait_simulation",
     "translate",
     "zoo",
 ]

@@ -1,12 +1,16 @@
 """Uncertainty that more than one method uses.
 
-Sandwich covariances, the bootstrap (nonparametric and wild), cross-fitting, conformal prediction and pooling over
-imputations.
+Sandwich covariances, the bootstrap (nonparametric and wild), cross-fitting, conformal prediction, pooling over
+imputations, and tests of independence.
 """
 
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
+from causalrep.inference.chi_square_mixture import chi_square_mixture_tail
 from causalrep.inference.conformal import conformal_quantile
+from causalrep.inference.contingency import chi_square, contingency_table, g_square
 from causalrep.inference.crossfit import Learner, cross_fit, is_host, stratified_folds
+from causalrep.inference.dependence_table import benjamini_hochberg, dependence_table
+from causalrep.inference.independence import Independence, hsic, kci, rit
 from causalrep.inference.pooling import Pooled, pool
 from causalrep.inference.sandwich import (
     Covariance,
@@ -21,20 +25,30 @@ from causalrep.inference.wild_bootstrap import WildBootstrap, wild_cluster_boots
 
 __all__ = [
     "Covariance",
+    "Independence",
     "Learner",
     "Pooled",
     "WildBootstrap",
     "automatic_bandwidth",
     "bartlett_meat",
+    "benjamini_hochberg",
     "bootstrap_weights",
+    "chi_square",
+    "chi_square_mixture_tail",
     "cluster_sums",
     "conformal_quantile",
+    "contingency_table",
     "cross_fit",
+    "dependence_table",
+    "g_square",
+    "hsic",
     "is_host",
+    "kci",
     "leverages",
     "meat",
     "over_weights",
     "pool",
+    "rit",
     "sandwich_covariance",
     "stratified_folds",
     "wild_cluster_bootstrap",

@@ -4,6 +4,7 @@ What is identified rests on assumptions that no data can check; each estimator's
 """
 
 from causalrep.latent.canonical import CanonicalForm, canonical_form
+from causalrep.latent.gated_flow import GatedFlow, flow_log_density
 from causalrep.latent.hca import (
     Hierarchy,
     OrderSearch,
@@ -23,6 +24,9 @@ from causalrep.latent.ild_estimator import ILD
 from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
+from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
+from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
+from causalrep.latent.multimodal_identification import identification
 from causalrep.latent.scm import LatentSCM, intervention_set
 from causalrep.latent.soft_impute import soft_impute
 
@@ -34,6 +38,7 @@ __all__ = [
     "Affine",
     "Annealed",
     "CanonicalForm",
+    "GatedFlow",
     "Hierarchy",
     "ILDFamily",
     "ILDModel",
@@ -41,10 +46,14 @@ __all__ = [
     "ILDRows",
     "LatentSCM",
     "Mixing",
+    "MultimodalSpec",
+    "MultimodalVAE",
     "Named",
     "OrderDraws",
     "OrderSearch",
     "Padded",
+    "PersonaX",
+    "Weights",
     "bootstrap_orders",
     "canonical_form",
     "counterfactual",
@@ -52,14 +61,19 @@ __all__ = [
     "fast_ica",
     "fit_ild",
     "fit_ild_annealed",
+    "fit_multimodal",
+    "flow_log_density",
     "hierarchy",
+    "identification",
     "in_order",
     "inexactness",
     "intervention_set",
     "log_likelihood",
+    "multimodal_objective",
     "name_latents",
     "noise_of",
     "observe",
+    "open_gates",
     "pad",
     "search_orders",
     "soft_impute",

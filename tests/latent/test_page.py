@@ -14,6 +14,8 @@ def test_the_page_runs(capsys):
     error, nothing = map(float, re.search(r"error ([\d.]+), of changing nothing ([\d.]+)", shown).groups())
     assert error < nothing / 2
     assert "Hierarchical causal factors" in shown
+    assert "Causal latents of several modalities" in shown
+    assert "openness" in shown
     own, chance = map(float, re.search(r"MCC ([\d.]+), of random rotations ([\d.]+)", shown).groups())
     assert abs(own - chance) < 0.25
     assert "after an affine map 1.00, R2 1.00" in shown

@@ -1,0 +1,17 @@
+"""PersonaX where edges between modalities are sparse, separate or dense: what sparsity identifies.
+
+Command: python -m experiments.run personax/dense_control
+Expected result: blocks recovered in all three, single latents best where no latent's neighbours are among another's.
+Expected time: small 15 min on two quiet CPU cores, reckoned from 200 updates a second; it was not run whole.
+"""
+
+import dataclasses
+
+from experiments.personax.standin import StandIn
+
+PAPER = StandIn("personax/dense_control", seeds=10, cross=("sparse", "separate", "dense"), methods=("PersonaX",))
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, seeds=1, samples=600, steps=100),
+    "small": dataclasses.replace(PAPER, seeds=5),
+    "paper": PAPER,
+}
