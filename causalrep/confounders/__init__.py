@@ -12,10 +12,15 @@ from causalrep.confounders.cevae_estimator import CEVAE
 from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
 from causalrep.confounders.control_function import ControlFunction, SelectionFit, control_function
 from causalrep.confounders.deconfounder import Deconfounder, FactorModel, factor_model, predictive_score
+from causalrep.confounders.demographics import Demographics
+from causalrep.confounders.demovae import DemoVAEFit, DemoVAEModel, DemoVAETraining, demovae, demovae_objective
+from causalrep.confounders.demovae_estimator import DemoVAE
 from causalrep.confounders.estimator import VLUCI
 from causalrep.confounders.identification import FamilyFit, IdentificationReport
+from causalrep.confounders.leakage import Leakage, leakage
 from causalrep.confounders.mixture import MixtureFit, two_point_em
 from causalrep.confounders.model import LatentModel
+from causalrep.confounders.residualization import LinearResidualizer, Residualization, residualization
 from causalrep.confounders.vluci import (
     Training,
     VLUCIFit,
@@ -34,11 +39,19 @@ __all__ = [
     "CEVAETraining",
     "ControlFunction",
     "Deconfounder",
+    "DemoVAE",
+    "DemoVAEFit",
+    "DemoVAEModel",
+    "DemoVAETraining",
+    "Demographics",
     "FactorModel",
     "FamilyFit",
     "IdentificationReport",
     "LatentModel",
+    "Leakage",
+    "LinearResidualizer",
     "MixtureFit",
+    "Residualization",
     "SelectionFit",
     "Training",
     "VLUCIFit",
@@ -50,11 +63,15 @@ __all__ = [
     "control_function",
     "counterfactual_draws",
     "decoded_outcomes",
+    "demovae",
+    "demovae_objective",
     "factor_model",
     "generalized_residual",
     "inverse_mills",
+    "leakage",
     "posterior",
     "predictive_score",
+    "residualization",
     "two_point_em",
     "vluci",
     "vluci_objective",

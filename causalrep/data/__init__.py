@@ -20,6 +20,7 @@ from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
+from causalrep.data.fc_designs import FCPopulation, FCSample, draw_fc, fc_population
 from causalrep.data.folder import data_folder
 from causalrep.data.hca_designs import HCASample, hca_simulation
 from causalrep.data.hidden_confounder_designs import (
@@ -65,6 +66,8 @@ __all__ = [
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "FCPopulation",
+    "FCSample",
     "HCASample",
     "HiddenConfounderSample",
     "HiddenIHDP",
@@ -89,9 +92,11 @@ __all__ = [
     "data_folder",
     "demand",
     "demand_function",
+    "draw_fc",
     "draw_ihdp_hidden",
     "draw_linear",
     "draw_news",
+    "fc_population",
     "gaussian_noise",
     "hca_simulation",
     "hidden_confounder",
