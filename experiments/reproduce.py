@@ -55,6 +55,8 @@ JOBS = {
     "vluci/misspecified": "smoke",
     "vluci/ihdp_hidden": "smoke",
     "vluci/ihdp": "smoke",
+    "demovae/standin": "smoke",
+    "causal_info_min/toy": "small",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

@@ -6,10 +6,13 @@
 'multiple'
 """
 
+from causalrep.confounders.bayesian import BayesianConfounder, confounder_program
 from causalrep.confounders.bounds import Bounds, bounds, vluci_objective
 from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_objective, cevae_outcomes
 from causalrep.confounders.cevae_estimator import CEVAE
 from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
+from causalrep.confounders.coding_rate import coding_rate
+from causalrep.confounders.confounded_law import Confounded
 from causalrep.confounders.control_function import ControlFunction, SelectionFit, control_function
 from causalrep.confounders.deconfounder import Deconfounder, FactorModel, factor_model, predictive_score
 from causalrep.confounders.demographics import Demographics
@@ -17,10 +20,21 @@ from causalrep.confounders.demovae import DemoVAEFit, DemoVAEModel, DemoVAETrain
 from causalrep.confounders.demovae_estimator import DemoVAE
 from causalrep.confounders.estimator import VLUCI
 from causalrep.confounders.identification import FamilyFit, IdentificationReport
+from causalrep.confounders.information_minimization import ATEDClassifier, TEDClassifier, UnimodalDebiasing
+from causalrep.confounders.intact_vae import (
+    IntactVAEFit,
+    IntactVAEModel,
+    IntactVAETraining,
+    intact_vae,
+    intact_vae_objective,
+    intact_vae_outcomes,
+)
+from causalrep.confounders.intact_vae_estimator import IntactVAE
 from causalrep.confounders.leakage import Leakage, leakage
 from causalrep.confounders.mixture import MixtureFit, two_point_em
 from causalrep.confounders.model import LatentModel
 from causalrep.confounders.residualization import LinearResidualizer, Residualization, residualization
+from causalrep.confounders.sufficiency import Sufficiency, sufficiency
 from causalrep.confounders.vluci import (
     Training,
     VLUCIFit,
@@ -33,10 +47,13 @@ from causalrep.confounders.vluci import (
 __all__ = [
     "CEVAE",
     "VLUCI",
+    "ATEDClassifier",
+    "BayesianConfounder",
     "Bounds",
     "CEVAEFit",
     "CEVAEModel",
     "CEVAETraining",
+    "Confounded",
     "ControlFunction",
     "Deconfounder",
     "DemoVAE",
@@ -47,19 +64,28 @@ __all__ = [
     "FactorModel",
     "FamilyFit",
     "IdentificationReport",
+    "IntactVAE",
+    "IntactVAEFit",
+    "IntactVAEModel",
+    "IntactVAETraining",
     "LatentModel",
     "Leakage",
     "LinearResidualizer",
     "MixtureFit",
     "Residualization",
     "SelectionFit",
+    "Sufficiency",
+    "TEDClassifier",
     "Training",
+    "UnimodalDebiasing",
     "VLUCIFit",
     "affine_posterior",
     "bounds",
     "cevae",
     "cevae_objective",
     "cevae_outcomes",
+    "coding_rate",
+    "confounder_program",
     "control_function",
     "counterfactual_draws",
     "decoded_outcomes",
@@ -67,11 +93,15 @@ __all__ = [
     "demovae_objective",
     "factor_model",
     "generalized_residual",
+    "intact_vae",
+    "intact_vae_objective",
+    "intact_vae_outcomes",
     "inverse_mills",
     "leakage",
     "posterior",
     "predictive_score",
     "residualization",
+    "sufficiency",
     "two_point_em",
     "vluci",
     "vluci_objective",

@@ -55,6 +55,14 @@ from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
+from causalrep.data.vqa_designs import (
+    VQAPrototypes,
+    VQASample,
+    answer_prior,
+    bayes_answers,
+    prior_shift_vqa,
+    vqa_prototypes,
+)
 
 __all__ = [
     "PAPER_EXPERIMENTS",
@@ -84,8 +92,12 @@ __all__ = [
     "NonlinearIVLSample",
     "NonlinearIVSample",
     "OpticalDevice",
+    "VQAPrototypes",
+    "VQASample",
     "agmm_zoo",
+    "answer_prior",
     "available",
+    "bayes_answers",
     "causalml_hidden_confounder",
     "color_digits",
     "compose",
@@ -110,10 +122,12 @@ __all__ = [
     "noisy_copies",
     "nonlinear_ivl",
     "polynomial_features",
+    "prior_shift_vqa",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
     "sine",
     "translate",
+    "vqa_prototypes",
     "zoo",
 ]

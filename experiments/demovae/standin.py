@@ -127,12 +127,13 @@ def replicate(key, setting, *, config: StandIn):
     d_train, d_test = coded(train), coded(test)
     guides = linear_guides(train.x, d_train, LAYOUT)
     line = residualization(train.x, d_train)
+    training = DemoVAETraining(config.epochs, setting["samples"], 1e-3)
     left = [s.x - line.explained(d) for s, d in ((train, d_train), (test, d_test))]
     metrics = {RAW: audit(audit_key, train.x, test.x, train, test), RESIDUAL: audit(audit_key, *left, train, test)}
     metrics[RESIDUAL] |= changes(lambda d: left[1] + line.explained(d), test, guides)
     for name in config.networks:
         model = DemoVAEModel(LAYOUT, config.latents, config.hidden, **NETWORKS[name])
-        found = demovae(fit_key, train.x, d_train, model=model, training=DemoVAETraining(config.epochs, len(train.x), 1e-3))
+        found = demovae(fit_key, train.x, d_train, model=model, training=training)
         z_train, z_test = (encode(model, found, s.x, d) for s, d in ((train, d_train), (test, d_test)))
         metrics[name] = audit(audit_key, z_train, z_test, train, test) | moments(z_train, model)
         metrics[name] |= {"diverged": found.diverged.astype(jnp.float32)}
