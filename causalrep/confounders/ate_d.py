@@ -19,7 +19,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from causalrep.confounders.two_streams import (
     Batch,
@@ -83,14 +83,12 @@ class ATEDFit(NamedTuple):
     Attributes:
         params: Of the recalibrated classifier.
         confounders: The dictionary.
-        biased: Parameters of the classifier of step 1.
         diverged: Whether some loss of some step was not finite.
     """
 
     params: PyTree
     confounders: Confounders
-    biased: PyTree
-    diverged: Array
+    diverged: Bool[Array, ""]
 
 
 class ATEDNetworks(nn.Module):
@@ -169,10 +167,23 @@ def ated(key: Key[Array, ""], data: Batch, *, model: ATEDModel, training: Stream
     biased = train_streams(biased_key, plain_objective(model.sizes), data, training)
     tokens = ATEDNetworks(model).apply(biased.params, data["first"], data["second"], method="stream")
     confounders, failed = find_confounders(confounder_key, tokens, model)
-    start = {"net": biased.params, "confounders": confounders}
-    found = train_streams(fit_key, ated_objective(model), data, training, start=start)
-    diverged = biased.diverged | failed | found.diverged
-    return ATEDFit(found.params["net"], found.params["confounders"], biased.params, diverged)
+    found = recalibrate(fit_key, data, biased.params, confounders, model=model, training=training)
+    return found._replace(diverged=biased.diverged | failed | found.diverged)
+
+
+def recalibrate(
+    key: Key[Array, ""],
+    data: Batch,
+    biased: PyTree,
+    confounders: Confounders,
+    *,
+    model: ATEDModel,
+    training: StreamTraining,
+) -> ATEDFit:
+    """Step 2, from a biased classifier's parameters and a dictionary."""
+    start = {"net": biased, "confounders": confounders}
+    found = train_streams(key, ated_objective(model), data, training, start=start)
+    return ATEDFit(found.params["net"], confounders, found.diverged)
 
 
 def find_confounders(

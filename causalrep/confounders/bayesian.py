@@ -65,9 +65,9 @@ def confounder_program(
 class BayesianConfounder(EffectEstimator):
     """The posterior of an effect when one confounder is hidden, everything is linear, and its law is known.
 
-    Covariates, treatment and outcome do not identify the effect; the law of the confounder and the priors do. A credible
-    interval is about what they leave open, and about nothing else: vary ``latent`` and ``prior_scale`` before believing
-    it. Hundreds of rows, not many thousands: every step of a chain reads all of them.
+    Covariates, treatment and outcome do not identify the effect; the law of the confounder and the priors do. A
+    credible interval is about what they leave open, and about nothing else: vary ``latent`` and ``prior_scale`` before
+    believing it. Hundreds of rows, not many thousands: every step of a chain reads all of them.
 
     Args:
         latent: Law of the confounder, which decides the answer: ``"two_point"`` with a logit treatment, or

@@ -20,8 +20,8 @@ from causalrep.confounders.demovae import (
     sample,
 )
 from causalrep.confounders.leakage import leakage
+from causalrep.confounders.transformer import Transformer
 from causalrep.errors import DivergenceError, InputError
-from causalrep.habits import Habits
 from causalrep.summary import Summary
 from causalrep.training.loop import check_counts
 from causalrep.validation import as_matrix, check_range
@@ -33,7 +33,7 @@ CAVEAT = (
 )
 
 
-class DemoVAE(Habits):
+class DemoVAE(Transformer):
     """Data without their linear association with demographics, and data as they would be with others.
 
     An autoencoder whose decoder is told the demographics, and whose latents are kept uncorrelated with them. Compare

@@ -7,11 +7,11 @@ A prognostic score is what of the covariates the outcome depends on; z has its d
 same in both arms, so that ``mu_t(x) = E_{p(z|x)} f_t(z)`` compares like with like. ``balanced=False`` lets it depend on
 the treatment, ``p(z|x,t)``.
 
-**What it rests on.** Wu and Fukumizu (2021), arXiv 2101.06662, offered it for unobserved confounding; the preprint has
-since been withdrawn by its authors' own note as flawed in its theory, in favour of "beta-Intact-VAE: Identifying and
-Estimating Causal Effects under Limited Overlap" (ICLR 2022). That paper identifies effects when a prognostic score of the
-*observed* covariates exists: with none hidden. Where a confounder is hidden, what is here adjusts for what of it the
-covariates show, and for no more. Widths and training are this library's.
+**What it rests on.** Wu and Fukumizu (2021), arXiv 2101.06662, offered it for unobserved confounding; a note of theirs
+on that preprint calls its theory flawed and points to "beta-Intact-VAE: Identifying and Estimating Causal Effects under
+Limited Overlap" (ICLR 2022), which identifies effects where the *observed* covariates hold a prognostic score: where
+nothing is hidden. If a confounder is hidden, what is here adjusts for what of it the covariates show, and for no more.
+Widths and training are this library's.
 """
 
 from collections.abc import Mapping

@@ -28,10 +28,10 @@ NO_INTERVAL = "Intact-VAE has no interval: regularisation and early stopping lea
 class IntactVAE(EffectEstimator):
     """Effects adjusted for a prognostic score, the least that the outcome depends on, inferred from covariates.
 
-    **What it rests on.** Effects are identified when the covariates hold a prognostic score, that is, when none of the
-    confounding is hidden (the authors' note calls the first preprint's claim of more flawed). Where a confounder is
-    hidden it adjusts for what of it the covariates show, as CEVAE does; compare with an estimator that adjusts for ``X``
-    directly.
+    **What it rests on.** Effects are identified where the covariates hold a prognostic score, that is, where none of
+    the confounding is hidden; the authors themselves call the theory of their first preprint, which claimed more,
+    flawed. If a confounder is hidden it adjusts for what of it the covariates show, and for no more: compare with an
+    estimator that adjusts for ``X`` directly.
 
     Args:
         score: Dimension of the prognostic score.

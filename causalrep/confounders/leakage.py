@@ -49,29 +49,37 @@ def leakage(
         n_folds: Of the cross-fitting.
     """
     folds = stratified_folds(key, jnp.zeros(len(features), jnp.int32), n_folds)
-    found, start = [], 0
-    for width in layout:
+    starts = [sum(layout[:v]) for v in range(len(layout))]
+    # One regression tells two levels apart.
+    targets = [[a] if w == 1 else [a + 1] if w == 2 else list(range(a, a + w)) for a, w in zip(starts, layout)]
+    continuous = [j for columns, w in zip(targets, layout) for j in columns if w == 1]
+    levels = [j for columns, w in zip(targets, layout) for j in columns if w > 1]
+
+    def predicted(learner: Learner, columns: list[int]) -> dict[int, Array]:
+        if not columns:
+            return {}
+        ones = jnp.ones(len(features), features.dtype)
+        # One after another, so that one program serves all targets.
+        found = jax.lax.map(
+            lambda y: cross_fit(learner, features, y, ones, folds, n_folds), d[:, jnp.array(columns)].T
+        )
+        return dict(zip(columns, found))
+
+    linear = predicted(LINEAR, continuous) | predicted(LOGISTIC, levels)
+    kernel = predicted(KERNEL, continuous + levels)
+    found = []
+    for start, width, columns in zip(starts, layout, targets):
         block = d[:, start : start + width]
-        scores = (_r2, _accuracy)[width > 1]
-        linear = scores(LINEAR if width == 1 else LOGISTIC, features, block, folds, n_folds)
-        nonlinear = scores(KERNEL, features, block, folds, n_folds)
+        scores = [_score(block, jnp.stack([part[j] for j in columns], axis=1)) for part in (linear, kernel)]
         chance = jnp.zeros(()) if width == 1 else jnp.max(block.mean(0))
-        found.append(Leakage(linear, nonlinear, chance, jnp.max(correlations(block, features))))
-        start += width
+        found.append(Leakage(*scores, chance, jnp.max(correlations(block, features))))
     return jax.tree.map(lambda *parts: jnp.stack(parts), *found)
 
 
-def _r2(learner: Learner, x: Array, block: Array, folds: Array, n_folds: int) -> Array:
-    y = block[:, 0]
-    predicted = cross_fit(learner, x, y, jnp.ones_like(y), folds, n_folds)
-    return 1.0 - jnp.sum((y - predicted) ** 2) / jnp.sum((y - y.mean()) ** 2)
-
-
-def _accuracy(learner: Learner, x: Array, block: Array, folds: Array, n_folds: int) -> Array:
-    ones = jnp.ones(len(x), x.dtype)
-    # One regression tells two levels apart.
-    levels = block.T[1:] if block.shape[1] == 2 else block.T
-    scores = jnp.stack([cross_fit(learner, x, level, ones, folds, n_folds) for level in levels], axis=1)
+def _score(block: Float[Array, "n w"], predicted: Float[Array, "n c"]) -> Float[Array, ""]:
+    """R^2 of a continuous variable; accuracy of the level with the largest prediction."""
+    if block.shape[1] == 1:
+        return 1.0 - jnp.sum((block - predicted) ** 2) / jnp.sum((block - block.mean()) ** 2)
     if block.shape[1] == 2:
-        scores = jnp.column_stack([1.0 - scores, scores])
-    return jnp.mean((jnp.argmax(scores, axis=1) == jnp.argmax(block, axis=1)).astype(x.dtype))
+        predicted = jnp.column_stack([1.0 - predicted, predicted])
+    return jnp.mean((jnp.argmax(predicted, axis=1) == jnp.argmax(block, axis=1)).astype(block.dtype))

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.confounders.demographics import Demographics
+from causalrep.confounders.transformer import Transformer
 from causalrep.errors import InputError
-from causalrep.habits import Habits
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import float64
 from causalrep.validation import as_matrix
@@ -36,7 +36,7 @@ def residualization(x: Float[Array, "n e"], d: Float[Array, "n c"]) -> Residuali
     return Residualization(centre, min_norm_solve(d - centre, x - x.mean(0)))
 
 
-class LinearResidualizer(Habits):
+class LinearResidualizer(Transformer):
     """Subtract from each column of the data its least-squares regression on demographics.
 
     On the rows fitted no linear model finds demographics in the result. Unlike :class:`~causalrep.confounders.DemoVAE`

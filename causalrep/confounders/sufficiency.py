@@ -52,7 +52,10 @@ def sufficiency(
     folds = stratified_folds(key, predictions, FOLDS)
     shares = jnp.mean(jax.nn.one_hot(predictions, classes), axis=0)
     entropy = -jnp.sum(jax.scipy.special.xlogy(shares, shares))
-    of = [entropy - softmax_loss(x, predictions, folds, classes=classes) for x in (features, reference)]
+    # Columns of zeros count for nothing: with them one program serves both.
+    width = max(features.shape[1], reference.shape[1])
+    both = jnp.stack([jnp.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (features, reference)])
+    of = entropy - jax.lax.map(lambda x: softmax_loss(x, predictions, folds, classes=classes), both)
     ratio = jnp.where(of[1] > 0, of[0] / jnp.where(of[1] > 0, of[1], 1.0), 0.0)
     return Sufficiency(jnp.clip(ratio, 0.0, 1.0), *of)
 

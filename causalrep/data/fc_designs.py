@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from causalrep.validation import check_range
+
 AGE_MEAN, AGE_SD = 15.0, 4.04
 # Phenotype fields: those that follow demographics, those that follow one subject factor each, and noise.
 DEMOGRAPHIC, INTRINSIC, NULL = 40, 5, 55
@@ -61,7 +63,17 @@ class FCSample(NamedTuple):
 
 
 def fc_population(key: Key[Array, ""], *, regions: int = 30, factors: int = 8) -> FCPopulation:
-    """A population of brains of ``regions`` regions, hence ``regions (regions - 1) / 2`` edges."""
+    """A population of brains.
+
+    Args:
+        key: Random key.
+        regions: R, with E = R (R - 1) / 2 edges.
+        factors: K, at least 5, for as many phenotypes follow one each.
+
+    Raises:
+        InputError: If there are fewer factors.
+    """
+    check_range("factors", factors, at_least=INTRINSIC)
     keys = jax.random.split(key, 8)
     coordinates = jax.random.normal(keys[0], (regions, 3))
     upper = jnp.triu_indices(regions, 1)

@@ -1,17 +1,17 @@
 """Debiasing a classifier of questions about pictures whose answers' prior shifts."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from causalrep.confounders import coding_rate
-from causalrep.confounders.ate_d import ATEDModel, ATEDNetworks, ated
+from causalrep.confounders.ate_d import ATEDModel, ATEDNetworks, find_confounders, recalibrate
 from causalrep.confounders.sufficiency import sufficiency
-from causalrep.confounders.te_d import TEDModel, TEDNetworks, ted_objective
+from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, ted_objective
 from causalrep.confounders.two_streams import (
     PlainNetworks,
     StreamSizes,
@@ -38,7 +38,6 @@ UNIMODAL = {
     "Question branch, RUBi": ("rubi", "first"),
     "Picture branch, product": ("product", "second"),
 }
-Split = Mapping[str, VQASample]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,21 +129,39 @@ def replicate(key, setting, *, config: Toy):
     def scored(logits_of) -> dict[str, Array]:
         return {split: accuracy(jnp.argmax(logits_of(s), axis=1), s) for split, s in tests.items()}
 
-    def trained(objective, networks):
-        found = train_streams(fit_key, objective, data, training)
-        return lambda s: networks.apply(found.params, s.question, s.picture)
+    def trained(objective):
+        return train_streams(fit_key, objective, data, training).params
 
-    plain = trained(plain_objective(sizes), PlainNetworks(sizes))
-    metrics["ERM"] = scored(lambda s: plain(s)[0])
+    def applied(networks, params, s: VQASample, *more, **method):
+        return networks.apply(params, s.question, s.picture, *more, **method)
+
+    networks, biased = PlainNetworks(sizes), trained(plain_objective(sizes))
+    metrics["ERM"] = scored(lambda s: applied(networks, biased, s)[0])
     for name, (fusion, modality) in UNIMODAL.items():
         model = UnimodalModel(sizes, fusion, modality)
-        run = trained(unimodal_objective(model), UnimodalNetworks(model))
+        run = partial(applied, UnimodalNetworks(model), trained(unimodal_objective(model)))
         metrics[name] = scored(lambda s, run=run: run(s)[0])
+    outputs = {}
     for name, ablation in ABLATIONS.items():
         model = TEDModel(sizes, **ablation)
-        metrics |= te_d(audit_key, name, trained(ted_objective(model), TEDNetworks(model)), scored, tests["id"])
-    for name, stream in STREAMS.items():
-        metrics |= ate_d(fit_key, name, ATEDModel(sizes, stream), data, training, scored, tests["id"])
+        run = partial(applied, TEDNetworks(model), trained(ted_objective(model)))
+        metrics |= te_d(name, run, scored, tests["id"])
+        outputs[name] = run(tests["id"])
+    for name, ratio in zip(outputs, sufficiencies(audit_key, outputs.values())):
+        metrics[name]["sufficiency"] = ratio
+    models = {name: ATEDModel(sizes, stream) for name, stream in STREAMS.items()}
+    tokens = [applied(ATEDNetworks(model), biased, train, method="stream") for model in models.values()]
+    # The tokens of all streams are equally wide: one program autoencodes them.
+    first = models["ATE-D, question"]
+    found = jax.lax.map(lambda h: find_confounders(audit_key, h, first)[0], jnp.stack(tokens))
+    for j, (name, model) in enumerate(models.items()):
+        confounders = jax.tree.map(lambda part, j=j: part[j], found)
+        fitted = recalibrate(fit_key, data, biased, confounders, model=model, training=training)
+        run = partial(applied, ATEDNetworks(model), fitted.params)
+        weights = confounders.weights(run(tests["id"], method="stream"))
+        metrics[name] = scored(lambda s, run=run, c=confounders: run(s, c))
+        metrics[name] |= {"weight_low": weights.min(), "weight_high": weights.max()}
+        metrics[f"{name}, explicit"] = scored(lambda s, run=run, c=confounders: run(s, c, method="explicit"))
     total = metrics["TE-D, total effect"]
     total["ood_gain"] = total["ood"] - metrics["ERM"]["ood"]
     total["id_loss"] = metrics["ERM"]["id"] - total["id"]
@@ -152,12 +169,12 @@ def replicate(key, setting, *, config: Toy):
     return metrics
 
 
-def te_d(key, name: str, run, scored, s: VQASample) -> dict[str, dict[str, Array]]:
+def te_d(name: str, run: Callable[[VQASample], TEDOutput], scored, s: VQASample) -> dict[str, dict[str, Array]]:
     """Both predictions of TE-D, its confounder's own, and what the confounder holds."""
-    bias, out = scored(lambda rows: run(rows).confounder_logits), run(s)
+    own, bias = scored(lambda rows: run(rows).logits), scored(lambda rows: run(rows).confounder_logits)
+    out = run(s)
     rates = coding_rate(out.features), coding_rate(out.confounder)
-    predicted = jnp.argmax(out.logits, axis=1)
-    own = scored(lambda rows: run(rows).logits)
+    agrees = jnp.argmax(out.confounder_logits, axis=1) == jnp.argmax(out.logits, axis=1)
     return {
         name: {
             **own,
@@ -167,29 +184,22 @@ def te_d(key, name: str, run, scored, s: VQASample) -> dict[str, dict[str, Array
             "rate_features": rates[0],
             "rate_confounder": rates[1],
             "rate_share": rates[1] / rates[0],
-            "sufficiency": sufficiency(key, out.confounder, out.features, predicted, classes=ANSWERS).ratio,
-            "agreement": jnp.mean((jnp.argmax(out.confounder_logits, axis=1) == predicted).astype(jnp.float32)),
+            "agreement": jnp.mean(agrees.astype(jnp.float32)),
         },
         f"{name}, total effect": scored(lambda rows: run(rows).total_effect),
     }
 
 
-def ate_d(key, name: str, model: ATEDModel, data, training, scored, s: VQASample) -> dict[str, dict[str, Array]]:
-    """ATE-D by recalibration and by the explicit sum over its dictionary."""
-    found, networks = ated(key, data, model=model, training=training), ATEDNetworks(model)
-
-    def logits(rows: VQASample, method: str) -> Array:
-        return networks.apply(found.params, rows.question, rows.picture, found.confounders, method=method)
-
-    weights = found.confounders.weights(networks.apply(found.params, s.question, s.picture, method="stream"))
-    return {
-        name: {
-            **scored(lambda rows: logits(rows, "__call__")),
-            "weight_low": weights.min(),
-            "weight_high": weights.max(),
-        },
-        f"{name}, explicit": scored(lambda rows: logits(rows, "explicit")),
-    }
+def sufficiencies(key, outputs: Iterable[TEDOutput]) -> Float[Array, " models"]:
+    """Sufficiency of each model's confounder for its predictions."""
+    outputs = list(outputs)
+    width = outputs[0].features.shape[1]
+    # Columns of zeros count for nothing: with them one program serves all models.
+    confounders = [jnp.pad(out.confounder, ((0, 0), (0, width - out.confounder.shape[1]))) for out in outputs]
+    arguments = confounders, [out.features for out in outputs], [jnp.argmax(out.logits, axis=1) for out in outputs]
+    return jax.lax.map(
+        lambda part: sufficiency(key, *part, classes=ANSWERS).ratio, tuple(jnp.stack(part) for part in arguments)
+    )
 
 
 def accuracy(predicted: Array, s: VQASample) -> Array:

@@ -1,6 +1,7 @@
 """DemoVAE on synthetic connectivity: associations kept and lost, leakage, demographic change, synthetic groups."""
 
 import dataclasses
+from collections.abc import Iterable
 from functools import partial
 
 import jax
@@ -129,18 +130,31 @@ def replicate(key, setting, *, config: StandIn):
     line = residualization(train.x, d_train)
     training = DemoVAETraining(config.epochs, setting["samples"], 1e-3)
     left = [s.x - line.explained(d) for s, d in ((train, d_train), (test, d_test))]
-    metrics = {RAW: audit(audit_key, train.x, test.x, train, test), RESIDUAL: audit(audit_key, *left, train, test)}
+    # One program audits all features of the same width.
+    audits = jax.lax.map(
+        lambda pair: audit(audit_key, *pair, train, test),
+        (jnp.stack([train.x, left[0]]), jnp.stack([test.x, left[1]])),
+    )
+    metrics = unstacked(audits, (RAW, RESIDUAL))
     metrics[RESIDUAL] |= changes(lambda d: left[1] + line.explained(d), test, guides)
-    for name in config.networks:
-        model = DemoVAEModel(LAYOUT, config.latents, config.hidden, **NETWORKS[name])
-        found = demovae(fit_key, train.x, d_train, model=model, training=training)
-        z_train, z_test = (encode(model, found, s.x, d) for s, d in ((train, d_train), (test, d_test)))
-        metrics[name] = audit(audit_key, z_train, z_test, train, test) | moments(z_train, model)
-        metrics[name] |= {"diverged": found.diverged.astype(jnp.float32)}
-        metrics[name] |= generated(audit_key, model, found, z_test, test, guides)
+    models = {name: DemoVAEModel(LAYOUT, config.latents, config.hidden, **NETWORKS[name]) for name in config.networks}
+    fits, latents = {}, []
+    for name, model in models.items():
+        fits[name] = demovae(fit_key, train.x, d_train, model=model, training=training)
+        latents.append([encode(model, fits[name], s.x, d) for s, d in ((train, d_train), (test, d_test))])
+    pairs = [jnp.stack(part) for part in zip(*latents)]
+    metrics |= unstacked(jax.lax.map(lambda pair: audit(audit_key, *pair, train, test), pairs), models)
+    for (name, model), (z_train, z_test) in zip(models.items(), latents):
+        metrics[name] |= moments(z_train, model) | {"diverged": fits[name].diverged.astype(jnp.float32)}
+        metrics[name] |= generated(audit_key, model, fits[name], z_test, test, guides)
         beyond = metrics[name]["hits_demographic"] - metrics[RESIDUAL]["hits_demographic"]
         metrics[name]["hits_beyond_residualization"] = beyond
     return metrics
+
+
+def unstacked(metrics: dict[str, Array], names: Iterable[str]) -> dict[str, dict[str, Array]]:
+    """A method each of metrics stacked along their first axis."""
+    return {name: {metric: values[j] for metric, values in metrics.items()} for j, name in enumerate(names)}
 
 
 def coded(s: FCSample) -> Array:
