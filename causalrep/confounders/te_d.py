@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from causalrep.confounders.coding_rate import coding_rate
-from causalrep.confounders.two_streams import Batch, Head, StreamSizes, TwoStreams, answer_loss
+from causalrep.confounders.two_streams import Batch, Dense, Head, StreamSizes, TwoStreams, answer_loss, uniform
 from causalrep.training import Objective
 
 
@@ -81,11 +81,11 @@ class TEDNetworks(nn.Module):
         """Layers as in the authors' code."""
         sizes = self.model.sizes
         self.backbone = TwoStreams(sizes)
-        self.squeeze = [nn.Dense(sizes.features), nn.Dense(sizes.features // self.model.shrink)]
+        self.squeeze = [Dense(sizes.features), Dense(sizes.features // self.model.shrink)]
         self.norm = nn.LayerNorm(epsilon=1e-12)
         self.head, self.confounder_head = Head(sizes.answers), Head(sizes.answers)
         if self.model.contrastive:
-            self.remap, self.debias = nn.Dense(sizes.features), NormalisedDense(sizes.features)
+            self.remap, self.debias = Dense(sizes.features), NormalisedDense(sizes.features)
 
     def __call__(self, first: Float[Array, "n a"], second: Float[Array, "n b"]) -> TEDOutput:
         """All outputs."""
@@ -111,9 +111,9 @@ class NormalisedDense(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n w"]:
         """``x (g V / |V|) + b``."""
-        v = self.param("direction", nn.initializers.lecun_normal(), (x.shape[1], self.width))
+        v = self.param("direction", uniform(x.shape[1]), (x.shape[1], self.width))
         g = self.param("length", lambda _: jnp.linalg.norm(v))
-        return x @ (g * v / jnp.linalg.norm(v)) + self.param("bias", nn.initializers.zeros, (self.width,))
+        return x @ (g * v / jnp.linalg.norm(v)) + self.param("bias", uniform(x.shape[1]), (self.width,))
 
 
 @lru_cache

@@ -16,6 +16,34 @@ from causalrep.training.epochs import schedule
 Batch = Mapping[str, jax.Array]
 
 
+class Dense(nn.Module):
+    """A dense layer that starts as PyTorch's do: weights and biases uniform within ``1 / sqrt(inputs)``.
+
+    The authors' code starts so, and it matters: the weight of the coding rate falls with the rate, so that features
+    which start with three times the variance may never shrink.
+
+    Attributes:
+        width: Of its output.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n w"]:
+        """``x W + b``."""
+        kernel = self.param("kernel", uniform(x.shape[1]), (x.shape[1], self.width))
+        return x @ kernel + self.param("bias", uniform(x.shape[1]), (self.width,))
+
+
+def uniform(inputs: int):
+    """An initialiser: uniform within ``1 / sqrt(inputs)``."""
+
+    def draw(key: jax.Array, shape: tuple[int, ...]) -> Array:
+        return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0) / inputs**0.5
+
+    return draw
+
+
 class StreamSizes(NamedTuple):
     """Sizes of the networks; all static.
 
@@ -55,8 +83,8 @@ class TwoStreams(nn.Module):
 
     def setup(self) -> None:
         """A layer a modality and one that joins them."""
-        self.first_net, self.second_net = nn.Dense(self.sizes.tokens), nn.Dense(self.sizes.tokens)
-        self.joint_net = nn.Dense(self.sizes.features)
+        self.first_net, self.second_net = Dense(self.sizes.tokens), Dense(self.sizes.tokens)
+        self.joint_net = Dense(self.sizes.features)
 
     def tokens(self, first: Float[Array, "n a"], second: Float[Array, "n b"]) -> tuple[Array, Array]:
         """A token (n, tokens) of each modality."""
@@ -83,8 +111,8 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, h: Float[Array, "n d"]) -> Float[Array, "n a"]:
         """Logits."""
-        h = nn.LayerNorm(epsilon=1e-12)(nn.gelu(nn.Dense(2 * h.shape[1])(h), approximate=False))
-        return nn.Dense(self.answers)(h)
+        h = nn.LayerNorm(epsilon=1e-12)(nn.gelu(Dense(2 * h.shape[1])(h), approximate=False))
+        return Dense(self.answers)(h)
 
 
 class PlainNetworks(nn.Module):

@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, PyTree
 
-from causalrep.confounders.two_streams import Batch, Head, StreamSizes, TwoStreams, answer_loss
+from causalrep.confounders.two_streams import Batch, Dense, Head, StreamSizes, TwoStreams, answer_loss
 from causalrep.training import Objective
 
 Fusion = Literal["product", "rubi"]
@@ -49,7 +49,7 @@ class UnimodalNetworks(nn.Module):
     def setup(self) -> None:
         """The branch has a token of its own."""
         self.backbone, self.head = TwoStreams(self.model.sizes), Head(self.model.sizes.answers)
-        self.branch_token, self.branch_head = nn.Dense(self.model.sizes.tokens), Head(self.model.sizes.answers)
+        self.branch_token, self.branch_head = Dense(self.model.sizes.tokens), Head(self.model.sizes.answers)
 
     def __call__(self, first: Float[Array, "n a"], second: Float[Array, "n b"]) -> tuple[Array, Array]:
         """Logits of the classifier and of the branch, each (n, A)."""

@@ -200,7 +200,8 @@ def test_bad_input(brains):
 def test_residualizer_leaves_no_linear_association_and_changes_demographics():
     rng = np.random.default_rng(0)
     d = pd.DataFrame({"age": rng.normal(40, 9, 200), "site": rng.choice(list("abc"), 200)})
-    x = np.outer(d["age"], [0.1, 0, -0.2]) + (d["site"] == "b").to_numpy()[:, None] * [1, 2, 3] + rng.normal(size=(200, 3))
+    at_b = (d["site"] == "b").to_numpy(float)
+    x = np.outer(d["age"], [0.1, 0, -0.2]) + np.outer(at_b, [1, 2, 3]) + rng.normal(size=(200, 3))
     model = LinearResidualizer()
     left = model.fit_transform(x, d)
     code = Demographics.of(d).encode(d, rows=200)
