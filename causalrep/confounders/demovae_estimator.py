@@ -1,5 +1,6 @@
 """DemoVAE with scikit-learn's habits: change the demographics of rows, sample rows, audit what is left."""
 
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, Self
 
@@ -198,7 +199,7 @@ class DemoVAE(Transformer):
             rows: How many; needed for a profile, else a row for each of ``D``.
             seed: Of the latents' draws.
         """
-        count = rows if rows is not None else 1 if isinstance(D, dict) else len(D)
+        count = rows if rows is not None else 1 if isinstance(D, Mapping) else len(D)
         check_counts(rows=count)
         d = self._coded(D, count)
         with jax.enable_x64(False):
