@@ -12,6 +12,6 @@ from experiments.demovae.standin import StandIn
 PAPER = StandIn()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=200, latents=8, hidden=32, epochs=20),
-    "small": dataclasses.replace(PAPER, replications=3),
+    "small": dataclasses.replace(PAPER, replications=3, samples=600, hidden=100, epochs=1500),
     "paper": dataclasses.replace(PAPER, replications=20),
 }
