@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from causalrep.study import read_records, run_folder
+from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
 from experiments.causal_info_min.toy import Toy
 from experiments.run import main
@@ -41,6 +41,14 @@ def test_claims_hold_for_a_faithful_reproduction_and_fail_for_a_wrong_one():
         for change in (lambda v: 3.5 - v, lambda v: -v)
     ]
     assert set.union(*failed) == {claim.name for claim in claims}
+
+
+def test_every_reported_number_belongs_to_the_config():
+    tables = configs.load("causal_info_min/toy")["paper"].study().tables
+    shown = {metric for table in tables for metric in table.metric}
+    for number in load_reported(configs.REPORTED / "causal_info_min.toml"):
+        assert number.experiment == "causal_info_min/toy"
+        assert number.metric in shown
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from causalrep.study import read_records, run_folder
+from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
 from experiments.demovae.standin import NETWORKS, RAW, RESIDUAL, StandIn
 from experiments.run import main
@@ -36,6 +36,14 @@ def test_claims_hold_for_a_faithful_reproduction_and_fail_for_a_wrong_one():
     assert sum(status == "failed" for status in wrong.values()) >= 10
     low = [claim.evaluate(frame_of(lambda v: -v)).status for claim in claims]
     assert low.count("failed") >= 9
+
+
+def test_every_reported_number_belongs_to_the_config():
+    tables = configs.load("demovae/standin")["paper"].study().tables
+    shown = {metric for table in tables for metric in table.metric}
+    for number in load_reported(configs.REPORTED / "demovae.toml"):
+        assert number.experiment == "demovae/standin"
+        assert number.metric in shown
 
 
 @pytest.mark.slow
