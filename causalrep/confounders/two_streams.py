@@ -19,8 +19,8 @@ Batch = Mapping[str, jax.Array]
 class Dense(nn.Module):
     """A dense layer that starts as PyTorch's do: weights and biases uniform within ``1 / sqrt(inputs)``.
 
-    The authors' code starts so, and it matters: the weight of the coding rate falls with the rate, so that features
-    which start with three times the variance may never shrink.
+    The authors' code is written in PyTorch, and the start matters: the weight of the coding rate falls with the rate,
+    so that features which begin with three times the variance may never shrink.
 
     Attributes:
         width: Of its output.
