@@ -13,7 +13,7 @@ class Transformer(Habits):
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
-            estimator_type="transformer",
+            estimator_type=None,
             target_tags=TargetTags(required=True, two_d_labels=True),
             transformer_tags=TransformerTags(),
             input_tags=InputTags(),
