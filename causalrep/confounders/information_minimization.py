@@ -1,5 +1,6 @@
 """Debiased classifiers of two modalities, with scikit-learn's habits: TE-D, ATE-D and unimodal comparators."""
 
+import warnings
 from functools import lru_cache, partial
 from typing import Any, Literal, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from causalrep.confounders.ate_d import ATEDFit, ATEDModel, ATEDNetworks, Stream, ated
+from causalrep.confounders.coding_rate import coding_rate
 from causalrep.confounders.sufficiency import Sufficiency, sufficiency
 from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, ted_objective
 from causalrep.confounders.two_streams import (
@@ -19,12 +21,14 @@ from causalrep.confounders.two_streams import (
     train_streams,
 )
 from causalrep.confounders.unimodal import Fusion, Modality, UnimodalModel, UnimodalNetworks, unimodal_objective
-from causalrep.errors import DivergenceError, InputError
+from causalrep.errors import DivergenceError, IdentificationWarning, InputError
 from causalrep.habits import Habits
 from causalrep.training.loop import check_counts
 from causalrep.validation import as_matrix, check_choice, check_range
 
 Prediction = Literal["total_effect", "logits"]
+# Where the confounder keeps a larger share of the coding rate, the total effect was seen to be worthless.
+MOST_RATE = 0.05
 
 
 class TwoModalityClassifier(Habits):
@@ -126,6 +130,8 @@ class TEDClassifier(TwoModalityClassifier):
     Attributes:
         classes_: The answers, sorted.
         params_: Of the networks (:class:`~causalrep.confounders.te_d.TEDNetworks`).
+        rate_share_: Coding rate of the confounder over that of the features, on the rows of the fit; near 0 if
+            minimising it succeeded, which it does not from every start.
 
     Source: Patil, Maharana and Bansal (2023), Findings of EMNLP.
     """
@@ -152,6 +158,25 @@ class TEDClassifier(TwoModalityClassifier):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.seed = seed
+
+    def fit(self, first: Any, second: Any, y: Any) -> Self:
+        """As :meth:`TwoModalityClassifier.fit`.
+
+        Warns:
+            IdentificationWarning: If the confounder kept too much of the features' coding rate for a total effect.
+        """
+        super().fit(first, second, y)
+        out = self.output(first, second)
+        with jax.enable_x64(False):
+            self.rate_share_ = float(coding_rate(out.confounder) / coding_rate(out.features))
+        if self.prediction == "total_effect" and self.rate_share_ > MOST_RATE:
+            warnings.warn(
+                f"The confounder kept {self.rate_share_:.0%} of the features' coding rate: the total effect subtracts "
+                "more than bias, perhaps all there is. Train longer, or use prediction='logits'.",
+                IdentificationWarning,
+                stacklevel=2,
+            )
+        return self
 
     def output(self, first: Any, second: Any) -> TEDOutput:
         """Features, confounder representation and both logits."""

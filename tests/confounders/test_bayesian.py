@@ -101,6 +101,7 @@ def test_arviz_is_optional(fitted, monkeypatch):
     assert np.isfinite(predictive["ty"]).all()
 
 
+@pytest.mark.filterwarnings("ignore:The chains disagree")
 def test_without_an_exclusion_a_gaussian_confounder_warns():
     s = hidden_confounder(jax.random.key(0), n=80, latent="gaussian", treatment="probit")
     x, t, y = (np.asarray(values, float) for values in (s.x[:, :1], s.t, s.y))

@@ -14,7 +14,7 @@ from causalrep.confounders.sufficiency import softmax_loss
 from causalrep.confounders.te_d import TEDModel, TEDNetworks, contrast, ted_objective
 from causalrep.confounders.two_streams import StreamSizes, answer_loss
 from causalrep.data import answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
-from causalrep.errors import InputError
+from causalrep.errors import IdentificationWarning, InputError
 from causalrep.training import fit
 
 
@@ -156,21 +156,20 @@ def test_the_generator_shifts_the_prior_alone():
 @pytest.fixture(scope="module")
 def shifted():
     prototypes = vqa_prototypes(jax.random.key(0))
-    return [prior_shift_vqa(jax.random.key(k), prototypes, n=n, shift=s) for k, n, s in ((1, 6000, 0), (2, 1500, 0),
+    return [prior_shift_vqa(jax.random.key(k), prototypes, n=n, shift=s) for k, n, s in ((1, 3000, 0), (2, 1500, 0),
                                                                                         (3, 1500, 2))]  # fmt: skip
 
 
-def test_rate_minimisation_makes_the_confounder_poor(shifted):
+def test_rate_minimisation_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
-    answers = np.asarray(train.answer)
-    with_rate, without = (
-        TEDClassifier(rate=rate).fit(train.question, train.picture, answers) for rate in (0.25, 0.0)
-    )
-    poor, rich = (m.output(here.question, here.picture) for m in (with_rate, without))
-    assert coding_rate(poor.confounder) < 0.5 * coding_rate(rich.confounder)
-    assert with_rate.score(here.question, here.picture, np.asarray(here.answer)) > 0.6
+    answers, truth = np.asarray(train.answer), np.asarray(here.answer)
+    with_rate = TEDClassifier(prediction="logits", epochs=8).fit(train.question, train.picture, answers)
     # Without the rate the confounder predicts as the model does, and the total effect has nothing left.
-    assert without.score(here.question, here.picture, np.asarray(here.answer)) < 0.3
+    with pytest.warns(IdentificationWarning, match="coding rate"):
+        without = TEDClassifier(rate=0.0, epochs=8).fit(train.question, train.picture, answers)
+    assert with_rate.rate_share_ < 0.8 * without.rate_share_
+    assert with_rate.score(here.question, here.picture, truth) > 0.6
+    assert without.score(here.question, here.picture, truth) < 0.3
 
 
 def test_recalibrated_and_unimodal_classifiers_predict(shifted):
