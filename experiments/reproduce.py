@@ -58,6 +58,8 @@ JOBS = {
     "personax/independence": "small",
     "personax/standin": "smoke",
     "personax/dense_control": "smoke",
+    "demovae/standin": "smoke",
+    "causal_info_min/toy": "small",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

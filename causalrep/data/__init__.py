@@ -20,6 +20,7 @@ from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
 from causalrep.data.fashion_mnist import LabelledImages
+from causalrep.data.fc_designs import FCPopulation, FCSample, draw_fc, fc_population
 from causalrep.data.folder import data_folder
 from causalrep.data.hca_designs import HCASample, hca_simulation
 from causalrep.data.hidden_confounder_designs import (
@@ -55,6 +56,14 @@ from causalrep.data.persona_designs import PersonaSample, TraitSample, persona_s
 from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
+from causalrep.data.vqa_designs import (
+    VQAPrototypes,
+    VQASample,
+    answer_prior,
+    bayes_answers,
+    prior_shift_vqa,
+    vqa_prototypes,
+)
 
 __all__ = [
     "PAPER_EXPERIMENTS",
@@ -66,6 +75,8 @@ __all__ = [
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "FCPopulation",
+    "FCSample",
     "HCASample",
     "HiddenConfounderSample",
     "HiddenIHDP",
@@ -84,17 +95,23 @@ __all__ = [
     "OpticalDevice",
     "PersonaSample",
     "TraitSample",
+    "VQAPrototypes",
+    "VQASample",
     "agmm_zoo",
+    "answer_prior",
     "available",
+    "bayes_answers",
     "causalml_hidden_confounder",
     "color_digits",
     "compose",
     "data_folder",
     "demand",
     "demand_function",
+    "draw_fc",
     "draw_ihdp_hidden",
     "draw_linear",
     "draw_news",
+    "fc_population",
     "gaussian_noise",
     "hca_simulation",
     "hidden_confounder",
@@ -109,11 +126,13 @@ __all__ = [
     "nonlinear_ivl",
     "persona_simulation",
     "polynomial_features",
+    "prior_shift_vqa",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
     "sine",
     "trait_simulation",
     "translate",
+    "vqa_prototypes",
     "zoo",
 ]

@@ -1,5 +1,6 @@
 """Pure functions that score an answer against a truth."""
 
+from causalrep.metrics.association import AssociationScan, association_scan
 from causalrep.metrics.chance import Chance, chance_level, graph_chance_level
 from causalrep.metrics.correlation import correlations, mcc, weak_mcc
 from causalrep.metrics.dci import DCI, dci, dci_from_importance
@@ -20,8 +21,10 @@ from causalrep.metrics.predictability import DiagSep, block_r2, diag_sep, r2
 
 __all__ = [
     "DCI",
+    "AssociationScan",
     "Chance",
     "DiagSep",
+    "association_scan",
     "ate_error",
     "att_error",
     "beta_vae_score",

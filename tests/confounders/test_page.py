@@ -28,3 +28,7 @@ def test_the_page_runs(tmp_path):
     assert "U is two_point: identified True" in done.stdout
     assert "U is gaussian: identified False" in done.stdout
     assert "Excluded covariates Z  1" in done.stdout
+    low, high, truth = map(float, re.search(r"posterior (\S+) to (\S+), in truth (\S+)", done.stdout).groups())
+    assert low < truth < high
+    assert "changed (300, 66) synthetic (100, 66)" in done.stdout
+    assert re.search(r"^TEDClassifier 0\.\d", done.stdout, re.MULTILINE)

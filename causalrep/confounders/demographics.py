@@ -1,0 +1,139 @@
+"""A table of demographics as columns of numbers, and back to the layout that the models need."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from causalrep.errors import InputError
+
+# Columns of each variable in the coded matrix: 1 for a continuous one, else its number of levels.
+Layout = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One demographic variable.
+
+    Attributes:
+        name: Its column.
+        levels: Of a categorical variable, sorted; empty for a continuous one.
+        mean: Of a continuous variable.
+        sd: Of a continuous variable.
+    """
+
+    name: str
+    levels: tuple = ()
+    mean: float = 0.0
+    sd: float = 1.0
+
+    def code(self, values: pd.Series) -> np.ndarray:
+        """Standardised (n, 1), or one column a level (n, levels)."""
+        if not self.levels:
+            return ((values.to_numpy(np.float64) - self.mean) / self.sd)[:, None]
+        unknown = [value for value in pd.unique(values) if value not in self.levels]
+        if unknown:
+            raise InputError("D", found=f"levels {unknown} of {self.name!r}", expected=f"among {list(self.levels)}")
+        return np.stack([(values == level).to_numpy(np.float64) for level in self.levels], axis=1)
+
+
+@dataclass(frozen=True)
+class Demographics:
+    """How demographics are coded: continuous variables standardised, categorical ones one column a level.
+
+    >>> d = pd.DataFrame({"age": [10.0, 12.0, 14.0], "sex": ["f", "m", "f"]})
+    >>> code = Demographics.of(d)
+    >>> code.layout, code.encode({"age": 12, "sex": "m"}, rows=1).tolist()
+    ((1, 2), [[0.0, 0.0, 1.0]])
+    """
+
+    variables: tuple[Variable, ...]
+
+    @classmethod
+    def of(cls, D: Any, categorical: Sequence[str | int] | None = None) -> Self:
+        """The coding of a table.
+
+        Args:
+            D: DataFrame or matrix (n, variables).
+            categorical: Names or positions of the categorical variables; by default those that hold text, booleans or
+                at most two different values.
+
+        Raises:
+            InputError: If a value is missing, or a variable does not vary.
+        """
+        frame = _frame(D)
+        names = list(frame.columns)
+        if categorical is None:
+            chosen = {name for name in names if _looks_categorical(frame[name])}
+        else:
+            chosen = {names[c] if isinstance(c, int) and c not in names else c for c in categorical}
+            if not chosen <= set(names):
+                raise InputError("categorical", found=sorted(map(str, chosen - set(names))), expected=f"among {names}")
+        return cls(tuple(_variable(frame[name], name in chosen) for name in names))
+
+    @property
+    def layout(self) -> Layout:
+        """Columns of each variable in the coded matrix."""
+        return tuple(len(variable.levels) or 1 for variable in self.variables)
+
+    @property
+    def names(self) -> list[str]:
+        """The variables."""
+        return [variable.name for variable in self.variables]
+
+    def encode(self, D: Any, *, rows: int) -> np.ndarray:
+        """The coded matrix (rows, columns) of a table of as many rows, or of one profile for all.
+
+        Args:
+            D: DataFrame, matrix, or a mapping from names to values.
+            rows: How many.
+
+        Raises:
+            InputError: If a variable or level is unknown or missing, or the number of rows differs.
+        """
+        frame = _frame(pd.DataFrame([D]) if isinstance(D, Mapping) else D, self.names)
+        absent = [name for name in self.names if name not in frame.columns]
+        if absent:
+            raise InputError("D", found=f"columns {list(frame.columns)}", expected=f"all of {self.names}")
+        if len(frame) not in (1, rows):
+            raise InputError("D", found=f"{len(frame)} rows", expected=f"{rows}, or one profile for all")
+        coded = np.concatenate([variable.code(frame[variable.name]) for variable in self.variables], axis=1)
+        return np.broadcast_to(coded, (rows, coded.shape[1]))
+
+
+def _frame(D: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
+    if isinstance(D, pd.DataFrame):
+        frame = D.rename(columns=str)
+    else:
+        values = np.asarray(D)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or not values.size:
+            raise InputError("D", found=f"an array of shape {values.shape}", expected="rows and columns")
+        if names is not None and values.shape[1] != len(names):
+            raise InputError("D", found=f"{values.shape[1]} columns", expected=f"{len(names)}: {list(names)}")
+        frame = pd.DataFrame(values, columns=names or [f"D{j}" for j in range(values.shape[1])])
+    missing = frame.isna().sum()
+    if missing.any():
+        raise InputError("D", found=f"missing values in {list(missing.index[missing > 0])}", expected="none")
+    return frame
+
+
+def _looks_categorical(values: pd.Series) -> bool:
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    return not numeric or values.nunique() <= 2
+
+
+def _variable(values: pd.Series, categorical: bool) -> Variable:
+    name = str(values.name)
+    if values.nunique() < 2:
+        raise InputError("D", found=f"one value in {name!r}", expected="at least two: nothing to condition on")
+    if categorical:
+        return Variable(name, levels=tuple(sorted(pd.unique(values), key=str)))
+    if not pd.api.types.is_numeric_dtype(values):
+        raise InputError("categorical", found=f"{name!r} left out, which is not numeric", expected="its name")
+    numbers = values.to_numpy(np.float64)
+    if not np.isfinite(numbers).all():
+        raise InputError("D", found=f"infinite values in {name!r}", expected="finite numbers")
+    return Variable(name, mean=float(numbers.mean()), sd=float(numbers.std()))

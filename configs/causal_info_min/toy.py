@@ -1,0 +1,18 @@
+"""TE-D, ATE-D and unimodal debiasing where the answers' prior shifts.
+
+Command: python -m experiments.run causal_info_min/toy --mode loop
+Expected result: the total effect of TE-D gains .02 or more out of distribution over plain training, and loses .02 or
+less in distribution; its confounder alone is worse than chance out of distribution.
+Expected time: small 3 min (measured on a busy machine), paper 6 min (estimated) on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.causal_info_min.toy import Toy
+
+PAPER = Toy()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, replications=1, samples=300, tests=200, epochs=1),
+    "small": dataclasses.replace(PAPER, replications=3),
+    "paper": PAPER,
+}
