@@ -55,6 +55,8 @@ JOBS = {
     "vluci/misspecified": "smoke",
     "vluci/ihdp_hidden": "smoke",
     "vluci/ihdp": "smoke",
+    "crl/g2": "small",
+    "crl/g3": "small",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

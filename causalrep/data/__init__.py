@@ -19,6 +19,17 @@ from causalrep.data.augment import (
 from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
+from causalrep.data.crl_designs import (
+    CausalRows,
+    LinearCRLModel,
+    buchholz_simulation,
+    cauca_simulation,
+    edge_signals,
+    segments_simulation,
+    squires_model,
+    varici_model,
+)
+from causalrep.data.crl_mechanisms import EnvironmentRows, Interventions, draw_latents, one_per_latent, varsortability
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.folder import data_folder
 from causalrep.data.hca_designs import HCASample, hca_simulation
@@ -60,11 +71,13 @@ __all__ = [
     "ZOO_FUNCTIONS",
     "Augmentation",
     "Augmented",
+    "CausalRows",
     "ColoredDigits",
     "Digits",
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "EnvironmentRows",
     "HCASample",
     "HiddenConfounderSample",
     "HiddenIHDP",
@@ -73,8 +86,10 @@ __all__ = [
     "ILDTruth",
     "IVSample",
     "IVTable",
+    "Interventions",
     "LabelledImages",
     "Leaderboard",
+    "LinearCRLModel",
     "LinearSEM",
     "LinearSample",
     "NewsSample",
@@ -83,6 +98,8 @@ __all__ = [
     "OpticalDevice",
     "agmm_zoo",
     "available",
+    "buchholz_simulation",
+    "cauca_simulation",
     "causalml_hidden_confounder",
     "color_digits",
     "compose",
@@ -90,8 +107,10 @@ __all__ = [
     "demand",
     "demand_function",
     "draw_ihdp_hidden",
+    "draw_latents",
     "draw_linear",
     "draw_news",
+    "edge_signals",
     "gaussian_noise",
     "hca_simulation",
     "hidden_confounder",
@@ -104,11 +123,16 @@ __all__ = [
     "newey_powell",
     "noisy_copies",
     "nonlinear_ivl",
+    "one_per_latent",
     "polynomial_features",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
+    "segments_simulation",
     "sine",
+    "squires_model",
     "translate",
+    "varici_model",
+    "varsortability",
     "zoo",
 ]

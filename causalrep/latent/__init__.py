@@ -23,6 +23,16 @@ from causalrep.latent.ild_estimator import ILD
 from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
+from causalrep.latent.reference.cauca import CausalFlow, cauca_objective
+from causalrep.latent.reference.contrastive import ContrastiveModel, Penalties, contrastive_objective
+from causalrep.latent.reference.disentanglement import Disentangled, linear_disentanglement
+from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentanglement
+from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
+from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
+from causalrep.latent.reference.neural_estimators import IVAE, TCL, BetaVAE, CauCA, ContrastiveCRL
+from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
+from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
+from causalrep.latent.reference.vae import VAE, elbo_objective
 from causalrep.latent.scm import LatentSCM, intervention_set
 from causalrep.latent.soft_impute import soft_impute
 
@@ -30,41 +40,69 @@ __all__ = [
     "HCA",
     "ICA",
     "ILD",
+    "IVAE",
     "KINDS",
+    "LSCALEI",
+    "TCL",
+    "VAE",
     "Affine",
     "Annealed",
+    "BetaVAE",
     "CanonicalForm",
+    "CauCA",
+    "CausalFlow",
+    "CodedRows",
+    "ContrastiveCRL",
+    "ContrastiveModel",
+    "Disentangled",
     "Hierarchy",
     "ILDFamily",
     "ILDModel",
     "ILDParams",
     "ILDRows",
     "LatentSCM",
+    "LinearDisentanglement",
     "Mixing",
+    "Moments",
     "Named",
     "OrderDraws",
     "OrderSearch",
     "Padded",
+    "Penalties",
+    "Schedule",
+    "ScoreBased",
+    "SegmentClassifier",
     "bootstrap_orders",
     "canonical_form",
+    "cauca_objective",
+    "coded_rows",
+    "contrastive_objective",
     "counterfactual",
     "counterfactual_error",
+    "elbo_objective",
     "fast_ica",
+    "fit_best",
     "fit_ild",
     "fit_ild_annealed",
+    "gaussian_score_changes",
     "hierarchy",
     "in_order",
     "inexactness",
     "intervention_set",
+    "linear_disentanglement",
     "log_likelihood",
+    "lscale",
+    "moments_of",
     "name_latents",
     "noise_of",
     "observe",
     "pad",
+    "sample_moments",
     "search_orders",
     "soft_impute",
     "structural_weights",
     "subspace_distance",
+    "tcl_objective",
     "true_counterfactuals",
     "true_model",
     "unmix_domains",
