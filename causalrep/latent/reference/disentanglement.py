@@ -61,40 +61,43 @@ def _directions(
     """Step a and b: one direction q a latent, roots first, and the ancestors of each."""
     d = len(differences)
     node = jnp.arange(d)
-    q = jnp.zeros((d, d), differences.dtype)
-    ancestors = jnp.zeros((d, d), bool)  # (i, j): j is an ancestor of i
-    free = jnp.ones(d, bool)
-    for label in range(d):
+
+    def next_latent(found_so_far: tuple[Array, Array, Array], label: Array) -> tuple[tuple[Array, Array, Array], None]:
+        q, ancestors, free = found_so_far
         found = node < label
-        off = _complement(q, found)
-        environment = jnp.argmax(jnp.where(free, jax.vmap(_rank_one_score)(off @ differences @ off), -jnp.inf))
-        difference = differences[environment]
 
+        def within(environment: Array, chosen: Array) -> Array:
+            """An environment's difference, projected off the chosen latents' directions."""
+            off = _complement(q, chosen)
+            return off @ differences[environment] @ off
+
+        scores = jax.lax.map(lambda e: _rank_one_score(within(e, found)), node)
+        environment = jnp.argmax(jnp.where(free, scores, -jnp.inf))
         # An earlier latent without which the rank is still one is no ancestor.
-        def score_without(f: Array, difference: Array = difference, found: Array = found, q: Array = q) -> Array:
-            off = _complement(q, found & (node != f))
-            return _rank_one_score(off @ difference @ off)
-
-        direct = found & (jax.lax.map(score_without, node) <= gamma)
+        without = jax.lax.map(lambda f: _rank_one_score(within(environment, found & (node != f))), node)
+        direct = found & (without <= gamma)
         own = direct | jnp.any(direct[:, None] & ancestors, axis=0)
-        off = _complement(q, own)
-        values, vectors = jnp.linalg.eigh(off @ difference @ off)
+        values, vectors = jnp.linalg.eigh(within(environment, own))
         q = q.at[label].set(vectors[:, jnp.argmax(jnp.abs(values))])
-        ancestors = ancestors.at[label].set(own)
-        free = free.at[environment].set(False)
+        return (q, ancestors.at[label].set(own), free.at[environment].set(False)), None
+
+    # Row i of the second holds the ancestors of i.
+    start = (jnp.zeros_like(differences[0]), jnp.zeros((d, d), bool), jnp.ones(d, bool))
+    (q, ancestors, _), _ = jax.lax.scan(next_latent, start, node)
     return q, ancestors.T
 
 
 def _targets(factors: Float[Array, "e d d"]) -> tuple[Int[Array, " d"], Float[Array, "d d"]]:
     """Step c: each environment's target is the row that it changes most; that row of its factor is R's."""
-    d = factors.shape[-1]
     change = jnp.linalg.norm(factors[1:] - factors[0], axis=2)
-    used, rows, targets = jnp.zeros(d, bool), jnp.zeros((d, d), factors.dtype), []
-    for environment in range(d):
-        target = jnp.argmax(jnp.where(used, -jnp.inf, change[environment]))
-        used, rows = used.at[target].set(True), rows.at[target].set(factors[environment + 1, target])
-        targets.append(target)
-    return jnp.stack(targets), rows
+
+    def take(used: Array, row: Array) -> tuple[Array, Array]:
+        target = jnp.argmax(jnp.where(used, -jnp.inf, row))
+        return used.at[target].set(True), target
+
+    _, targets = jax.lax.scan(take, jnp.zeros(len(change), bool), change)
+    own = factors[1:][jnp.arange(len(targets)), targets]
+    return targets, jnp.zeros_like(own).at[targets].set(own)
 
 
 def _factor(precision: Float[Array, "d d"], basis: Float[Array, "d d"]) -> Float[Array, "d d"]:

@@ -84,16 +84,19 @@ def _acyclic(
 ) -> tuple[Bool[Array, "d d"], Array]:
     """Edges above the tolerance that agree with a causal order; and that order, position of each latent.
 
-    The order is greedy (ours): next comes the latent with the least signal of the latents that are left.
+    The order is greedy (ours): next comes the latent on which those that are left have the least signal.
     """
     d = len(signals)
     off_diagonal = jnp.where(jnp.eye(d, dtype=bool), 0.0, signals)
     if order is None:
-        order, left = jnp.zeros(d, int), jnp.ones(d, bool)
-        for position in range(d):
+
+        def take(left: Array, _: None) -> tuple[Array, Array]:
             incoming = jnp.sum(jnp.where(left[:, None], off_diagonal, 0.0), axis=0)
             chosen = jnp.argmin(jnp.where(left, incoming, jnp.inf))
-            order, left = order.at[chosen].set(position), left.at[chosen].set(False)
+            return left.at[chosen].set(False), chosen
+
+        _, sequence = jax.lax.scan(take, jnp.ones(d, bool), length=d)
+        order = jnp.argsort(sequence)
     return (off_diagonal >= tolerance) & (order[:, None] < order[None, :]), order
 
 
