@@ -57,6 +57,8 @@ JOBS = {
     "vluci/ihdp": "smoke",
     "crl/g2": "small",
     "crl/g3": "small",
+    "crl/g4": "smoke",
+    "crl/g6": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

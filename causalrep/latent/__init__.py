@@ -23,13 +23,12 @@ from causalrep.latent.ild_estimator import ILD
 from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
-from causalrep.latent.reference.cauca import CausalFlow, cauca_objective
 from causalrep.latent.reference.contrastive import ContrastiveModel, Penalties, contrastive_objective
 from causalrep.latent.reference.disentanglement import Disentangled, linear_disentanglement
 from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentanglement
 from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
 from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
-from causalrep.latent.reference.neural_estimators import IVAE, TCL, BetaVAE, CauCA, ContrastiveCRL
+from causalrep.latent.reference.neural_estimators import TCL, BetaVAE, ContrastiveCRL
 from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
 from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
 from causalrep.latent.reference.vae import VAE, elbo_objective
@@ -40,7 +39,6 @@ __all__ = [
     "HCA",
     "ICA",
     "ILD",
-    "IVAE",
     "KINDS",
     "LSCALEI",
     "TCL",
@@ -49,8 +47,6 @@ __all__ = [
     "Annealed",
     "BetaVAE",
     "CanonicalForm",
-    "CauCA",
-    "CausalFlow",
     "CodedRows",
     "ContrastiveCRL",
     "ContrastiveModel",
@@ -74,7 +70,6 @@ __all__ = [
     "SegmentClassifier",
     "bootstrap_orders",
     "canonical_form",
-    "cauca_objective",
     "coded_rows",
     "contrastive_objective",
     "counterfactual",

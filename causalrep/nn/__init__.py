@@ -2,16 +2,12 @@
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
-from causalrep.nn.flows import CouplingLayer, Flow, MonotoneLayer
 from causalrep.nn.mlp import MLP
 from causalrep.nn.products import dense_product
 
 __all__ = [
     "MLP",
     "ConvVAE",
-    "CouplingLayer",
-    "Flow",
-    "MonotoneLayer",
     "dense_product",
     "linear_mmd",
     "rbf_mmd",

@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run crl/g4
 Expected result: MCC of .95 under a linear and .9 under a nonlinear mixing; chance where environments are shuffled.
-Expected time: small 6 min, paper hours on two CPU cores.
+Expected time: small 5 min, paper hours on two CPU cores.
 """
 
 import dataclasses
@@ -14,6 +14,6 @@ SCALES = {
     "smoke": dataclasses.replace(
         PAPER, replications=1, mixings=("linear",), shifts=(True,), n=500, hidden=(16,), steps=40
     ),
-    "small": dataclasses.replace(PAPER, replications=3, hidden=(128, 128), steps=5000),
+    "small": dataclasses.replace(PAPER, replications=4, shifts=(True,), hidden=(128, 128), steps=5000),
     "paper": PAPER,
 }

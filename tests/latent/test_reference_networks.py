@@ -12,12 +12,9 @@ from causalrep.data import one_per_latent
 from causalrep.data.crl_mechanisms import draw_latents
 from causalrep.errors import InputError
 from causalrep.latent import (
-    IVAE,
     TCL,
     VAE,
     BetaVAE,
-    CauCA,
-    CausalFlow,
     ContrastiveCRL,
     ContrastiveModel,
     Schedule,
@@ -25,8 +22,7 @@ from causalrep.latent import (
     contrastive_objective,
     elbo_objective,
 )
-from causalrep.metrics import chance_level, mcc
-from causalrep.nn import Flow
+from causalrep.metrics import chance_level, mcc, r2
 
 QUICK = Schedule(steps=1000, batch_size=256, learning_rate=1e-2)
 D = 3
@@ -56,36 +52,6 @@ def chance(z):
 
 
 # ---------------------------------------------------------------- densities
-
-
-@pytest.mark.parametrize(("blocks", "hidden"), [(0, ()), (2, ()), (2, (8,))])
-def test_a_flow_knows_its_jacobian(x64, blocks, hidden):
-    flow = Flow(blocks, hidden)
-    x = 2.0 * jax.random.normal(jax.random.key(1), (20, 3))
-    params = flow.init(jax.random.key(0), x)
-    params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(2), leaf.shape), params)
-    one = lambda row: flow.apply(params, row[None])[0][0]  # noqa: E731
-    expected = jnp.linalg.slogdet(jax.vmap(jax.jacobian(one))(x))[1]
-    np.testing.assert_allclose(flow.apply(params, x)[1], expected, atol=1e-9)
-
-
-def test_the_causal_flow_is_a_gaussian_model_if_linear(x64):
-    graph = jnp.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]], bool)
-    model, targets = CausalFlow(0), jnp.array([2, 0])
-    x = jax.random.normal(jax.random.key(1), (10, 3))
-    params = model.init(jax.random.key(0), x, graph, targets)
-    params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(2), leaf.shape), params)
-    own, (_, density) = params["params"], model.apply(params, x, graph, targets)
-    matrix, bias = own["Flow_0"]["matrix_0"], own["Flow_0"]["bias_0"]
-    for e, target in enumerate((None, 2, 0)):
-        effects, mean, scale = np.asarray(own["effects"] * graph.T), np.zeros(3), np.ones(3)
-        if target is not None:
-            effects[target], mean[target] = 0.0, own["mean"][e - 1]
-            scale[target] = np.exp(own["log_scale"][e - 1])
-        inverse = np.linalg.inv(np.eye(3) - effects)
-        latent = dist.MultivariateNormal(inverse @ mean, inverse @ np.diag(scale**2) @ inverse.T)
-        expected = latent.log_prob(x @ matrix.T + bias) + jnp.linalg.slogdet(matrix)[1]
-        np.testing.assert_allclose(density[:, e], expected, atol=1e-9)
 
 
 def test_contrastive_logits_are_log_ratios_of_gaussian_densities(x64, shifted):
@@ -126,21 +92,20 @@ def test_environments_weigh_the_same_in_the_contrastive_loss(x64, shifted):
 
 
 def test_the_bound_is_made_of_gaussian_parts(x64):
-    model = VAE(2, 4, segments=3, hidden=(8,))
-    x, code, key = jax.random.normal(jax.random.key(0), (12, 4)), jnp.arange(12) % 3, jax.random.key(7)
-    params = model.init(key, key, x, code)
+    model = VAE(2, 4, hidden=(8,))
+    x, key = jax.random.normal(jax.random.key(0), (12, 4)), jax.random.key(7)
+    params = model.init(key, key, x)
     params = jax.tree.map(lambda leaf: leaf + 0.2 * jax.random.normal(jax.random.key(2), leaf.shape), params)
-    log_likelihood, divergence = model.apply(params, key, x, code)
-    mean, log_variance = model.apply(params, x, code, method=VAE.encode)
+    log_likelihood, divergence = model.apply(params, key, x)
+    mean, log_variance = model.apply(params, x, method=VAE.encode)
     posterior = dist.Normal(mean, jnp.exp(0.5 * log_variance)).to_event(1)
-    prior_mean, prior_log_variance = params["params"]["prior_mean"], params["params"]["prior_log_variance"]
-    prior = dist.Normal(prior_mean[code], jnp.exp(0.5 * prior_log_variance[code])).to_event(1)
+    prior = dist.Normal(jnp.zeros_like(mean), 1.0).to_event(1)
     np.testing.assert_allclose(divergence, dist.kl_divergence(posterior, prior), atol=1e-9)
     z = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape)
     decoded = model.apply(params, z, method=lambda self, z: self.decoder(z))
     expected = dist.Normal(decoded, jnp.exp(params["params"]["log_noise"])).to_event(1).log_prob(x)
     np.testing.assert_allclose(log_likelihood, expected, atol=1e-9)
-    rows = coded_rows(x, code, 3)._replace(x=x)
+    rows = coded_rows(x, jnp.zeros(12, int), 1)._replace(x=x)
     plain, weighted = (elbo_objective(model, beta).loss(params, key, rows)[0] for beta in (1.0, 4.0))
     assert float(weighted - plain) == pytest.approx(3.0 * float(jnp.mean(divergence)), abs=1e-6)
 
@@ -165,62 +130,35 @@ def test_contrastive_learning_recovers_latents_and_shuffled_labels_do_not(shifte
     np.testing.assert_array_equal(again.transform(x[:9]), model.transform(x[:9]))
 
 
-def test_causal_components_need_the_right_targets(shifted):
-    x, labels, z, graph, _ = shifted
-    right, wrong = {1: 0, 2: 1, 3: 2}, {1: 1, 2: 2, 3: 0}
-    fits = [
-        CauCA(graph, blocks=0, schedule=QUICK).fit(x, labels, observational=0, targets=targets)
-        for targets in (right, wrong)
-    ]
-    codes = [fit.transform(x[labels == 0]) for fit in fits]
-    assert float(mcc(z, codes[0])) > 0.98
-    own = [abs(np.corrcoef(z[:, i], codes[0][:, i])[0, 1]) for i in range(D)]
-    assert min(own) > 0.95, "latents come in the order of the graph"
-    assert fits[1].validation_loss_ > fits[0].validation_loss_ + 0.02
-
-
-def test_segments_identify_and_one_does_not(segmented):
+def test_segments_identify_magnitudes(segmented):
     x, segment, z = segmented
     found = TCL(D, hidden=(16,), schedule=QUICK).fit(x, segment)
-    assert float(mcc(z, found.transform(x))) > 0.9
+    assert float(mcc(abs(z), found.transform(x))) > 0.9
     assert found.validation_loss_ < np.log(12.0) - 0.1
     blind = TCL(D, hidden=(16,), schedule=QUICK).fit(x, np.random.default_rng(0).permutation(segment))
     assert blind.validation_loss_ > np.log(12.0) - 0.02
+    assert repr(found) == "TCL(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
 
 
-def test_autoencoders_encode(segmented):
-    x, segment, z = segmented
-    informed = IVAE(D, hidden=(16,), schedule=QUICK).fit(x, segment)
-    codes = informed.transform(x, segment)
-    assert codes.shape == z.shape
-    assert float(mcc(z, codes)) > 0.8
-    with pytest.raises(InputError, match="segment: found unknown"):
-        informed.transform(x[:2], [0, 99])
-    plain = BetaVAE(D, beta=1.0, hidden=(16,), schedule=QUICK).fit(x)
-    assert plain.transform(x).shape == z.shape
-    assert repr(informed) == "IVAE(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
+def test_a_beta_vae_encodes_less_the_larger_beta_is(segmented):
+    x, _, _ = segmented
+    codes = [BetaVAE(D, beta=beta, hidden=(16,), schedule=QUICK).fit(x).transform(x) for beta in (1.0, 1000.0)]
+    assert float(r2(jnp.asarray(x, jnp.float32), codes[0]).mean()) > 0.7
+    assert np.var(codes[1], axis=0).max() < 0.05 < np.var(codes[0], axis=0).min()
 
 
 # ---------------------------------------------------------------- the door
 
 ROWS = np.random.default_rng(0).normal(size=(400, 3))
 LABELS = np.arange(400) % 4
-CHAIN = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]])
 
 
 @pytest.mark.parametrize(
     ("fit", "named"),
     [
-        (lambda: CauCA(CHAIN).fit(ROWS, LABELS, observational=0), "targets"),
-        (lambda: CauCA(CHAIN).fit(ROWS, LABELS, observational=0, targets={1: 0, 2: 1}), "targets"),
-        (lambda: CauCA(CHAIN).fit(ROWS, LABELS, observational=0, targets={1: 0, 2: 1, 3: 1}), "targets"),
-        (lambda: CauCA(CHAIN).fit(ROWS, None, observational=0, targets={}), "environment"),
-        (lambda: CauCA(CHAIN).fit(ROWS[:, :2], LABELS, observational=0, targets={}), "X"),
-        (lambda: CauCA(CHAIN + CHAIN.T).fit(ROWS, LABELS, observational=0, targets={}), "graph"),
-        (lambda: CauCA(np.ones((2, 3))).fit(ROWS, LABELS, observational=0, targets={}), "graph"),
         (lambda: ContrastiveCRL(2).fit(ROWS, LABELS, observational=0), "environment"),
         (lambda: ContrastiveCRL(3).fit(ROWS, None, observational=0), "environment"),
-        (lambda: IVAE(3).fit(ROWS, None), "segment"),
+        (lambda: TCL(3).fit(ROWS, None), "segment"),
         (lambda: TCL(3).fit(ROWS, np.zeros(400)), "segment"),
         (lambda: TCL(0).fit(ROWS, LABELS), "latents"),
         (lambda: BetaVAE(3, beta=0.0).fit(ROWS), "beta"),

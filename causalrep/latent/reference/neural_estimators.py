@@ -1,7 +1,5 @@
 """The façades of the methods that train a network: rows in, latents out."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Self
 
 import jax
@@ -11,13 +9,13 @@ import numpy as np
 from causalrep.errors import DivergenceError, InputError
 from causalrep.habits import Habits
 from causalrep.latent.ica import fast_ica
-from causalrep.latent.reference import cauca, contrastive, tcl, vae
+from causalrep.latent.reference import contrastive, tcl, vae
 from causalrep.latent.reference.door import as_environments, as_rows, check_one_per_latent, labels_of
 from causalrep.latent.reference.rows import Schedule, coded_rows, fit_best, split
 from causalrep.training import Objective
 from causalrep.validation import as_matrix, check_range
 
-DEFAULT, RESTARTED = Schedule(), Schedule(restarts=3)
+DEFAULT = Schedule()
 
 
 class _Network(Habits):
@@ -88,71 +86,15 @@ class BetaVAE(_Network):
     def transform(self, X: Any) -> np.ndarray:
         """Posterior means of rows (n, latents)."""
         x = self._standardized(X)
-        return np.asarray(vae.posterior_mean(self.model_, self.params_, x, jnp.zeros(len(x), jnp.int32)))
-
-
-class IVAE(_Network):
-    """A variational autoencoder whose prior depends on the segment of a row (Khemakhem et al. 2020).
-
-    Identified up to order and a function of each latent if latents are independent given the segment, Gaussian there
-    with moments that vary enough over at least ``2 latents + 1`` segments, and the fit reaches the maximum. One
-    segment identifies nothing.
-
-    Args:
-        latents: Dimension of the code.
-        hidden: Widths of both perceptrons.
-        schedule: Of the training.
-        seed: Of all randomness.
-
-    Attributes:
-        params_: Of the network.
-        segments_: Labels of the segments, in order of appearance.
-        validation_loss_: Minus the bound of the held-out rows, in nats.
-        n_features_in_: Number of observed variables.
-
-    >>> IVAE(5)
-    IVAE(latents=5)
-    """
-
-    def __init__(
-        self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = DEFAULT, seed: int = 0
-    ):
-        self.latents = latents
-        self.hidden = hidden
-        self.schedule = schedule
-        self.seed = seed
-
-    def fit(self, X: Any, segment: Any) -> Self:
-        """Train on rows (n, p) with the label of each row's segment (n,)."""
-        self._check(self.latents)
-        x, _ = as_matrix("X", X)
-        codes = labels_of("segment", segment, len(x))
-        self.segments_ = _levels(segment)
-        self.model_ = vae.VAE(self.latents, x.shape[1], len(self.segments_), tuple(self.hidden))
-        self._train(x, codes, vae.elbo_objective(self.model_))
-        return self
-
-    def transform(self, X: Any, segment: Any) -> np.ndarray:
-        """Posterior means of rows (n, latents), given their segments."""
-        x = self._standardized(X)
-        return np.asarray(vae.posterior_mean(self.model_, self.params_, x, self._codes(segment, len(x))))
-
-    def _codes(self, segment: Any, rows: int) -> jax.Array:
-        given = np.asarray(segment).reshape(-1)
-        if len(given) != rows:
-            raise InputError("segment", found=f"{len(given)} labels", expected=str(rows))
-        place = {label: code for code, label in enumerate(self.segments_)}
-        unknown = sorted({str(label) for label in given.tolist() if label not in place})
-        if unknown:
-            raise InputError("segment", found=f"unknown {unknown[:5]}", expected="segments seen in fit")
-        return jnp.asarray([place[label] for label in given.tolist()], jnp.int32)
+        return np.asarray(vae.posterior_mean(self.model_, self.params_, x))
 
 
 class TCL(_Network):
     """Time-contrastive learning: a classifier of segments, then linear ICA of its features (Hyvarinen, Morioka 2016).
 
-    Identified up to order and a function of each latent if the mixing is invertible, latents are independent given the
-    segment, and only their scales differ between segments, more of them than latents. One segment identifies nothing.
+    Identified is the magnitude ``|z_i|`` of each latent, up to order, scale and a constant, if the mixing is invertible and
+    latents are independent and Laplace in each segment, where their scales alone differ, over more segments than
+    latents. Signs are not identified, and one segment identifies nothing.
 
     Args:
         latents: Number of features.
@@ -185,14 +127,14 @@ class TCL(_Network):
         codes = labels_of("segment", segment, len(x))
         self.model_ = tcl.SegmentClassifier(self.latents, int(codes.max()) + 1, tuple(self.hidden))
         self._train(x, codes, tcl.tcl_objective(self.model_))
-        learned = tcl.features(self.model_, self.params_, self._standardized(x))
+        learned = tcl.segment_features(self.model_, self.params_, self._standardized(x))
         self.unmixing_ = np.asarray(fast_ica(jax.random.key(self.seed), learned, self.latents).unmixing)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Independent components of the features of rows (n, latents)."""
+        """Estimated magnitudes of the latents of rows, in units and with an origin of their own (n, latents)."""
         unmixing = self.unmixing_
-        return np.asarray(tcl.features(self.model_, self.params_, self._standardized(X))) @ unmixing.T
+        return np.asarray(tcl.segment_features(self.model_, self.params_, self._standardized(X))) @ unmixing.T
 
 
 class ContrastiveCRL(_Network):
@@ -253,97 +195,3 @@ class ContrastiveCRL(_Network):
         """Latents of rows (n, latents), in the order of the environments."""
         x = self._standardized(X)
         return np.asarray(contrastive.encode(self.model_, self.params_, x))
-
-
-class CauCA(_Network):
-    """Causal components of a known graph with known targets, by a normalising flow (Liang et al. 2023).
-
-    Identified up to scale and shift if the mixing is smooth and invertible with as many observed variables as latents,
-    mechanisms are linear and Gaussian, graph and targets are right, and each latent is intervened on, hard, in one
-    environment. Nothing in the fit tells a wrong graph or wrong targets from right ones.
-
-    Args:
-        graph: Adjacency matrix of the latents (d, d), (i, j) for ``i -> j``, acyclic.
-        blocks: Nonlinear blocks of the flow; 0 for a linear unmixing.
-        hidden: Widths of the couplings.
-        schedule: Of the training.
-        seed: Of all randomness.
-
-    Attributes:
-        params_: Of the flow and the mechanisms.
-        environments_: Labels, the observational one first.
-        validation_loss_: Minus the log-likelihood of the held-out rows, in nats, of standardised observations.
-        n_features_in_: Number of observed variables.
-    """
-
-    def __init__(
-        self, graph: Any, *, blocks: int = 3, hidden: tuple[int, ...] = (32, 32),
-        schedule: Schedule = RESTARTED, seed: int = 0,
-    ):  # fmt: skip
-        self.graph = graph
-        self.blocks = blocks
-        self.hidden = hidden
-        self.schedule = schedule
-        self.seed = seed
-
-    def fit(self, X: Any, environment: Any, *, observational: Any, targets: Mapping[Any, int] | None = None) -> Self:
-        """Train.
-
-        Args:
-            X: Observations (n, d).
-            environment: Label of each row's environment (n,).
-            observational: The label without intervention.
-            targets: The latent, from 0, that each other environment intervenes on, by label.
-
-        Raises:
-            InputError: If an argument is wrong, or targets are missing, unknown, or leave a latent out.
-        """
-        graph = _acyclic(self.graph)
-        self._check(len(graph))
-        check_range("blocks", self.blocks, at_least=0)
-        x, codes, labels = as_environments(X, environment, observational)
-        if x.shape[1] != len(graph):
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{len(graph)}, one a node of the graph")
-        chosen = _targets(targets, labels, len(graph))
-        self.environments_ = labels
-        self.model_ = cauca.CausalFlow(self.blocks, tuple(self.hidden))
-        self._train(x, codes, _cauca_objective(self.model_, tuple(map(tuple, graph.tolist())), chosen))
-        return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Latents of rows (n, d), in the order of the graph's nodes."""
-        x = self._standardized(X)
-        return np.asarray(cauca.latents_of(self.model_, self.params_, x))
-
-
-@lru_cache
-def _cauca_objective(model: cauca.CausalFlow, graph: tuple, targets: tuple[int, ...]) -> Objective:
-    """The same object for the same question, so that its program is kept."""
-    return cauca.cauca_objective(model, jnp.array(graph), jnp.array(targets))
-
-
-def _levels(labels: Any) -> list:
-    return list(dict.fromkeys(np.asarray(labels).reshape(-1).tolist()))
-
-
-def _acyclic(graph: Any) -> np.ndarray:
-    adjacency, _ = as_matrix("graph", graph)
-    if adjacency.shape[0] != adjacency.shape[1]:
-        raise InputError("graph", found=f"shape {adjacency.shape}", expected="a square adjacency matrix")
-    adjacency = adjacency != 0
-    reach = np.linalg.matrix_power(adjacency.astype(float) + np.eye(len(adjacency)), len(adjacency)) > 0
-    if (reach & reach.T & ~np.eye(len(reach), dtype=bool)).any() or adjacency.diagonal().any():
-        raise InputError("graph", found="a cycle", expected="an acyclic graph")
-    return adjacency
-
-
-def _targets(targets: Mapping[Any, int] | None, labels: Sequence, d: int) -> tuple[int, ...]:
-    if targets is None:
-        raise InputError("targets", found="None", expected="the latent that each environment intervenes on, by label")
-    missing = [label for label in labels[1:] if label not in targets]
-    if missing:
-        raise InputError("targets", found=f"none for the environments {missing}", expected="one for each")
-    chosen = tuple(int(targets[label]) for label in labels[1:])
-    if set(chosen) != set(range(d)):
-        raise InputError("targets", found=f"{sorted(set(chosen))}", expected=f"every latent from 0 to {d - 1}")
-    return chosen

@@ -1,9 +1,9 @@
 """Time-contrastive learning (Hyvarinen and Morioka, NeurIPS 2016): which segment does this row come from?
 
 The classifier's logits are linear in ``|h(x)|``. For independent latents whose scale alone differs between segments, of
-a density with ``log p(z_i | u) = -|z_i| / s_i(u) + const``, the best h makes ``|h|`` a linear map of ``|z|``; linear
-ICA does the rest. Identified up to order and a function of each latent if the mixing is invertible and the matrix of
-the segments' ``1 / s_i(u)`` has full rank, so with more segments than latents.
+a density with ``log p(z_i | u) = -|z_i| / s_i(u) + const``, the best classifier has ``|h|`` a linear map of ``|z|``, and
+linear ICA of ``|h|`` does the rest. Identified is ``|z_i|``, up to order, scale and a constant, if the mixing is invertible
+and the matrix of the segments' ``1 / s_i(u)`` has full rank, so with more segments than latents. Signs are not.
 """
 
 from collections.abc import Mapping
@@ -38,12 +38,12 @@ class SegmentClassifier(nn.Module):
         self.output = nn.Dense(self.segments)
 
     def features(self, x: Float[Array, "n p"]) -> Float[Array, "n d"]:
-        """``h(x)``."""
-        return self.network(x)
+        """``|h(x)|``."""
+        return jnp.abs(self.network(x))
 
     def __call__(self, x: Float[Array, "n p"]) -> Float[Array, "n segments"]:
         """Logits of the segments."""
-        return self.output(jnp.abs(self.features(x)))
+        return self.output(self.features(x))
 
 
 @lru_cache
@@ -61,6 +61,6 @@ def tcl_objective(model: SegmentClassifier) -> Objective:
     return Objective(init, loss)
 
 
-def features(model: SegmentClassifier, params: Mapping, x: Float[Array, "n p"]) -> Float[Array, "n d"]:
-    """``h(x)`` of rows, before linear ICA."""
+def segment_features(model: SegmentClassifier, params: Mapping, x: Float[Array, "n p"]) -> Float[Array, "n d"]:
+    """``|h(x)|`` of rows, before linear ICA."""
     return model.apply(params, x, method=SegmentClassifier.features)
