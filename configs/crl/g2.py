@@ -3,7 +3,7 @@
 Command: python -m experiments.run crl/g2
 Expected result: exact covariances recover H to 1e-10; on samples the median error falls 4 times for 10 times the rows,
 from .2 at 2,500 rows, and the ancestors are seldom all right.
-Expected time: small 1 min, paper 10 min on two CPU cores.
+Expected time: small 2 min, paper 10 min on two CPU cores.
 """
 
 import dataclasses

@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run crl/g3
 Expected result: exact moments recover latents and graph (hard) or its closure (soft); 50,000 rows an MCC of .85 to .97.
-Expected time: small 1 min, paper 10 min on two CPU cores.
+Expected time: small 3 min, paper 10 min on two CPU cores.
 """
 
 import dataclasses
@@ -12,6 +12,6 @@ from experiments.crl.linear import ScoreBased
 PAPER = ScoreBased()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, graphs=3, observed=(25,), samples=(5000,)),
-    "small": dataclasses.replace(PAPER, graphs=20),
+    "small": dataclasses.replace(PAPER, graphs=20, observed=(100,)),
     "paper": PAPER,
 }

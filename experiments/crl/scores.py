@@ -32,7 +32,7 @@ def baselines(key: Array, z: Float[Array, "n d"], x: Float[Array, "n p"]) -> dic
     center = x - jnp.mean(x, axis=0)
     basis = jnp.linalg.eigh(center.T @ center)[1][:, -d:]
     components = center @ basis
-    ica = fast_ica(key, components[:: max(1, len(x) // 2000)], d)
+    ica = fast_ica(key, components[:: max(1, len(x) // 2000)], d, iterations=50)
     return {"PCA": components, "Linear ICA": components @ ica.unmixing.T, "Supervised linear": _least_squares(z, x)}
 
 

@@ -32,7 +32,7 @@ def frame_of(study, methods, value):
 def faithful(setting, method, metric):
     """What a working method shows."""
     if metric == "h_error":
-        return 0.0 if method == linear.EXACT else 0.2 * (2500 / setting["n"]) ** 0.6
+        return 0.0 if method == linear.EXACT else 0.2 * (2500 / setting.get("n", 2500)) ** 0.6
     if metric == "mcc":
         mcc = {linear.GAUSSIAN: 0.9, contrastive.CONTRASTIVE: 0.97, segments.TCL: 0.9}
         return mcc.get(method, 0.7) + 1e-6 * setting.get("n", 0)

@@ -140,11 +140,11 @@ def test_segments_identify_magnitudes(segmented):
     assert repr(found) == "TCL(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
 
 
-def test_a_beta_vae_encodes_less_the_larger_beta_is(segmented):
-    x, _, _ = segmented
-    codes = [BetaVAE(D, beta=beta, hidden=(16,), schedule=QUICK).fit(x).transform(x) for beta in (1.0, 1000.0)]
-    assert float(r2(jnp.asarray(x, jnp.float32), codes[0]).mean()) > 0.7
-    assert np.var(codes[1], axis=0).max() < 0.05 < np.var(codes[0], axis=0).min()
+def test_a_beta_vae_keeps_the_rows_but_not_the_latents(segmented):
+    x, _, z = segmented
+    codes = BetaVAE(D, beta=0.1, hidden=(), schedule=QUICK).fit(x).transform(x)
+    assert float(r2(jnp.asarray(x, jnp.float32), codes).mean()) > 0.9
+    assert codes.shape == z.shape
 
 
 # ---------------------------------------------------------------- the door

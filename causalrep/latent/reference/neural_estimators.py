@@ -92,9 +92,9 @@ class BetaVAE(_Network):
 class TCL(_Network):
     """Time-contrastive learning: a classifier of segments, then linear ICA of its features (Hyvarinen, Morioka 2016).
 
-    Identified is the magnitude ``|z_i|`` of each latent, up to order, scale and a constant, if the mixing is invertible and
-    latents are independent and Laplace in each segment, where their scales alone differ, over more segments than
-    latents. Signs are not identified, and one segment identifies nothing.
+    Identified is the magnitude ``|z_i|`` of each latent, up to order, scale and a constant, if the mixing is
+    invertible and latents are independent and Laplace in each segment, where their scales alone differ, over more
+    segments than latents. Signs are not identified, and one segment identifies nothing.
 
     Args:
         latents: Number of features.

@@ -1,9 +1,10 @@
 """Time-contrastive learning (Hyvarinen and Morioka, NeurIPS 2016): which segment does this row come from?
 
 The classifier's logits are linear in ``|h(x)|``. For independent latents whose scale alone differs between segments, of
-a density with ``log p(z_i | u) = -|z_i| / s_i(u) + const``, the best classifier has ``|h|`` a linear map of ``|z|``, and
-linear ICA of ``|h|`` does the rest. Identified is ``|z_i|``, up to order, scale and a constant, if the mixing is invertible
-and the matrix of the segments' ``1 / s_i(u)`` has full rank, so with more segments than latents. Signs are not.
+a density with ``log p(z_i | u) = -|z_i| / s_i(u) + const``, the best classifier has ``|h|`` a linear map of ``|z|``,
+and linear ICA of ``|h|`` does the rest. Identified is ``|z_i|``, up to order, scale and a constant, if the mixing is
+invertible and the matrix of the segments' ``1 / s_i(u)`` has full rank, so with more segments than latents. Signs are
+not.
 """
 
 from collections.abc import Mapping
