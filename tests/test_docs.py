@@ -14,7 +14,6 @@ DOCS = ROOT / "docs"
 # Written by the tools.
 PAPERS = ("ivl", "iv", "cate", "vluci", "ild", "hca", "crl")
 GENERATED = {f"docs/results/{paper}.md" for paper in PAPERS} | {"docs/benchmarks.md"}
-GENERATED = {f"docs/results/{paper}.md" for paper in PAPERS} | {"docs/benchmarks.md"}
 
 _spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")
 make_api = importlib.util.module_from_spec(_spec)
