@@ -60,6 +60,10 @@ JOBS = {
     "personax/dense_control": "smoke",
     "demovae/standin": "smoke",
     "causal_info_min/toy": "small",
+    "crl/g2": "small",
+    "crl/g3": "small",
+    "crl/g4": "smoke",
+    "crl/g6": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

@@ -19,6 +19,17 @@ from causalrep.data.augment import (
 from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
+from causalrep.data.crl_designs import (
+    CausalRows,
+    LinearCRLModel,
+    buchholz_simulation,
+    cauca_simulation,
+    edge_signals,
+    segments_simulation,
+    squires_model,
+    varici_model,
+)
+from causalrep.data.crl_mechanisms import EnvironmentRows, Interventions, draw_latents, one_per_latent, varsortability
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.fc_designs import FCPopulation, FCSample, draw_fc, fc_population
 from causalrep.data.folder import data_folder
@@ -70,11 +81,13 @@ __all__ = [
     "ZOO_FUNCTIONS",
     "Augmentation",
     "Augmented",
+    "CausalRows",
     "ColoredDigits",
     "Digits",
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
+    "EnvironmentRows",
     "FCPopulation",
     "FCSample",
     "HCASample",
@@ -85,8 +98,10 @@ __all__ = [
     "ILDTruth",
     "IVSample",
     "IVTable",
+    "Interventions",
     "LabelledImages",
     "Leaderboard",
+    "LinearCRLModel",
     "LinearSEM",
     "LinearSample",
     "NewsSample",
@@ -101,6 +116,8 @@ __all__ = [
     "answer_prior",
     "available",
     "bayes_answers",
+    "buchholz_simulation",
+    "cauca_simulation",
     "causalml_hidden_confounder",
     "color_digits",
     "compose",
@@ -109,8 +126,10 @@ __all__ = [
     "demand_function",
     "draw_fc",
     "draw_ihdp_hidden",
+    "draw_latents",
     "draw_linear",
     "draw_news",
+    "edge_signals",
     "fc_population",
     "gaussian_noise",
     "hca_simulation",
@@ -124,15 +143,20 @@ __all__ = [
     "newey_powell",
     "noisy_copies",
     "nonlinear_ivl",
+    "one_per_latent",
     "persona_simulation",
     "polynomial_features",
     "prior_shift_vqa",
     "random_flip",
     "random_permutation",
     "sample_linear_sem",
+    "segments_simulation",
     "sine",
+    "squires_model",
     "trait_simulation",
     "translate",
+    "varici_model",
+    "varsortability",
     "vqa_prototypes",
     "zoo",
 ]

@@ -27,6 +27,15 @@ from causalrep.latent.ild_fit import ILDRows, fit_ild
 from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
 from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
 from causalrep.latent.multimodal_identification import identification
+from causalrep.latent.reference.contrastive import ContrastiveModel, Penalties, contrastive_objective
+from causalrep.latent.reference.disentanglement import Disentangled, linear_disentanglement
+from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentanglement
+from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
+from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
+from causalrep.latent.reference.neural_estimators import TCL, BetaVAE, ContrastiveCRL
+from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
+from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
+from causalrep.latent.reference.vae import VAE, elbo_objective
 from causalrep.latent.scm import LatentSCM, intervention_set
 from causalrep.latent.soft_impute import soft_impute
 
@@ -35,9 +44,17 @@ __all__ = [
     "ICA",
     "ILD",
     "KINDS",
+    "LSCALEI",
+    "TCL",
+    "VAE",
     "Affine",
     "Annealed",
+    "BetaVAE",
     "CanonicalForm",
+    "CodedRows",
+    "ContrastiveCRL",
+    "ContrastiveModel",
+    "Disentangled",
     "GatedFlow",
     "Hierarchy",
     "ILDFamily",
@@ -45,40 +62,56 @@ __all__ = [
     "ILDParams",
     "ILDRows",
     "LatentSCM",
+    "LinearDisentanglement",
     "Mixing",
+    "Moments",
     "MultimodalSpec",
     "MultimodalVAE",
     "Named",
     "OrderDraws",
     "OrderSearch",
     "Padded",
+    "Penalties",
     "PersonaX",
+    "Schedule",
+    "ScoreBased",
+    "SegmentClassifier",
     "Weights",
     "bootstrap_orders",
     "canonical_form",
+    "coded_rows",
+    "contrastive_objective",
     "counterfactual",
     "counterfactual_error",
+    "elbo_objective",
     "fast_ica",
+    "fit_best",
     "fit_ild",
     "fit_ild_annealed",
     "fit_multimodal",
     "flow_log_density",
+    "gaussian_score_changes",
     "hierarchy",
     "identification",
     "in_order",
     "inexactness",
     "intervention_set",
+    "linear_disentanglement",
     "log_likelihood",
+    "lscale",
+    "moments_of",
     "multimodal_objective",
     "name_latents",
     "noise_of",
     "observe",
     "open_gates",
     "pad",
+    "sample_moments",
     "search_orders",
     "soft_impute",
     "structural_weights",
     "subspace_distance",
+    "tcl_objective",
     "true_counterfactuals",
     "true_model",
     "unmix_domains",

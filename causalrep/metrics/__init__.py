@@ -14,7 +14,7 @@ from causalrep.metrics.effects import (
     randomized_att,
 )
 from causalrep.metrics.excess_risk import causal_excess_risk, normalized_excess_risk
-from causalrep.metrics.graphs import shd, sid
+from causalrep.metrics.graphs import shd, sid, transitive_closure
 from causalrep.metrics.information import entropy, mig, modularity, mutual_information, sap
 from causalrep.metrics.intervened import beta_vae_score, factor_vae_score, irs, triplet_distance
 from causalrep.metrics.predictability import DiagSep, block_r2, diag_sep, r2
@@ -53,6 +53,7 @@ __all__ = [
     "sap",
     "shd",
     "sid",
+    "transitive_closure",
     "triplet_distance",
     "weak_mcc",
 ]

@@ -59,6 +59,12 @@ def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
     return jnp.sum(jax.lax.map(wrong_from, jnp.arange(len(truth))))
 
 
+def transitive_closure(graph: Graph) -> Bool[Array, "d d"]:
+    """The graph of ancestors: (i, j) if a directed path leads from i to j, of an acyclic graph."""
+    graph = jnp.asarray(graph) != 0
+    return _closure(graph) & ~jnp.eye(len(graph), dtype=bool)
+
+
 def _open_backdoor(truth: Array, ancestor: Array, adjusted: Array, i: Array) -> Bool[Array, " d"]:
     """For every j: does a path from i to j that is not directed stay open given the adjusted nodes?
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.metrics import graph_chance_level, shd, sid
+from causalrep.metrics import graph_chance_level, shd, sid, transitive_closure
 
 
 def random_dag(rng, d, density=0.4):
@@ -89,3 +89,11 @@ def test_relabelled_nodes_give_the_chance_level():
     complete = jnp.triu(jnp.ones((5, 5), int), 1)
     # p(j | do(i)) of a complete graph is right where i's predecessors are as estimated and j's side is.
     assert 5 < float(graph_chance_level(sid, jax.random.key(0), complete, draws=200).mean) < 20
+
+
+def test_transitive_closure_is_the_graph_of_directed_paths():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        truth = random_dag(rng, 6)
+        paths = sum(np.linalg.matrix_power(truth, k) for k in range(1, 7)) > 0
+        np.testing.assert_array_equal(transitive_closure(truth), paths)

@@ -1,0 +1,85 @@
+"""Random mixings ``x = g(z)`` of the simulations of causal representation learning.
+
+Each function draws a mixing and returns it as a pure function of latents (..., d).
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Mix = Callable[[Float[Array, "... d"]], Float[Array, "... p"]]
+
+CANDIDATES = 32  # draws among which a matrix that satisfies a condition is looked for
+
+
+def tanh_mixing(key: Array, d: int, layers: int) -> Mix:
+    """Layers of a random square matrix with ``|det| >= 0.1``, then ``tanh(x) + 0.1 x`` (von Kuegelgen, Liang 2023)."""
+
+    def draw(key: Array) -> Array:
+        candidates = jax.random.normal(key, (CANDIDATES, d, d))
+        return candidates[jnp.argmax(jnp.abs(jnp.linalg.det(candidates)) >= 0.1)]
+
+    matrices = [draw(key) for key in jax.random.split(key, layers)]
+
+    def mix(z: Array) -> Array:
+        for matrix in matrices:
+            z = z @ matrix.T
+            z = jnp.tanh(z) + 0.1 * z
+        return z
+
+    return mix
+
+
+def leaky_mixing(key: Array, d: int, layers: int, slope: float = 0.2) -> Mix:
+    """Square matrices with a leaky ReLU between them, the mixing of the nonlinear ICA literature.
+
+    Entries are ``U(-1, 1)`` in columns of unit length; of random draws the first is taken whose condition number is
+    below their 15th percentile.
+    """
+
+    def draw(key: Array) -> Array:
+        candidates = jax.random.uniform(key, (CANDIDATES, d, d), minval=-1.0, maxval=1.0)
+        candidates = candidates / jnp.linalg.norm(candidates, axis=1, keepdims=True)
+        condition = jnp.linalg.cond(candidates)
+        return candidates[jnp.argmax(condition <= jnp.quantile(condition, 0.15))]
+
+    matrices = [draw(key) for key in jax.random.split(key, layers)]
+
+    def mix(z: Array) -> Array:
+        for index, matrix in enumerate(matrices):
+            z = (z if index == 0 else jax.nn.leaky_relu(z, slope)) @ matrix.T
+        return z
+
+    return mix
+
+
+def mlp_mixing(key: Array, d: int, p: int, hidden: int = 512, layers: int = 3, slope: float = 0.2) -> Mix:
+    """A random perceptron from d latents to p observations (Buchholz et al. 2023), of He's variances (ours)."""
+    widths = (d, *[hidden] * layers, p)
+    matrices = [
+        jax.random.normal(key, (rows, columns)) * jnp.sqrt((2.0 if index else 1.0) / columns)
+        for index, (key, columns, rows) in enumerate(
+            zip(jax.random.split(key, layers + 1), widths[:-1], widths[1:], strict=True)
+        )
+    ]
+
+    def mix(z: Array) -> Array:
+        for index, matrix in enumerate(matrices):
+            z = (z if index == 0 else jax.nn.leaky_relu(z, slope)) @ matrix.T
+        return z
+
+    return mix
+
+
+def orthogonal_columns(key: Array, p: int, d: int, condition: float = 20.0) -> Float[Array, "p d"]:
+    """Orthonormal columns times a matrix of ``U(-0.5, 0.5)``, scaled to largest entries of magnitude 1 (Varici 2025).
+
+    The source filters condition numbers at a bound unknown to us; ours is ``condition``.
+    """
+    basis_key, factor_key = jax.random.split(key)
+    basis = jnp.linalg.qr(jax.random.normal(basis_key, (p, d)))[0]
+    factors = jax.random.uniform(factor_key, (CANDIDATES, d, d), minval=-0.5, maxval=0.5)
+    mixing = basis @ factors[jnp.argmax(jnp.linalg.cond(factors) <= condition)]
+    return mixing / jnp.max(jnp.abs(mixing), axis=0)

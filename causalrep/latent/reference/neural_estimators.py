@@ -1,0 +1,197 @@
+"""The façades of the methods that train a network: rows in, latents out."""
+
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causalrep.errors import DivergenceError, InputError
+from causalrep.habits import Habits
+from causalrep.latent.ica import fast_ica
+from causalrep.latent.reference import contrastive, tcl, vae
+from causalrep.latent.reference.door import as_environments, as_rows, check_one_per_latent, labels_of
+from causalrep.latent.reference.rows import Schedule, coded_rows, fit_best, split
+from causalrep.training import Objective
+from causalrep.validation import as_matrix, check_range
+
+DEFAULT = Schedule()
+
+
+class _Network(Habits):
+    """What they share: standardised rows, one training loop, the best of a few starts."""
+
+    def _train(self, x: np.ndarray, codes: np.ndarray, objective: Objective) -> None:
+        self.n_features_in_, self.mean_, self.scale_ = x.shape[1], x.mean(axis=0), x.std(axis=0)
+        if not (self.scale_ > 0).all():
+            raise InputError("X", found=f"a constant column {int(np.argmin(self.scale_))}", expected="none")
+        order_key, fit_key = jax.random.split(jax.random.key(self.seed))
+        rows = coded_rows((x - self.mean_) / self.scale_, codes, int(codes.max()) + 1)
+        found = fit_best(objective, self.schedule, fit_key, *split(order_key, rows))
+        if not np.isfinite(found.final_loss):
+            raise DivergenceError("Training diverged: look for outliers in X, or lower the learning rate.", step=0)
+        self.params_, self.validation_loss_ = found.params, float(found.final_loss)
+
+    def _standardized(self, X: Any) -> jax.Array:
+        mean, scale = self.mean_, self.scale_
+        return jnp.asarray((as_rows(X, self.n_features_in_) - mean) / scale, jnp.float32)
+
+    def _check(self, latents: int) -> None:
+        check_range("latents", latents, at_least=1)
+        for name in ("steps", "batch_size", "restarts"):
+            check_range(f"schedule.{name}", getattr(self.schedule, name), at_least=1)
+        check_range("schedule.learning_rate", self.schedule.learning_rate, above=0)
+
+
+class BetaVAE(_Network):
+    """A variational autoencoder with a weighted divergence (Higgins et al. 2017): the baseline that identifies nothing.
+
+    Rows alone leave the latents free up to any map that keeps a standard normal distribution, whatever beta is.
+
+    Args:
+        latents: Dimension of the code.
+        beta: Weight of the divergence from the standard normal prior; 1 for a plain VAE.
+        hidden: Widths of both perceptrons.
+        schedule: Of the training.
+        seed: Of all randomness.
+
+    Attributes:
+        params_: Of the network.
+        validation_loss_: Minus the bound of the held-out rows, with the weighted divergence, in nats.
+        n_features_in_: Number of observed variables.
+
+    >>> BetaVAE(5, beta=2.0)
+    BetaVAE(beta=2.0, latents=5)
+    """
+
+    def __init__(
+        self, latents: int, *, beta: float = 4.0, hidden: tuple[int, ...] = (64, 64),
+        schedule: Schedule = DEFAULT, seed: int = 0,
+    ):  # fmt: skip
+        self.latents = latents
+        self.beta = beta
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on rows (n, p); ``y`` is there for pipelines, and not used."""
+        self._check(self.latents)
+        check_range("beta", self.beta, above=0)
+        x, _ = as_matrix("X", X)
+        self.model_ = vae.VAE(self.latents, x.shape[1], hidden=tuple(self.hidden))
+        self._train(x, np.zeros(len(x), np.int32), vae.elbo_objective(self.model_, float(self.beta)))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Posterior means of rows (n, latents)."""
+        x = self._standardized(X)
+        return np.asarray(vae.posterior_mean(self.model_, self.params_, x))
+
+
+class TCL(_Network):
+    """Time-contrastive learning: a classifier of segments, then linear ICA of its features (Hyvarinen, Morioka 2016).
+
+    Identified is the magnitude ``|z_i|`` of each latent, up to order, scale and a constant, if the mixing is
+    invertible and latents are independent and Laplace in each segment, where their scales alone differ, over more
+    segments than latents. Signs are not identified, and one segment identifies nothing.
+
+    Args:
+        latents: Number of features.
+        hidden: Widths of the perceptron.
+        schedule: Of the training.
+        seed: Of all randomness.
+
+    Attributes:
+        params_: Of the network.
+        unmixing_: Of the linear ICA (latents, latents).
+        validation_loss_: Cross-entropy of the held-out rows, in nats; ``log(segments)`` if nothing was learned.
+        n_features_in_: Number of observed variables.
+
+    >>> TCL(5)
+    TCL(latents=5)
+    """
+
+    def __init__(
+        self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = DEFAULT, seed: int = 0
+    ):
+        self.latents = latents
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, segment: Any) -> Self:
+        """Train on rows (n, p) with the label of each row's segment (n,)."""
+        self._check(self.latents)
+        x, _ = as_matrix("X", X)
+        codes = labels_of("segment", segment, len(x))
+        self.model_ = tcl.SegmentClassifier(self.latents, int(codes.max()) + 1, tuple(self.hidden))
+        self._train(x, codes, tcl.tcl_objective(self.model_))
+        learned = tcl.segment_features(self.model_, self.params_, self._standardized(x))
+        self.unmixing_ = np.asarray(fast_ica(jax.random.key(self.seed), learned, self.latents).unmixing)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Estimated magnitudes of the latents of rows, in units and with an origin of their own (n, latents)."""
+        unmixing = self.unmixing_
+        return np.asarray(tcl.segment_features(self.model_, self.params_, self._standardized(X))) @ unmixing.T
+
+
+class ContrastiveCRL(_Network):
+    """Latents from telling observational from interventional rows (Buchholz et al. 2023).
+
+    Identified up to scale, with the graph, if the mixing is injective, the latents are linear and Gaussian, and each is
+    intervened on, hard, in one environment. The number of an environment names its latent: no targets are needed, but
+    the environments are, and shuffled labels leave chance.
+
+    Args:
+        latents: How many, also the number of interventional environments.
+        hidden: Widths of the encoder; ``()`` where the mixing is linear.
+        penalties: Of mean, weights and cycles.
+        schedule: Of the training.
+        seed: Of all randomness.
+
+    Attributes:
+        params_: Of the network.
+        effects_: Learned effects (latents, latents), entry (i, j) of latent i on j, in units of the codes.
+        environments_: Labels, the observational one first; latent i belongs to the i-th after it.
+        validation_loss_: Cross-entropy of the held-out rows plus penalties, in nats; log 2 if nothing was learned.
+        n_features_in_: Number of observed variables.
+
+    >>> ContrastiveCRL(5, hidden=())
+    ContrastiveCRL(hidden=(), latents=5)
+    """
+
+    def __init__(
+        self, latents: int, *, hidden: tuple[int, ...] = (128, 128),
+        penalties: contrastive.Penalties = contrastive.RELEASED, schedule: Schedule = DEFAULT, seed: int = 0,
+    ):  # fmt: skip
+        self.latents = latents
+        self.hidden = hidden
+        self.penalties = penalties
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, environment: Any, *, observational: Any) -> Self:
+        """Train.
+
+        Args:
+            X: Observations (n, p).
+            environment: Label of each row's environment (n,).
+            observational: The label without intervention.
+
+        Raises:
+            InputError: If an argument is wrong, or there is not one interventional environment a latent.
+        """
+        self._check(self.latents)
+        x, codes, self.environments_ = as_environments(X, environment, observational)
+        check_one_per_latent(self.latents, self.environments_)
+        self.model_ = contrastive.ContrastiveModel(self.latents, tuple(self.hidden))
+        self._train(x, codes, contrastive.contrastive_objective(self.model_, self.penalties))
+        self.effects_ = np.asarray(contrastive.learned_effects(self.model_, self.params_)).T
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Latents of rows (n, latents), in the order of the environments."""
+        x = self._standardized(X)
+        return np.asarray(contrastive.encode(self.model_, self.params_, x))

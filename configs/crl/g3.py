@@ -1,0 +1,17 @@
+"""Score-based causal representation learning, LSCALE-I (Varici et al. 2025), on its simulation, G3.
+
+Command: python -m experiments.run crl/g3
+Expected result: exact moments recover latents and graph (hard) or its closure (soft); 50,000 rows an MCC of .85 to .97.
+Expected time: small 3 min, paper 10 min on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.crl.linear import ScoreBased
+
+PAPER = ScoreBased()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, graphs=3, observed=(25,), samples=(5000,)),
+    "small": dataclasses.replace(PAPER, graphs=20, observed=(100,)),
+    "paper": PAPER,
+}

@@ -1,0 +1,1 @@
+"""The simulations that methods of causal representation learning are judged on."""

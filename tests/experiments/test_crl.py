@@ -1,0 +1,80 @@
+"""The experiments of causal representation learning: claims can hold and can fail, numbers find their cells."""
+
+import itertools
+
+import pandas as pd
+import pytest
+
+from causalrep.study import load_reported, read_records, run_folder, select
+from experiments import configs
+from experiments.crl import contrastive, linear, scores, segments
+from experiments.run import main
+
+REPORTED = configs.REPORTED / "crl.toml"
+METHODS = {
+    "g2": (linear.EXACT, linear.SAMPLED, linear.SHUFFLED),
+    "g3": (linear.POPULATION, linear.ORACLE, linear.GAUSSIAN, linear.SHUFFLED_SCORES),
+    "g4": (contrastive.CONTRASTIVE, contrastive.SHUFFLED),
+    "g6": (segments.TCL, segments.SHUFFLED, segments.BETA_VAE),
+}
+METRICS = ("mcc", "above_chance", "above_beta_vae", "h_error", "order_exact", "shd", "mcc_hard",
+           "shd_hard", "shd_soft")  # fmt: skip
+
+
+def frame_of(study, methods, value):
+    """Records with ``value(setting, method, metric)`` in every cell."""
+    cells = itertools.product(study.settings, methods, METRICS, range(study.replications))
+    return pd.DataFrame(
+        [{**s, "method": m, "metric": k, "replication": r, "value": value(s, m, k)} for s, m, k, r in cells]
+    )
+
+
+def faithful(setting, method, metric):
+    """What a working method shows."""
+    if metric == "h_error":
+        return 0.0 if method == linear.EXACT else 0.2 * (2500 / setting.get("n", 2500)) ** 0.6
+    if metric == "mcc":
+        mcc = {linear.GAUSSIAN: 0.9, contrastive.CONTRASTIVE: 0.97, segments.TCL: 0.9}
+        return mcc.get(method, 0.7) + 1e-6 * setting.get("n", 0)
+    above_chance = 0.0 if "shuffled" in method else 0.2
+    known = {"above_chance": above_chance, "above_beta_vae": 0.2, "order_exact": 1.0, "mcc_hard": 1.0}
+    return known.get(metric, 0.0)
+
+
+def useless(setting, method, metric):
+    """What a broken one shows."""
+    if metric in ("mcc", "mcc_hard", "order_exact", "above_beta_vae"):
+        return 0.1 - 1e-7 * setting.get("n", 0)
+    return 3.0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_claims_can_hold_and_can_fail(name):
+    study = configs.study_of(configs.load(f"crl/{name}")["paper"])
+    assert study.claims
+    for records, verdict in ((faithful, "held"), (useless, "failed")):
+        frame = frame_of(study, METHODS[name], records)
+        found = {claim.name: claim.evaluate(frame).status for claim in study.claims}
+        assert set(found.values()) == {verdict}, found
+
+
+def test_every_reported_number_has_its_cell():
+    numbers = load_reported(REPORTED)
+    assert {number.experiment for number in numbers} == {"crl/g2", "crl/g3"}
+    for name in ("g2", "g3"):
+        study = configs.study_of(configs.load(f"crl/{name}")["paper"])
+        frame = frame_of(study, METHODS[name], lambda *cell: 1.0)
+        for number in (n for n in numbers if n.experiment == study.name):
+            assert not select(frame, number.where, metric=number.metric).empty, number
+
+
+@pytest.mark.parametrize(
+    "name", ["g2", "g3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("g4", "g6"))]
+)
+def test_small_runs(name, tmp_path):
+    assert main([f"crl/{name}", "--scale", "smoke", "--results", str(tmp_path)]) == 0
+    study = configs.study_of(configs.load(f"crl/{name}")["smoke"])
+    frame = read_records(run_folder(study, tmp_path, "smoke") / "records.parquet")
+    found = frame[frame["metric"] == "mcc"]
+    assert found["value"].between(0, 1 + 1e-9).all()
+    assert {scores.CHANCE, "PCA", "Linear ICA", "Supervised linear", *METHODS[name]} <= set(found["method"])
