@@ -202,7 +202,7 @@ class BayesianConfounder(EffectEstimator):
         try:
             arviz = importlib.import_module("arviz")
         except ImportError as error:
-            raise ImportError("to_arviz() needs the package arviz: pip install arviz") from error
+            raise ImportError("to_arviz() needs the package arviz: pip install 'causalrep[bayes]'") from error
         with float64():
             predictive = Predictive(self._program(), mcmc.get_samples(), return_sites=["ty"])
             drawn = predictive(jax.random.key(self.seed + 1), *self._data[:2])

@@ -86,7 +86,7 @@ def test_the_summary_says_what_it_rests_on(fitted):
 def test_arviz_is_optional(fitted, monkeypatch):
     _, model = fitted
     if importlib.util.find_spec("arviz") is None:
-        with pytest.raises(ImportError, match="pip install arviz"):
+        with pytest.raises(ImportError, match=r"pip install .causalrep\[bayes\]"):
             model.to_arviz()
 
     class Stub:
