@@ -31,8 +31,9 @@ class _LinearInterventional(Habits):
         moments = ragged_moments(x, codes, self.latents)
         values = np.linalg.eigvalsh(np.asarray(moments.covariance)).min(axis=1)
         total = np.trace(np.asarray(moments.covariance), axis1=1, axis2=2)
-        if (values <= 1e-10 * total).any():
-            label = labels[int(np.argmin(values / total))]
+        singular = values <= 1e-10 * total
+        if singular.any():
+            label = labels[int(np.argmax(singular))]
             raise InputError("X", found=f"fewer than {self.latents} dimensions in environment {label!r}",
                              expected=f"{self.latents}, as many as latents")  # fmt: skip
         return moments

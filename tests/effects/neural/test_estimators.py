@@ -230,7 +230,7 @@ def test_constant_covariates_tiny_samples_and_thin_overlap_give_numbers():
     x, t, y, _ = draw(5)
     with pytest.raises(InputError, match="no overlap"):
         SMALL.fit(y, (x[:, 0] > 0).astype(float), X=x)
-    with pytest.warns(OverlapWarning, match=r"\d% of the rows"):
+    with pytest.warns(OverlapWarning, match=r"of 400 rows"):
         TARNet(**SMALL.get_params() | {"clip": 0.2}).fit(y, t, X=x)
 
 
