@@ -114,11 +114,20 @@ def page(rows: list[Row]) -> str:
         theirs = str(row.theirs) if isinstance(row.theirs, Timing) else f"{_seconds(row.theirs)} (published)"
         verdict = "kept" if row.ratio >= row.claim else "not kept"
         lines.append(
-            f"| {row.task} | {row.unit} | {row.ours} | {row.peer} | {theirs} | **{row.ratio:.0f}x** | "
-            f"{row.claim:.0f}x, {verdict} | {row.compile_seconds:.1f} s | {row.ratio_with_compilation:.0f}x |"
+            f"| {row.task} | {row.unit} | {row.ours} | {row.peer} | {theirs} | **{times(row.ratio)}** | "
+            f"{row.claim:g}x, {verdict} | {row.compile_seconds:.1f} s | {times(row.ratio_with_compilation)} |"
         )
     lines += ["", *(f"- *{row.task}*: {row.note}" for row in rows), "", _origin(), ""]
     return "\n".join(lines)
+
+
+def times(ratio: float) -> str:
+    """A ratio for a reader.
+
+    >>> times(116.2), times(1.36), times(0.52)
+    ('116x', '1.4x', '0.5x')
+    """
+    return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x"
 
 
 def _origin() -> str:
