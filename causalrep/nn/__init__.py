@@ -5,11 +5,14 @@ from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.nn.mlp import MLP
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
+from causalrep.nn.upsample import ConvTranspose, conv_transpose_2x
 
 __all__ = [
     "MLP",
+    "ConvTranspose",
     "ConvVAE",
     "ParallelMLPs",
+    "conv_transpose_2x",
     "dense_product",
     "linear_mmd",
     "rbf_mmd",

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, UInt8
 
+from causalrep.nn.upsample import ConvTranspose
 from causalrep.training.objective import Objective
 
 
@@ -42,7 +43,7 @@ class ConvVAE(nn.Module):
         """
         dense = nn.Dense
         conv = nn.remat(nn.Conv) if self.remat else nn.Conv
-        transposed = nn.remat(nn.ConvTranspose) if self.remat else nn.ConvTranspose
+        transposed = nn.remat(ConvTranspose) if self.remat else ConvTranspose
         n, height, width = image.shape
         small = (height // 4, width // 4)
         x = image[..., None]
@@ -55,8 +56,8 @@ class ConvVAE(nn.Module):
         x = nn.gelu(dense(self.hidden)(z))
         x = nn.gelu(dense(small[0] * small[1] * self.channels[1])(x))
         x = x.reshape(n, *small, self.channels[1])
-        x = nn.gelu(transposed(self.channels[0], (3, 3), strides=(2, 2))(x))
-        logits = transposed(1, (3, 3), strides=(2, 2))(x)
+        x = nn.gelu(transposed(self.channels[0])(x))
+        logits = transposed(1)(x)
         return logits[..., 0], mean, log_variance
 
 

@@ -4,7 +4,6 @@ import dataclasses
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_outcomes
