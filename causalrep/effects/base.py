@@ -261,8 +261,8 @@ class AIPW(CrossFitted):
     _title = "Augmented inverse propensity weighting (AIPW)"
 
 
-def check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
-    """Warn with the share of propensities that had to be clipped; refuse arms that the covariates separate."""
+def check_overlap(e: np.ndarray, t: np.ndarray, clip: float, *, consequence: str = "and were clipped") -> None:
+    """Warn with the share of propensities outside [clip, 1 - clip]; refuse arms that the covariates separate."""
     outside = (e < clip) | (e > 1 - clip)
     ranks, treated = stats.rankdata(e), t == 1
     n1, n0 = treated.sum(), (~treated).sum()
@@ -280,7 +280,7 @@ def check_overlap(e: np.ndarray, t: np.ndarray, clip: float) -> None:
         warnings.warn(
             f"{outside.sum():,} of {len(outside):,} rows ({100 * outside.mean():.2g}%) have an estimated propensity "
             f"outside [{clip:g}, {1 - clip:g}] "
-            "and were clipped: for them there is hardly a comparison. See overlap(), and consider trimming.",
+            f"{consequence}: for them there is hardly a comparison. See overlap(), and consider trimming.",
             OverlapWarning,
             stacklevel=5,
         )

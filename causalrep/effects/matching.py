@@ -8,11 +8,13 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
-from causalrep.effects.base import EffectEstimator
+from causalrep.effects.base import EffectEstimator, check_overlap
 from causalrep.effects.design import EffectDesign
+from causalrep.effects.diagnostics.overlap import OverlapReport, overlap_report
 from causalrep.effects.linear import LeastSquares
 from causalrep.effects.nonparametric import nearest
 from causalrep.effects.scores import Average
+from causalrep.effects.weighting import propensity_model
 from causalrep.errors import InputError
 from causalrep.validation import check_choice
 
@@ -101,6 +103,14 @@ def _nearest(z: Float[Array, "n d"], t: Float[Array, " n"], k: int, *, opposite:
 
 
 _match = jax.jit(match, static_argnames=("k", "metric", "correct_bias"))
+# Where a propensity lies outside [FAR, 1 - FAR], the nearest unit of the other arm is hardly comparable.
+FAR = 0.01
+
+
+@jax.jit
+def _propensity(z: Float[Array, "n d"], t: Float[Array, " n"]) -> Float[Array, " n"]:
+    design, coefficients = propensity_model(z, t)
+    return jax.nn.sigmoid(design @ coefficients)
 
 
 class Matching(EffectEstimator):
@@ -114,6 +124,7 @@ class Matching(EffectEstimator):
     Attributes:
         effects_: Observed minus imputed outcome of each treated row, imputed minus observed of each untreated (n,).
         uses_: How often each row served as a match, divided by k (n,).
+        propensity_: Of a logistic regression (n,). It only judges the overlap: matching does not use it.
 
     Source: Abadie and Imbens (2006), Econometrica 74(1); (2011), JBES 29(1).
     """
@@ -137,9 +148,15 @@ class Matching(EffectEstimator):
             raise InputError(
                 "X", found="linearly dependent covariates", expected="independent ones, or metric='euclidean'"
             )
+        self.propensity_ = np.asarray(_propensity(z, t))
+        check_overlap(self.propensity_, design.t, FAR, consequence="and find only distant matches")
         found = _match(z, t, y, k=self.k, metric=self.metric, correct_bias=bool(self.correct_bias))
         found = jax.tree.map(np.asarray, found)
         self.ate_, self.att_, self.effects_, self.uses_ = found
+
+    def overlap(self) -> OverlapReport:
+        """Propensities by arm, effective sample sizes, and who to trim."""
+        return overlap_report(self.propensity_, self.design_.t)
 
     def _balancing_weights(self) -> np.ndarray:
         # Every row stands for itself and for those it was matched to.

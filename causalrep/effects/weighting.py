@@ -30,6 +30,15 @@ def hajek(
 
 
 @jax.jit
+def propensity_model(x: Float[Array, "n d"], t: Float[Array, " n"]) -> tuple[Float[Array, "n p"], Float[Array, " p"]]:
+    """Maximum likelihood of a logistic propensity: its design, a column of ones first, and coefficients; p = d + 1."""
+    # Standardised, so that the information matrix is well conditioned.
+    spread = jnp.std(x, axis=0)
+    a = jnp.where(spread > 0, (x - jnp.mean(x, axis=0)) / jnp.where(spread > 0, spread, 1.0), 0.0)
+    params = Logistic(penalty=0.0).fit(a, t, jnp.ones_like(t))
+    return jnp.column_stack([jnp.ones_like(t), a]), jnp.concatenate([params.intercept[None], params.slopes])
+
+
 def logistic_ipw(
     x: Float[Array, "n d"], t: Float[Array, " n"], y: Float[Array, " n"], clip: float
 ) -> tuple[Average, Average, Float[Array, " n"]]:
@@ -39,12 +48,7 @@ def logistic_ipw(
     ``(d theta / d b) H^{-1} s_i`` with the score ``s_i`` of the logistic regression and its information H. That makes
     the average effect's standard error smaller (Hirano, Imbens and Ridder 2003), not larger.
     """
-    # Standardised, so that the information matrix is well conditioned.
-    spread = jnp.std(x, axis=0)
-    a = jnp.where(spread > 0, (x - jnp.mean(x, axis=0)) / jnp.where(spread > 0, spread, 1.0), 0.0)
-    params = Logistic(penalty=0.0).fit(a, t, jnp.ones_like(t))
-    design = jnp.column_stack([jnp.ones_like(t), a])
-    b = jnp.concatenate([params.intercept[None], params.slopes])
+    design, b = propensity_model(x, t)
 
     def averages(coefficients):
         return jnp.stack(hajek(t, y, clipped(jax.nn.sigmoid(design @ coefficients), clip)))

@@ -239,7 +239,7 @@ def test_constant_covariates_are_ignored_with_a_warning(s2):
     assert found == pytest.approx(AIPW().fit(s2.y[:600], s2.t[:600], X=s2.x[:600]).ate(), abs=1e-9)
 
 
-@pytest.mark.parametrize("make", [AIPW, IPW])
+@pytest.mark.parametrize("make", [AIPW, IPW, Matching])
 def test_overlap_is_watched(make, s2):
     rng = np.random.default_rng(0)
     steep = (rng.random(2000) < 1 / (1 + np.exp(-3 * s2.x[:, 0]))).astype(float)
