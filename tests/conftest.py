@@ -2,6 +2,9 @@
 
 import gc
 import os
+import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -50,3 +53,28 @@ def x64():
     """Run one test in float64."""
     with jax.enable_x64(True):
         yield
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run_page(tmp_path):
+    """Runs the first or all Python examples of a page of docs/, as a user's script; returns what it printed."""
+
+    def run(page, *, first=False, timeout=200):
+        blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+        (tmp_path / "page.py").write_text("\n".join(blocks[:1] if first else blocks))
+        done = subprocess.run(
+            [sys.executable, "page.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -1,10 +1,7 @@
 """The documentation: its example runs, its reference is current, its links lead somewhere."""
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,63 +17,29 @@ make_api = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_api)
 
 
-def test_the_instruments_page_runs(tmp_path):
-    text = (DOCS / "instrumental-variables.md").read_text(encoding="utf-8")
-    (tmp_path / "schooling.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1))
-    done = subprocess.run(
-        [sys.executable, "schooling.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "OLS   0.0747" in done.stdout
-    assert "2SLS  0.1571" in done.stdout
-    assert "LIML  0.1640" in done.stdout
-    assert "CLR [0.06" in done.stdout
-    assert "WildBootstrapResult(treatment='educ'" in done.stdout
+def test_the_instruments_page_runs(run_page):
+    shown = run_page("instrumental-variables.md", first=True)
+    assert "OLS   0.0747" in shown
+    assert "2SLS  0.1571" in shown
+    assert "LIML  0.1640" in shown
+    assert "CLR [0.06" in shown
+    assert "WildBootstrapResult(treatment='educ'" in shown
 
 
-def test_the_nonlinear_page_runs(tmp_path):
-    text = (DOCS / "nonlinear-iv.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "nonlinear.py").write_text("\n".join(blocks))
-    done = subprocess.run(
-        [sys.executable, "nonlinear.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "truth 1.99, linear" in done.stdout
+def test_the_nonlinear_page_runs(run_page):
+    shown = run_page("nonlinear-iv.md")
+    assert "truth 1.99, linear" in shown
     for name in ("KernelIV", "KernelMMR", "SieveIV"):
-        assert abs(float(re.search(rf"^{name} +([\d.]+)$", done.stdout, re.MULTILINE).group(1)) - 1.99) < 0.3, name
-    assert "Sieve two-stage least squares" in done.stdout
-    assert "median error 0.0" in done.stdout
+        assert abs(float(re.search(rf"^{name} +([\d.]+)$", shown, re.MULTILINE).group(1)) - 1.99) < 0.3, name
+    assert "Sieve two-stage least squares" in shown
+    assert "median error 0.0" in shown
 
 
-def test_the_effects_page_runs(tmp_path):
-    text = (DOCS / "treatment-effects.md").read_text(encoding="utf-8")
-    (tmp_path / "training.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1))
-    done = subprocess.run(
-        [sys.executable, "training.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "in truth 4.02" in done.stdout
-    assert "1566 (403 treated, 1163 untreated)" in done.stdout
-    assert "ATT" in done.stdout
+def test_the_effects_page_runs(run_page):
+    shown = run_page("treatment-effects.md", first=True)
+    assert "in truth 4.02" in shown
+    assert "1566 (403 treated, 1163 untreated)" in shown
+    assert "ATT" in shown
 
 
 def test_the_long_fit_resumes_as_its_page_says(tmp_path, monkeypatch):
@@ -105,18 +68,7 @@ def test_links_lead_somewhere(page):
         assert path.exists() or str(path.relative_to(ROOT)) in GENERATED, f"{page.name} -> {target}"
 
 
-def test_the_invariance_page_runs(tmp_path):
-    text = (DOCS / "invariance.md").read_text(encoding="utf-8")
-    (tmp_path / "symmetry.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1))
-    done = subprocess.run(
-        [sys.executable, "symmetry.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "No interval" in done.stdout
-    assert "IRM [" in done.stdout
+def test_the_invariance_page_runs(run_page):
+    shown = run_page("invariance.md", first=True)
+    assert "No interval" in shown
+    assert "IRM [" in shown

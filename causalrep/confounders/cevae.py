@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from numpyro.infer import TraceMeanField_ELBO
 
 from causalrep.confounders.vluci import PotentialOutcomes
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.epochs import schedule, split
 
@@ -105,19 +105,19 @@ class Networks(nn.Module):
         """Layers as in the authors' code; each arm has its own."""
         h, z = self.model.hidden, self.model.latents
         self.others = tuple(j for j in range(self.columns) if j not in self.model.binary)
-        self.x_trunk = MLP((h, h), nn.elu, activate_final=True)
+        self.x_trunk = trained_mlp((h, h), nn.elu, activate_final=True)
         self.x_nets = {
-            kind: MLP((h, width), nn.elu)
+            kind: trained_mlp((h, width), nn.elu)
             for kind, width in (("binary", len(self.model.binary)), ("normal", 2 * len(self.others)))
             if width
         }
-        self.t_net = MLP((h, 1), nn.elu)
-        self.y_nets = [MLP((h, h, h, 1), nn.elu) for _ in range(2)]
-        self.q_t_net = MLP((TREATMENT_GUIDE, 1), nn.elu)
-        self.q_y_trunk = MLP((h, h), nn.elu, activate_final=True)
-        self.q_y_nets = [MLP((h, 1), nn.elu) for _ in range(2)]
-        self.q_z_trunk = MLP((h, h), nn.elu, activate_final=True)
-        self.q_z_nets = [MLP((h, 2 * z), nn.elu) for _ in range(2)]
+        self.t_net = trained_mlp((h, 1), nn.elu)
+        self.y_nets = [trained_mlp((h, h, h, 1), nn.elu) for _ in range(2)]
+        self.q_t_net = trained_mlp((TREATMENT_GUIDE, 1), nn.elu)
+        self.q_y_trunk = trained_mlp((h, h), nn.elu, activate_final=True)
+        self.q_y_nets = [trained_mlp((h, 1), nn.elu) for _ in range(2)]
+        self.q_z_trunk = trained_mlp((h, h), nn.elu, activate_final=True)
+        self.q_z_nets = [trained_mlp((h, 2 * z), nn.elu) for _ in range(2)]
 
     def __call__(self, batch: Batch) -> None:
         """Touches every network, to initialise them."""

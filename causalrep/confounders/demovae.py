@@ -30,7 +30,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from causalrep.confounders.demographics import Layout
 from causalrep.confounders.linear_guides import Guides, linear_guides
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.epochs import schedule
 
@@ -123,9 +123,9 @@ class Networks(nn.Module):
     def setup(self) -> None:
         """One hidden layer each."""
         model = self.model
-        self.encoder_net = MLP((model.hidden, model.latents))
+        self.encoder_net = trained_mlp((model.hidden, model.latents))
         width = regions(self.columns) * model.rank if model.rank else self.columns
-        self.decoder_net = MLP((model.hidden, width))
+        self.decoder_net = trained_mlp((model.hidden, width))
 
     def __call__(self, x: Float[Array, "n e"], d: Float[Array, "n c"]) -> Float[Array, "n e"]:
         """The reconstruction."""

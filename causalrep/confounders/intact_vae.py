@@ -27,7 +27,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from causalrep.confounders.vluci import PotentialOutcomes
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.epochs import schedule, split
 
@@ -107,9 +107,9 @@ class Networks(nn.Module):
     def setup(self) -> None:
         """A network an arm, but for a balanced prior."""
         sizes, k = self.model.hidden, self.model.score
-        self.prior_nets = [MLP((*sizes, 2 * k), nn.elu) for _ in range(1 if self.model.balanced else 2)]
-        self.decoder_nets = [MLP((*sizes, 2), nn.elu) for _ in range(2)]
-        self.encoder_nets = [MLP((*sizes, 2 * k), nn.elu) for _ in range(2)]
+        self.prior_nets = [trained_mlp((*sizes, 2 * k), nn.elu) for _ in range(1 if self.model.balanced else 2)]
+        self.decoder_nets = [trained_mlp((*sizes, 2), nn.elu) for _ in range(2)]
+        self.encoder_nets = [trained_mlp((*sizes, 2 * k), nn.elu) for _ in range(2)]
 
     def __call__(self, batch: Batch) -> None:
         """Touches every network, to initialise them."""

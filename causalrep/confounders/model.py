@@ -24,7 +24,7 @@ from numpyro import handlers
 from causalrep.confounders.closed_forms import affine_posterior
 from causalrep.confounders.latent import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, prior
 from causalrep.errors import InputError
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training.loop import check_counts
 from causalrep.validation import check_choice
 
@@ -99,9 +99,10 @@ class Networks(nn.Module):
     def setup(self) -> None:
         """Trunks with heads; what multiplies u starts constant, and posteriors start at the prior."""
         model = self.model
-        self.treatment_net = Affine(model) if model.form == "affine" else MLP((*model.hidden, 1), nn.elu)
-        arm = (lambda: Affine(model, START)) if model.form == "affine" else (lambda: MLP((*model.hidden, 1), nn.elu))
-        self.outcome_nets = [arm(), arm()]
+        if model.form == "affine":
+            self.treatment_net, *self.outcome_nets = Affine(model), Affine(model, START), Affine(model, START)
+        else:
+            self.treatment_net, *self.outcome_nets = (trained_mlp((*model.hidden, 1), nn.elu) for _ in range(3))
         self.log_scale = self.param("log_scale", nn.initializers.constant(-0.5), (2,), jnp.float32)
         self.q1_net, self.q2_net = PosteriorNet(model), PosteriorNet(model)
 
@@ -205,7 +206,7 @@ class Affine(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n d"]) -> tuple[Float[Array, " n"], Float[Array, "n k"]]:
         """Intercept and coefficients."""
-        features = MLP(self.model.hidden, nn.elu, activate_final=True)(x)
+        features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(x)
         constant = nn.initializers.constant(self.start)
         slopes = nn.Dense(self.model.dim, kernel_init=nn.initializers.zeros, bias_init=constant)(features)
         return nn.Dense(1)(features)[:, 0], slopes
@@ -223,7 +224,7 @@ class PosteriorNet(nn.Module):
     @nn.compact
     def __call__(self, seen: Float[Array, "n d"]) -> Float[Array, "n o"]:
         """Parameters, as :func:`~causalrep.confounders.latent.as_posterior` takes them."""
-        features = MLP(self.model.hidden, nn.elu, activate_final=True)(seen)
+        features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(seen)
         return nn.Dense(outputs(self.model.latent, self.model.dim), kernel_init=nn.initializers.zeros)(features)
 
 

@@ -2,7 +2,7 @@
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
-from causalrep.nn.mlp import MLP
+from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
 from causalrep.nn.upsample import ConvTranspose, conv_transpose_2x
@@ -17,5 +17,6 @@ __all__ = [
     "linear_mmd",
     "rbf_mmd",
     "sinkhorn_wasserstein",
+    "trained_mlp",
     "vae_objective",
 ]

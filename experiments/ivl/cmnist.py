@@ -25,7 +25,7 @@ from causalrep.invariance import (
     v_rex,
 )
 from causalrep.iv import discretize, ivl_objective, level_ids
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, estimate, select, unit_values
 from causalrep.training import fit
 from causalrep.validation import check_choice, check_range
@@ -138,7 +138,7 @@ def replicate(key, setting, *, config: ColoredMNIST):
     train = color_digits(train_key, images[rows], labels[rows], protocol=config.protocol)
     test = color_digits(test_key, test_images, test_labels, protocol=config.protocol, flip=config.test_flip)
     augment = functools.partial(jitter_translate, x=train.x, protocol=config.protocol)
-    model = MLP((config.hidden, config.hidden, 1))
+    model = trained_mlp((config.hidden, config.hidden, 1))
     params, penalty = fit_method(fit_key, method, model, train, augment, augment_key, config)
     correct = (predict(model, params, _flat(test.x)) > 0) == (test.y > 0.5)
     accuracy = jnp.mean(correct.astype(jnp.float32))

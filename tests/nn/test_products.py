@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.nn import MLP
+from causalrep.nn import MLP, trained_mlp
 from causalrep.nn.products import dense_product
 
 
@@ -24,7 +24,7 @@ def test_is_the_ordinary_product(leading):
 
 
 def test_in_a_network_under_vmap():
-    net, plain = MLP((6, 1), activation=nn.elu, dot_general=dense_product), MLP((6, 1), activation=nn.elu)
+    net, plain = trained_mlp((6, 1), nn.elu), MLP((6, 1), nn.elu)
     x = jax.random.normal(jax.random.key(1), (4, 9, 2))
     params = jax.vmap(net.init, in_axes=(0, None))(jax.random.split(jax.random.key(0), 4), x[0])
 

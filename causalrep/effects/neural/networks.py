@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from causalrep.nn import MLP
-from causalrep.nn.products import dense_product
+from causalrep.nn import MLP, trained_mlp
 
 Initializer = Callable[..., jax.Array]
 
@@ -20,13 +19,12 @@ def fan_in_normal(scale: float) -> Initializer:
 
 def features(widths: Sequence[int], kernel_init: Initializer, name: str) -> MLP:
     """ELU layers, the last one too."""
-    return MLP(tuple(widths), activation=nn.elu, activate_final=True, kernel_init=kernel_init,
-               dot_general=dense_product, name=name)  # fmt: skip
+    return trained_mlp(widths, nn.elu, activate_final=True, kernel_init=kernel_init, name=name)
 
 
 def head(widths: Sequence[int], kernel_init: Initializer, name: str) -> MLP:
     """ELU layers and a linear one of width 1."""
-    return MLP((*widths, 1), activation=nn.elu, kernel_init=kernel_init, dot_general=dense_product, name=name)
+    return trained_mlp((*widths, 1), nn.elu, kernel_init=kernel_init, name=name)
 
 
 def unit_rows(x: Float[Array, "n d"]) -> Float[Array, "n d"]:

@@ -17,7 +17,7 @@ from causalrep.iv.nonlinear.training import (
     summarize,
     unscaled_outcome,
 )
-from causalrep.nn import MLP
+from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.epochs import schedule, split
 
@@ -34,7 +34,7 @@ def leaky_relu(x: Array) -> Array:
 @lru_cache
 def networks(hidden: Widths, critic_hidden: Widths) -> tuple[MLP, MLP]:
     """The structural network g and the critic f."""
-    return MLP((*hidden, 1), activation=leaky_relu), MLP((*critic_hidden, 1), activation=leaky_relu)
+    return trained_mlp((*hidden, 1), activation=leaky_relu), trained_mlp((*critic_hidden, 1), activation=leaky_relu)
 
 
 @lru_cache

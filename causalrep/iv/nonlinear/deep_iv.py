@@ -16,7 +16,7 @@ from causalrep.iv.nonlinear.training import (
     summarize,
     unscaled_outcome,
 )
-from causalrep.nn import MLP
+from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.epochs import schedule, split
 
@@ -59,7 +59,7 @@ class Mixture(NamedTuple):
 @lru_cache
 def density_network(hidden: Widths, components: int, treatments: int, dropout: float) -> MLP:
     """The network whose outputs are a :class:`Mixture`'s parameters."""
-    return MLP((*hidden, components * (1 + 2 * treatments)), dropout=dropout)
+    return trained_mlp((*hidden, components * (1 + 2 * treatments)), dropout=dropout)
 
 
 def as_mixture(outputs: Float[Array, "n o"], components: int) -> Mixture:
@@ -87,7 +87,7 @@ def density_objective(hidden: Widths, components: int, treatments: int, dropout:
 @lru_cache
 def structural_network(hidden: Widths, dropout: float) -> MLP:
     """h(t, x)."""
-    return MLP((*hidden, 1), dropout=dropout)
+    return trained_mlp((*hidden, 1), dropout=dropout)
 
 
 @lru_cache

@@ -17,7 +17,7 @@ from causalrep.iv.nonlinear.training import (
     unscaled_outcome,
 )
 from causalrep.linalg import spd_solve
-from causalrep.nn import MLP
+from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
 
 Widths = tuple[int, ...]
@@ -35,7 +35,7 @@ class FeatureWidths(NamedTuple):
 @lru_cache
 def feature_networks(widths: FeatureWidths) -> tuple[MLP, MLP, MLP]:
     """The networks phi(t), psi(z, x) and xi(x)."""
-    return tuple(MLP(width, activate_final=True) for width in widths)
+    return tuple(trained_mlp(width, activate_final=True) for width in widths)
 
 
 def with_constant(features: Float[Array, "n d"]) -> Float[Array, "n e"]:

@@ -13,7 +13,7 @@ from causalrep.iv.nonlinear.training import (
     summarize,
     unscaled_outcome,
 )
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.epochs import schedule
 
@@ -23,7 +23,7 @@ Widths = tuple[int, ...]
 @lru_cache
 def neural_ivl_objective(hidden: Widths, alpha: float, form: Form) -> Objective:
     """The IVL risk of a perceptron; kept, so that the training loop compiles it once."""
-    return ivl_objective(MLP((*hidden, 1)), alpha=alpha, form=form)
+    return ivl_objective(trained_mlp((*hidden, 1)), alpha=alpha, form=form)
 
 
 _adam = lru_cache(optax.adam)
@@ -71,5 +71,5 @@ def neural_ivl(
 
 def neural_ivl_predict(found: NeuralFit, x: Float[Array, "n d"], *, hidden: Widths = (64, 64)) -> Float[Array, " n"]:
     """The function at rows of treatments and controls."""
-    outcome = MLP((*hidden, 1)).apply(found.params, scaled_inputs(found.scaling, x))[:, 0]
+    outcome = trained_mlp((*hidden, 1)).apply(found.params, scaled_inputs(found.scaling, x))[:, 0]
     return unscaled_outcome(found.scaling, outcome)

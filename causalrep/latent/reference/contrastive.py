@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.latent.reference.rows import CodedRows
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective
 
 
@@ -37,7 +37,7 @@ class ContrastiveModel(nn.Module):
     def setup(self) -> None:
         """The encoder and the mechanisms."""
         d = self.latents
-        self.encoder = MLP((*self.hidden, d), activation=nn.leaky_relu)
+        self.encoder = trained_mlp((*self.hidden, d), activation=nn.leaky_relu)
         self.weights = self.param("weights", nn.initializers.zeros, (d, d))
         self.log_precision = self.param("log_precision", nn.initializers.zeros, (d,))
         self.log_intervened = self.param("log_intervened", nn.initializers.zeros, (d,))

@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float
 
 from causalrep.latent.reference.rows import CodedRows
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective
 
 
@@ -35,7 +35,7 @@ class SegmentClassifier(nn.Module):
 
     def setup(self) -> None:
         """The perceptron and the linear layer."""
-        self.network = MLP((*self.hidden, self.latents), activation=nn.leaky_relu)
+        self.network = trained_mlp((*self.hidden, self.latents), activation=nn.leaky_relu)
         self.output = nn.Dense(self.segments)
 
     def features(self, x: Float[Array, "n p"]) -> Float[Array, "n d"]:

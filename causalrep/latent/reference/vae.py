@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.latent.reference.rows import CodedRows
-from causalrep.nn import MLP
+from causalrep.nn import trained_mlp
 from causalrep.training import Objective
 
 LOG_2PI = 1.8378770664093453
@@ -30,8 +30,8 @@ class VAE(nn.Module):
 
     def setup(self) -> None:
         """Networks, and the decoder's noise in standard deviations of x."""
-        self.encoder = MLP((*self.hidden, 2 * self.latents), activation=nn.leaky_relu)
-        self.decoder = MLP((*self.hidden, self.observed), activation=nn.leaky_relu)
+        self.encoder = trained_mlp((*self.hidden, 2 * self.latents), activation=nn.leaky_relu)
+        self.decoder = trained_mlp((*self.hidden, self.observed), activation=nn.leaky_relu)
         self.log_noise = self.param("log_noise", nn.initializers.constant(-2.0), ())
 
     def encode(self, x: Float[Array, "n p"]) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
