@@ -21,6 +21,8 @@ FAITHFUL = {
     ("TE-D, total effect", "above_bayes"): -0.04,
     ("ATE-D, question", "weight_low"): 0.6,
     ("ATE-D, question", "weight_high"): 1.1,
+    ("ATE-D, question", "typical_margin"): 0.05,
+    ("ATE-D, question", "autoencoder_excess"): 1.01,
 }
 
 

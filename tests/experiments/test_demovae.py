@@ -13,7 +13,7 @@ from experiments.run import main
 FAITHFUL = {"hits_demographic": 4, "hits_intrinsic": 5, "linear_age": 0.01, "above_chance_sex": 0.01,
             "above_chance_race": 0.0, "factor_r2": 0.97, "offdiagonal": 0.1, "least_variance": 0.95,
             "most_variance": 1.05, "age_moved": 4.0, "sex_flipped": 1.0, "race_flipped": 1.0,
-            "hits_beyond_residualization": 1.0}  # fmt: skip
+            "hits_beyond_residualization": 1.0, "train_corr": 1e-6, "hits_null": 3}  # fmt: skip
 
 
 def frame_of(change):
