@@ -84,6 +84,16 @@ class BayesianConfounder(EffectEstimator):
         diagnostics_: Largest potential scale reduction (r_hat), smallest effective sample size, and divergences.
 
     Source: the models are Heckman (1979) and a mixture of regressions, the sampler Hoffman and Gelman (2014).
+
+    >>> import warnings
+    >>> import jax
+    >>> from causalrep.data import hidden_confounder
+    >>> s = hidden_confounder(jax.random.key(0), n=150)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     model = BayesianConfounder("two_point", warmup=50, draws=50, chains=1).fit(s.y, s.t, X=s.x)
+    >>> low, high = model.ate_interval()
+    >>> bool(low < model.ate() < high)
+    True
     """
 
     _title = "Effect with one confounder hidden, by Markov chain Monte Carlo"

@@ -45,6 +45,13 @@ class CEVAE(EffectEstimator):
     There is no interval: regularisation and early stopping leave a bias of unknown size.
 
     Source: Louizos, Shalit, Mooij, Sontag, Socher and Welling (2017), NeurIPS.
+
+    >>> import jax
+    >>> from causalrep.data import noisy_copies
+    >>> s = noisy_copies(jax.random.key(0), n=300)
+    >>> model = CEVAE(latents=2, hidden=16, epochs=5, draws=10).fit(s.y, s.t, X=s.x)
+    >>> model.effect(s.x[:3]).shape
+    (3,)
     """
 
     _title = "CEVAE: effect adjusted for a confounder seen through proxies"

@@ -120,6 +120,17 @@ class Deconfounder(Habits):
         substitute_: Posterior mean of the factor from all causes (n, factors).
 
     Source: Wang and Blei (2019), JASA 114(528).
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.normal(size=1000)
+    >>> causes = z[:, None] + rng.normal(size=(1000, 20))
+    >>> y = causes[:, 0] + 4 * z + rng.normal(size=1000)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     model = Deconfounder().fit(y, causes)
+    >>> [round(float(effects.iloc[0])) for effects in (model.effects_without_, model.effects_)]
+    [3, 1]
     """
 
     _title = "Deconfounder: effects of many treatments"

@@ -72,6 +72,17 @@ class DemoVAE(Transformer):
         n_features_in_: Columns of ``X``.
 
     Source: Orlichenko et al. (2024), arXiv 2405.07977.
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> age = rng.uniform(8, 22, 200)
+    >>> x = np.outer(age - 15, [0.05, -0.05, 0.0]) + 0.2 * rng.normal(size=(200, 3))
+    >>> d = pd.DataFrame({"age": age, "sex": rng.choice(["f", "m"], 200)})
+    >>> model = DemoVAE(latents=2, hidden=16, epochs=300, learning_rate=1e-2).fit(x, d)
+    >>> older = model.transform(x, d.assign(age=age + 4)) - model.transform(x, d)
+    >>> (older.mean(axis=0)[:2] > 0).tolist()
+    [True, False]
     """
 
     def __init__(

@@ -69,6 +69,16 @@ class VLUCI(EffectEstimator):
 
     Source: Zhao, Huang, Wu, Peng and Sun (2023), arXiv 2308.00904, of which the abstract alone was at hand: equations
     and defaults are ours.
+
+    >>> import warnings
+    >>> import jax
+    >>> from causalrep.data import hidden_confounder
+    >>> s = hidden_confounder(jax.random.key(0), n=400)
+    >>> model = VLUCI(latent="two_point", families=(), hidden=(8,), epochs=30, draws=2)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     model = model.fit(s.y, s.t, X=s.x)
+    >>> model.identification_.identified, model.identification_.flags[-1]
+    (False, 'No other law of U was fitted: the range is not known.')
     """
 
     _title = "VLUCI: effect adjusted for an inferred confounder"

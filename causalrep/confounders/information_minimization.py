@@ -134,6 +134,13 @@ class TEDClassifier(TwoModalityClassifier):
             minimising it succeeded, which it does not from every start.
 
     Source: Patil, Maharana and Bansal (2023), Findings of EMNLP.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
+    >>> model = TEDClassifier(prediction="logits", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
+    ((500, 64), True)
     """
 
     def __init__(
@@ -230,6 +237,13 @@ class ATEDClassifier(TwoModalityClassifier):
         params_: The :class:`~causalrep.confounders.ate_d.ATEDFit`.
 
     Source: Patil, Maharana and Bansal (2023), Findings of EMNLP.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
+    >>> model = ATEDClassifier(epochs=5).fit(s.question, s.picture, s.answer)
+    >>> bool((model.weights(s.question, s.picture) <= 2).all())
+    True
     """
 
     def __init__(
@@ -307,6 +321,13 @@ class UnimodalDebiasing(TwoModalityClassifier):
     Attributes:
         classes_: The answers, sorted.
         params_: Of the networks.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
+    >>> model = UnimodalDebiasing(fusion="rubi", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> model.predict(s.question[:2], s.picture[:2]).shape
+    (2,)
     """
 
     def __init__(

@@ -51,6 +51,14 @@ class IntactVAE(EffectEstimator):
     There is no interval: regularisation and early stopping leave a bias of unknown size.
 
     Source: Wu and Fukumizu (2021), arXiv 2101.06662, as corrected in "beta-Intact-VAE" (ICLR 2022).
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, t = rng.normal(size=(300, 2)), rng.integers(0, 2, 300)
+    >>> y = x[:, 0] + 2 * t + 0.3 * rng.normal(size=300)
+    >>> model = IntactVAE(hidden=(16,), epochs=100, learning_rate=1e-2, draws=10).fit(y, t, X=x)
+    >>> bool(1.5 < model.ate() < 2.5)
+    True
     """
 
     _title = "Intact-VAE: effect adjusted for an inferred prognostic score"

@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run demovae/standin --mode loop
 Expected result: of 40 demographic phenotypes 36 or more go with an autoencoder's latents, 8 or fewer with DemoVAE's.
-Expected time: small 16 min, paper 1 h on two CPU cores (estimated from a run at 600 subjects); it resumes where stopped.
+Expected time: small 16 min, paper 1 h on two CPU cores (estimated from a run at 600 subjects).
 """
 
 import dataclasses
