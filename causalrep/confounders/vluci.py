@@ -27,7 +27,9 @@ class Training(NamedTuple):
     """How it is trained; all static.
 
     Attributes:
-        objective: ``"double"`` or ``"joint"``; see :class:`~causalrep.confounders.bounds.Settings`.
+        objective: ``"double"`` or ``"joint"``; see :class:`~causalrep.confounders.bounds.Settings`. For a Gaussian U
+            take the second: the first's prior of U given x and t, a Gaussian q1, makes y Gaussian given both, whatever
+            the confounding, and its best fit is none.
         epochs: Passes over the training rows, warm start included.
         warm_start: Passes with u = 0 at the start.
         warm_up: Share of the other updates over which the weight of the divergences rises to 1.
