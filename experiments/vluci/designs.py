@@ -61,7 +61,8 @@ class Design:
                   note="bias: signed error of the average effect. A T-learner by least squares, with U filled in by "
                   "its posterior mean or by draws (multiple), or the model's own outcome networks (decoder)."),
             Table(title="The inferred confounder", metric=known, rows=("samples", "excluded", "method"), reported=False,
-                  note=f"{NOTES[self.design]}coverage and width: 90% intervals of the outcome under the other treatment."),
+                  note=f"{NOTES[self.design]}coverage and width: 90% intervals of the outcome under the other "
+                  "treatment."),
         ]  # fmt: skip
         if self.design == "misspecified":
             said = ("gaussian_gain", "range", "plausible_range", "separation", "flagged_by_card", "flagged")
