@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 
+from causalrep.confounders.arguments import check_seed
 from causalrep.confounders.confounded_law import Confounded, Law
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
@@ -134,6 +135,8 @@ class BayesianConfounder(EffectEstimator):
         check_choice("latent", self.latent, ("two_point", "gaussian"))
         check_range("prior_scale", self.prior_scale, above=0)
         check_counts(warmup=self.warmup, draws=self.draws, chains=self.chains)
+        check_range("draws", self.draws, at_least=2)
+        check_seed(self.seed)
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
         self._excluded = None if Z is None else as_matrix("Z", Z, rows=len(as_matrix("Y", Y)[0]))[0]
         super().fit(Y, T, X=X)

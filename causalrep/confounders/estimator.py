@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.confounders.answers import Plan, Use, answer, decoded_effects
+from causalrep.confounders.arguments import check_seed, check_widths
 from causalrep.confounders.completion import complete
 from causalrep.confounders.identification import IdentificationReport
 from causalrep.confounders.latent import Family, prior
@@ -160,6 +161,7 @@ class VLUCI(EffectEstimator):
 
     def _settings(self) -> Training:
         check_counts(draws=self.draws, epochs=self.epochs, batch_size=self.batch_size)
+        check_seed(self.seed)
         check_choice("objective", self.objective, ("auto", "double", "joint"))
         check_choice("use", self.use, ("mean", "multiple", "decoder"))
         check_range("learning_rate", self.learning_rate, above=0)
@@ -187,8 +189,14 @@ class VLUCI(EffectEstimator):
 
     def _models(self) -> list[LatentModel]:
         """The model that was asked for, then those with another law of U."""
-        shared = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": tuple(self.hidden)}
+        hidden = check_widths("hidden", self.hidden)
+        shared = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": hidden}
         chosen = LatentModel(self.latent, self.dim, posterior=self.posterior, **shared)
+        pairs = isinstance(self.families, tuple | list) and all(
+            isinstance(family, tuple | list) and len(family) == 2 for family in self.families
+        )
+        if not pairs:
+            raise InputError("families", found=repr(self.families), expected="pairs such as ('gaussian', 1), or ()")
         others = [LatentModel(latent, dim, **shared) for latent, dim in self.families]
         return [chosen, *(other for other in others if (other.latent, other.dim) != (self.latent, self.dim))]
 
