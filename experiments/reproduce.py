@@ -56,11 +56,15 @@ JOBS = {
     "vluci/misspecified": "smoke",
     "vluci/ihdp_hidden": "smoke",
     "vluci/ihdp": "smoke",
+    "vluci/ihdp_tarnet": "smoke",
+    "vluci/comparison": "smoke",
     "personax/independence": "small",
     "personax/standin": "smoke",
     "personax/dense_control": "smoke",
     "demovae/standin": "smoke",
+    "demovae/fmri": "small",
     "causal_info_min/toy": "small",
+    "causal_info_min/vqa_features": "smoke",
     "crl/g2": "small",
     "crl/g3": "small",
     "crl/g4": "smoke",
@@ -103,6 +107,8 @@ DATA = {
     "cate/intervals": ("ihdp", "acic2016"),
     "vluci/ihdp_hidden": ("ihdp",),
     "vluci/ihdp": ("ihdp",),
+    "vluci/ihdp_tarnet": ("ihdp",),
+    "demovae/fmri": ("connectivity_cohort",),
 }
 
 

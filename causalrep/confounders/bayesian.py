@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 
+from causalrep.confounders.arguments import check_seed
 from causalrep.confounders.confounded_law import Confounded, Law
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
@@ -84,6 +85,16 @@ class BayesianConfounder(EffectEstimator):
         diagnostics_: Largest potential scale reduction (r_hat), smallest effective sample size, and divergences.
 
     Source: the models are Heckman (1979) and a mixture of regressions, the sampler Hoffman and Gelman (2014).
+
+    >>> import warnings
+    >>> import jax
+    >>> from causalrep.data import hidden_confounder
+    >>> s = hidden_confounder(jax.random.key(0), n=150)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     model = BayesianConfounder("two_point", warmup=50, draws=50, chains=1).fit(s.y, s.t, X=s.x)
+    >>> low, high = model.ate_interval()
+    >>> bool(low < model.ate() < high)
+    True
     """
 
     _title = "Effect with one confounder hidden, by Markov chain Monte Carlo"
@@ -124,6 +135,8 @@ class BayesianConfounder(EffectEstimator):
         check_choice("latent", self.latent, ("two_point", "gaussian"))
         check_range("prior_scale", self.prior_scale, above=0)
         check_counts(warmup=self.warmup, draws=self.draws, chains=self.chains)
+        check_range("draws", self.draws, at_least=2)
+        check_seed(self.seed)
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
         self._excluded = None if Z is None else as_matrix("Z", Z, rows=len(as_matrix("Y", Y)[0]))[0]
         super().fit(Y, T, X=X)

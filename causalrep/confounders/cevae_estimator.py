@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.confounders.arguments import check_seed
 from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_outcomes
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
@@ -45,6 +46,13 @@ class CEVAE(EffectEstimator):
     There is no interval: regularisation and early stopping leave a bias of unknown size.
 
     Source: Louizos, Shalit, Mooij, Sontag, Socher and Welling (2017), NeurIPS.
+
+    >>> import jax
+    >>> from causalrep.data import noisy_copies
+    >>> s = noisy_copies(jax.random.key(0), n=300)
+    >>> model = CEVAE(latents=2, hidden=16, epochs=5, draws=10).fit(s.y, s.t, X=s.x)
+    >>> model.effect(s.x[:3]).shape
+    (3,)
     """
 
     _title = "CEVAE: effect adjusted for a confounder seen through proxies"
@@ -91,6 +99,7 @@ class CEVAE(EffectEstimator):
         """
         names = ("latents", "hidden", "epochs", "batch_size", "draws")
         check_counts(**{name: getattr(self, name) for name in names})
+        check_seed(self.seed)
         check_choice("outcome", self.outcome, ("gaussian", "bernoulli"))
         check_range("learning_rate", self.learning_rate, above=0)
         check_range("weight_decay", self.weight_decay, at_least=0)
@@ -121,10 +130,11 @@ class CEVAE(EffectEstimator):
         only = tuple(int(j) for j in np.flatnonzero(((x == 0) | (x == 1)).all(axis=0)))
         if self.binary is None:
             return only
-        wrong = [j for j in self.binary if j not in only]
+        chosen = self.binary if isinstance(self.binary, tuple | list) else (self.binary,)
+        wrong = [j for j in chosen if j not in only]
         if wrong:
             raise InputError("binary", found=f"columns {wrong}", expected=f"columns of 0 and 1 alone: {list(only)}")
-        return tuple(self.binary)
+        return tuple(chosen)
 
     def effect(self, X: Any = None) -> np.ndarray:
         """Expected effect at each row of ``X`` (m,), given the proxies alone; at the rows of ``fit`` by default."""

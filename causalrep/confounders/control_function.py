@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from causalrep.confounders.arguments import check_seed
 from causalrep.confounders.closed_forms import generalized_residual
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
@@ -28,7 +29,7 @@ from causalrep.inference.bootstrap import bootstrap_weights, over_weights
 from causalrep.linalg import spd_solve
 from causalrep.precision import float64
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_index_alignment
+from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 # Of Newton's method, whose steps are exact for a concave likelihood this smooth.
 PROBIT_STEPS = 25
@@ -151,6 +152,8 @@ class ControlFunction(EffectEstimator):
             IdentificationWarning: If there is no ``Z``.
         """
         check_counts(draws=self.draws)
+        check_range("draws", self.draws, at_least=2)
+        check_seed(self.seed)
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
         self._excluded = None if Z is None else as_matrix("Z", Z, rows=len(as_matrix("Y", Y)[0]))[0]
         super().fit(Y, T, X=X)

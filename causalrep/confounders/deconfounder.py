@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Key
 
+from causalrep.confounders.arguments import check_seed
 from causalrep.effects import LeastSquares
 from causalrep.errors import IdentificationWarning, InputError
 from causalrep.habits import Habits
@@ -21,7 +22,7 @@ from causalrep.linalg import spd_solve
 from causalrep.precision import in_float64
 from causalrep.summary import Summary
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, as_vector, check_index_alignment
+from causalrep.validation import as_matrix, as_vector, check_index_alignment, check_range
 
 # Where the predictive score of a factor model that fits should lie (Wang and Blei 2019, section 3).
 ACCEPTED = (0.1, 0.9)
@@ -120,6 +121,17 @@ class Deconfounder(Habits):
         substitute_: Posterior mean of the factor from all causes (n, factors).
 
     Source: Wang and Blei (2019), JASA 114(528).
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.normal(size=1000)
+    >>> causes = z[:, None] + rng.normal(size=(1000, 20))
+    >>> y = causes[:, 0] + 4 * z + rng.normal(size=1000)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     model = Deconfounder().fit(y, causes)
+    >>> [round(float(effects.iloc[0])) for effects in (model.effects_without_, model.effects_)]
+    [3, 1]
     """
 
     _title = "Deconfounder: effects of many treatments"
@@ -144,6 +156,8 @@ class Deconfounder(Habits):
         """
         check_index_alignment(Y=Y, T=T)
         check_counts(factors=self.factors)
+        check_range("held_out", self.held_out, above=0, below=1)
+        check_seed(self.seed)
         y, self._outcome = as_vector("Y", Y)
         causes, self._names = as_matrix("T", T, rows=len(y))
         if causes.shape[1] < 2:
@@ -157,8 +171,9 @@ class Deconfounder(Habits):
             raise InputError("factors", found=self.factors, expected=f"fewer than half of the {causes.shape[1]} causes")
         if (np.ptp(causes, axis=0) == 0).any():
             raise InputError("T", found="a constant treatment", expected="treatments that vary")
-        if not 0 < self.held_out < 1 or round(self.held_out * len(y)) < 10:
-            raise InputError("held_out", found=self.held_out, expected="a share between 0 and 1 of at least 10 rows")
+        check = round(self.held_out * len(y))
+        if check < 10 or len(y) - check < 10:
+            raise InputError("held_out", found=f"{self.held_out} of {len(y)} rows", expected="10 or more on each side")
         self._estimate(y, causes)
         low, high = ACCEPTED
         failed = "" if low <= self.predictive_score_ <= high else (

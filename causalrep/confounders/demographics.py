@@ -32,7 +32,11 @@ class Variable:
     def code(self, values: pd.Series) -> np.ndarray:
         """Standardised (n, 1), or one column a level (n, levels)."""
         if not self.levels:
-            return ((values.to_numpy(np.float64) - self.mean) / self.sd)[:, None]
+            try:
+                numbers = values.to_numpy(np.float64)
+            except (TypeError, ValueError) as error:
+                raise InputError("D", found=f"text in {self.name!r}", expected="numbers, as in fit") from error
+            return ((numbers - self.mean) / self.sd)[:, None]
         unknown = [value for value in pd.unique(values) if value not in self.levels]
         if unknown:
             raise InputError("D", found=f"levels {unknown} of {self.name!r}", expected=f"among {list(self.levels)}")
@@ -68,7 +72,8 @@ class Demographics:
         if categorical is None:
             chosen = {name for name in names if _looks_categorical(frame[name])}
         else:
-            chosen = {names[c] if isinstance(c, int) and c not in names else c for c in categorical}
+            given = (categorical,) if isinstance(categorical, str | int) else categorical
+            chosen = {names[c] if c not in names and c in range(len(names)) else c for c in given}
             if not chosen <= set(names):
                 raise InputError("categorical", found=sorted(map(str, chosen - set(names))), expected=f"among {names}")
         return cls(tuple(_variable(frame[name], name in chosen) for name in names))
@@ -106,6 +111,11 @@ class Demographics:
 def _frame(D: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     if isinstance(D, pd.DataFrame):
         frame = D.rename(columns=str)
+        twice = list(frame.columns[frame.columns.duplicated()])
+        if twice:
+            raise InputError("D", found=f"several columns named {twice}", expected="a name for each")
+    elif D is None or isinstance(D, Mapping):
+        raise InputError("D", found=f"a {type(D).__name__}", expected="a DataFrame or a matrix, a row a subject")
     else:
         values = np.asarray(D)
         values = values[:, None] if values.ndim == 1 else values

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.confounders.arguments import check_seed
 from causalrep.confounders.demographics import Demographics
 from causalrep.confounders.demovae import (
     DemoVAEFit,
@@ -25,9 +26,11 @@ from causalrep.confounders.transformer import Transformer
 from causalrep.errors import DivergenceError, InputError
 from causalrep.summary import Summary
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_range
+from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 WEIGHTS = ("reconstruction", "covariance", "mean", "demographics", "guide", "hsic")
+# Fewest rows that five folds of probes can be fitted to and scored on.
+AUDITED = 20
 CAVEAT = (
     "Latents are linearly uncorrelated with demographics on the rows of the fit. Independence is not enforced and "
     "latents are not identified: audit held-out rows with leakage(X, D)."
@@ -72,6 +75,17 @@ class DemoVAE(Transformer):
         n_features_in_: Columns of ``X``.
 
     Source: Orlichenko et al. (2024), arXiv 2405.07977.
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> age = rng.uniform(8, 22, 200)
+    >>> x = np.outer(age - 15, [0.05, -0.05, 0.0]) + 0.2 * rng.normal(size=(200, 3))
+    >>> d = pd.DataFrame({"age": age, "sex": rng.choice(["f", "m"], 200)})
+    >>> model = DemoVAE(latents=2, hidden=16, epochs=300, learning_rate=1e-2).fit(x, d)
+    >>> older = model.transform(x, d.assign(age=age + 4)) - model.transform(x, d)
+    >>> (older.mean(axis=0)[:2] > 0).tolist()
+    [True, False]
     """
 
     def __init__(
@@ -124,6 +138,7 @@ class DemoVAE(Transformer):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If training met a loss that is not finite.
         """
+        check_index_alignment(X=X, D=D)
         x, self.feature_names_ = as_matrix("X", X)
         self._check(x)
         code = Demographics.of(D, self.categorical)
@@ -149,10 +164,12 @@ class DemoVAE(Transformer):
 
     def _check(self, x: np.ndarray) -> None:
         check_counts(latents=self.latents, hidden=self.hidden, epochs=self.epochs, batch_size=self.batch_size)
+        check_seed(self.seed)
         check_range("prior_variance", self.prior_variance, above=0)
         check_range("learning_rate", self.learning_rate, above=0)
-        for name in (*WEIGHTS, "weight_decay", "rank"):
+        for name in (*WEIGHTS, "weight_decay"):
             check_range(name, getattr(self, name), at_least=0)
+        check_counts(rank=self.rank or None)
         rows = min(self.batch_size, len(x))
         if rows < 2 * self.latents:
             raise InputError(
@@ -183,6 +200,7 @@ class DemoVAE(Transformer):
                 values; by default the average over the rows of the fit, so that groups are made alike.
             own: The rows' own demographics, which only a conditional encoder needs.
         """
+        check_index_alignment(X=X, D=D, own=own)
         z = self.latents_of(X, own)
         return self._decoded(z, self._coded(D, len(z)))
 
@@ -191,16 +209,19 @@ class DemoVAE(Transformer):
         self.fit(X, D)
         return self.transform(X, own=D if self.conditional_encoder else None)
 
-    def sample(self, D: Any, *, rows: int | None = None, seed: int = 0) -> np.ndarray:
+    def sample(self, D: Any = None, *, rows: int | None = None, seed: int = 0) -> np.ndarray:
         """Synthetic rows with the demographics asked for.
 
         Args:
-            D: A table (m, variables), or one profile for all as a mapping from names to values.
-            rows: How many; needed for a profile, else a row for each of ``D``.
+            D: A table (m, variables), or one profile for all as a mapping from names to values; by default the average
+                over the rows of the fit.
+            rows: How many; by default one for a profile, one for each row of a table; needed without ``D``.
             seed: Of the latents' draws.
         """
+        check_counts(rows=rows)
+        if D is None and rows is None:
+            raise InputError("rows", found="None, and no D", expected="how many to draw")
         count = rows if rows is not None else 1 if isinstance(D, Mapping) else len(D)
-        check_counts(rows=count)
         d = self._coded(D, count)
         with jax.enable_x64(False):
             key = jax.random.key(seed)
@@ -215,8 +236,11 @@ class DemoVAE(Transformer):
             A row a variable: held-out R^2 or accuracy of either probe, that of chance, and the largest absolute
             correlation with a latent.
         """
+        check_index_alignment(X=X, D=D)
         z = self.latents_of(X, D if self.conditional_encoder else None)
         d = self._coded(D, len(z))
+        if len(z) < AUDITED:
+            raise InputError("X", found=f"{len(z)} rows", expected=f"at least {AUDITED} to fit probes to and to score")
         with jax.enable_x64(False):
             found = _leakage(jax.random.key(seed), _single(z), _single(d), self.demographics_.layout)
         table = pd.DataFrame({name: np.asarray(part, float) for name, part in found._asdict().items()})

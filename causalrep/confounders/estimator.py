@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.confounders.answers import Plan, Use, answer, decoded_effects
+from causalrep.confounders.arguments import check_seed, check_widths
 from causalrep.confounders.completion import complete
 from causalrep.confounders.identification import IdentificationReport
 from causalrep.confounders.latent import Family, prior
@@ -43,7 +44,8 @@ class VLUCI(EffectEstimator):
         link: Of the treatment: ``"logit"`` or ``"probit"``.
         outcome: ``"gaussian"``, or ``"bernoulli"`` for outcomes 0 and 1.
         posterior: ``"network"``, or ``"exact"`` where Bayes' rule is a formula.
-        objective: ``"double"``: a bound for each of the two channels through which U shows; ``"joint"``: one for both.
+        objective: ``"double"``: a bound for each of the two channels through which U shows; ``"joint"``: one for both;
+            ``"auto"``: the first for a two-point U, the second for a Gaussian one, where the first sees no selection.
         use: ``"multiple"``: a fit of ``estimator`` for each draw of U given all that was seen of a unit, pooled by
             Rubin's rules. ``"mean"``: one fit at the posterior mean, which contains Y: right only if U is known almost
             surely. ``"decoder"``: the model's own outcome networks, no estimator.
@@ -69,6 +71,16 @@ class VLUCI(EffectEstimator):
 
     Source: Zhao, Huang, Wu, Peng and Sun (2023), arXiv 2308.00904, of which the abstract alone was at hand: equations
     and defaults are ours.
+
+    >>> import warnings
+    >>> import jax
+    >>> from causalrep.data import hidden_confounder
+    >>> s = hidden_confounder(jax.random.key(0), n=400)
+    >>> model = VLUCI(latent="two_point", families=(), hidden=(8,), epochs=30, draws=2)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     model = model.fit(s.y, s.t, X=s.x)
+    >>> model.identification_.identified, model.identification_.flags[-1]
+    (False, 'No other law of U was fitted: the range is not known.')
     """
 
     _title = "VLUCI: effect adjusted for an inferred confounder"
@@ -83,7 +95,7 @@ class VLUCI(EffectEstimator):
         link: Link = "logit",
         outcome: Outcome = "gaussian",
         posterior: Literal["network", "exact"] = "network",
-        objective: Literal["double", "joint"] = "double",
+        objective: Literal["auto", "double", "joint"] = "auto",
         use: Use = "multiple",
         estimator: Any = None,
         draws: int = 50,
@@ -149,7 +161,8 @@ class VLUCI(EffectEstimator):
 
     def _settings(self) -> Training:
         check_counts(draws=self.draws, epochs=self.epochs, batch_size=self.batch_size)
-        check_choice("objective", self.objective, ("double", "joint"))
+        check_seed(self.seed)
+        check_choice("objective", self.objective, ("auto", "double", "joint"))
         check_choice("use", self.use, ("mean", "multiple", "decoder"))
         check_range("learning_rate", self.learning_rate, above=0)
         check_range("warm_up", self.warm_up, at_least=0, at_most=1)
@@ -163,14 +176,27 @@ class VLUCI(EffectEstimator):
             raise InputError(
                 "estimator", found=repr(self.estimator), expected="an effect estimator, such as TLearner(), or None"
             )
-        return Training(self.objective, self.epochs, self.warm_start, float(self.warm_up), float(self.independence),
+        return Training("double", self.epochs, self.warm_start, float(self.warm_up), float(self.independence),
                         self.batch_size, float(self.learning_rate),
                         validation_share=float(self.validation_share))  # fmt: skip
 
+    def _training_of(self, model: LatentModel) -> Training:
+        """How one law of U is trained: see :class:`Training` for what a Gaussian one needs."""
+        gaussian = model.latent == "gaussian"
+        objective = ("joint" if gaussian else "double") if self.objective == "auto" else self.objective
+        start = "two_step" if gaussian and model.form == "affine" else "zero"
+        return self._training._replace(objective=objective, start=start)
+
     def _models(self) -> list[LatentModel]:
         """The model that was asked for, then those with another law of U."""
-        shared = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": tuple(self.hidden)}
+        hidden = check_widths("hidden", self.hidden)
+        shared = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": hidden}
         chosen = LatentModel(self.latent, self.dim, posterior=self.posterior, **shared)
+        pairs = isinstance(self.families, tuple | list) and all(
+            isinstance(family, tuple | list) and len(family) == 2 for family in self.families
+        )
+        if not pairs:
+            raise InputError("families", found=repr(self.families), expected="pairs such as ('gaussian', 1), or ()")
         others = [LatentModel(latent, dim, **shared) for latent, dim in self.families]
         return [chosen, *(other for other in others if (other.latent, other.dim) != (self.latent, self.dim))]
 
@@ -179,7 +205,7 @@ class VLUCI(EffectEstimator):
             raise InputError("Y", found="values other than 0 and 1", expected="0 and 1, as outcome='bernoulli' says")
         estimator = TLearner() if self.estimator is None else self.estimator
         plan = Plan(self.use, estimator, self.draws, self.seed)
-        answers = [answer(design, model, self._training, plan) for model in self._all_models]
+        answers = [answer(design, model, self._training_of(model), plan) for model in self._all_models]
         chosen, without = answers[0], complete(estimator, design.y, design.t, design.x, np.zeros((1, len(design.y), 0)))
         naive = design.y[design.t == 1].mean() - design.y[design.t == 0].mean()
         ate_without = float(without.average.value)

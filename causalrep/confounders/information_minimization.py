@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.confounders.arguments import check_rows, check_seed
 from causalrep.confounders.ate_d import ATEDFit, ATEDModel, ATEDNetworks, Stream, ated
 from causalrep.confounders.coding_rate import coding_rate
 from causalrep.confounders.sufficiency import Sufficiency, sufficiency
@@ -24,7 +25,7 @@ from causalrep.confounders.unimodal import Fusion, Modality, UnimodalModel, Unim
 from causalrep.errors import DivergenceError, IdentificationWarning, InputError
 from causalrep.habits import Habits
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_choice, check_range
+from causalrep.validation import as_matrix, check_choice, check_index_alignment, check_range
 
 Prediction = Literal["total_effect", "logits"]
 # Where the confounder keeps a larger share of the coding rate, the total effect was seen to be worthless.
@@ -46,8 +47,8 @@ class TwoModalityClassifier(Habits):
             InputError: If an argument or hyperparameter is wrong.
             DivergenceError: If training met a loss that is not finite.
         """
-        a, _ = as_matrix("first", first)
-        b, _ = as_matrix("second", second, rows=len(a))
+        check_index_alignment(first=first, second=second, y=y)
+        a, b = self._matrices(first, second)
         labels = np.asarray(y).reshape(-1)
         if len(labels) != len(a):
             raise InputError("y", found=f"{len(labels)} answers", expected=f"{len(a)}, one a row of first")
@@ -56,6 +57,7 @@ class TwoModalityClassifier(Habits):
             raise InputError("y", found="a missing answer, or one answer alone", expected="two or more, none missing")
         check_counts(tokens=self.tokens, features=self.features, epochs=self.epochs, batch_size=self.batch_size)
         check_range("learning_rate", self.learning_rate, above=0)
+        check_seed(self.seed)
         self._check(len(a))
         self.classes_, self._widths = np.asarray(classes), (a.shape[1], b.shape[1])
         sizes = StreamSizes(len(classes), self.tokens, self.features)
@@ -86,15 +88,22 @@ class TwoModalityClassifier(Habits):
 
     def score(self, first: Any, second: Any, y: Any) -> float:
         """Share of right answers."""
-        return float(np.mean(self.predict(first, second) == np.asarray(y).reshape(-1)))
+        predicted, truth = self.predict(first, second), np.asarray(y).reshape(-1)
+        check_rows("y", len(truth), rows=len(predicted), of="first")
+        return float(np.mean(predicted == truth))
 
     def _pair(self, first: Any, second: Any) -> list[jax.Array]:
-        a, _ = as_matrix("first", first)
-        b, _ = as_matrix("second", second, rows=len(a))
+        a, b = self._matrices(first, second)
         for name, x, width in zip(("first", "second"), (a, b), self._widths):
             if x.shape[1] != width:
                 raise InputError(name, found=f"{x.shape[1]} columns", expected=f"{width}, as in fit")
         return self._standard(a, b)
+
+    @staticmethod
+    def _matrices(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
+        a, b = as_matrix("first", first)[0], as_matrix("second", second)[0]
+        check_rows("second", len(b), rows=len(a), of="first")
+        return a, b
 
     def _standard(self, *pair: np.ndarray) -> list[jax.Array]:
         return [jnp.asarray((x - mean) / sd, jnp.float32) for x, (mean, sd) in zip(pair, self._moments)]
@@ -134,6 +143,13 @@ class TEDClassifier(TwoModalityClassifier):
             minimising it succeeded, which it does not from every start.
 
     Source: Patil, Maharana and Bansal (2023), Findings of EMNLP.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
+    >>> model = TEDClassifier(prediction="logits", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
+    ((500, 64), True)
     """
 
     def __init__(
@@ -230,6 +246,13 @@ class ATEDClassifier(TwoModalityClassifier):
         params_: The :class:`~causalrep.confounders.ate_d.ATEDFit`.
 
     Source: Patil, Maharana and Bansal (2023), Findings of EMNLP.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
+    >>> model = ATEDClassifier(epochs=5).fit(s.question, s.picture, s.answer)
+    >>> bool((model.weights(s.question, s.picture) <= 2).all())
+    True
     """
 
     def __init__(
@@ -307,6 +330,13 @@ class UnimodalDebiasing(TwoModalityClassifier):
     Attributes:
         classes_: The answers, sorted.
         params_: Of the networks.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
+    >>> model = UnimodalDebiasing(fusion="rubi", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> model.predict(s.question[:2], s.picture[:2]).shape
+    (2,)
     """
 
     def __init__(

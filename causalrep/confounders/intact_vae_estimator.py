@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from causalrep.confounders.arguments import check_seed, check_widths
 from causalrep.confounders.intact_vae import (
     IntactVAEFit,
     IntactVAEModel,
@@ -51,6 +52,14 @@ class IntactVAE(EffectEstimator):
     There is no interval: regularisation and early stopping leave a bias of unknown size.
 
     Source: Wu and Fukumizu (2021), arXiv 2101.06662, as corrected in "beta-Intact-VAE" (ICLR 2022).
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, t = rng.normal(size=(300, 2)), rng.integers(0, 2, 300)
+    >>> y = x[:, 0] + 2 * t + 0.3 * rng.normal(size=300)
+    >>> model = IntactVAE(hidden=(16,), epochs=100, learning_rate=1e-2, draws=10).fit(y, t, X=x)
+    >>> bool(1.5 < model.ate() < 2.5)
+    True
     """
 
     _title = "Intact-VAE: effect adjusted for an inferred prognostic score"
@@ -94,6 +103,7 @@ class IntactVAE(EffectEstimator):
             DivergenceError: If training met a loss that is not finite.
         """
         check_counts(score=self.score, epochs=self.epochs, batch_size=self.batch_size, draws=self.draws)
+        check_seed(self.seed)
         check_range("beta", self.beta, above=0)
         check_range("learning_rate", self.learning_rate, above=0)
         check_range("weight_decay", self.weight_decay, at_least=0)
@@ -101,7 +111,7 @@ class IntactVAE(EffectEstimator):
         return super().fit(Y, T, X=X)
 
     def _estimate(self, design: EffectDesign) -> None:
-        self._model = IntactVAEModel(self.score, tuple(self.hidden), float(self.beta))
+        self._model = IntactVAEModel(self.score, check_widths("hidden", self.hidden), float(self.beta))
         training = IntactVAETraining(self.epochs, self.batch_size, float(self.learning_rate), float(self.weight_decay),
                                      float(self.validation_share))  # fmt: skip
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))

@@ -208,6 +208,7 @@ class Affine(nn.Module):
         """Intercept and coefficients."""
         features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(x)
         constant = nn.initializers.constant(self.start)
+        # The first layer by name: with_treatment_slopes sets it.
         slopes = nn.Dense(self.model.dim, kernel_init=nn.initializers.zeros, bias_init=constant)(features)
         return nn.Dense(1)(features)[:, 0], slopes
 
@@ -237,6 +238,14 @@ def guide(latent: Posterior, kl_weight: float = 1.0) -> None:
 def apply(model: LatentModel, params: PyTree, method: str, *args):
     """A method of the model's :class:`Networks` at some parameters."""
     return Networks(model).apply(params, *args, method=method)
+
+
+def with_treatment_slopes(params: PyTree, slopes: Float[Array, " k"]) -> PyTree:
+    """Parameters of the affine form whose treatment has the coefficients ``slopes`` of u for every x, to start from."""
+    networks = params["params"]
+    net = networks["treatment_net"]
+    head = {"kernel": jnp.zeros_like(net["Dense_0"]["kernel"]), "bias": slopes.astype(net["Dense_0"]["bias"].dtype)}
+    return {"params": {**networks, "treatment_net": {**net, "Dense_0": head}}}
 
 
 def _latent_site(latent: Posterior, kl_weight: float):

@@ -11,7 +11,7 @@ from causalrep.confounders.transformer import Transformer
 from causalrep.errors import InputError
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import float64
-from causalrep.validation import as_matrix
+from causalrep.validation import as_matrix, check_index_alignment
 
 
 class Residualization(NamedTuple):
@@ -63,6 +63,7 @@ class LinearResidualizer(Transformer):
 
     def fit(self, X: Any, D: Any) -> Self:
         """Fit the regressions to data (n, E) and demographics (n, variables)."""
+        check_index_alignment(X=X, D=D)
         x, _ = as_matrix("X", X)
         self.demographics_ = Demographics.of(D, self.categorical)
         d = self.demographics_.encode(D, rows=len(x))
@@ -80,6 +81,7 @@ class LinearResidualizer(Transformer):
             to: The demographics wanted: a table (m, variables), or one profile; by default the average of the fit.
         """
         found = self.residualization_
+        check_index_alignment(X=X, D=D)
         x, _ = as_matrix("X", X)
         if x.shape[1] != found.slopes.shape[1]:
             raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{found.slopes.shape[1]}, as in fit")

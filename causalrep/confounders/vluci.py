@@ -14,9 +14,10 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from causalrep.confounders.bounds import SELECTION, SELECTION_SAMPLES, Bounds, Settings, bounds, vluci_objective
+from causalrep.confounders.control_function import control_function
 from causalrep.confounders.latent import Posterior, prior
-from causalrep.confounders.model import Batch, LatentModel, OutcomeLaw, apply
-from causalrep.training import fit, ticking
+from causalrep.confounders.model import Batch, LatentModel, OutcomeLaw, apply, with_treatment_slopes
+from causalrep.training import Objective, fit, ticking
 from causalrep.training.epochs import schedule, split
 
 CLIP = 5.0
@@ -26,7 +27,9 @@ class Training(NamedTuple):
     """How it is trained; all static.
 
     Attributes:
-        objective: ``"double"`` or ``"joint"``; see :class:`~causalrep.confounders.bounds.Settings`.
+        objective: ``"double"`` or ``"joint"``; see :class:`~causalrep.confounders.bounds.Settings`. For a Gaussian U
+            take the second: the first's prior of U given x and t, a Gaussian q1, makes y Gaussian given both, whatever
+            the confounding, and its best fit is none.
         epochs: Passes over the training rows, warm start included.
         warm_start: Passes with u = 0 at the start.
         warm_up: Share of the other updates over which the weight of the divergences rises to 1.
@@ -35,6 +38,9 @@ class Training(NamedTuple):
         learning_rate: Of Adam.
         weight_decay: Of Adam.
         validation_share: Share of the rows that select the parameters, by ``L_J``.
+        start: The coefficient of U in the treatment before training. ``"zero"``; or, for the affine form,
+            ``"two_step"``: 1 with the sign that Heckman's two steps find. For a Gaussian U zero is a saddle: residuals
+            have mean zero in each arm, so that nothing tells at first which way U moves the treatment.
     """
 
     objective: Literal["double", "joint"] = "double"
@@ -46,6 +52,7 @@ class Training(NamedTuple):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
     validation_share: float = 0.2
+    start: Literal["zero", "two_step"] = "zero"
 
 
 class Scaling(NamedTuple):
@@ -105,6 +112,7 @@ def vluci(
         training: How to train.
     """
     split_key, fit_key, check_key = jax.random.split(key, 3)
+    init_key = jax.random.fold_in(fit_key, 1)
     scaling = _scaling(x, y, model)
     plan = schedule(x.shape[0], validation_share=training.validation_share, epochs=training.epochs,
                     batch_size=training.batch_size)  # fmt: skip
@@ -114,8 +122,9 @@ def vluci(
     warm_start = training.warm_start * (plan.rows // plan.batch_size)
     settings = Settings(training.objective, training.independence, warm_start,
                         round(training.warm_up * (plan.steps - warm_start)))  # fmt: skip
+    objective = vluci_objective(model, settings)
     found = fit(
-        vluci_objective(model, settings),
+        objective,
         _optimizer(training.learning_rate, training.weight_decay),
         rows,
         fit_key,
@@ -123,6 +132,7 @@ def vluci(
         batch_size=plan.batch_size,
         validation={**held_out, SELECTION: jnp.ones_like(held_out["t"])},
         eval_every=plan.eval_every,
+        start=_two_step_start(objective, model, init_key, rows) if training.start == "two_step" else None,
     )
     params = found.params["networks"]
 
@@ -235,6 +245,14 @@ def _scaling(x: Array, y: Array, model: LatentModel) -> Scaling:
     return found._replace(
         x_std=jnp.where(found.x_std > 0, found.x_std, 1.0), y_std=jnp.where(found.y_std > 0, found.y_std, 1.0)
     )
+
+
+def _two_step_start(objective: Objective, model: LatentModel, key: jax.Array, rows: Batch) -> PyTree:
+    """Initial parameters, but for the treatment's coefficient of the first coordinate of u: the sign of Heckman's."""
+    start = objective.init(key, jax.tree.map(lambda leaf: leaf[:2], rows))
+    selection = control_function(rows["x"], rows["t"], rows["y"]).selection
+    slopes = jnp.zeros(model.dim).at[0].set(jnp.where(selection < 0, -1.0, 1.0))
+    return {**start, "networks": with_treatment_slopes(start["networks"], slopes)}
 
 
 @lru_cache

@@ -19,6 +19,7 @@ from causalrep.data.augment import (
 from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
 from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
+from causalrep.data.connectivity_cohort import ConnectivityCohort
 from causalrep.data.crl_designs import (
     CausalRows,
     LinearCRLModel,
@@ -83,6 +84,7 @@ __all__ = [
     "Augmented",
     "CausalRows",
     "ColoredDigits",
+    "ConnectivityCohort",
     "Digits",
     "EffectBenchmark",
     "EffectSample",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from causalrep.data import (
     acic,
+    connectivity_cohort,
     fashion_mnist,
     ihdp,
     jobs,
@@ -35,6 +36,7 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "acic2016": acic.acic2016,
     "realcause": realcause.realcause,
     "nhefs": nhefs.nhefs,
+    "connectivity_cohort": connectivity_cohort.connectivity_cohort,
     "open_llm_leaderboard": open_llm_leaderboard.open_llm_leaderboard,
 }
 
@@ -62,7 +64,8 @@ def load(name: str, **options: object):
         ``jobs``, ``acic2016``, ``realcause``), :class:`~causalrep.data.EffectTable` for those without (``lalonde``,
         ``nhefs``), :class:`~causalrep.data.OpticalDevice` for the optical device,
         :class:`~causalrep.data.Digits` for MNIST,
-        :class:`~causalrep.data.LabelledImages` for pictures, :class:`~causalrep.data.Leaderboard` for language models.
+        :class:`~causalrep.data.LabelledImages` for pictures, :class:`~causalrep.data.Leaderboard` for language models,
+        :class:`~causalrep.data.ConnectivityCohort` for brains.
 
     Raises:
         InputError: If there is no data set of that name, or it has no such option.

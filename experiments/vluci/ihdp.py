@@ -1,6 +1,7 @@
 """VLUCI on IHDP: with the mother's age hidden (U is not independent of X), and with nothing hidden."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 
 import jax
@@ -10,11 +11,12 @@ import numpy as np
 from causalrep.confounders import LatentModel, Training
 from causalrep.data import HiddenConfounderSample, draw_ihdp_hidden, ihdp_hidden, load
 from causalrep.effects import KernelRidge, meta
+from causalrep.effects.neural import CFRLearner
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within
 from causalrep.study.summary import estimate, select, two_se, unit_values
 from causalrep.validation import check_range
 from experiments.cate.methods import traced
-from experiments.vluci.methods import OLS_T, learned, with_vluci, without_vluci
+from experiments.vluci.methods import OLS_T, Estimator, learned, with_vluci, without_vluci
 
 ESTIMATORS = {"OLS, ": OLS_T, "Kernel, ": learned(meta.T(KernelRidge()))}
 LAWS = {"Gaussian": "gaussian", "two-point": "two_point"}
@@ -48,6 +50,16 @@ class Ihdp:
         for field in ("epochs", "draws", "width"):
             check_range(field, getattr(self, field), at_least=1)
 
+    @property
+    def given(self) -> Mapping[str, Estimator]:
+        """With nothing hidden, estimators given the covariates and U, by the prefix of their methods' names."""
+        return ESTIMATORS
+
+    @property
+    def described(self) -> str:
+        """The estimators in words."""
+        return "A T-learner by least squares" + ("" if self.hidden else ", or by kernel ridge regression (Kernel)")
+
     def study(self) -> Study:
         """The study: a cell a replication, which serves as the unit of all standard errors."""
         title = "mother's age hidden" if self.hidden else "nothing hidden"
@@ -59,17 +71,37 @@ class Ihdp:
             seed=self.seed,
             precision="float32",
             traced=("simulation",),
-            claims=_hidden_claims() if self.hidden else _plain_claims(),
+            claims=_hidden_claims() if self.hidden else _plain_claims(self.given),
             tables=(
                 Table(title=f"IHDP, {title}: mean over replications", metric=METRICS, unit=("simulation",),
-                      note="ATE and PEHE over all 747 units, to which everything was fitted. A T-learner by least "
-                      "squares" + ("." if self.hidden else ", or by kernel ridge regression (Kernel).")),
+                      note=f"ATE and PEHE over all 747 units, to which everything was fitted. {self.described}."),
                 Table(title="The same, median", metric=METRICS, unit=("simulation",), aggregate="median",
                       reported=False),
                 Table(title="The inferred confounder", metric=("kl", "held_out_joint", "coverage", "corr_u")
                       if self.hidden else ("kl", "held_out_joint", "coverage"), unit=("simulation",), reported=False),
             ),
         )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class IhdpTARNet(Ihdp):
+    """The same with TARNet as the estimator given the covariates and U, at its published widths.
+
+    Attributes:
+        steps: Updates of TARNet.
+    """
+
+    steps: int = 3000
+
+    @property
+    def given(self) -> Mapping[str, Estimator]:
+        """TARNet."""
+        return {"TARNet, ": learned(CFRLearner(steps=self.steps))}
+
+    @property
+    def described(self) -> str:
+        """TARNet."""
+        return f"TARNet, {self.steps} updates"
 
 
 def _hidden_claims():
@@ -106,12 +138,12 @@ def _relative_gain(frame, *, method: str):
     return gain.value > 0, sentence
 
 
-def _plain_claims():
-    common = {"unit": ("simulation",), "min_replications": 20, "source": "card, section 9"}
+def _plain_claims(estimators: Iterable[str]):
+    common = {"unit": ("simulation",), "min_replications": 10, "source": "card, section 9"}
     return tuple(
         Ratio(metric="pehe", numerator=f"{kind}VLUCI, {law}, multiple", denominator=f"{kind}No U", high=1.05,
               name=f"{kind}PEHE rises by at most 5% with a {law} U (multiple)", **common)
-        for kind in ESTIMATORS
+        for kind in estimators
         for law in LAWS
     )  # fmt: skip
 
@@ -134,12 +166,12 @@ def replicate(key, setting, *, config: Ihdp):
     # No confounder is hidden, so there is no true U; a constant stands in its place.
     s = HiddenConfounderSample(x, t, y, jnp.zeros_like(y), mu0, mu1, y_other)
     metrics = {}
-    for prefix, estimator in ESTIMATORS.items():
+    for prefix, estimator in config.given.items():
         base = without_vluci(s, estimator)
         metrics |= {"Difference in means": base["Difference in means"], f"{prefix}No U": base["No U"]}
     for law, model in models.items():
         name = f"VLUCI, {law}"
-        methods = with_vluci(fit_key, s, model, training, config.draws, name, ESTIMATORS)[1]
+        methods = with_vluci(fit_key, s, model, training, config.draws, name, config.given)[1]
         methods[name].pop("corr_u")
         metrics |= methods
     return metrics

@@ -95,5 +95,7 @@ def test_bad_input():
         CEVAE(binary=(0,)).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match="latents"):
         CEVAE(latents=0).fit(x[:, 0], t, X=x)
+    with pytest.raises(InputError, match="seed: found None"):
+        CEVAE(seed=None).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match="Y: found values"):
         CEVAE(outcome="bernoulli").fit(x[:, 0], t, X=x)

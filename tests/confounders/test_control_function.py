@@ -56,6 +56,8 @@ def test_bad_input():
     x, t = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 2
     with pytest.raises(InputError, match="draws"):
         ControlFunction(draws=0).fit(x[:, 0], t, X=x)
+    with pytest.raises(InputError, match="draws: found 1"):
+        ControlFunction(draws=1).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match=r"Z: found 49 rows"):
         ControlFunction().fit(x[:, 0], t, X=x, Z=x[1:, 0])
 

@@ -55,5 +55,6 @@ def test_refusals():
         Deconfounder().fit(y, a[:, 0])
     with pytest.raises(InputError, match="factors"):
         Deconfounder(factors=8).fit(y, a)
-    with pytest.raises(InputError, match="held_out"):
-        Deconfounder(held_out=0.01).fit(y, a)
+    for share in (0.01, 0.99, "half"):
+        with pytest.raises(InputError, match="held_out"):
+            Deconfounder(held_out=share).fit(y, a)

@@ -195,6 +195,39 @@ def test_bad_input(brains):
         DemoVAE(latents=3).fit(x, tables[0].assign(age=np.nan))
     with pytest.raises(InputError, match="one value in"):
         DemoVAE(latents=3).fit(x, tables[0].assign(age=1.0))
+    with pytest.raises(InputError, match="several columns named"):
+        DemoVAE(latents=3).fit(x, pd.concat([tables[0]] * 2, axis=1))
+    with pytest.raises(InputError, match="a dict; expected a DataFrame"):
+        DemoVAE(latents=3).fit(x, dict(tables[0]))
+    with pytest.raises(InputError, match="index that differs"):
+        DemoVAE(latents=3).fit(pd.DataFrame(x), tables[0].iloc[::-1])
+    with pytest.raises(InputError, match="text in 'age'"):
+        model.transform(x, {"age": "old", "sex": "f"})
+    with pytest.raises(InputError, match="rows: found None"):
+        model.sample()
+    with pytest.raises(InputError, match="X: found 5 rows; expected at least 20"):
+        model.leakage(x[:5], tables[0].head())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rank": 1.5}, "rank: found 1.5"),
+        ({"seed": "x"}, "seed: found 'x'"),
+        ({"categorical": (5,)}, r"categorical: found \['5'\]"),
+        ({"categorical": ()}, "'sex' left out"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    d = pd.DataFrame({"age": np.arange(20.0), "sex": list("fm") * 10})
+    with pytest.raises(InputError, match=message):
+        DemoVAE(latents=2, **options).fit(np.random.default_rng(0).normal(size=(20, 3)), d)
+
+
+def test_one_categorical_variable_needs_no_tuple():
+    d = np.column_stack([np.arange(6.0), np.arange(6) % 3])
+    assert Demographics.of(d, categorical=1).layout == (1, 3)
+    assert Demographics.of(pd.DataFrame(d, columns=["age", "site"]), categorical="site").layout == (1, 3)
 
 
 def test_residualizer_leaves_no_linear_association_and_changes_demographics():

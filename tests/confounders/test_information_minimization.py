@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
@@ -201,3 +202,9 @@ def test_bad_input():
         UnimodalDebiasing(fusion="sum").fit(a, b, y)
     with pytest.raises(InputError, match="y: found"):
         TEDClassifier().fit(a, b, np.zeros(30))
+    with pytest.raises(InputError, match="second: found 29 rows; expected 30, as many as first"):
+        UnimodalDebiasing().fit(a, b[1:], y)
+    with pytest.raises(InputError, match="y: found an index that differs from first's"):
+        UnimodalDebiasing().fit(pd.DataFrame(a), b, pd.Series(y)[::-1])
+    with pytest.raises(InputError, match="seed: found 'x'"):
+        ATEDClassifier(seed="x").fit(a, b, y)

@@ -87,5 +87,7 @@ def test_bad_input():
     x, t = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
     with pytest.raises(InputError, match="score"):
         IntactVAE(score=0).fit(x[:, 0], t, X=x)
+    with pytest.raises(InputError, match="hidden: found 64"):
+        IntactVAE(hidden=64).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match="beta"):
         IntactVAE(beta=0.0).fit(x[:, 0], t, X=x)

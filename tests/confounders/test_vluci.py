@@ -6,7 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from causalrep.confounders import VLUCI
+from causalrep.confounders import VLUCI, LatentModel, vluci_objective
+from causalrep.confounders.bounds import Settings
+from causalrep.confounders.model import apply
+from causalrep.confounders.vluci import _two_step_start
 from causalrep.data import hidden_confounder
 from causalrep.errors import IdentificationWarning, InputError, NoIntervalError, NotFittedError
 from causalrep.metrics import coverage
@@ -94,6 +97,10 @@ def test_a_gaussian_confounder_is_never_one_answer():
         ({"latent": "gaussian", "dim": 2, "posterior": "exact"}, "posterior: found 'exact'"),
         ({"latent": "two_point", "dim": 9}, "dim: found 9"),
         ({"latent": "gaussian", "use": "all"}, "use: found 'all'"),
+        ({"latent": "gaussian", "objective": "both"}, "objective: found 'both'"),
+        ({"latent": "gaussian", "families": "gaussian"}, "families: found 'gaussian'"),
+        ({"latent": "gaussian", "hidden": 64}, "hidden: found 64"),
+        ({"latent": "gaussian", "seed": 1.5}, "seed: found 1.5"),
         ({"latent": "gaussian", "draws": 1}, "draws: found 1"),
         ({"latent": "gaussian", "warm_start": 300}, "warm_start: found 300"),
         ({"latent": "gaussian", "validation_share": 0.0}, "validation_share"),
@@ -117,6 +124,19 @@ def test_a_confounder_that_changes_nothing_is_left_unused_and_said_to_be():
     assert abs(model.identification_.ate_without - 2) < 0.2
     assert abs(model.ate() - 2) < 0.5
     assert not model.identification_.identified
+
+
+@pytest.mark.parametrize("strength", [3.0, -3.0])
+def test_the_two_step_start_has_the_sign_of_the_confounding(strength):
+    s = hidden_confounder(jax.random.key(0), n=4000, latent="gaussian", treatment="probit", excluded=1.0,
+                          strength=strength)  # fmt: skip
+    rows = {"x": s.x, "t": s.t, "y": s.y}
+    model = LatentModel("gaussian", 2, hidden=(4,))
+    start = _two_step_start(vluci_objective(model, Settings()), model, jax.random.key(1), rows)
+    us = [np.tile(u, (5, 1)) for u in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0])]
+    at = [apply(model, start["networks"], "treatment_logit", s.x[:5], u) for u in us]
+    np.testing.assert_allclose(at[1] - at[0], np.sign(strength), atol=1e-5)
+    np.testing.assert_allclose(at[2], at[0], atol=1e-6)
 
 
 def test_habits():

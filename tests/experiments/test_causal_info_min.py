@@ -1,10 +1,14 @@
 """The study of causal information minimization: claims that can hold and can fail, and a smoke run."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
+from experiments.causal_info_min.features import Features, read
+from experiments.causal_info_min.methods import accuracy
 from experiments.causal_info_min.toy import Toy
 from experiments.run import main
 
@@ -21,6 +25,8 @@ FAITHFUL = {
     ("TE-D, total effect", "above_bayes"): -0.04,
     ("ATE-D, question", "weight_low"): 0.6,
     ("ATE-D, question", "weight_high"): 1.1,
+    ("ATE-D, question", "typical_margin"): 0.05,
+    ("ATE-D, question", "autoencoder_excess"): 1.01,
 }
 
 
@@ -38,7 +44,7 @@ def test_claims_hold_for_a_faithful_reproduction_and_fail_for_a_wrong_one():
     assert {claim.evaluate(frame_of(lambda v: v)).status for claim in claims} == {"held"}
     failed = [
         {claim.name for claim in claims if claim.evaluate(frame_of(change)).status == "failed"}
-        for change in (lambda v: 3.5 - v, lambda v: -v)
+        for change in (lambda v: 3.5 - v, lambda v: -v, lambda v: v - 0.1)
     ]
     assert set.union(*failed) == {claim.name for claim in claims}
 
@@ -49,6 +55,74 @@ def test_every_reported_number_belongs_to_the_config():
     for number in load_reported(configs.REPORTED / "causal_info_min.toml"):
         assert number.experiment == "causal_info_min/toy"
         assert number.metric in shown
+
+
+def embeddings(**changed):
+    rng = np.random.default_rng(0)
+    arrays = {"first": 100 + rng.normal(size=(90, 3)), "second": rng.normal(size=(90, 2)),
+              "answers": np.array(["no", "yes", "two"])[np.arange(90) % 3],
+              "split": np.repeat(["train", "id", "ood"], 30)}  # fmt: skip
+    return arrays | changed
+
+
+def test_a_users_embeddings_are_split_and_standardised(tmp_path):
+    np.savez(tmp_path / "a.npz", **embeddings())
+    rows = read(str(tmp_path / "a.npz"))
+    np.testing.assert_allclose(rows["train"].first.mean(0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(rows["train"].first.std(0), 1.0, rtol=1e-3)
+    # In alphabetical order: no, two, yes.
+    np.testing.assert_array_equal(rows["id"].answers[:3], np.eye(3)[[0, 2, 1]])
+    assert {len(pairs.second) for pairs in rows.values()} == {30}
+    soft = np.random.default_rng(1).uniform(size=(90, 4))
+    np.savez(tmp_path / "b.npz", **embeddings(answers=soft))
+    pairs = read(str(tmp_path / "b.npz"))["ood"]
+    np.testing.assert_allclose(accuracy(np.full(30, 2), pairs), soft[60:, 2].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"second": np.ones((89, 2))}, "shapes"),
+        ({"first": np.ones(90)}, "shapes"),
+        ({"first": np.full((90, 3), np.inf)}, "first holds values"),
+        ({"answers": np.full((90, 3), 3.0)}, "neither two or more labels nor scores"),
+        ({"answers": np.zeros(90)}, "neither two or more labels nor scores"),
+        ({"split": np.repeat(["train", "test", "ood"], 30)}, "rows by split"),
+    ],
+)
+def test_a_users_mistakes_are_named(tmp_path, changed, message):
+    np.savez(tmp_path / "a.npz", **embeddings(**changed))
+    with pytest.raises(DataError, match=message):
+        read(str(tmp_path / "a.npz"))
+
+
+def test_an_archive_that_is_none_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"does not exist\. Expected: an \.npz archive"):
+        read(str(tmp_path / "a.npz"))
+    (tmp_path / "a.npz").write_text("first,second")
+    with pytest.raises(DataError, match="not an archive"):
+        read(str(tmp_path / "a.npz"))
+    np.save(tmp_path / "b.npy", np.ones(3))
+    with pytest.raises(DataError, match="not an archive"):
+        read(str(tmp_path / "b.npy"))
+
+
+def test_another_file_is_another_run(tmp_path):
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for path, changed in zip(paths, ({}, {"first": np.ones((90, 3))})):
+        np.savez(path, **embeddings(**changed))
+    digests = {Features(path=str(path)).study().settings[0]["data"] for path in (*paths, "", tmp_path / "none")}
+    assert len(digests) == 4
+
+
+@pytest.mark.slow
+def test_vqa_features_smoke(tmp_path):
+    assert main(["causal_info_min/vqa_features", "--scale", "smoke", "--results", str(tmp_path)]) == 0
+    study = configs.study_of(configs.load("causal_info_min/vqa_features")["smoke"])
+    frame = read_records(run_folder(study, tmp_path, "smoke") / "records.parquet")
+    assert frame["value"].notna().all()
+    for claim in study.claims:
+        claim.evaluate(frame)
 
 
 @pytest.mark.slow

@@ -14,7 +14,9 @@ from experiments.vluci.methods import without_vluci
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["identified", "selection", "misspecified", "ihdp_hidden", "ihdp"])
+@pytest.mark.parametrize(
+    "name", ["identified", "selection", "misspecified", "ihdp_hidden", "ihdp", "ihdp_tarnet", "comparison"]
+)
 def test_smoke(name, tmp_path):
     if "ihdp" in name:
         _needs_ihdp()

@@ -1,0 +1,29 @@
+"""Checks at the door that the façades of this room share."""
+
+from typing import Any
+
+import numpy as np
+
+from causalrep.errors import InputError
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse a seed that is not a whole number."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise InputError("seed", found=repr(seed), expected="a whole number")
+
+
+def check_widths(argument: str, widths: Any) -> tuple[int, ...]:
+    """Widths of hidden layers; none of them makes a network linear."""
+    whole = isinstance(widths, tuple | list) and all(
+        isinstance(width, int) and not isinstance(width, bool) and width >= 1 for width in widths
+    )
+    if not whole:
+        raise InputError(argument, found=repr(widths), expected="whole numbers of at least 1, such as (64, 64)")
+    return tuple(widths)
+
+
+def check_rows(argument: str, count: int, *, rows: int, of: str) -> None:
+    """Refuse an argument with another number of rows than the one named ``of``."""
+    if count != rows:
+        raise InputError(argument, found=f"{count} rows", expected=f"{rows}, as many as {of}")

@@ -1,0 +1,20 @@
+"""DemoVAE on a cohort's connectivity that you have: the paper's is restricted (dbGaP phs000607).
+
+Command: python -m experiments.run demovae/fmri --path FOLDER --scan rest
+The folder holds connectivity.npy (subjects, edges), demographics.csv and fields.csv (phenotypes), subjects in the same
+order everywhere.
+Expected result: in the paper (1,154 subjects, 169 fields) 70 fields go with connectivity at rest, 97 with a plain VAE's
+latents and 5 with DemoVAE's.
+Expected time: small 20 min, paper 3 h for 34,716 edges on one GPU (estimated, not measured).
+"""
+
+import dataclasses
+
+from experiments.demovae.fmri import Cohort
+
+PAPER = Cohort()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, replications=1, latents=4, hidden=16, epochs=20),
+    "small": dataclasses.replace(PAPER, replications=3, epochs=1500),
+    "paper": PAPER,
+}

@@ -1,0 +1,173 @@
+"""The same methods on any embeddings of two modalities, of which three splits are at hand."""
+
+import dataclasses
+import hashlib
+from functools import lru_cache, partial
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from causalrep.confounders.two_streams import StreamSizes, StreamTraining
+from causalrep.data import prior_shift_vqa, vqa_prototypes
+from causalrep.errors import DataError, InputError
+from causalrep.study import Ordering, Study
+from causalrep.validation import check_range
+from experiments.causal_info_min.methods import Pairs, claims_of_any_data, every_method, tables
+from experiments.causal_info_min.toy import SHIFT, pairs_of
+
+ARRAYS = ("first", "second", "answers", "split")
+SPLITS = ("train", "id", "ood")
+LAYOUT = (
+    "Expected: an .npz archive with the arrays first (n, a) and second (n, b), the embeddings; answers, labels (n,) or "
+    "how right each of A answers is, from 0 to 1 (n, A); and split (n,), each 'train', 'id' or 'ood'."
+)
+# Rows of the generator, which stands in where no file is given: to train on, and of either test.
+ROWS = {"train": 6000, "id": 4000, "ood": 4000}
+FEWEST = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Embeddings of two modalities, answers, and tests in distribution and out of it.
+
+    Attributes:
+        name: As a config name.
+        path: An .npz archive of them; without it, one sample of the generator of causal_info_min/toy.
+        replications: Starts of the networks.
+        share: Of the generator's rows.
+        width: Of tokens and of joint features, a multiple of 4; 768 in the paper.
+        epochs: Passes over the training rows.
+        batch_size: Rows a step.
+        learning_rate: Of Adam.
+        seed: Root of all random keys.
+    """
+
+    name: str = "causal_info_min/vqa_features"
+    path: str = ""
+    replications: int = 5
+    share: float = 1.0
+    width: int = 64
+    epochs: int = 15
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in ("replications", "width", "epochs", "batch_size"):
+            check_range(field, getattr(self, field), at_least=1)
+        check_range("share", self.share, above=0, at_most=1)
+        if self.width % 4 or self.width < 12:
+            raise InputError("width", found=self.width, expected="a multiple of 4, at least 12")
+
+    def study(self) -> Study:
+        """The study: starts as replications."""
+        return Study(
+            name=self.name,
+            replicate=partial(replicate, config=self),
+            settings=[{"data": digest(self.path)}],
+            labels=("data",),
+            replications=self.replications,
+            seed=self.seed,
+            precision="float32",
+            compiled=False,
+            claims=claims(),
+            tables=tables(),
+        )
+
+
+def claims():
+    """Section 9 of the card, as far as no generator is needed, and what the paper's abstract says."""
+    better = {"metric": "ood", "min_replications": 3, "source": "abstract"}
+    return (*claims_of_any_data(), Ordering(methods=("ERM", "TE-D, total effect"), **better),
+            Ordering(methods=("ERM", "ATE-D, question"), **better))  # fmt: skip
+
+
+def replicate(key, setting, *, config: Features):
+    """Every method from one start."""
+    del setting
+    rows = read(config.path) if config.path else generated(config.share)
+    fit_key, audit_key = jax.random.split(key)
+    training = StreamTraining(config.epochs, min(config.batch_size, len(rows["train"].first)), config.learning_rate)
+    answers = rows["train"].answers.shape[1]
+    program = _program(StreamSizes(answers, config.width, config.width), training)
+    return program(fit_key, audit_key, rows["train"], {split: rows[split] for split in ("id", "ood")})
+
+
+@lru_cache(maxsize=2)
+def generated(share: float) -> dict[str, Pairs]:
+    """One sample of the generator, its embeddings standardised."""
+    world_key, *keys = jax.random.split(jax.random.key(0), 4)
+    prototypes = vqa_prototypes(world_key)
+    rows = {
+        split: pairs_of(prior_shift_vqa(k, prototypes, n=round(share * n), shift=SHIFT * (split == "ood")))
+        for k, (split, n) in zip(keys, ROWS.items())
+    }
+    return standardised({split: Pairs(*map(np.asarray, pairs)) for split, pairs in rows.items()})
+
+
+@lru_cache(maxsize=2)
+def read(path: str) -> dict[str, Pairs]:
+    """The splits of an archive, their embeddings standardised.
+
+    Raises:
+        DataError: If it is missing, or does not hold what it should.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"causal_info_min/vqa_features: the file {file} does not exist. {LAYOUT}")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in ARRAYS if name in archive}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
+        raise DataError(f"{file} is not an archive that NumPy saved ({error}). {LAYOUT}") from error
+    shapes = {name: array.shape for name, array in found.items()}
+    n = len(found["first"]) if "first" in found else 0
+    matrices = [name for name in ("first", "second") if np.ndim(found.get(name)) != 2]
+    if len(found) < len(ARRAYS) or matrices or any(shape[0] != n for shape in shapes.values()):
+        raise DataError(f"{file} holds arrays of shapes {shapes}. {LAYOUT}")
+    for name in ("first", "second"):
+        if not np.issubdtype(found[name].dtype, np.number) or not np.isfinite(found[name]).all():
+            raise DataError(f"{file}: {name} holds values that are not finite numbers. {LAYOUT}")
+    scores, split = _scores(file, found["answers"]), found["split"].astype(str)
+    counts = {name: int(np.sum(split == name)) for name in SPLITS}
+    if min(counts.values()) < FEWEST or sum(counts.values()) < n:
+        raise DataError(f"{file}: rows by split {counts} of {n}; expected {FEWEST} or more in each. {LAYOUT}")
+    embedded = [found[name].astype(np.float32) for name in ("first", "second")]
+    return standardised({name: Pairs(*(part[split == name] for part in (*embedded, scores))) for name in SPLITS})
+
+
+def standardised(rows: dict[str, Pairs]) -> dict[str, Pairs]:
+    """Embeddings with the training rows' moments taken out: the networks' scale is not the embeddings'."""
+    moments = [(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in rows["train"][:2]]
+
+    def scaled(pairs: Pairs) -> Pairs:
+        return Pairs(*((x - mean) / sd for x, (mean, sd) in zip(pairs[:2], moments)), pairs.answers)
+
+    return {split: scaled(pairs) for split, pairs in rows.items()}
+
+
+def digest(path: str) -> str:
+    """Eight hexadecimal digits of the file, so that another one is another run."""
+    if not path:
+        return "generator"
+    file = Path(path).expanduser()
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:8] if file.is_file() else "absent"
+
+
+def _scores(file: Path, answers: np.ndarray) -> np.ndarray:
+    """How right each answer is (n, A)."""
+    if answers.ndim == 1:
+        classes, codes = np.unique(answers, return_inverse=True)
+        scores = np.eye(len(classes), dtype=np.float32)[codes]
+    else:
+        scores = answers
+    numbers = np.issubdtype(scores.dtype, np.number) or scores.dtype == bool
+    if scores.ndim != 2 or scores.shape[1] < 2 or not numbers or not ((scores >= 0) & (scores <= 1)).all():
+        raise DataError(f"{file}: answers of shape {answers.shape} are neither two or more labels nor scores. {LAYOUT}")
+    return scores.astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _program(sizes: StreamSizes, training: StreamTraining):
+    return jax.jit(partial(every_method, sizes=sizes, training=training))

@@ -1,0 +1,211 @@
+"""Every method of causal information minimization on one training set and two to test on, and what must show."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from causalrep.confounders import coding_rate
+from causalrep.confounders.ate_d import ATEDModel, ATEDNetworks, Confounders, find_confounders, recalibrate
+from causalrep.confounders.sufficiency import sufficiency
+from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, ted_objective
+from causalrep.confounders.two_streams import (
+    PlainNetworks,
+    StreamSizes,
+    StreamTraining,
+    plain_objective,
+    train_streams,
+)
+from causalrep.confounders.unimodal import UnimodalModel, UnimodalNetworks, unimodal_objective
+from causalrep.study import Ordering, Table, Within
+
+ABLATIONS = {
+    "TE-D": {},
+    "TE-D, rate alone": {"contrastive": False},
+    "TE-D, contrast alone": {"rate": 0.0},
+    "TE-D, neither": {"rate": 0.0, "contrastive": False},
+}
+STREAMS = {"ATE-D, question": "first", "ATE-D, picture": "second", "ATE-D, joint": "joint"}
+UNIMODAL = {
+    "Question branch, product": ("product", "first"),
+    "Question branch, RUBi": ("rubi", "first"),
+    "Picture branch, product": ("product", "second"),
+}
+Logits = Callable[["Pairs"], Float[Array, "n a"]]
+
+
+class Pairs(NamedTuple):
+    """Embedded questions about embedded pictures.
+
+    Attributes:
+        first: Embeddings of one modality, the question's (n, a).
+        second: Of the other, the picture's (n, b).
+        answers: How right each answer is, from 0 to 1: one of them, or several in part (n, A).
+    """
+
+    first: Float[Array, "n a"]
+    second: Float[Array, "n b"]
+    answers: Float[Array, "n A"]
+
+
+def tables() -> tuple[Table, ...]:
+    """Of accuracy, of what the confounder holds, and of ATE-D's weights."""
+    accuracies = ("id", "ood", "confounder_id", "confounder_ood")
+    rates = ("rate_features", "rate_confounder", "rate_share", "sufficiency", "agreement")
+    weights = ("weight_low", "weight_high", "typical_margin", "autoencoder_excess")
+    return (
+        Table(title="Accuracy in distribution (id) and with the answers' prior shifted (ood)", metric=accuracies,
+              note="total effect: logits less the confounder branch's. Bayes, where it is known: with the true "
+              "densities, by the picture's content alone and with the training prior of answers."),
+        Table(title="Information of the confounder representation", metric=rates, reported=False,
+              note="Coding rates in nats over the test rows in distribution; rate_share is their ratio. "
+              "sufficiency is this library's metric, of the confounder for the model's own predictions."),
+        Table(title="Weights of ATE-D", metric=weights, reported=False,
+              note="Over the test rows in distribution. typical_margin: the least weight, less that of a token along "
+              "the dictionary's mean entry. autoencoder_excess: its error over that of as many principal directions."),
+    )  # fmt: skip
+
+
+def claims_of_any_data():
+    """Of section 9 of the card, what does not depend on the generator."""
+    common = {"min_replications": 3, "source": "card, section 9"}
+    tokens = "ATE-D, question"
+    return (
+        Within(metric="rate_share", method="TE-D", high=0.02, **common),
+        Within(metric="rate_share", method="TE-D, contrast alone", low=0.2, **common),
+        Within(metric="confounder_behind", method="TE-D, contrast alone", low=-0.05, high=0.05,
+               min_replications=3, source="card, section 9; the margin is ours"),
+        Within(metric="id_loss", method="TE-D, total effect", high=0.02, **common),
+        Within(metric="id_loss", method="TE-D, total effect", low=-0.01, min_replications=3, source="ours",
+               name="negative control: where the prior has not shifted the total effect gains less than .01"),
+        Ordering(metric="sufficiency", methods=("TE-D", "TE-D, contrast alone"), **common),
+        Within(metric="weight_low", method=tokens, low=0.0, **common),
+        Within(metric="weight_high", method=tokens, high=2.0, **common),
+        Within(metric="typical_margin", method=tokens, low=0.0, **common),
+        Within(metric="autoencoder_excess", method=tokens, low=0.99, high=1.05, **common),
+    )  # fmt: skip
+
+
+def every_method(
+    fit_key: Key[Array, ""],
+    audit_key: Key[Array, ""],
+    train: Pairs,
+    tests: Mapping[str, Pairs],
+    *,
+    sizes: StreamSizes,
+    training: StreamTraining,
+) -> dict[str, dict[str, Array]]:
+    """Accuracies of every method, and what TE-D's confounder and ATE-D's dictionary hold.
+
+    Args:
+        fit_key: Of all training.
+        audit_key: Of the probes, and of ATE-D's dictionary.
+        train: To train on.
+        tests: ``"id"``, with the same prior of answers, and ``"ood"``, with another.
+        sizes: Of the networks; tokens as wide as features.
+        training: Of the networks.
+    """
+    data = {"first": train.first, "second": train.second, "y": train.answers}
+
+    def scored(logits_of: Logits) -> dict[str, Array]:
+        return {split: accuracy(jnp.argmax(logits_of(pairs), axis=1), pairs) for split, pairs in tests.items()}
+
+    def trained(objective):
+        return train_streams(fit_key, objective, data, training).params
+
+    networks, biased = PlainNetworks(sizes), trained(plain_objective(sizes))
+    metrics = {"ERM": scored(lambda pairs: applied(networks, biased, pairs)[0])}
+    for name, (fusion, modality) in UNIMODAL.items():
+        model = UnimodalModel(sizes, fusion, modality)
+        run = partial(applied, UnimodalNetworks(model), trained(unimodal_objective(model)))
+        metrics[name] = scored(lambda pairs, run=run: run(pairs)[0])
+    outputs = {}
+    for name, ablation in ABLATIONS.items():
+        model = TEDModel(sizes, **ablation)
+        run = partial(applied, TEDNetworks(model), trained(ted_objective(model)))
+        metrics |= te_d(name, run, scored, tests["id"])
+        outputs[name] = run(tests["id"])
+    for name, ratio in zip(outputs, sufficiencies(audit_key, outputs.values(), sizes.answers)):
+        metrics[name]["sufficiency"] = ratio
+    models = [ATEDModel(sizes, stream) for stream in STREAMS.values()]
+    tokens = jnp.stack([applied(ATEDNetworks(model), biased, train, method="stream") for model in models])
+    # The tokens of all streams are equally wide: one program autoencodes them.
+    found = jax.lax.map(lambda h: find_confounders(audit_key, h, models[0])[0], tokens)
+    for j, (name, model) in enumerate(zip(STREAMS, models)):
+        confounders = jax.tree.map(lambda part, j=j: part[j], found)
+        fitted = recalibrate(fit_key, data, biased, confounders, model=model, training=training)
+        run = partial(applied, ATEDNetworks(model), fitted.params)
+        metrics[name] = scored(lambda pairs, run=run, c=confounders: run(pairs, c))
+        metrics[name] |= dictionary(confounders, tokens[j], run(tests["id"], method="stream"))
+        metrics[f"{name}, explicit"] = scored(lambda pairs, run=run, c=confounders: run(pairs, c, method="explicit"))
+    total = metrics["TE-D, total effect"]
+    total["ood_gain"] = total["ood"] - metrics["ERM"]["ood"]
+    total["id_loss"] = metrics["ERM"]["id"] - total["id"]
+    return metrics
+
+
+def applied(networks, params, pairs: Pairs, *more, **method):
+    """What networks make of embeddings."""
+    return networks.apply(params, pairs.first, pairs.second, *more, **method)
+
+
+def te_d(
+    name: str, run: Callable[[Pairs], TEDOutput], scored: Callable[[Logits], dict[str, Array]], pairs: Pairs
+) -> dict[str, dict[str, Array]]:
+    """Both predictions of TE-D, its confounder's own, and what the confounder holds."""
+    own, bias = scored(lambda rows: run(rows).logits), scored(lambda rows: run(rows).confounder_logits)
+    out = run(pairs)
+    rates = coding_rate(out.features), coding_rate(out.confounder)
+    agrees = jnp.argmax(out.confounder_logits, axis=1) == jnp.argmax(out.logits, axis=1)
+    return {
+        name: {
+            **own,
+            "confounder_id": bias["id"],
+            "confounder_ood": bias["ood"],
+            "confounder_behind": own["id"] - bias["id"],
+            "rate_features": rates[0],
+            "rate_confounder": rates[1],
+            "rate_share": rates[1] / rates[0],
+            "agreement": jnp.mean(agrees.astype(jnp.float32)),
+        },
+        f"{name}, total effect": scored(lambda rows: run(rows).total_effect),
+    }
+
+
+def dictionary(
+    found: Confounders, train_tokens: Float[Array, "n t"], tokens: Float[Array, "m t"]
+) -> dict[str, Array]:
+    """Weights of tokens, and the autoencoder's error on those it was fitted to."""
+    weights = found.weights(tokens)
+    typical = found.entries.mean(axis=0, keepdims=True) @ found.projection
+    squares = jnp.linalg.eigvalsh(train_tokens.T @ train_tokens)
+    rebuilt = train_tokens @ found.projection.T @ found.projection
+    least = jnp.sum(squares[: len(squares) - len(found.projection)])
+    return {
+        "weight_low": weights.min(),
+        "weight_high": weights.max(),
+        "typical_margin": weights.min() - found.weights(typical)[0],
+        "autoencoder_excess": jnp.sum((train_tokens - rebuilt) ** 2) / least,
+    }
+
+
+def sufficiencies(
+    key: Key[Array, ""], outputs: Iterable[TEDOutput], answers: int
+) -> Float[Array, " models"]:
+    """Sufficiency of each model's confounder for its predictions."""
+    outputs = list(outputs)
+    width = outputs[0].features.shape[1]
+    # Columns of zeros count for nothing: with them one program serves all models.
+    confounders = [jnp.pad(out.confounder, ((0, 0), (0, width - out.confounder.shape[1]))) for out in outputs]
+    arguments = confounders, [out.features for out in outputs], [jnp.argmax(out.logits, axis=1) for out in outputs]
+    return jax.lax.map(
+        lambda part: sufficiency(key, *part, classes=answers).ratio, tuple(jnp.stack(part) for part in arguments)
+    )
+
+
+def accuracy(predicted: Int[Array, " n"], pairs: Pairs) -> Float[Array, ""]:
+    """Mean score of the answers given."""
+    return jnp.mean(jnp.take_along_axis(pairs.answers, predicted[:, None], axis=1))
