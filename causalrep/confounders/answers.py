@@ -12,11 +12,10 @@ from causalrep.confounders.identification import FamilyFit
 from causalrep.confounders.model import LatentModel
 from causalrep.confounders.vluci import Training, VLUCIFit, decoded_outcomes, posterior, separation, vluci
 from causalrep.effects.design import EffectDesign
-from causalrep.errors import DivergenceError
 from causalrep.inference.pooling import Pooled
+from causalrep.training.loop import refuse_divergence
 
 Use = Literal["mean", "multiple", "decoder"]
-
 
 class Plan(NamedTuple):
     """How U is used: ``"mean"``, ``"multiple"`` or ``"decoder"``, with which estimator, draws and seed."""
@@ -48,13 +47,7 @@ def answer(design: EffectDesign, model: LatentModel, training: Training, plan: P
     key, draw_key = jax.random.split(jax.random.key(plan.seed))
     with jax.enable_x64(False):
         found = jax.device_get(_program(model, training)(key, x, t, y))
-        if found.diverged:
-            raise DivergenceError(
-                f"{model}: the loss or its gradient was not finite at update {found.first_bad_step}. Lower "
-                "learning_rate, or look for extreme values in the data.",
-                step=int(found.first_bad_step),
-                params=found.params,
-            )
+        refuse_divergence(found, model)
         known = posterior(model, found, x, t, y)
         mean, kl = np.asarray(known.mean()), np.asarray(known.kl().mean(0))
         draws = np.asarray(known.sample(draw_key, plan.draws))

@@ -13,9 +13,9 @@ from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cev
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
-from causalrep.errors import DivergenceError, InputError, NoIntervalError
+from causalrep.errors import InputError, NoIntervalError
 from causalrep.summary import Summary
-from causalrep.training.loop import check_counts
+from causalrep.training.loop import check_counts, refuse_divergence
 from causalrep.validation import as_matrix, check_choice, check_range
 
 
@@ -115,13 +115,7 @@ class CEVAE(EffectEstimator):
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
         with jax.enable_x64(False):
             self.cevae_: CEVAEFit = jax.device_get(_program(self._model, training)(jax.random.key(self.seed), *data))
-        if self.cevae_.diverged:
-            raise DivergenceError(
-                f"{self!r}: the loss or its gradient was not finite at update {self.cevae_.first_bad_step}. Lower "
-                "learning_rate, or look for extreme values in the data.",
-                step=int(self.cevae_.first_bad_step),
-                params=self.cevae_.params,
-            )
+        refuse_divergence(self.cevae_, self)
         effects, unknown = self._effect(design.x), np.full(len(design.y), np.nan)
         self.ate_ = Average(effects.mean(), np.float64(np.nan), unknown)
         self.att_ = Average(effects[design.t == 1].mean(), np.float64(np.nan), unknown)

@@ -23,9 +23,9 @@ from causalrep.confounders.demovae import (
 )
 from causalrep.confounders.leakage import leakage
 from causalrep.confounders.transformer import Transformer
-from causalrep.errors import DivergenceError, InputError
+from causalrep.errors import InputError
 from causalrep.summary import Summary
-from causalrep.training.loop import check_counts
+from causalrep.training.loop import check_counts, refuse_divergence
 from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 WEIGHTS = ("reconstruction", "covariance", "mean", "demographics", "guide", "hsic")
@@ -150,13 +150,7 @@ class DemoVAE(Transformer):
         with jax.enable_x64(False):
             program = _program(model, training)
             found = jax.device_get(program(jax.random.key(self.seed), _single(x), _single(d)))
-        if found.diverged:
-            raise DivergenceError(
-                f"{self!r}: the loss or its gradient was not finite at update {found.first_bad_step}. Lower "
-                "learning_rate, or look for extreme values in the data.",
-                step=int(found.first_bad_step),
-                params=found.params,
-            )
+        refuse_divergence(found, self)
         self.demographics_, self.model_, self.demovae_ = code, model, found
         self.n_features_in_, self.n_obs_ = x.shape[1], len(x)
         self._average = d.mean(axis=0)

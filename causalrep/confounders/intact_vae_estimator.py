@@ -18,9 +18,9 @@ from causalrep.confounders.intact_vae import (
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
-from causalrep.errors import DivergenceError, InputError, NoIntervalError
+from causalrep.errors import InputError, NoIntervalError
 from causalrep.summary import Summary
-from causalrep.training.loop import check_counts
+from causalrep.training.loop import check_counts, refuse_divergence
 from causalrep.validation import as_matrix, check_range
 
 NO_INTERVAL = "Intact-VAE has no interval: regularisation and early stopping leave a bias of unknown size."
@@ -118,13 +118,7 @@ class IntactVAE(EffectEstimator):
         with jax.enable_x64(False):
             program = _program(self._model, training)
             self.intact_vae_: IntactVAEFit = jax.device_get(program(jax.random.key(self.seed), *data))
-        if self.intact_vae_.diverged:
-            raise DivergenceError(
-                f"{self!r}: the loss or its gradient was not finite at update {self.intact_vae_.first_bad_step}. Lower "
-                "learning_rate, or look for extreme values in the data.",
-                step=int(self.intact_vae_.first_bad_step),
-                params=self.intact_vae_.params,
-            )
+        refuse_divergence(self.intact_vae_, self)
         effects, unknown = self._effect(design.x), np.full(len(design.y), np.nan)
         self.ate_ = Average(effects.mean(), np.float64(np.nan), unknown)
         self.att_ = Average(effects[design.t == 1].mean(), np.float64(np.nan), unknown)

@@ -15,7 +15,7 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from causalrep.errors import InputError
+from causalrep.errors import DivergenceError, InputError
 from causalrep.training.objective import Batch, Objective, Params, SVIObjective
 
 
@@ -262,6 +262,25 @@ class Loop:
 
 
 _INIT, _ORDER, _LOSS, _VALIDATION = range(4)
+
+
+def refuse_divergence(found: Any, who: Any) -> None:
+    """Raise what an estimator raises when its training met a loss or gradient that is not finite.
+
+    Args:
+        found: The outcome, with ``diverged``, ``first_bad_step`` and ``params`` as in :class:`FitResult`.
+        who: Whose training it was, for the message.
+
+    Raises:
+        DivergenceError: If ``found.diverged``; it holds the last finite parameters.
+    """
+    if bool(found.diverged):
+        raise DivergenceError(
+            f"{who!r}: the loss or its gradient was not finite at update {int(found.first_bad_step)}. Lower "
+            "learning_rate, or look for extreme values in the data.",
+            step=int(found.first_bad_step),
+            params=found.params,
+        )
 
 
 def count_rows(argument: str, batch: Batch) -> int:

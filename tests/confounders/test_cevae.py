@@ -11,7 +11,7 @@ from causalrep.confounders import CEVAE, CEVAEModel, cevae_objective
 from causalrep.confounders.cevae import Networks
 from causalrep.data import causalml_hidden_confounder, noisy_copies
 from causalrep.effects import AIPW
-from causalrep.errors import InputError, NoIntervalError
+from causalrep.errors import DivergenceError, InputError, NoIntervalError
 
 
 def test_objective_is_the_bound_and_the_two_guesses():
@@ -99,3 +99,12 @@ def test_bad_input():
         CEVAE(seed=None).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match="Y: found values"):
         CEVAE(outcome="bernoulli").fit(x[:, 0], t, X=x)
+
+
+def test_divergence_names_the_estimator_and_the_update():
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(200, 2)), rng.integers(0, 2, 200)
+    with pytest.raises(DivergenceError, match=r"^CEVAE\(.*learning_rate=1e\+30.*at update \d+\. Lower") as raised:
+        CEVAE(latents=2, hidden=8, epochs=3, learning_rate=1e30).fit(x[:, 0] + t, t, X=x)
+    assert raised.value.step >= 0
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(raised.value.params))
