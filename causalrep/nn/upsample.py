@@ -1,59 +1,106 @@
 """Transposed convolution of stride 2 as an ordinary convolution, which compilers run several times faster."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-# Which tap of a 3-wide kernel meets the two input pixels behind an output pixel, for even and for odd output pixels;
-# tap 3 is the zero appended to the kernel.
-_TAPS = np.array([[0, 2], [3, 1]])
+from causalrep.errors import InputError
+
+Padding = str | Sequence[tuple[int, int]]
 
 
 def conv_transpose_2x(
-    image: Float[Array, "n height width channels"], kernel: Float[Array, "3 3 channels features"]
-) -> Float[Array, "n 2*height 2*width features"]:
-    """``jax.lax.conv_transpose`` with strides (2, 2) and padding ``"SAME"``, by its four phases.
+    image: Float[Array, "n height width channels"],
+    kernel: Float[Array, "rows columns channels features"],
+    padding: Padding = "SAME",
+) -> Float[Array, "n tall wide features"]:
+    """``jax.lax.conv_transpose`` with strides (2, 2), by its four phases.
 
     The direct form spreads the input with zeros, which XLA multiplies by: on CPUs it takes four to five times as long
-    (64 to 32 channels on 7 x 7 pixels). An output pixel sees one or two input pixels a direction, depending on its
-    parity, so four small kernels over the same 2 x 2 window give four interleaved images (Shi et al. 2016, "Real-Time
-    Single Image and Video Super-Resolution", arXiv 1609.07009).
+    (64 to 32 channels on 7 x 7 pixels). An output pixel meets every second tap of the kernel, the even or the odd ones
+    depending on its parity, so four small kernels over the same window give four interleaved images (Shi et al. 2016,
+    "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009).
 
     Args:
         image: Input.
-        kernel: Kernel of 3 x 3.
+        kernel: Kernel.
+        padding: ``"SAME"``, which doubles height and width, ``"VALID"``, or what the spread-out input is padded with
+            before and after, by rows and by columns.
 
     >>> image, kernel = jnp.arange(8.0).reshape(1, 2, 2, 2), jnp.arange(54.0).reshape(3, 3, 2, 3)
     >>> direct = jax.lax.conv_transpose(image, kernel, (2, 2), "SAME")
     >>> bool(jnp.array_equal(conv_transpose_2x(image, kernel), direct))
     True
     """
-    n, height, width, channels = image.shape
-    features = kernel.shape[-1]
+    (n, *sizes, channels), (*taps, _, features) = image.shape, kernel.shape
+    pads = [_padding(k, padding) if isinstance(padding, str) else tuple(padding[axis]) for axis, k in enumerate(taps)]
+    rows, columns = (_Phases(size, k, pad) for size, k, pad in zip(sizes, taps, pads, strict=True))
     padded = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
-    phases = padded[_TAPS][:, :, _TAPS]  # row phase, row tap, column phase, column tap, channel, feature
-    together = phases.transpose(1, 3, 4, 0, 2, 5).reshape(2, 2, channels, 4 * features)
+    phases = padded[rows.taps][:, :, columns.taps]  # row phase, row tap, column phase, column tap, channel, feature
+    together = phases.transpose(1, 3, 4, 0, 2, 5).reshape(rows.window, columns.window, channels, 4 * features)
     found = jax.lax.conv_general_dilated(
-        image, together, (1, 1), ((1, 0), (1, 0)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        image, together, (1, 1), (rows.pads, columns.pads), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    found = found.reshape(n, height, width, 2, 2, features)
-    return found.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, features)
+    found = found.reshape(n, rows.count, columns.count, 2, 2, features).transpose(0, 1, 3, 2, 4, 5)
+    return found.reshape(n, 2 * rows.count, 2 * columns.count, features)[:, : rows.length, : columns.length]
 
 
 class ConvTranspose(nn.Module):
-    """``flax.linen.ConvTranspose(features, (3, 3), strides=(2, 2))``: same parameters, same values, faster.
+    """``flax.linen.ConvTranspose`` with strides (2, 2): same parameters, same values, faster.
 
     Attributes:
         features: Channels of the output.
+        kernel_size: Height and width of the kernel.
+        padding: As in :func:`conv_transpose_2x`.
     """
 
     features: int
+    kernel_size: tuple[int, int] = (3, 3)
+    padding: Padding = "SAME"
 
     @nn.compact
-    def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n 2*height 2*width features"]:
-        """The image at twice the height and width."""
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, image.shape[-1], self.features))
+    def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
+        """The larger image."""
+        shape = (*self.kernel_size, image.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return conv_transpose_2x(image, kernel) + bias
+        return conv_transpose_2x(image, kernel, self.padding) + bias
+
+
+class _Phases:
+    """One axis: output ``2 m + p`` is the sum over taps t of ``kernel[t] input[m + (p + t - before) / 2]``.
+
+    Attributes:
+        length: Of the output.
+        count: Of outputs m of one phase.
+        window: Inputs that both phases together meet.
+        pads: Of the input, before and after.
+        taps: Which tap of the kernel each phase has at each place of the window (2, window); the last one stands for
+            none, a zero appended to the kernel.
+    """
+
+    def __init__(self, size: int, taps: int, pads: tuple[int, int]):
+        before, after = pads
+        self.length = 2 * size - 1 + before + after - taps + 1
+        self.count = -(-self.length // 2)
+        met = [(p, t, (p + t - before) // 2) for p in (0, 1) for t in range(taps) if (p + t - before) % 2 == 0]
+        first, last = (bound(offset for _, _, offset in met) for bound in (min, max))
+        self.window = last - first + 1
+        self.pads = (-first, self.count - 1 + last - (size - 1))
+        self.taps = np.full((2, self.window), taps)
+        for p, t, offset in met:
+            self.taps[p, offset - first] = t
+
+
+def _padding(taps: int, name: str) -> tuple[int, int]:
+    """What ``jax.lax.conv_transpose`` pads at stride 2."""
+    if name == "SAME":
+        before = taps - 1 if taps < 3 else -(-taps // 2)
+        return before, taps - before
+    if name == "VALID":
+        return taps - 1, max(taps - 1, 1)
+    raise InputError("padding", found=repr(name), expected="'SAME', 'VALID' or pairs of numbers")

@@ -6,13 +6,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from causalrep.errors import InputError
 from causalrep.nn import ConvTranspose
 
 
-@pytest.mark.parametrize("shape", [(2, 7, 5, 3), (1, 1, 4, 2)])
-def test_it_is_flax_s_layer_with_its_gradients(x64, shape):
+@pytest.mark.parametrize(
+    ("shape", "kernel", "padding"),
+    [
+        ((2, 7, 5, 3), (3, 3), "SAME"),
+        ((1, 1, 4, 2), (3, 3), "SAME"),
+        ((2, 4, 3, 2), (4, 4), "SAME"),
+        ((2, 4, 3, 2), (2, 1), "SAME"),
+        ((2, 3, 2, 2), (6, 4), "VALID"),
+        ((2, 3, 2, 2), (2, 1), "VALID"),
+        ((2, 5, 4, 2), (4, 5), ((2, 2), (1, 3))),
+    ],
+)
+def test_it_is_flax_s_layer_with_its_gradients(x64, shape, kernel, padding):
     image = jax.random.normal(jax.random.key(0), shape)
-    ours, theirs = ConvTranspose(4), nn.ConvTranspose(4, (3, 3), strides=(2, 2), param_dtype=image.dtype)
+    ours = ConvTranspose(4, kernel, padding)
+    theirs = nn.ConvTranspose(4, kernel, strides=(2, 2), padding=padding, param_dtype=image.dtype)
     params = theirs.init(jax.random.key(1), image)
     params = jax.tree.map(lambda leaf: leaf + 0.1, params)
     assert jax.tree.structure(ours.init(jax.random.key(1), image)) == jax.tree.structure(params)
@@ -26,7 +39,7 @@ def test_it_is_flax_s_layer_with_its_gradients(x64, shape):
 
     (_, found), gradients = value(ours)
     (_, expected), expected_gradients = value(theirs)
-    assert found.shape == (shape[0], 2 * shape[1], 2 * shape[2], 4)
+    assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-12)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), gradients, expected_gradients)
 
@@ -36,3 +49,8 @@ def test_the_same_seed_starts_at_the_same_parameters():
     ours = ConvTranspose(4).init(jax.random.key(0), image)
     theirs = nn.ConvTranspose(4, (3, 3), strides=(2, 2)).init(jax.random.key(0), image)
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_an_unknown_padding_is_refused():
+    with pytest.raises(InputError, match=r"^padding: found 'CIRCULAR'; expected 'SAME', 'VALID' or pairs"):
+        ConvTranspose(1, padding="CIRCULAR").init(jax.random.key(0), jnp.ones((1, 2, 2, 1)))
