@@ -2,6 +2,7 @@
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
+from causalrep.nn.flows import Flow
 from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
@@ -11,6 +12,7 @@ __all__ = [
     "MLP",
     "ConvTranspose",
     "ConvVAE",
+    "Flow",
     "ParallelMLPs",
     "conv_transpose_2x",
     "dense_product",
