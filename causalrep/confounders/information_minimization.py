@@ -146,10 +146,10 @@ class TEDClassifier(TwoModalityClassifier):
 
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
-    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
-    >>> model = TEDClassifier(prediction="logits", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = TEDClassifier(prediction="logits", epochs=8).fit(s.question, s.picture, s.answer)
     >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
-    ((500, 64), True)
+    ((3000, 64), True)
     """
 
     def __init__(
@@ -249,8 +249,8 @@ class ATEDClassifier(TwoModalityClassifier):
 
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
-    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
-    >>> model = ATEDClassifier(epochs=5).fit(s.question, s.picture, s.answer)
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = ATEDClassifier(epochs=6).fit(s.question, s.picture, s.answer)
     >>> bool((model.weights(s.question, s.picture) <= 2).all())
     True
     """
@@ -333,8 +333,8 @@ class UnimodalDebiasing(TwoModalityClassifier):
 
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
-    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
-    >>> model = UnimodalDebiasing(fusion="rubi", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = UnimodalDebiasing(epochs=6).fit(s.question, s.picture, s.answer)
     >>> model.predict(s.question[:2], s.picture[:2]).shape
     (2,)
     """
