@@ -50,8 +50,7 @@ class TwoModalityClassifier(Habits):
         check_index_alignment(first=first, second=second, y=y)
         a, b = self._matrices(first, second)
         labels = np.asarray(y).reshape(-1)
-        if len(labels) != len(a):
-            raise InputError("y", found=f"{len(labels)} answers", expected=f"{len(a)}, one a row of first")
+        check_rows("y", len(labels), rows=len(a), of="first")
         codes, classes = pd.factorize(labels, sort=True)
         if len(classes) < 2 or (codes < 0).any():
             raise InputError("y", found="a missing answer, or one answer alone", expected="two or more, none missing")
