@@ -49,10 +49,11 @@ class CEVAE(EffectEstimator):
 
     >>> import jax
     >>> from causalrep.data import noisy_copies
-    >>> s = noisy_copies(jax.random.key(0), n=300)
-    >>> model = CEVAE(latents=2, hidden=16, epochs=5, draws=10).fit(s.y, s.t, X=s.x)
-    >>> model.effect(s.x[:3]).shape
-    (3,)
+    >>> s = noisy_copies(jax.random.key(0), n=2000, proxies=5)
+    >>> model = CEVAE(latents=3, hidden=32, epochs=30, draws=20).fit(s.y, s.t, X=s.x)
+    >>> naive = s.y[s.t == 1].mean() - s.y[s.t == 0].mean()
+    >>> bool(model.ate() < naive)  # in truth 1
+    True
     """
 
     _title = "CEVAE: effect adjusted for a confounder seen through proxies"

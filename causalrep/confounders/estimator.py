@@ -75,10 +75,13 @@ class VLUCI(EffectEstimator):
     >>> import warnings
     >>> import jax
     >>> from causalrep.data import hidden_confounder
-    >>> s = hidden_confounder(jax.random.key(0), n=400)
-    >>> model = VLUCI(latent="two_point", families=(), hidden=(8,), epochs=30, draws=2)
+    >>> s = hidden_confounder(jax.random.key(5), n=1500)
+    >>> model = VLUCI(latent="two_point", families=(), hidden=(32, 32), epochs=100, warm_start=10, batch_size=128,
+    ...               learning_rate=3e-3, draws=4)
     >>> with warnings.catch_warnings(action="ignore"):
     ...     model = model.fit(s.y, s.t, X=s.x)
+    >>> bool(abs(model.ate() - 2) < 0.5)
+    True
     >>> model.identification_.identified, model.identification_.flags[-1]
     (False, 'No other law of U was fitted: the range is not known.')
     """

@@ -50,8 +50,7 @@ class TwoModalityClassifier(Habits):
         check_index_alignment(first=first, second=second, y=y)
         a, b = self._matrices(first, second)
         labels = np.asarray(y).reshape(-1)
-        if len(labels) != len(a):
-            raise InputError("y", found=f"{len(labels)} answers", expected=f"{len(a)}, one a row of first")
+        check_rows("y", len(labels), rows=len(a), of="first")
         codes, classes = pd.factorize(labels, sort=True)
         if len(classes) < 2 or (codes < 0).any():
             raise InputError("y", found="a missing answer, or one answer alone", expected="two or more, none missing")
@@ -146,10 +145,10 @@ class TEDClassifier(TwoModalityClassifier):
 
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
-    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
-    >>> model = TEDClassifier(prediction="logits", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = TEDClassifier(prediction="logits", epochs=8).fit(s.question, s.picture, s.answer)
     >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
-    ((500, 64), True)
+    ((3000, 64), True)
     """
 
     def __init__(
@@ -249,8 +248,8 @@ class ATEDClassifier(TwoModalityClassifier):
 
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
-    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
-    >>> model = ATEDClassifier(epochs=5).fit(s.question, s.picture, s.answer)
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = ATEDClassifier(epochs=6).fit(s.question, s.picture, s.answer)
     >>> bool((model.weights(s.question, s.picture) <= 2).all())
     True
     """
@@ -333,8 +332,8 @@ class UnimodalDebiasing(TwoModalityClassifier):
 
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
-    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=500)
-    >>> model = UnimodalDebiasing(fusion="rubi", epochs=5).fit(s.question, s.picture, s.answer)
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = UnimodalDebiasing(epochs=6).fit(s.question, s.picture, s.answer)
     >>> model.predict(s.question[:2], s.picture[:2]).shape
     (2,)
     """

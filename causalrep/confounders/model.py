@@ -208,7 +208,7 @@ class Affine(nn.Module):
         """Intercept and coefficients."""
         features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(x)
         constant = nn.initializers.constant(self.start)
-        # The first layer by name: with_treatment_slopes sets it.
+        # Flax names it Dense_0, by which with_treatment_slopes finds it.
         slopes = nn.Dense(self.model.dim, kernel_init=nn.initializers.zeros, bias_init=constant)(features)
         return nn.Dense(1)(features)[:, 0], slopes
 

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from causalrep.data import load
@@ -9,6 +10,7 @@ from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
 from experiments.run import main
+from experiments.vluci.comparison import Comparison
 from experiments.vluci.ihdp import _hidden, _relative_gain
 from experiments.vluci.methods import without_vluci
 
@@ -48,8 +50,6 @@ def test_hidden_ihdp_has_the_cards_anchors_without_and_with_the_true_age():
 
 
 def test_relative_gain_is_paired():
-    import pandas as pd
-
     rng = np.random.default_rng(0)
     common = 10 * rng.normal(size=30)
     rows = {"simulation": range(30), "replication": 0, "metric": "ate_error"}
@@ -72,3 +72,33 @@ def _needs_ihdp():
         load("ihdp")
     except DataError as error:
         pytest.skip(str(error))
+
+
+FAITHFUL = {
+    ("no trace in X", "VLUCI, multiple", "ate_error"): 0.02,
+    ("no trace in X", "CEVAE", "ate_error"): 3.6,
+    ("no trace in X", "Intact-VAE", "ate_error"): 3.7,
+    ("no trace in X", "Intact-VAE", "bias"): 3.7,
+    ("nothing hidden", "VLUCI", "change"): 0.001,
+    ("nothing hidden", "VLUCI, multiple", "ate_error"): 0.02,
+    ("nothing hidden", "Intact-VAE", "ate_error"): 0.1,
+    ("proxies", "CEVAE", "ate_error"): 0.4,
+    ("proxies", "No U", "ate_error"): 0.6,
+}
+
+
+def test_claims_of_the_comparison_hold_for_a_faithful_reproduction_and_fail_for_a_wrong_one():
+    claims = Comparison().study().claims
+
+    def statuses(change):
+        frame = pd.DataFrame(
+            {"design": design, "method": method, "replication": replication, "metric": metric,
+             "value": change(value) * (1 + 0.001 * replication)}
+            for replication in range(6)
+            for (design, method, metric), value in FAITHFUL.items()
+        )  # fmt: skip
+        return [claim.evaluate(frame).status for claim in claims]
+
+    assert set(statuses(lambda v: v)) == {"held"}
+    wrong = zip(statuses(lambda v: 4.0 - v), statuses(lambda v: -v))
+    assert all("failed" in both for both in wrong)
