@@ -46,6 +46,7 @@ JOBS = {
     "ild/by_sparsity": "smoke",
     "ild/by_k": "smoke",
     "ild/by_latents": "smoke",
+    "ild/flow": "smoke",
     "hca/main": "small",
     "hca/stability": "small",
     "hca/synthetic": "smoke",
