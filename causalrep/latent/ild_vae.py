@@ -7,8 +7,8 @@ between domains is the sparsity assumption. A counterfactual encodes in one doma
 Two things decide whether counterfactuals move at all, since pictures show their domain and the noise can carry it:
 
 * ``beta``, the price of that: log(domains) nats. Pictures of few pixels have small errors, beside which a beta of 1
-  leaves no content in the noise at all; much less, and the domain stays in it. In proportion to the pixels is a start:
-  1 for 28 x 28, 0.1 for 8 x 8.
+  leaves no content in the noise at all; much less, and the domain stays in it. :func:`default_beta` is in proportion
+  to the pixels.
 * The start (ours). The decoder's domain-specific latents begin as labels: shifts apart and, where other latents are
   left to hold the content, the noise's share in them small. From a standard normal start the domains overlap there,
   the noise learns to tell the decoder which is which, and an exchange of mechanisms changes little.
@@ -35,7 +35,7 @@ from causalrep.validation import check_choice
 
 LOG_VARIANCE_LIMIT = 15.0
 SPREAD = 0.1
-# Of the decoder's domain-specific latents at the start: distance of neighbouring domains, logarithm of the noise's scale.
+# The decoder's domain-specific latents at the start: distance of neighbouring domains, log scale of the noise.
 APART, LOG_SCALE = 0.5, -2.0
 
 
@@ -72,15 +72,18 @@ class ILDVAEModel:
 
     def init(self, key: Key[Array, ""]) -> PyTree:
         """Random parameters: mechanisms near the identity, but that the decoder's tell the domains apart."""
-        keys = jax.random.split(key, 5)
+        keys = jax.random.split(key, 4)
         picture, code = jnp.zeros((1, *self.shape)), jnp.zeros((1, self.family.latents))
         networks = {
             "encoder": self._networks(keys[0], lambda key: self._encoder.init(key, picture)),
             "decoder": self._networks(keys[1], lambda key: self._decoder.init(key, code)),
         }
-        mean, log_variance, decode = (_mechanisms(key, self.family) for key in keys[2:])
-        decode = _labelled(keys[4], decode)
-        return networks | {"mean": mean, "log_variance": log_variance, "decode": decode}
+        # The networks stand in place of the linear mixing.
+        without_mixing = {"matrix": None, "mixing_shift": None}
+        first = jax.vmap(lambda key: self.family.init(key, SPREAD)._replace(**without_mixing))  # compiled once for all
+        maps = first(jax.random.split(keys[2], 3))
+        mean, log_variance, decode = (jax.tree.map(lambda leaf, i=i: leaf[i], maps) for i in range(3))
+        return networks | {"mean": mean, "log_variance": log_variance, "decode": _labelled(keys[3], decode)}
 
     def encode(
         self, params: PyTree, x: Float[Array, "n height width channels"], domain: Int[Array, " n"]
@@ -132,6 +135,11 @@ class ILDVAEModel:
         return _own(latents_of_noise(self.family.scm(params), values), domain)
 
 
+def default_beta(shape: tuple[int, int, int]) -> float:
+    """The paper's 1 for 28 x 28 pixels, in proportion for others."""
+    return shape[0] * shape[1] / 28**2
+
+
 @lru_cache
 def ild_vae_objective(model: ILDVAEModel, beta: float = 1.0) -> Objective:
     """Sum of squared pixel errors plus beta times the divergence from N(0, I), mean over pictures.
@@ -156,9 +164,9 @@ def fit_ild_vae(
     train: DomainImages,
     validation: DomainImages,
     *,
-    beta: float = 1.0,
-    steps: int = 5000,
-    batch_size: int = 256,
+    beta: float | None = None,
+    steps: int = 3000,
+    batch_size: int = 128,
     learning_rate: float = 1e-3,
     evaluations: int = 10,
 ) -> FitResult:
@@ -169,22 +177,18 @@ def fit_ild_vae(
         model: Which models.
         train: Pictures, domains pooled.
         validation: Pictures that pick the parameters.
-        beta: Weight of the divergence.
+        beta: Weight of the divergence; None for :func:`default_beta`.
         steps: Updates, a multiple of ``evaluations``.
         batch_size: Pictures a step.
         learning_rate: Of Adam, with the decay rates 0.5 and 0.999 of the released code (which moves the networks at
             1e-4 over 300,000 steps).
         evaluations: How often the validation loss is computed.
     """
+    objective = ild_vae_objective(model, default_beta(model.shape) if beta is None else beta)
     return fit(
-        ild_vae_objective(model, beta), _adam(learning_rate), train, key, steps=steps, batch_size=batch_size,
+        objective, _adam(learning_rate), train, key, steps=steps, batch_size=batch_size,
         validation=validation, eval_every=steps // evaluations,
     )  # fmt: skip
-
-
-def _mechanisms(key: Key[Array, ""], family: ILDFamily) -> ILDParams:
-    """First parameters, without the linear mixing, in whose place the networks stand."""
-    return family.init(key, SPREAD)._replace(matrix=None, mixing_shift=None)
 
 
 def _labelled(key: Key[Array, ""], params: ILDParams) -> ILDParams:

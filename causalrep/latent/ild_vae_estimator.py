@@ -30,7 +30,8 @@ class ILDVAE(Habits):
             :mod:`causalrep.latent.ild_family`.
         latents: m.
         network: ``"mlp"`` for small pictures, ``"conv"`` for 28 x 28 pixels.
-        beta: Weight of the divergence from N(0, I) beside squared pixel errors.
+        beta: Weight of the divergence from N(0, I) beside squared pixel errors; None for 1 at 28 x 28 pixels and in
+            proportion at others. Where counterfactuals do not move, raise it; where they lose the content, lower it.
         steps: Updates.
         batch_size: Pictures a step.
         learning_rate: Of Adam.
@@ -54,9 +55,9 @@ class ILDVAE(Habits):
         kind: Kind = "relax-can",
         latents: int = 10,
         network: Literal["mlp", "conv"] = "mlp",
-        beta: float = 1.0,
-        steps: int = 5000,
-        batch_size: int = 256,
+        beta: float | None = None,
+        steps: int = 3000,
+        batch_size: int = 128,
         learning_rate: float = 1e-3,
         validation_share: float = 0.1,
         seed: int = 0,
@@ -99,7 +100,7 @@ class ILDVAE(Habits):
         rows = DomainImages(x[order], jnp.asarray(codes)[order])
         found = fit_ild_vae(
             fit_key, self.model_, jax.tree.map(lambda a: a[held_out:], rows),
-            jax.tree.map(lambda a: a[:held_out], rows), beta=float(self.beta), steps=self.steps,
+            jax.tree.map(lambda a: a[:held_out], rows), beta=self.beta, steps=self.steps,
             batch_size=min(self.batch_size, len(x) - held_out), learning_rate=self.learning_rate,
         )  # fmt: skip
         if not np.isfinite(found.final_loss):
@@ -109,7 +110,8 @@ class ILDVAE(Habits):
         return self
 
     def _check(self) -> None:
-        check_range("beta", self.beta, at_least=0)
+        if self.beta is not None:
+            check_range("beta", self.beta, at_least=0)
         check_range("steps", self.steps, at_least=10)
         if self.steps % 10:
             raise InputError("steps", found=str(self.steps), expected="a multiple of 10")

@@ -108,8 +108,8 @@ NOTE = (
 
 
 ERROR_NOTE = (
-    "Sum over pixels, mean over pictures and other domains, to the same picture turned to that domain, which the models "
-    "never saw as a pair. Real pictures: zero by definition."
+    "Sum over pixels, mean over pictures and other domains, to the same picture turned to that domain; no model saw "
+    "such a pair. Real pictures: zero by definition."
 )
 
 
