@@ -95,14 +95,20 @@ def test_scores_of_known_counterfactuals():
 
     assert scores(moved) == pytest.approx([1, 1, 1, 1])
     assert scores(lambda x, source, target: x) == pytest.approx([1, 1, 1 / 3, 1])
+
     # Loses the class whenever it moves: lost on the way there, so also on the way back.
-    forgets = lambda x, source, target: jnp.where((source == target)[:, None, None, None], x, moved(x, source, target) // 10 * 10)  # noqa: E731, E501
+    def forgets(x, source, target):
+        return jnp.where((source == target)[:, None, None, None], x, moved(x, source, target) // 10 * 10)
+
     composition, reversibility, effectiveness, preservation = scores(forgets)
     assert (composition, effectiveness) == pytest.approx((1, 1))
     assert reversibility == preservation
     assert preservation == pytest.approx(1 / 3 + 2 / 3 * float((label == 0).mean()))
+
     # A map that is right going there and wrong coming back: the released half cycle sees only the way back.
-    one_way = lambda x, source, target: jnp.where((target >= source)[:, None, None, None], moved(x, source, target), 0.0 * x)  # noqa: E731, E501
+    def one_way(x, source, target):
+        return jnp.where((target >= source)[:, None, None, None], moved(x, source, target), 0.0 * x)
+
     assert scores(one_way)[1] != scores(one_way, released_cycle=True)[1]
 
 
