@@ -14,8 +14,8 @@ from causalrep.data.ild_designs import ILDSample, checked_columns, mechanisms, s
 from causalrep.errors import InputError
 
 HIDDEN, SLOPE = 64, 0.01
-# Spread of log scales and shifts of a block: each stretches by a factor of about 1.3, up or down.
-SPREAD = 0.3
+# Spread of log scales (before their bound, 1) and shifts of a block.
+SPREAD = 0.5
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -50,6 +50,7 @@ class ILDFlowTruth(NamedTuple):
         for first, second, last in self.blocks:
             kept, moved = np.split(x, 2, axis=1)
             log_scale, shift = np.split(_leaky(_leaky(kept @ first) @ second) @ last, 2, axis=1)
+            log_scale = np.tanh(log_scale)
             x, log_det = np.concatenate([moved * np.exp(log_scale) + shift, kept], axis=1), log_det + log_scale.sum(1)
         return x, log_det
 

@@ -1,7 +1,8 @@
 """A RealNVP in place of the leaky ReLU mixing of ILD: affine coupling blocks, halves exchanged after each.
 
-A block leaves the first half ``a`` of its input as it is and sends the second to ``b exp(s(a)) + t(a)``, s and t from
-one network. Inverse and log-determinant are exact.
+A block leaves the first half ``a`` of its input as it is and sends the second to ``b exp(tanh s(a)) + t(a)``, s and t
+from one network. The bound on log scales is ours: without it a few blocks in a row send some rows to infinity. Inverse
+and log-determinant are exact.
 """
 
 from typing import NamedTuple
@@ -83,7 +84,8 @@ def flow_inverse(flow: FlowMixing, x: Float[Array, "... m"]) -> tuple[Float[Arra
     return jax.lax.scan(block, (x, jnp.zeros(x.shape[:-1], x.dtype)), flow, reverse=True)[0]
 
 
-def _network(weights: FlowMixing, a: Float[Array, "... h"]) -> list[Float[Array, "... h"]]:
+def _network(weights: FlowMixing, a: Float[Array, "... h"]) -> tuple[Float[Array, "... h"], Float[Array, "... h"]]:
     hidden = jax.nn.leaky_relu(a @ weights.first + weights.first_shift)
     hidden = jax.nn.leaky_relu(hidden @ weights.second + weights.second_shift)
-    return jnp.split(hidden @ weights.last + weights.last_shift, 2, axis=-1)
+    log_scale, shift = jnp.split(hidden @ weights.last + weights.last_shift, 2, axis=-1)
+    return jnp.tanh(log_scale), shift
