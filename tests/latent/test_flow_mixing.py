@@ -60,7 +60,7 @@ def test_the_simulation_is_such_a_model():
     # Only the intervened latent differs between domains.
     np.testing.assert_array_equal(data.truth.maps[0][:, :3], data.truth.maps[1][:, :3])
     with pytest.raises(InputError, match="latents"):
-        ild_flow_simulation(0, latents=5)
+        ild_flow_simulation(0, latents=5, intervened=(4,))
 
 
 def test_a_short_fit_approaches_the_truth():
