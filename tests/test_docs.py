@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # Written by the tools.
-PAPERS = ("ivl", "iv", "cate", "vluci", "ild", "hca", "crl", "demovae", "causal_info_min")
+PAPERS = ("ivl", "iv", "cate", "vluci", "demovae", "causal_info_min", "ild", "hca", "personax", "crl")
 GENERATED = {f"docs/results/{paper}.md" for paper in PAPERS} | {"docs/benchmarks.md"}
 
 _spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")

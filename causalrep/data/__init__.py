@@ -42,6 +42,7 @@ from causalrep.data.hidden_confounder_designs import (
 )
 from causalrep.data.ihdp_hidden import HiddenIHDP, draw_ihdp_hidden, ihdp_hidden
 from causalrep.data.ild_designs import ILDData, ILDSample, ILDTruth, ild_simulation
+from causalrep.data.ild_flow_designs import ILDFlowData, ILDFlowTruth, ild_flow_simulation
 from causalrep.data.iv_designs import IVSample, linear_iv
 from causalrep.data.ivl_designs import (
     LinearSample,
@@ -67,6 +68,7 @@ from causalrep.data.open_llm_leaderboard import Leaderboard
 from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
 from causalrep.data.persona_designs import PersonaSample, TraitSample, persona_simulation, trait_simulation
 from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
+from causalrep.data.rotated_images import RotatedImages, colored_domains, rotated_domains, shrunk
 from causalrep.data.rows import load_rows
 from causalrep.data.tables import IVTable
 from causalrep.data.vqa_designs import (
@@ -97,6 +99,8 @@ __all__ = [
     "HiddenConfounderSample",
     "HiddenIHDP",
     "ILDData",
+    "ILDFlowData",
+    "ILDFlowTruth",
     "ILDSample",
     "ILDTruth",
     "IVSample",
@@ -112,6 +116,7 @@ __all__ = [
     "NonlinearIVSample",
     "OpticalDevice",
     "PersonaSample",
+    "RotatedImages",
     "TraitSample",
     "VQAPrototypes",
     "VQASample",
@@ -124,6 +129,7 @@ __all__ = [
     "cauca_simulation",
     "causalml_hidden_confounder",
     "color_digits",
+    "colored_domains",
     "compose",
     "data_folder",
     "demand",
@@ -139,6 +145,7 @@ __all__ = [
     "hca_simulation",
     "hidden_confounder",
     "ihdp_hidden",
+    "ild_flow_simulation",
     "ild_simulation",
     "jitter_translate",
     "linear_iv",
@@ -153,8 +160,10 @@ __all__ = [
     "prior_shift_vqa",
     "random_flip",
     "random_permutation",
+    "rotated_domains",
     "sample_linear_sem",
     "segments_simulation",
+    "shrunk",
     "sine",
     "squires_model",
     "trait_simulation",

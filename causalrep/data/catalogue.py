@@ -15,6 +15,7 @@ from causalrep.data import (
     open_llm_leaderboard,
     optical_device,
     realcause,
+    small_digits,
     tables,
     twins,
 )
@@ -27,6 +28,7 @@ _LOADERS: dict[str, Callable[..., object]] = {
     "bwght": tables.bwght,
     "openness": tables.openness,
     "mnist": mnist.load_mnist,
+    "small_digits": small_digits.load_small_digits,
     "optical_device": optical_device.load_optical_device,
     "fashion_mnist": fashion_mnist.load_fashion_mnist,
     "ihdp": ihdp.ihdp,

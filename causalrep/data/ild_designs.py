@@ -86,24 +86,30 @@ def ild_simulation(
     >>> data.train.x.shape, data.test.x.shape
     ((200, 6), (2000, 6))
     """
-    intervened = tuple(intervened)
-    if not intervened or sorted(set(intervened)) != sorted(intervened) or not set(intervened) <= set(range(latents)):
-        raise InputError("intervened", found=f"{intervened}", expected=f"different numbers from 0 to {latents - 1}")
+    intervened = checked_columns(intervened, latents)
     draw = np.random.RandomState(seed).randn(latents, latents)
     determinant = np.linalg.det(draw)
     mixing = np.sign(determinant) * draw / abs(determinant) ** (1 / latents)
     # The released code draws mixing and shared weights from the same seed: they are the same numbers.
     shared = np.triu(draw, 1)
-    maps, shifts = zip(*(_mechanisms(seed, d, shared, intervened) for d in range(domains)), strict=True)
+    maps, shifts = zip(*(mechanisms(seed, d, shared, intervened) for d in range(domains)), strict=True)
     truth = ILDTruth(np.stack(maps), np.stack(shifts), np.ones(latents), mixing, intervened)
-    noise = _noise(seed + 100, domains, n, latents)
+    noise = standard_noise(seed + 100, domains, n, latents)
     pooled = np.concatenate([_leaky(noise[d] @ truth.maps[d] + truth.shifts[d]) for d in range(domains)])
     truth = truth._replace(scale=pooled.std(axis=0, ddof=1))
-    held_out = (_noise(seed + number, domains, n_held_out, latents) for number in (101, 102))
+    held_out = (standard_noise(seed + number, domains, n_held_out, latents) for number in (101, 102))
     return ILDData(truth, *(_sample(truth, block) for block in (noise, *held_out)))
 
 
-def _mechanisms(
+def checked_columns(intervened: Sequence[int], latents: int) -> tuple[int, ...]:
+    """The intervened latents, or an error that says what is wrong with them."""
+    columns = tuple(intervened)
+    if not columns or len(set(columns)) < len(columns) or not set(columns) <= set(range(latents)):
+        raise InputError("intervened", found=f"{columns}", expected=f"different numbers from 0 to {latents - 1}")
+    return columns
+
+
+def mechanisms(
     seed: int, domain: int, shared: Float[np.ndarray, "m m"], intervened: tuple[int, ...]
 ) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarray, " m"]]:
     """M_d and the shift of one domain; entry (i, j) of a weight matrix is the effect of i on j."""
@@ -116,7 +122,8 @@ def _mechanisms(
     return np.linalg.solve(np.eye(m) - weights, np.eye(m)), shift
 
 
-def _noise(seed: int, domains: int, n: int, latents: int) -> Float[np.ndarray, "domains n m"]:
+def standard_noise(seed: int, domains: int, n: int, latents: int) -> Float[np.ndarray, "domains n m"]:
+    """N(0, I), one generator for all domains in order."""
     return np.random.RandomState(seed).randn(domains, n, latents)
 
 

@@ -40,9 +40,9 @@ class Digits:
     """Images of digits, split into training and test.
 
     Attributes:
-        images: (n, 28, 28) uint8, to train on.
+        images: (n, side, side) uint8, to train on; a side is 28 pixels, of the small digits 8.
         labels: (n,) uint8, 0 to 9.
-        test_images: (t, 28, 28) uint8.
+        test_images: (t, side, side) uint8.
         test_labels: (t,) uint8.
         source: Which digits these are.
     """

@@ -4,6 +4,7 @@ What is identified rests on assumptions that no data can check; each estimator's
 """
 
 from causalrep.latent.canonical import CanonicalForm, canonical_form
+from causalrep.latent.flow_mixing import FlowMixing, flow_forward, flow_inverse, init_flow
 from causalrep.latent.gated_flow import GatedFlow, flow_log_density
 from causalrep.latent.hca import (
     Hierarchy,
@@ -24,6 +25,8 @@ from causalrep.latent.ild_estimator import ILD
 from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
+from causalrep.latent.ild_vae import DomainImages, ILDVAEModel, fit_ild_vae, ild_vae_objective
+from causalrep.latent.ild_vae_estimator import ILDVAE
 from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
 from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
 from causalrep.latent.multimodal_identification import identification
@@ -52,6 +55,7 @@ __all__ = [
     "HCA",
     "ICA",
     "ILD",
+    "ILDVAE",
     "IVAE",
     "KINDS",
     "LSCALEI",
@@ -67,6 +71,8 @@ __all__ = [
     "ContrastiveCRL",
     "ContrastiveModel",
     "Disentangled",
+    "DomainImages",
+    "FlowMixing",
     "GatedFlow",
     "Hierarchy",
     "IFlow",
@@ -74,6 +80,7 @@ __all__ = [
     "ILDModel",
     "ILDParams",
     "ILDRows",
+    "ILDVAEModel",
     "LatentSCM",
     "LinearDisentanglement",
     "Mixing",
@@ -106,13 +113,18 @@ __all__ = [
     "fit_best",
     "fit_ild",
     "fit_ild_annealed",
+    "fit_ild_vae",
     "fit_multimodal",
+    "flow_forward",
+    "flow_inverse",
     "flow_log_density",
     "gaussian_score_changes",
     "hierarchy",
     "identification",
+    "ild_vae_objective",
     "in_order",
     "inexactness",
+    "init_flow",
     "intervention_set",
     "linear_disentanglement",
     "log_likelihood",

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.latent.flow_mixing import FlowMixing, flow_forward, flow_inverse
 from causalrep.latent.scm import LatentSCM, latents_of_noise, noise_of_latents
 
 LOG_2PI = 1.8378770664093453
@@ -52,18 +53,20 @@ class ILDModel(NamedTuple):
     """
 
     scm: LatentSCM
-    mixing: Mixing
+    mixing: Mixing | FlowMixing
 
 
-def mix(mixing: Mixing, z: Float[Array, "n e m"]) -> Float[Array, "n e m"]:
+def mix(mixing: Mixing | FlowMixing, z: Float[Array, "n e m"]) -> Float[Array, "n e m"]:
     """``g(z)``."""
+    if isinstance(mixing, FlowMixing):
+        return flow_forward(mixing, z)[0]
     if mixing.inner is not None:
         z = z @ mixing.inner.matrix.T + mixing.inner.shift
     return jnp.einsum("nei,eji->nej", jnp.where(z < 0, mixing.slope * z, z), mixing.matrix) + mixing.shift
 
 
 def unmix(
-    mixing: Mixing, x: Float[Array, "n m"], temperature: Float[Array, ""] | None = None
+    mixing: Mixing | FlowMixing, x: Float[Array, "n m"], temperature: Float[Array, ""] | None = None
 ) -> tuple[Float[Array, "n e m"], Float[Array, "n e"]]:
     """``g^{-1}(x)`` and the logarithm of the absolute determinant of its Jacobian.
 
@@ -72,6 +75,8 @@ def unmix(
         x: Observations.
         temperature: Width over which the kinks of ``a^{-1}`` are smoothed; None, or the limit 0, is exact.
     """
+    if isinstance(mixing, FlowMixing):
+        return flow_inverse(mixing, x[:, None, :])
     u = jnp.einsum("nei,eji->nej", x[:, None, :] - mixing.shift, jnp.linalg.inv(mixing.matrix))
     steep = 1.0 / mixing.slope
     if temperature is None:
@@ -116,7 +121,7 @@ def noise_of(model: ILDModel, x: Float[Array, "n m"], domain: Int[Array, " n"]) 
 
 def observe(model: ILDModel, noise: Float[Array, "n m"], domain: Int[Array, " n"]) -> Float[Array, "n m"]:
     """Prediction: what the noise becomes in a domain, ``g(f_d(eps))``."""
-    if len(model.mixing.matrix) > 1:
+    if isinstance(model.mixing, Mixing) and len(model.mixing.matrix) > 1:
         return _select(model, mix(model.mixing, latents_of_noise(model.scm, noise)), domain)
     z = _select(model, latents_of_noise(model.scm, noise), domain)
     return mix(model.mixing, z[:, None, :])[:, 0]

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from causalrep.errors import InputError
 from causalrep.latent.ild import log_likelihood
 from causalrep.latent.ild_family import ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, ild_objective, shuffled_blocks
@@ -95,6 +96,8 @@ def fit_ild_annealed(
         hot: Width of the kinks at the first start, in units of the latents.
         cold: Their width after 80% of the steps.
     """
+    if family.depth:
+        raise InputError("family", found="a RealNVP mixing", expected="a leaky ReLU: its kinks are what is annealed")
     plan = Plan(starts, rounds, steps, batch_size, learning_rate, hot, cold)
     return _search(family, plan, key, train, validation)
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from causalrep.errors import DivergenceError, InputError
 from causalrep.habits import Habits
+from causalrep.latent.domains import domain_codes
 from causalrep.latent.ild import ILDModel, Mixing, counterfactual, log_likelihood, noise_of, unmix
 from causalrep.latent.ild_annealing import fit_ild_annealed
 from causalrep.latent.ild_family import ILDFamily, Kind
@@ -210,14 +211,7 @@ class ILD(Habits):
         return jnp.asarray(x, model.scm.scales.dtype)
 
     def _codes(self, argument: str, labels: Any, rows: int) -> jax.Array:
-        given = np.asarray(labels).reshape(-1)
-        if len(given) not in (1, rows):
-            raise InputError(argument, found=f"{len(given)} labels", expected=f"one, or {rows}")
-        known = {label: code for code, label in enumerate(self.domains_)}
-        unknown = [label for label in pd.unique(given) if label not in known]
-        if unknown:
-            raise InputError(argument, found=f"unknown domains {unknown}", expected=f"labels among {self.domains_}")
-        return jnp.broadcast_to(jnp.asarray([known[label] for label in given], jnp.int32), (rows,))
+        return domain_codes(argument, labels, domains=self.domains_, rows=rows)
 
 
 def in_units(model: ILDModel, mean: np.ndarray, scale: np.ndarray) -> ILDModel:

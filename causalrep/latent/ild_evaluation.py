@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.data.ild_designs import SLOPE, ILDSample, ILDTruth
+from causalrep.data.ild_flow_designs import ILDFlowTruth
 from causalrep.latent.ild import ILDModel, Mixing, noise_of, observe
 from causalrep.latent.scm import scm_of_maps
 
@@ -16,7 +17,7 @@ def true_model(truth: ILDTruth) -> ILDModel:
     return ILDModel(scm_of_maps(maps, jnp.asarray(truth.shifts)), mixing)
 
 
-def true_counterfactuals(truth: ILDTruth, sample: ILDSample) -> Float[np.ndarray, "domains n m"]:
+def true_counterfactuals(truth: ILDTruth | ILDFlowTruth, sample: ILDSample) -> Float[np.ndarray, "domains n m"]:
     """Each row, had it been generated in each domain."""
     return np.stack([truth.observe(sample.noise, target) for target in range(len(truth.maps))])
 

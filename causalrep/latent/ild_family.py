@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
+from causalrep.latent.flow_mixing import FlowMixing, init_flow
 from causalrep.latent.ild import ILDModel, Mixing
 from causalrep.latent.scm import LatentSCM
 from causalrep.validation import check_choice, check_range
@@ -33,8 +34,9 @@ class ILDParams(NamedTuple):
         weights: Domain-specific rows of L (domains, k, m).
         scales: Domain-specific diagonal of S (domains, k), or its logarithm.
         shifts: Domain-specific part of b (domains, k).
-        matrix: G (e, m, m).
-        mixing_shift: c (e, m).
+        matrix: G (e, m, m); None where a flow or networks mix.
+        mixing_shift: c (e, m); None likewise.
+        flow: The mixing of a family with ``depth``.
     """
 
     shared_weights: Float[Array, "1 shared m"]
@@ -43,8 +45,9 @@ class ILDParams(NamedTuple):
     weights: Float[Array, "domains k m"]
     scales: Float[Array, "domains k"]
     shifts: Float[Array, "domains k"]
-    matrix: Float[Array, "e m m"]
-    mixing_shift: Float[Array, "e m"]
+    matrix: Float[Array, "e m m"] | None
+    mixing_shift: Float[Array, "e m"] | None
+    flow: FlowMixing | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,7 @@ class ILDFamily:
             leaves the sign of S free, as the released code does; a sign that differs between domains flips that
             component of the counterfactual.
         slope: Of the leaky ReLU.
+        depth: Blocks of a RealNVP mixing; 0 for the leaky ReLU between linear maps.
     """
 
     kind: Kind
@@ -68,12 +72,16 @@ class ILDFamily:
     k: int = 1
     monotone: bool = True
     slope: float = 0.5
+    depth: int = 0
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, KINDS)
         check_range("domains", self.domains, at_least=2)
         check_range("latents", self.latents, at_least=2)
         check_range("slope", self.slope, above=0, at_most=1)
+        check_range("depth", self.depth, at_least=0)
+        if self.depth and self.kind == "independent":
+            raise InputError("kind", found="'independent'", expected="a family with one mixing, for a RealNVP")
         if self.kind in ("relax-can", "can") and not 1 <= self.k < self.latents:
             raise InputError("k", found=str(self.k), expected=f"1 to {self.latents - 1}, fewer than the latents")
 
@@ -83,7 +91,7 @@ class ILDFamily:
         return self.k if self.kind in ("relax-can", "can") else self.latents
 
     def init(self, key: jax.Array, spread: float = 1.0) -> ILDParams:
-        """Random parameters with G = I and c = 0.
+        """Random parameters with G = I and c = 0, or a flow that permutes.
 
         Args:
             key: Random key.
@@ -94,10 +102,17 @@ class ILDFamily:
         keys = jax.random.split(key, 6)
         shapes = ((1, m - own, m), (1, m - own), (1, m - own), (d, own, m), (d, own), (d, own))
         mechanisms = (spread * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True))
+        if self.depth:
+            return ILDParams(*mechanisms, None, None, init_flow(jax.random.fold_in(key, 6), m, self.depth))
         return ILDParams(*mechanisms, jnp.tile(jnp.eye(m), (mixings, 1, 1)), jnp.zeros((mixings, m)))
 
     def model(self, params: ILDParams) -> ILDModel:
         """The model of some parameters."""
+        mixing = params.flow if self.depth else Mixing(params.matrix, params.mixing_shift, self.slope)
+        return ILDModel(self.scm(params), mixing)
+
+    def scm(self, params: ILDParams) -> LatentSCM:
+        """The latent mechanisms alone."""
         weights = self._rows(params.shared_weights, params.weights)
         scales = self._rows(params.shared_scales, params.scales)
         shifts = self._rows(params.shared_shifts, params.shifts)
@@ -106,7 +121,7 @@ class ILDFamily:
             # Shared rows are the identity; so are all rows of the first domain, which costs no generality.
             free = (jnp.arange(self.domains) > 0)[:, None] & (jnp.arange(self.latents) >= self.latents - self.k)
             weights, scales = jnp.where(free[:, :, None], weights, 0.0), jnp.where(free, scales, 1.0)
-        return ILDModel(LatentSCM(weights, scales, shifts), Mixing(params.matrix, params.mixing_shift, self.slope))
+        return LatentSCM(weights, scales, shifts)
 
     def _rows(self, shared: Array, own: Array) -> Array:
         return jnp.concatenate([jnp.broadcast_to(shared, (self.domains, *shared.shape[1:])), own], axis=1)

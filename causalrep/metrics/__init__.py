@@ -3,6 +3,7 @@
 from causalrep.metrics.association import AssociationScan, association_scan
 from causalrep.metrics.chance import Chance, chance_level, graph_chance_level
 from causalrep.metrics.correlation import correlations, mcc, weak_mcc
+from causalrep.metrics.counterfactual_images import CounterfactualAccuracy, counterfactual_accuracy
 from causalrep.metrics.dci import DCI, dci, dci_from_importance
 from causalrep.metrics.effects import (
     ate_error,
@@ -23,6 +24,7 @@ __all__ = [
     "DCI",
     "AssociationScan",
     "Chance",
+    "CounterfactualAccuracy",
     "DiagSep",
     "association_scan",
     "ate_error",
@@ -32,6 +34,7 @@ __all__ = [
     "causal_excess_risk",
     "chance_level",
     "correlations",
+    "counterfactual_accuracy",
     "coverage",
     "dci",
     "dci_from_importance",

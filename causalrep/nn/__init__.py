@@ -3,6 +3,7 @@
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.nn.flows import Flow
+from causalrep.nn.image_codec import ImageDecoder, ImageEncoder
 from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
@@ -13,6 +14,8 @@ __all__ = [
     "ConvTranspose",
     "ConvVAE",
     "Flow",
+    "ImageDecoder",
+    "ImageEncoder",
     "ParallelMLPs",
     "conv_transpose_2x",
     "dense_product",

@@ -12,6 +12,6 @@ from experiments.ild.simulated import Simulated
 PAPER = Simulated(name="ild/by_k", domains=(2, 3, 10), k=(1, 2, 3, 4), methods=("Relax-Can",))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, domains=(3,)),
-    "small": dataclasses.replace(PAPER, seeds=3),
+    "small": dataclasses.replace(PAPER, seeds=5, domains=(3,)),
     "paper": PAPER,
 }

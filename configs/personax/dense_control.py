@@ -12,6 +12,6 @@ from experiments.personax.standin import StandIn
 PAPER = StandIn("personax/dense_control", seeds=10, cross=("sparse", "separate", "dense"), methods=("PersonaX",))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=600, steps=100),
-    "small": dataclasses.replace(PAPER, seeds=5),
+    "small": dataclasses.replace(PAPER, seeds=3),
     "paper": PAPER,
 }

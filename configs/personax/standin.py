@@ -12,6 +12,6 @@ from experiments.personax.standin import StandIn
 PAPER = StandIn(seeds=10)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=600, steps=100),
-    "small": dataclasses.replace(PAPER, seeds=5),
+    "small": dataclasses.replace(PAPER, seeds=3),
     "paper": PAPER,
 }

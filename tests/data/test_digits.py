@@ -121,3 +121,11 @@ def test_translation_moves_whole_pixels():
         empty = np.flatnonzero(~row)
         expected = np.arange(shift) if shift > 0 else np.arange(size + shift, size)
         np.testing.assert_array_equal(empty, expected)
+
+
+def test_small_digits_come_with_scikit_learn():
+    found = load("small_digits")
+    assert found.images.shape == (1438, 8, 8)
+    assert found.test_images.shape == (359, 8, 8)
+    assert found.images.max() == 16
+    assert set(found.labels) == set(found.test_labels) == set(range(10))

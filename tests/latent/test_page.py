@@ -13,6 +13,7 @@ def test_the_page_runs(capsys):
     assert "sparse mechanism shifts" in shown
     error, nothing = map(float, re.search(r"error ([\d.]+), of changing nothing ([\d.]+)", shown).groups())
     assert error < nothing / 2
+    assert float(re.search(r"error ([\d.]+) of the identity map's", shown).group(1)) < 0.7
     assert "Hierarchical causal factors" in shown
     assert "Causal latents of several modalities" in shown
     assert "openness" in shown
