@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run cate/ihdp_cevae
 Expected result: out-of-sample PEHE below that of OLS-1 (published: 2.6 and 5.8).
-Expected time: small (25 replications) 55 min (measured on a busy machine), paper (100) 80 min on one CPU core (estimated).
+Expected time: small (25 replications) 55 min (busy machine), paper (100) 80 min on one CPU core (estimated).
 """
 
 import dataclasses
