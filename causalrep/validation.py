@@ -46,9 +46,11 @@ def as_matrix(argument: str, value: Any, *, rows: int | None = None) -> tuple[np
         bad = np.argwhere(~finite)
         row, column = bad[0]
         label = names[column] if names else str(column)
+        place = f"row {row}" if array.shape[1] == 1 else f"column {label!r}, row {row}"
+        values = "value" if len(bad) == 1 else "values"
         raise InputError(
             argument,
-            found=f"{len(bad)} missing or infinite values, the first in column {label!r}, row {row}",
+            found=f"{len(bad)} missing or infinite {values}, the first in {place}",
             expected="finite numbers (drop or impute them first)",
         )
     return array, names or default_names(argument, array.shape[1])

@@ -200,7 +200,7 @@ def test_bad_input_is_named(make, s2):
         (bad(s2, T=np.zeros(600)), r"^T: found 600 rows, all untreated"),
         (bad(s2, T=np.arange(600) % 3), r"^T: found 3 values \(0, 1, 2\); expected a binary treatment"),
         (bad(s2, T=2 * t - 1), r"^T: found 2 values \(-1, 1\)"),
-        (bad(s2, X=missing), r"^X: found 1 missing or infinite values, the first in column '2', row 7"),
+        (bad(s2, X=missing), r"^X: found 1 missing or infinite value, the first in column '2', row 7"),
         (bad(s2, Y=np.where(np.arange(600) == 3, np.inf, y)), r"^Y: found 1 missing or infinite"),
         (bad(s2, X=x[:150]), r"^X: found 150 rows; expected 600"),
         (bad(s2, X=np.ones((600, 2))), r"^X: found only constant columns"),
