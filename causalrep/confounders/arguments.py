@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from causalrep.errors import InputError
+from causalrep.validation import as_matrix
 
 
 def check_seed(seed: Any) -> None:
@@ -21,6 +22,25 @@ def check_widths(argument: str, widths: Any) -> tuple[int, ...]:
     if not whole:
         raise InputError(argument, found=repr(widths), expected="whole numbers of at least 1, such as (64, 64)")
     return tuple(widths)
+
+
+def as_excluded(Z: Any, X: Any) -> np.ndarray | None:
+    """Excluded covariates (n, k), or None; one that the covariates determine excludes nothing.
+
+    Raises:
+        InputError: If a column of ``Z`` is an affine function of the columns of ``X``, a constant for instance.
+    """
+    if Z is None:
+        return None
+    x, _ = as_matrix("X", X)
+    z, names = as_matrix("Z", Z)
+    check_rows("Z", len(z), rows=len(x), of="X")
+    ones = np.column_stack([np.ones(len(x)), x])
+    left = z - ones @ np.linalg.lstsq(ones, z, rcond=None)[0]
+    determined = [name for name, part, whole in zip(names, left.T, z.T) if part.std() <= 1e-8 * np.abs(whole).max()]
+    if determined:
+        raise InputError("Z", found=f"columns {determined} that X determines", expected="others than X holds")
+    return z
 
 
 def check_rows(argument: str, count: int, *, rows: int, of: str) -> None:

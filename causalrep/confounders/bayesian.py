@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 
-from causalrep.confounders.arguments import check_seed
+from causalrep.confounders.arguments import as_excluded, check_seed
 from causalrep.confounders.confounded_law import Confounded, Law
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
@@ -138,7 +138,7 @@ class BayesianConfounder(EffectEstimator):
         check_range("draws", self.draws, at_least=2)
         check_seed(self.seed)
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
-        self._excluded = None if Z is None else as_matrix("Z", Z, rows=len(as_matrix("Y", Y)[0]))[0]
+        self._excluded = as_excluded(Z, X)
         super().fit(Y, T, X=X)
         worst = self.diagnostics_["r_hat"]
         if not worst < LARGEST_R_HAT:

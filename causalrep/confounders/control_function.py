@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.confounders.arguments import check_seed
+from causalrep.confounders.arguments import as_excluded, check_seed
 from causalrep.confounders.closed_forms import generalized_residual
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
@@ -33,6 +33,8 @@ from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 # Of Newton's method, whose steps are exact for a concave likelihood this smooth.
 PROBIT_STEPS = 25
+# Largest generalised residual of a probit that is sure of every unit: the arms are apart.
+SEPARATED = 1e-3
 
 
 class SelectionFit(NamedTuple):
@@ -155,7 +157,7 @@ class ControlFunction(EffectEstimator):
         check_range("draws", self.draws, at_least=2)
         check_seed(self.seed)
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
-        self._excluded = None if Z is None else as_matrix("Z", Z, rows=len(as_matrix("Y", Y)[0]))[0]
+        self._excluded = as_excluded(Z, X)
         super().fit(Y, T, X=X)
         if Z is None:
             warnings.warn(
@@ -171,7 +173,9 @@ class ControlFunction(EffectEstimator):
         found, drawn = _fit_and_bootstrap(jax.random.key(self.seed), x, t, y, z, draws=self.draws)
         self.selection_fit_ = jax.tree.map(np.asarray, found)
         effects = np.asarray(found.effect(x))
-        if not np.isfinite(effects).all():
+        # The sign of the generalised residual is that of the treatment; where the probit is sure of all, none is left.
+        separated = np.abs(self.selection_fit_.residual).max() < SEPARATED
+        if separated or not np.isfinite(effects).all():
             raise InputError("T", found="a treatment that X separates", expected="overlap: a probit that can be fitted")
         spread = np.std(np.asarray(drawn), axis=0, ddof=1)
         unknown = np.full(len(effects), np.nan)

@@ -60,6 +60,12 @@ def test_bad_input():
         ControlFunction(draws=1).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match=r"Z: found 49 rows"):
         ControlFunction().fit(x[:, 0], t, X=x, Z=x[1:, 0])
+    # Neither moves the treatment beside X: "identified by the exclusion of Z" would be untrue.
+    for z in (np.ones(50), 2 * x[:, 0] - x[:, 1] + 3):
+        with pytest.raises(InputError, match="that X determines"):
+            ControlFunction().fit(x[:, 0], t, X=x, Z=z)
+    with pytest.raises(InputError, match="T: found a treatment that X separates"):
+        ControlFunction(draws=2).fit(x[:, 1], x[:, 0] > 0, X=x)
 
 
 def _error(s, z):
