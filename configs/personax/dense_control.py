@@ -1,7 +1,7 @@
 """PersonaX where edges between modalities are sparse, separate or dense: what sparsity identifies.
 
 Command: python -m experiments.run personax/dense_control
-Expected result: blocks recovered in all three, single latents best where no latent's neighbours are among another's.
+Expected result: blocks recovered in all three; single latents near chance, and not better where edges are sparse.
 Expected time: small 3 min on two CPU cores, paper 10 min.
 """
 

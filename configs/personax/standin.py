@@ -1,7 +1,7 @@
 """PersonaX on a simulated stand-in for its synthetic data, beside four other methods.
 
 Command: python -m experiments.run personax/standin
-Expected result: blocks recovered; of the latents, those that sparse edges identify.
+Expected result: blocks recovered, and the edge between the modalities; single latents little above chance.
 Expected time: small 9 min on two CPU cores, paper 30 min.
 """
 
