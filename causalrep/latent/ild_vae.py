@@ -10,8 +10,8 @@ Two things decide whether counterfactuals move at all, since pictures show their
   leaves no content in the noise at all; much less, and the domain stays in it. :func:`default_beta` is in proportion
   to the pixels.
 * The start (ours). The decoder's domain-specific latents begin as labels: shifts apart and, where other latents are
-  left to hold the content, the noise's share in them small. From a standard normal start the domains overlap there,
-  the noise learns to tell the decoder which is which, and an exchange of mechanisms changes little.
+  left to hold the content, the noise's share in them small. Where it begins as large as the shifts, domains overlap,
+  the noise learns to tell the decoder which is which, and an exchange of mechanisms changes less.
 
 The released code uses the encoder's second head as a standard deviation in one place and as a log variance in another;
 here it is a log variance in both.

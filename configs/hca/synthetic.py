@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run hca/synthetic
 Expected result: directions recovered in 90% of exact graphs of 4,000 rows; the MIC grows with inexactness.
-Expected time: small 3 min, paper 10 min on two CPU cores.
+Expected time: small 3 min, paper 12 min on two CPU cores.
 """
 
 import dataclasses
