@@ -3,10 +3,12 @@
 Each function draws a mixing and returns it as a pure function of latents (..., d).
 """
 
+import itertools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 Mix = Callable[[Float[Array, "... d"]], Float[Array, "... p"]]
@@ -83,3 +85,23 @@ def orthogonal_columns(key: Array, p: int, d: int, condition: float = 20.0) -> F
     factors = jax.random.uniform(factor_key, (CANDIDATES, d, d), minval=-0.5, maxval=0.5)
     mixing = basis @ factors[jnp.argmax(jnp.linalg.cond(factors) <= condition)]
     return mixing / jnp.max(jnp.abs(mixing), axis=0)
+
+
+def polynomial_mixing(key: Array, d: int, p: int, degree: int, scale: float = 1.0) -> Mix:
+    """A random polynomial from d latents to p observations, all coefficients standard normal (Ahuja et al. 2023).
+
+    Latents are divided by ``scale`` first, so that high powers do not drown the others (ours).
+    """
+    keys = jax.random.split(key, degree)
+    powers = [
+        np.array(list(itertools.combinations_with_replacement(range(d), order))) for order in range(1, degree + 1)
+    ]
+    coefficients = [
+        jax.random.normal(key, (p, len(factors))) for key, factors in zip(keys, powers, strict=True)
+    ]
+
+    def mix(z: Array) -> Array:
+        terms = zip(coefficients, powers, strict=True)
+        return sum(jnp.prod((z / scale)[..., factors], axis=-1) @ matrix.T for matrix, factors in terms)
+
+    return mix

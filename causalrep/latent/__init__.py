@@ -27,13 +27,16 @@ from causalrep.latent.ild_fit import ILDRows, fit_ild
 from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
 from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
 from causalrep.latent.multimodal_identification import identification
+from causalrep.latent.reference.cauca import CausalFlow, cauca_objective
 from causalrep.latent.reference.contrastive import ContrastiveModel, Penalties, contrastive_objective
 from causalrep.latent.reference.disentanglement import Disentangled, linear_disentanglement
+from causalrep.latent.reference.flow_estimators import CauCA, IFlow
 from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentanglement
 from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
 from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
-from causalrep.latent.reference.neural_estimators import TCL, BetaVAE, ContrastiveCRL
+from causalrep.latent.reference.neural_estimators import IVAE, TCL, BetaVAE, ContrastiveCRL
 from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
+from causalrep.latent.reference.segment_flow import SegmentFlow, segment_flow_objective
 from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
 from causalrep.latent.reference.vae import VAE, elbo_objective
 from causalrep.latent.scm import LatentSCM, intervention_set
@@ -43,6 +46,7 @@ __all__ = [
     "HCA",
     "ICA",
     "ILD",
+    "IVAE",
     "KINDS",
     "LSCALEI",
     "TCL",
@@ -51,12 +55,15 @@ __all__ = [
     "Annealed",
     "BetaVAE",
     "CanonicalForm",
+    "CauCA",
+    "CausalFlow",
     "CodedRows",
     "ContrastiveCRL",
     "ContrastiveModel",
     "Disentangled",
     "GatedFlow",
     "Hierarchy",
+    "IFlow",
     "ILDFamily",
     "ILDModel",
     "ILDParams",
@@ -76,9 +83,11 @@ __all__ = [
     "Schedule",
     "ScoreBased",
     "SegmentClassifier",
+    "SegmentFlow",
     "Weights",
     "bootstrap_orders",
     "canonical_form",
+    "cauca_objective",
     "coded_rows",
     "contrastive_objective",
     "counterfactual",
@@ -108,6 +117,7 @@ __all__ = [
     "pad",
     "sample_moments",
     "search_orders",
+    "segment_flow_objective",
     "soft_impute",
     "structural_weights",
     "subspace_distance",

@@ -2,6 +2,7 @@
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
+from causalrep.nn.flows import Flow
 from causalrep.nn.mlp import MLP
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
@@ -9,6 +10,7 @@ from causalrep.nn.products import dense_product
 __all__ = [
     "MLP",
     "ConvVAE",
+    "Flow",
     "ParallelMLPs",
     "dense_product",
     "linear_mmd",

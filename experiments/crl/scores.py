@@ -52,6 +52,13 @@ def standardized(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
     return (x - jnp.mean(x, axis=(0, 1))) / jnp.std(x, axis=(0, 1))
 
 
+def whitened(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
+    """The same rows with mean 0 and covariance 1 over all environments, as near to them as that can be."""
+    center = x - jnp.mean(x, axis=(0, 1))
+    values, vectors = jnp.linalg.eigh(jnp.einsum("enp,enq->pq", center, center) / (len(x) * x.shape[1]))
+    return center @ ((vectors / jnp.sqrt(values)) @ vectors.T)
+
+
 def rows_of(x: Float[Array, "e n p"]) -> CodedRows:
     """Rows with the codes of their environments."""
     environments, n, p = x.shape

@@ -12,6 +12,7 @@ from causalrep.data import one_per_latent
 from causalrep.data.crl_mechanisms import draw_latents
 from causalrep.errors import InputError
 from causalrep.latent import (
+    IVAE,
     TCL,
     VAE,
     BetaVAE,
@@ -91,21 +92,24 @@ def test_environments_weigh_the_same_in_the_contrastive_loss(x64, shifted):
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
-def test_the_bound_is_made_of_gaussian_parts(x64):
-    model = VAE(2, 4, hidden=(8,))
-    x, key = jax.random.normal(jax.random.key(0), (12, 4)), jax.random.key(7)
-    params = model.init(key, key, x)
+@pytest.mark.parametrize("segments", [0, 3])
+def test_the_bound_is_made_of_gaussian_parts(x64, segments):
+    model = VAE(2, 4, hidden=(8,), segments=segments)
+    x, key, code = jax.random.normal(jax.random.key(0), (12, 4)), jax.random.key(7), jnp.arange(12) % 3
+    params = model.init(key, key, x, code)
     params = jax.tree.map(lambda leaf: leaf + 0.2 * jax.random.normal(jax.random.key(2), leaf.shape), params)
-    log_likelihood, divergence = model.apply(params, key, x)
-    mean, log_variance = model.apply(params, x, method=VAE.encode)
+    log_likelihood, divergence = model.apply(params, key, x, code)
+    mean, log_variance = model.apply(params, x, code, method=VAE.encode)
     posterior = dist.Normal(mean, jnp.exp(0.5 * log_variance)).to_event(1)
-    prior = dist.Normal(jnp.zeros_like(mean), 1.0).to_event(1)
+    own = params["params"]
+    table = [own["prior_mean"], jnp.exp(0.5 * own["prior_log_variance"])] if segments else [jnp.zeros((3, 2)), 1.0]
+    prior = dist.Normal(table[0][code], table[1][code] if segments else 1.0).to_event(1)
     np.testing.assert_allclose(divergence, dist.kl_divergence(posterior, prior), atol=1e-9)
     z = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape)
     decoded = model.apply(params, z, method=lambda self, z: self.decoder(z))
     expected = dist.Normal(decoded, jnp.exp(params["params"]["log_noise"])).to_event(1).log_prob(x)
     np.testing.assert_allclose(log_likelihood, expected, atol=1e-9)
-    rows = coded_rows(x, jnp.zeros(12, int), 1)._replace(x=x)
+    rows = coded_rows(x, code, 3)._replace(x=x)
     plain, weighted = (elbo_objective(model, beta).loss(params, key, rows)[0] for beta in (1.0, 4.0))
     assert float(weighted - plain) == pytest.approx(3.0 * float(jnp.mean(divergence)), abs=1e-6)
 
@@ -140,6 +144,21 @@ def test_segments_identify_magnitudes(segmented):
     assert repr(found) == "TCL(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
 
 
+def test_a_prior_for_each_segment_identifies_latents_and_a_standard_one_does_not(segmented):
+    x, segment, z = segmented
+    stretched = x @ np.diag([1.0, 0.2, 0.05])  # whitened before anything else
+    informed = IVAE(D, hidden=(), schedule=QUICK).fit(stretched, segment)
+    codes = informed.transform(stretched, segment)
+    assert float(mcc(z, codes)) > 0.95
+    assert float(mcc(np.random.default_rng(0).permutation(z), codes)) < 0.1, "rows of the truth permuted"
+    blind = IVAE(D, hidden=(), schedule=QUICK).fit(stretched, np.random.default_rng(0).permutation(segment))
+    assert float(mcc(z, blind.transform(stretched, segment))) < chance(z) + 0.12
+    with pytest.raises(InputError, match="segment: found unknown"):
+        informed.transform(stretched[:2], [0, 99])
+    with pytest.raises(InputError, match="segment: found 3 labels"):
+        informed.transform(stretched[:2], [0, 1, 2])
+
+
 def test_a_beta_vae_keeps_the_rows_but_not_the_latents(segmented):
     x, _, z = segmented
     codes = BetaVAE(D, beta=0.1, hidden=(), schedule=QUICK).fit(x).transform(x)
@@ -159,6 +178,8 @@ LABELS = np.arange(400) % 4
         (lambda: ContrastiveCRL(2).fit(ROWS, LABELS, observational=0), "environment"),
         (lambda: ContrastiveCRL(3).fit(ROWS, None, observational=0), "environment"),
         (lambda: TCL(3).fit(ROWS, None), "segment"),
+        (lambda: IVAE(3).fit(ROWS, None), "segment"),
+        (lambda: IVAE(3).fit(ROWS @ np.ones((3, 3)), LABELS), "X"),
         (lambda: TCL(3).fit(ROWS, np.zeros(400)), "segment"),
         (lambda: TCL(0).fit(ROWS, LABELS), "latents"),
         (lambda: BetaVAE(3, beta=0.0).fit(ROWS), "beta"),

@@ -18,23 +18,24 @@ from causalrep.validation import as_matrix, check_range
 DEFAULT = Schedule()
 
 
-class _Network(Habits):
+class Network(Habits):
     """What they share: standardised rows, one training loop, the best of a few starts."""
 
-    def _train(self, x: np.ndarray, codes: np.ndarray, objective: Objective) -> None:
-        self.n_features_in_, self.mean_, self.scale_ = x.shape[1], x.mean(axis=0), x.std(axis=0)
-        if not (self.scale_ > 0).all():
-            raise InputError("X", found=f"a constant column {int(np.argmin(self.scale_))}", expected="none")
+    def _train(self, x: np.ndarray, codes: np.ndarray, objective: Objective, *, whiten: bool = False) -> None:
+        self.n_features_in_, self.mean_, scale = x.shape[1], x.mean(axis=0), x.std(axis=0)
+        if not (scale > 0).all():
+            raise InputError("X", found=f"a constant column {int(np.argmin(scale))}", expected="none")
+        self.scaling_ = _whitening(x) if whiten else np.diag(1.0 / scale)
         order_key, fit_key = jax.random.split(jax.random.key(self.seed))
-        rows = coded_rows((x - self.mean_) / self.scale_, codes, int(codes.max()) + 1)
+        rows = coded_rows((x - self.mean_) @ self.scaling_, codes, int(codes.max()) + 1)
         found = fit_best(objective, self.schedule, fit_key, *split(order_key, rows))
         if not np.isfinite(found.final_loss):
             raise DivergenceError("Training diverged: look for outliers in X, or lower the learning rate.", step=0)
         self.params_, self.validation_loss_ = found.params, float(found.final_loss)
 
     def _standardized(self, X: Any) -> jax.Array:
-        mean, scale = self.mean_, self.scale_
-        return jnp.asarray((as_rows(X, self.n_features_in_) - mean) / scale, jnp.float32)
+        mean, scaling = self.mean_, self.scaling_
+        return jnp.asarray((as_rows(X, self.n_features_in_) - mean) @ scaling, jnp.float32)
 
     def _check(self, latents: int) -> None:
         check_range("latents", latents, at_least=1)
@@ -43,7 +44,7 @@ class _Network(Habits):
         check_range("schedule.learning_rate", self.schedule.learning_rate, above=0)
 
 
-class BetaVAE(_Network):
+class BetaVAE(Network):
     """A variational autoencoder with a weighted divergence (Higgins et al. 2017): the baseline that identifies nothing.
 
     Rows alone leave the latents free up to any map that keeps a standard normal distribution, whatever beta is.
@@ -86,10 +87,68 @@ class BetaVAE(_Network):
     def transform(self, X: Any) -> np.ndarray:
         """Posterior means of rows (n, latents)."""
         x = self._standardized(X)
-        return np.asarray(vae.posterior_mean(self.model_, self.params_, x))
+        return np.asarray(vae.posterior_mean(self.model_, self.params_, x, jnp.zeros(len(x), jnp.int32)))
 
 
-class TCL(_Network):
+class IVAE(Network):
+    """A variational autoencoder whose prior depends on the segment (iVAE, Khemakhem et al. 2020).
+
+    Identified up to order and a function of each latent if the mixing is injective, and the latents are independent and
+    Gaussian in each segment, with means and variances that differ enough over at least ``2 latents + 1`` of them; one
+    segment identifies nothing. That holds at the maximum of the likelihood; a fit of the bound comes near it at best.
+    Rows are whitened (ours): directions of x with less variance than the decoder's noise are lost otherwise.
+
+    Args:
+        latents: Dimension of the code.
+        hidden: Widths of both perceptrons.
+        schedule: Of the training.
+        seed: Of all randomness.
+
+    Attributes:
+        params_: Of the network.
+        segments_: Labels seen in ``fit``.
+        validation_loss_: Minus the bound of the held-out whitened rows, in nats.
+        n_features_in_: Number of observed variables.
+
+    >>> IVAE(5)
+    IVAE(latents=5)
+    """
+
+    def __init__(
+        self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = DEFAULT, seed: int = 0
+    ):
+        self.latents = latents
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, segment: Any) -> Self:
+        """Train on rows (n, p) with the label of each row's segment (n,)."""
+        self._check(self.latents)
+        x, _ = as_matrix("X", X)
+        codes = labels_of("segment", segment, len(x))
+        self.segments_ = _levels(segment)
+        self.model_ = vae.VAE(self.latents, x.shape[1], tuple(self.hidden), len(self.segments_))
+        self._train(x, codes, vae.elbo_objective(self.model_), whiten=True)
+        return self
+
+    def transform(self, X: Any, segment: Any) -> np.ndarray:
+        """Posterior means of rows (n, latents), given the labels of their segments, all of them seen in ``fit``."""
+        x = self._standardized(X)
+        return np.asarray(vae.posterior_mean(self.model_, self.params_, x, self._codes(segment, len(x))))
+
+    def _codes(self, segment: Any, rows: int) -> jax.Array:
+        given = np.asarray(segment).reshape(-1).tolist()
+        if len(given) != rows:
+            raise InputError("segment", found=f"{len(given)} labels", expected=str(rows))
+        place = {label: code for code, label in enumerate(self.segments_)}
+        unknown = sorted({str(label) for label in given if label not in place})
+        if unknown:
+            raise InputError("segment", found=f"unknown {unknown[:5]}", expected="segments seen in fit")
+        return jnp.asarray([place[label] for label in given], jnp.int32)
+
+
+class TCL(Network):
     """Time-contrastive learning: a classifier of segments, then linear ICA of its features (Hyvarinen, Morioka 2016).
 
     Identified is the magnitude ``|z_i|`` of each latent, up to order, scale and a constant, if the mixing is
@@ -137,7 +196,7 @@ class TCL(_Network):
         return np.asarray(tcl.segment_features(self.model_, self.params_, self._standardized(X))) @ unmixing.T
 
 
-class ContrastiveCRL(_Network):
+class ContrastiveCRL(Network):
     """Latents from telling observational from interventional rows (Buchholz et al. 2023).
 
     Identified up to scale, with the graph, if the mixing is injective, the latents are linear and Gaussian, and each is
@@ -195,3 +254,16 @@ class ContrastiveCRL(_Network):
         """Latents of rows (n, latents), in the order of the environments."""
         x = self._standardized(X)
         return np.asarray(contrastive.encode(self.model_, self.params_, x))
+
+
+def _whitening(x: np.ndarray) -> np.ndarray:
+    """The symmetric map to a covariance of one: of all such maps the one that moves columns least."""
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True).reshape(x.shape[1], -1))
+    if values[0] <= 1e-10 * values[-1]:
+        raise InputError("X", found="linearly dependent columns", expected="none")
+    return (vectors / np.sqrt(values)) @ vectors.T
+
+
+def _levels(labels: Any) -> list:
+    """Labels in the order of their codes."""
+    return list(dict.fromkeys(np.asarray(labels).reshape(-1).tolist()))

@@ -1,0 +1,19 @@
+"""Causal component analysis (von Kuegelgen et al., Liang et al. 2023) on its simulation, G1, right and misspecified.
+
+Command: python -m experiments.run crl/g1
+Expected result: right graph and targets above a wrong graph above a linear unmixing; fewer layers are easier.
+Expected time: small 8 min, paper hours on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.crl.components import CausalComponents
+
+PAPER = CausalComponents()
+SCALES = {
+    "smoke": dataclasses.replace(PAPER, replications=1, layers=(2,), n=500, steps=40, restarts=1, batch_size=256),
+    "small": dataclasses.replace(
+        PAPER, replications=5, layers=(2, 3), n=10_000, steps=2500, restarts=2, batch_size=1024
+    ),
+    "paper": PAPER,
+}
