@@ -30,6 +30,7 @@ from causalrep.data.crl_designs import (
     varici_model,
 )
 from causalrep.data.crl_mechanisms import EnvironmentRows, Interventions, draw_latents, one_per_latent, varsortability
+from causalrep.data.crl_support_designs import ahuja_simulation
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.fc_designs import FCPopulation, FCSample, draw_fc, fc_population
 from causalrep.data.folder import data_folder
@@ -113,6 +114,7 @@ __all__ = [
     "VQAPrototypes",
     "VQASample",
     "agmm_zoo",
+    "ahuja_simulation",
     "answer_prior",
     "available",
     "bayes_answers",

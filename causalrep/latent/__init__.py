@@ -35,6 +35,12 @@ from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentan
 from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
 from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
 from causalrep.latent.reference.neural_estimators import IVAE, TCL, BetaVAE, ContrastiveCRL
+from causalrep.latent.reference.polynomial import (
+    PolynomialAutoencoder,
+    constant_directions,
+    reconstruction_objective,
+)
+from causalrep.latent.reference.polynomial_estimator import PolynomialDisentanglement
 from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
 from causalrep.latent.reference.segment_flow import SegmentFlow, segment_flow_objective
 from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
@@ -80,6 +86,8 @@ __all__ = [
     "Padded",
     "Penalties",
     "PersonaX",
+    "PolynomialAutoencoder",
+    "PolynomialDisentanglement",
     "Schedule",
     "ScoreBased",
     "SegmentClassifier",
@@ -89,6 +97,7 @@ __all__ = [
     "canonical_form",
     "cauca_objective",
     "coded_rows",
+    "constant_directions",
     "contrastive_objective",
     "counterfactual",
     "counterfactual_error",
@@ -115,6 +124,7 @@ __all__ = [
     "observe",
     "open_gates",
     "pad",
+    "reconstruction_objective",
     "sample_moments",
     "search_orders",
     "segment_flow_objective",

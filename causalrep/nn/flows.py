@@ -95,9 +95,10 @@ class Flow(nn.Module):
     def __call__(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
         """Latents, and the log determinants of their Jacobian with respect to x."""
         layers: list[nn.Module] = []
+        coupled = self.hidden and x.shape[-1] > 1
         for block in range(self.blocks):
             # A coupling moves the last half: the linear map behind it is what deals the parts anew.
-            layers += [MonotoneLayer(self.ramps), *([CouplingLayer(self.hidden)] if self.hidden else [])]
+            layers += [MonotoneLayer(self.ramps), *([CouplingLayer(self.hidden)] if coupled else [])]
             layers += [LinearLayer(_nearly_the_identity)] if block < self.blocks - 1 else []
         total = jnp.zeros(x.shape[:-1], x.dtype)
         for layer in [*layers, LinearLayer()]:

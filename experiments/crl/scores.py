@@ -59,6 +59,13 @@ def whitened(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
     return center @ ((vectors / jnp.sqrt(values)) @ vectors.T)
 
 
+def principal(x: Float[Array, "e n p"], number: int) -> Float[Array, "e n number"]:
+    """The leading principal components of the rows of all environments, each of variance 1."""
+    center = x - jnp.mean(x, axis=(0, 1))
+    values, vectors = jnp.linalg.eigh(jnp.einsum("enp,enq->pq", center, center) / (len(x) * x.shape[1]))
+    return center @ (vectors[:, -number:] / jnp.sqrt(values[-number:]))
+
+
 def rows_of(x: Float[Array, "e n p"]) -> CodedRows:
     """Rows with the codes of their environments."""
     environments, n, p = x.shape

@@ -14,12 +14,12 @@ def perturbed(module, x, by):
     return jax.tree.map(lambda leaf: leaf + by * jax.random.normal(jax.random.key(1), leaf.shape), params)
 
 
-@pytest.mark.parametrize(("blocks", "hidden", "d"), [(0, (), 3), (2, (5,), 3), (2, (5,), 1), (3, (), 4)])
+@pytest.mark.parametrize(("blocks", "hidden", "d"), [(0, (), 3), (2, (5,), 3), (1, (5,), 1)])
 def test_log_volume_is_the_determinant_of_the_map(x64, blocks, hidden, d):
     flow, x = Flow(blocks, hidden), jax.random.normal(jax.random.key(2), (6, d))
     params = perturbed(flow, x, 0.3)
     _, log_volume = flow.apply(params, x)
-    jacobian = jax.vmap(jax.jacobian(lambda row: flow.apply(params, row)[0]))(x)
+    jacobian = jax.jit(jax.vmap(jax.jacfwd(lambda row: flow.apply(params, row)[0])))(x)
     np.testing.assert_allclose(log_volume, jnp.linalg.slogdet(jacobian)[1], atol=1e-9)
 
 

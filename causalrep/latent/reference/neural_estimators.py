@@ -21,11 +21,14 @@ DEFAULT = Schedule()
 class Network(Habits):
     """What they share: standardised rows, one training loop, the best of a few starts."""
 
-    def _train(self, x: np.ndarray, codes: np.ndarray, objective: Objective, *, whiten: bool = False) -> None:
+    def _train(
+        self, x: np.ndarray, codes: np.ndarray, objective: Objective, scaling: np.ndarray | None = None
+    ) -> None:
+        """Fit to ``(x - mean) @ scaling``; by default columns of standard deviation 1."""
         self.n_features_in_, self.mean_, scale = x.shape[1], x.mean(axis=0), x.std(axis=0)
         if not (scale > 0).all():
             raise InputError("X", found=f"a constant column {int(np.argmin(scale))}", expected="none")
-        self.scaling_ = _whitening(x) if whiten else np.diag(1.0 / scale)
+        self.scaling_ = np.diag(1.0 / scale) if scaling is None else scaling
         order_key, fit_key = jax.random.split(jax.random.key(self.seed))
         rows = coded_rows((x - self.mean_) @ self.scaling_, codes, int(codes.max()) + 1)
         found = fit_best(objective, self.schedule, fit_key, *split(order_key, rows))
@@ -129,7 +132,7 @@ class IVAE(Network):
         codes = labels_of("segment", segment, len(x))
         self.segments_ = _levels(segment)
         self.model_ = vae.VAE(self.latents, x.shape[1], tuple(self.hidden), len(self.segments_))
-        self._train(x, codes, vae.elbo_objective(self.model_), whiten=True)
+        self._train(x, codes, vae.elbo_objective(self.model_), _whitening(x))
         return self
 
     def transform(self, X: Any, segment: Any) -> np.ndarray:
