@@ -51,8 +51,9 @@ class CouplingLayer(nn.Module):
     def __call__(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
         """The images, and the log determinants of the Jacobian."""
         kept, moved = jnp.split(x, [x.shape[-1] // 2], axis=-1)
-        both = MLP((*self.hidden, 2 * moved.shape[-1]), activation=nn.gelu)(kept)
-        raw, shift = jnp.split(0.1 * both, 2, axis=-1)
+        units = MLP(self.hidden, activation=nn.gelu, activate_final=True)(kept)
+        # Zeros: nothing is moved at the start.
+        raw, shift = jnp.split(nn.Dense(2 * moved.shape[-1], kernel_init=nn.initializers.zeros)(units), 2, axis=-1)
         log_scale = LARGEST_LOG_SCALE * jnp.tanh(raw / LARGEST_LOG_SCALE)
         return jnp.concatenate([kept, moved * jnp.exp(log_scale) + shift], axis=-1), jnp.sum(log_scale, axis=-1)
 

