@@ -19,7 +19,8 @@ def test_the_page_runs(capsys):
     assert "Assumed: linear mixing and mechanisms" in shown
     assert float(re.search(r"contrastive: MCC ([\d.]+)", shown).group(1)) > 0.8
     assert "environment: found None; expected a label for each of the 8000 rows" in shown
-    (right, loss), (wrong, higher) = (map(float, pair) for pair in re.findall(r"on \d: ([\d.]+), loss (-?[\d.]+)", shown))
+    pairs = re.findall(r"on \d: ([\d.]+), loss (-?[\d.]+)", shown)
+    (right, loss), (wrong, higher) = (map(float, pair) for pair in pairs)
     assert right > 0.95 > wrong + 0.2
     assert higher >= loss
     assert float(re.search(r"polynomial: MCC ([\d.]+)", shown).group(1)) > 0.98
