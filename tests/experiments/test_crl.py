@@ -7,7 +7,7 @@ import pytest
 
 from causalrep.study import load_reported, read_records, run_folder, select
 from experiments import configs
-from experiments.crl import components, contrastive, linear, scores, segments, supports
+from experiments.crl import components, contrastive, linear, scores, segments, series, supports
 from experiments.run import main
 
 REPORTED = configs.REPORTED / "crl.toml"
@@ -18,6 +18,7 @@ METHODS = {
     "g4": (contrastive.CONTRASTIVE, contrastive.SHUFFLED),
     "g5": (supports.POLYNOMIAL, supports.CODES, supports.SHUFFLED),
     "g6": (segments.TCL, segments.SHUFFLED, segments.BETA_VAE, segments.IVAE, segments.IFLOW, segments.SHUFFLED_IFLOW),
+    "g7": (series.FLOW, series.SHUFFLED),
 }
 METRICS = ("mcc", "above_chance", "above_beta_vae", "h_error", "order_exact", "shd", "mcc_hard", "shd_hard", "shd_soft",
            "loss_of_mcc", "own_correlation", "weak_mcc", "mcc_latents", "latents_above_chance",
@@ -38,10 +39,10 @@ def faithful(setting, method, metric):
         return 0.0 if method == linear.EXACT else 0.2 * (2500 / setting.get("n", 2500)) ** 0.6
     if metric in ("mcc", "mcc_latents", "own_correlation", "weak_mcc"):
         mcc = {linear.GAUSSIAN: 0.9, contrastive.CONTRASTIVE: 0.97, segments.TCL: 0.9, supports.POLYNOMIAL: 1.0,
-               supports.CODES: 1.0, components.CAUCA: 0.95, components.WRONG_GRAPH: 0.9,
+               supports.CODES: 1.0, series.FLOW: 1.0, components.CAUCA: 0.95, components.WRONG_GRAPH: 0.9,
                components.LINEAR: 0.6}  # fmt: skip
         return mcc.get(method, 0.7) + 1e-6 * setting.get("n", 0) - 0.01 * setting.get("layers", 0)
-    above_chance = 0.0 if "shuffled" in method else 0.2
+    above_chance = 0.0 if "shuffled" in method or method == series.SHUFFLED else 0.2
     known = {"above_chance": above_chance, "latents_above_chance": above_chance, "above_beta_vae": 0.2,
              "latents_above_beta_vae": 0.2, "loss_of_mcc": 0.2, "order_exact": 1.0, "mcc_hard": 1.0}  # fmt: skip
     return known.get(metric, 0.0)
@@ -79,7 +80,7 @@ def test_every_reported_number_has_its_cell():
 
 
 @pytest.mark.parametrize(
-    "name", ["g2", "g3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("g1", "g4", "g5", "g6"))]
+    "name", ["g2", "g3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("g1", "g4", "g5", "g6", "g7"))]
 )
 def test_small_runs(name, tmp_path):
     assert main([f"crl/{name}", "--scale", "smoke", "--results", str(tmp_path)]) == 0
