@@ -70,9 +70,9 @@ class Series:
             claims=tuple(claims),
             tables=(Table(title="MCC with the latents", metric="mcc", rows="method", columns="kind",
                           note=f"Last steps of held-out windows, {self.latents} latents, {self.layers} layers of "
-                               "mixing. The method is ours after LEAP: a flow in place of its autoencoder. Without the right "
-                               "past the likelihood still asks for independent Laplace latents behind a flow made as "
-                               "the mixing is, which is not nothing: so the control need not be at chance."),),
+                               "mixing. The method is ours after LEAP: a flow in place of its autoencoder. Without the "
+                               "right past the likelihood still asks for independent Laplace latents behind a flow "
+                               "made as the mixing is, which is not nothing: the control need not be at chance."),),
         )  # fmt: skip
 
 
