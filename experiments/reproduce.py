@@ -76,6 +76,7 @@ JOBS = {
     "crl/g4": "smoke",
     "crl/g5": "smoke",
     "crl/g6": "smoke",
+    "crl/g7": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

@@ -32,6 +32,7 @@ from causalrep.data.crl_designs import (
 )
 from causalrep.data.crl_mechanisms import EnvironmentRows, Interventions, draw_latents, one_per_latent, varsortability
 from causalrep.data.crl_support_designs import ahuja_simulation
+from causalrep.data.crl_time_designs import leap_simulation
 from causalrep.data.fashion_mnist import LabelledImages
 from causalrep.data.fc_designs import FCPopulation, FCSample, draw_fc, fc_population
 from causalrep.data.folder import data_folder
@@ -148,6 +149,7 @@ __all__ = [
     "ild_flow_simulation",
     "ild_simulation",
     "jitter_translate",
+    "leap_simulation",
     "linear_iv",
     "load",
     "load_rows",

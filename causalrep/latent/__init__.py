@@ -47,6 +47,7 @@ from causalrep.latent.reference.polynomial_estimator import PolynomialDisentangl
 from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
 from causalrep.latent.reference.segment_flow import SegmentFlow, segment_flow_objective
 from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
+from causalrep.latent.reference.temporal_flow import TemporalFlow, temporal_flow_objective
 from causalrep.latent.reference.vae import VAE, elbo_objective
 from causalrep.latent.scm import LatentSCM, intervention_set
 from causalrep.latent.soft_impute import soft_impute
@@ -99,6 +100,7 @@ __all__ = [
     "ScoreBased",
     "SegmentClassifier",
     "SegmentFlow",
+    "TemporalFlow",
     "Weights",
     "bootstrap_orders",
     "canonical_form",
@@ -144,6 +146,7 @@ __all__ = [
     "structural_weights",
     "subspace_distance",
     "tcl_objective",
+    "temporal_flow_objective",
     "true_counterfactuals",
     "true_model",
     "unmix_domains",

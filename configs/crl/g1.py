@@ -2,7 +2,7 @@
 
 Command: python -m experiments.run crl/g1
 Expected result: right graph and targets above a wrong graph above a linear unmixing; fewer layers are easier.
-Expected time: small 8 min, paper hours on two CPU cores.
+Expected time: small 4 min, paper hours on two CPU cores.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ PAPER = CausalComponents()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, layers=(2,), n=500, steps=40, restarts=1, batch_size=256),
     "small": dataclasses.replace(
-        PAPER, replications=5, layers=(2, 3), n=10_000, steps=2500, restarts=2, batch_size=1024
+        PAPER, replications=4, layers=(2, 3), n=10_000, steps=1500, restarts=2, batch_size=512
     ),
     "paper": PAPER,
 }

@@ -6,9 +6,19 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from causalrep.data import cauca_simulation, segments_simulation
+from causalrep.data import cauca_simulation, leap_simulation, segments_simulation
 from causalrep.errors import InputError
-from causalrep.latent import CauCA, CausalFlow, IFlow, Schedule, SegmentFlow
+from causalrep.latent import (
+    CauCA,
+    CausalFlow,
+    IFlow,
+    Schedule,
+    SegmentFlow,
+    TemporalFlow,
+    coded_rows,
+    fit_best,
+    temporal_flow_objective,
+)
 from causalrep.metrics import chance_level, mcc
 
 QUICK = Schedule(steps=1500, batch_size=512, learning_rate=2e-2, restarts=2)
@@ -52,6 +62,19 @@ def test_a_segments_density_is_that_of_independent_gaussians_behind_the_flow(x64
     volume = jnp.linalg.slogdet(jax.jit(jax.vmap(jax.jacfwd(encode)))(x))[1]
     law = dist.Normal(own["mean"][code], jnp.exp(own["log_scale"])[code]).to_event(1)
     np.testing.assert_allclose(model.apply(params, x, code), law.log_prob(encode(x)) + volume, atol=1e-8)
+
+
+def test_a_steps_density_given_its_past_is_that_of_laplace_noises_behind_the_flow(x64):
+    model = TemporalFlow(2, (), blocks=1, hidden=())
+    x = jax.random.normal(jax.random.key(0), (5, 3, 2))
+    params = model.init(jax.random.key(1), x)
+    params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(2), leaf.shape), params)
+    own, encode = params["params"], lambda x: model.apply(params, x, method=TemporalFlow.encode)
+    volume = jnp.linalg.slogdet(jax.jit(jax.vmap(jax.jacfwd(encode)))(x[:, -1]))[1]
+    z, line = encode(x), own["mean"]["Dense_0"]
+    mean = jnp.concatenate([z[:, 0], z[:, 1]], axis=1) @ line["kernel"] + line["bias"]
+    law = dist.Laplace(mean, jnp.exp(own["log_scale"])).to_event(1)
+    np.testing.assert_allclose(model.apply(params, x), law.log_prob(z[:, -1]) + volume, atol=1e-8)
 
 
 # ---------------------------------------------------------------- recovery
@@ -99,6 +122,20 @@ def test_segments_identify_latents_and_shuffled_ones_do_not():
     blind = IFlow(hidden=(), schedule=QUICK).fit(x, np.random.default_rng(0).permutation(segment))
     assert float(mcc(z, blind.transform(x))) < chance(z) + 0.12
     assert blind.validation_loss_ > found.validation_loss_ + 0.1
+
+
+def test_the_past_identifies_latents_and_that_of_others_does_not():
+    sample = leap_simulation(jax.random.key(1), n=4000, latents=3, layers=2)
+    x, z = (sample.x - jnp.mean(sample.x, axis=(0, 1))) / jnp.std(sample.x, axis=(0, 1)), sample.z[:, -1]
+    model, found = TemporalFlow(3, (), blocks=2, hidden=()), []
+    for windows in (x, jnp.concatenate([jnp.roll(x[:, :-1], 7, axis=0), x[:, -1:]], axis=1)):
+        rows = coded_rows(windows, jnp.zeros(len(x), int), 1)
+        train, validation = jax.tree.map(lambda a: a[800:], rows), jax.tree.map(lambda a: a[:800], rows)
+        fit = fit_best(temporal_flow_objective(model), QUICK, jax.random.key(0), train, validation)
+        codes = model.apply(fit.params, x[:, -1], method=TemporalFlow.encode)
+        found.append((float(mcc(z, codes)), float(fit.final_loss)))
+    assert found[0][0] > 0.95
+    assert found[1][1] > found[0][1] + 0.02
 
 
 # ---------------------------------------------------------------- the door

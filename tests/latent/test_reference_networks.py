@@ -26,8 +26,6 @@ from causalrep.latent import (
 from causalrep.metrics import chance_level, mcc, r2
 
 QUICK = Schedule(steps=1000, batch_size=256, learning_rate=1e-2)
-# An autoencoder's latents turn slowly: after 1,000 updates MCC was .85 to .997 over five seeds, after 4,000 .9999.
-SLOW = QUICK._replace(steps=4000)
 D = 3
 
 
@@ -146,15 +144,17 @@ def test_segments_identify_magnitudes(segmented):
     assert repr(found) == "TCL(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
 
 
-def test_a_prior_for_each_segment_identifies_latents_and_a_standard_one_does_not(segmented):
+def test_a_prior_for_each_segment_identifies_latents_and_shuffled_ones_do_not(segmented):
     x, segment, z = segmented
     stretched = x @ np.diag([1.0, 0.2, 0.05])  # whitened before anything else
-    informed = IVAE(D, hidden=(), schedule=SLOW).fit(stretched, segment)
+    longer = QUICK._replace(steps=4000)
+    informed = IVAE(D, hidden=(16,), schedule=longer).fit(stretched, segment)
     codes = informed.transform(stretched, segment)
-    assert float(mcc(z, codes)) > 0.95
+    assert float(mcc(z, codes)) > 0.97
     assert float(mcc(np.random.default_rng(0).permutation(z), codes)) < 0.1, "rows of the truth permuted"
-    blind = IVAE(D, hidden=(), schedule=QUICK).fit(stretched, np.random.default_rng(0).permutation(segment))
-    assert float(mcc(z, blind.transform(stretched, segment))) < chance(z) + 0.12
+    blind = IVAE(D, hidden=(16,), schedule=longer).fit(stretched, np.random.default_rng(0).permutation(segment))
+    assert float(mcc(z, blind.transform(stretched, segment))) < 0.94, "0.81 is chance, and whitening alone has 0.9"
+    assert blind.validation_loss_ > informed.validation_loss_ + 0.2
     with pytest.raises(InputError, match="segment: found unknown"):
         informed.transform(stretched[:2], [0, 99])
     with pytest.raises(InputError, match="segment: found 3 labels"):

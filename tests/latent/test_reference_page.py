@@ -19,6 +19,13 @@ def test_the_page_runs(capsys):
     assert "Assumed: linear mixing and mechanisms" in shown
     assert float(re.search(r"contrastive: MCC ([\d.]+)", shown).group(1)) > 0.8
     assert "environment: found None; expected a label for each of the 8000 rows" in shown
+    pairs = re.findall(r"on \d: ([\d.]+), loss (-?[\d.]+)", shown)
+    (right, loss), (wrong, higher) = (map(float, pair) for pair in pairs)
+    assert right > 0.95 > wrong + 0.2
+    assert higher >= loss
+    assert float(re.search(r"polynomial: MCC ([\d.]+)", shown).group(1)) > 0.98
+    flow, _, plain = map(float, re.search(r"iFlow ([\d.]+), iVAE ([\d.]+), beta-VAE ([\d.]+)", shown).groups())
+    assert flow > 0.95 > plain
     own, plain = map(float, re.search(r"TCL ([\d.]+), beta-VAE ([\d.]+)", shown).groups())
     assert own > 0.8
     assert own > plain

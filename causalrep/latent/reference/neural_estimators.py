@@ -16,6 +16,7 @@ from causalrep.training import Objective
 from causalrep.validation import as_matrix, check_range
 
 DEFAULT = Schedule()
+PATIENT = Schedule(steps=10_000, learning_rate=5e-3)  # a decoder's noise falls slowly
 
 
 class Network(Habits):
@@ -118,7 +119,7 @@ class IVAE(Network):
     """
 
     def __init__(
-        self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = DEFAULT, seed: int = 0
+        self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = PATIENT, seed: int = 0
     ):
         self.latents = latents
         self.hidden = hidden

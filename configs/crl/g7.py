@@ -1,0 +1,19 @@
+"""Latents that cause one another over time, in the manner of LEAP (Yao et al. 2022), on their simulation, G7.
+
+Command: python -m experiments.run crl/g7
+Expected result: MCC near 1; with the past of another series less.
+Expected time: small 4 min, paper hours on two CPU cores.
+"""
+
+import dataclasses
+
+from experiments.crl.series import Series
+
+PAPER = Series()
+SCALES = {
+    "smoke": dataclasses.replace(
+        PAPER, replications=1, kinds=("linear",), latents=3, layers=1, n=500, steps=40, restarts=1
+    ),
+    "small": dataclasses.replace(PAPER, replications=4, latents=4, n=10_000, steps=4000, restarts=1),
+    "paper": PAPER,
+}
