@@ -35,7 +35,7 @@ def canonical_form(model: ILDModel, tolerance: float = 1e-9) -> CanonicalForm:
     every component that no domain intervenes on; then the intervened components move to the end, in their order.
 
     Args:
-        model: Any model whose mixing has no inner map yet.
+        model: Any model with a leaky ReLU mixing that has no inner map yet.
         tolerance: Mechanisms that differ by no more count as equal.
     """
     moved = intervention_set(model.scm, tolerance)
