@@ -7,13 +7,12 @@ from typing import Any, Literal, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
-from causalrep.confounders.arguments import check_rows, check_seed
 from causalrep.confounders.ate_d import ATEDFit, ATEDModel, ATEDNetworks, Stream, ated
 from causalrep.confounders.coding_rate import coding_rate
 from causalrep.confounders.sufficiency import Sufficiency, sufficiency
-from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, ted_objective
+from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, fit_ted
+from causalrep.confounders.two_modality_classifier import TwoModalityClassifier
 from causalrep.confounders.two_streams import (
     PlainNetworks,
     StreamSizes,
@@ -22,100 +21,13 @@ from causalrep.confounders.two_streams import (
     train_streams,
 )
 from causalrep.confounders.unimodal import Fusion, Modality, UnimodalModel, UnimodalNetworks, unimodal_objective
-from causalrep.errors import DivergenceError, IdentificationWarning, InputError
-from causalrep.habits import Habits
+from causalrep.errors import IdentificationWarning, InputError
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_choice, check_index_alignment, check_range
+from causalrep.validation import check_choice, check_range
 
 Prediction = Literal["total_effect", "logits"]
 # Where the confounder keeps a larger share of the coding rate, the total effect was seen to be worthless.
 MOST_RATE = 0.05
-
-
-class TwoModalityClassifier(Habits):
-    """What the debiased classifiers share: data at the door, labels, predictions."""
-
-    def fit(self, first: Any, second: Any, y: Any) -> Self:
-        """Fit the classifier.
-
-        Args:
-            first: Embeddings of one modality (n, a), for instance of questions.
-            second: Of the other (n, b).
-            y: Answers (n,), of any type.
-
-        Raises:
-            InputError: If an argument or hyperparameter is wrong.
-            DivergenceError: If training met a loss that is not finite.
-        """
-        check_index_alignment(first=first, second=second, y=y)
-        a, b = self._matrices(first, second)
-        labels = np.asarray(y).reshape(-1)
-        check_rows("y", len(labels), rows=len(a), of="first")
-        codes, classes = pd.factorize(labels, sort=True)
-        if len(classes) < 2 or (codes < 0).any():
-            raise InputError("y", found="a missing answer, or one answer alone", expected="two or more, none missing")
-        check_counts(tokens=self.tokens, features=self.features, epochs=self.epochs, batch_size=self.batch_size)
-        check_range("learning_rate", self.learning_rate, above=0)
-        check_seed(self.seed)
-        self._check(len(a))
-        self.classes_, self._widths = np.asarray(classes), (a.shape[1], b.shape[1])
-        sizes = StreamSizes(len(classes), self.tokens, self.features)
-        training = StreamTraining(self.epochs, min(self.batch_size, len(a)), float(self.learning_rate))
-        with jax.enable_x64(False):
-            # Standardised: the networks' scale is not the embeddings'.
-            self._moments = [(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in (a, b)]
-            data = dict(zip(("first", "second"), self._standard(a, b)), y=jax.nn.one_hot(codes, len(classes)))
-            params, diverged = jax.device_get(self._train(jax.random.key(self.seed), data, sizes, training))
-        if diverged:
-            raise DivergenceError(
-                f"{self!r}: a loss or gradient was not finite. Lower learning_rate, or look for extreme values.",
-                step=-1,
-                params=params,
-            )
-        self.params_ = params
-        return self
-
-    def decision_function(self, first: Any, second: Any) -> np.ndarray:
-        """Logits of every answer (m, A)."""
-        params = self.params_
-        with jax.enable_x64(False):
-            return np.asarray(self._logits(params, *self._pair(first, second)), np.float64)
-
-    def predict(self, first: Any, second: Any) -> np.ndarray:
-        """The answer with the largest logit (m,)."""
-        return self.classes_[self.decision_function(first, second).argmax(axis=1)]
-
-    def score(self, first: Any, second: Any, y: Any) -> float:
-        """Share of right answers."""
-        predicted, truth = self.predict(first, second), np.asarray(y).reshape(-1)
-        check_rows("y", len(truth), rows=len(predicted), of="first")
-        return float(np.mean(predicted == truth))
-
-    def _pair(self, first: Any, second: Any) -> list[jax.Array]:
-        a, b = self._matrices(first, second)
-        for name, x, width in zip(("first", "second"), (a, b), self._widths):
-            if x.shape[1] != width:
-                raise InputError(name, found=f"{x.shape[1]} columns", expected=f"{width}, as in fit")
-        return self._standard(a, b)
-
-    @staticmethod
-    def _matrices(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-        a, b = as_matrix("first", first)[0], as_matrix("second", second)[0]
-        check_rows("second", len(b), rows=len(a), of="first")
-        return a, b
-
-    def _standard(self, *pair: np.ndarray) -> list[jax.Array]:
-        return [jnp.asarray((x - mean) / sd, jnp.float32) for x, (mean, sd) in zip(pair, self._moments)]
-
-    def _check(self, rows: int) -> None:
-        """Refuse hyperparameters of the subclass that are wrong."""
-
-    def _train(self, key, data, sizes: StreamSizes, training: StreamTraining):
-        """Parameters, and whether training failed."""
-        raise NotImplementedError
-
-    def _logits(self, params, first: jax.Array, second: jax.Array) -> jax.Array:
-        raise NotImplementedError
 
 
 class TEDClassifier(TwoModalityClassifier):
@@ -128,6 +40,8 @@ class TEDClassifier(TwoModalityClassifier):
         prediction: By the ``"total_effect"``, the logits less the confounder's, or by the ``"logits"`` alone.
         rate: Share of the confounder's loss up to which its coding rate weighs; 0 leaves it out.
         contrastive: Debias the features too.
+        starts: Random starts, of which the one with the least ``rate_share_`` is kept (ours): from a single one the
+            rate often is not minimised.
         tokens: Width of each modality's token.
         features: Width of the joint features; a multiple of 4.
         epochs: Passes over the rows.
@@ -146,7 +60,7 @@ class TEDClassifier(TwoModalityClassifier):
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
-    >>> model = TEDClassifier(prediction="logits", epochs=8).fit(s.question, s.picture, s.answer)
+    >>> model = TEDClassifier(prediction="logits", epochs=8, starts=1).fit(s.question, s.picture, s.answer)
     >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
     ((3000, 64), True)
     """
@@ -157,6 +71,7 @@ class TEDClassifier(TwoModalityClassifier):
         prediction: Prediction = "total_effect",
         rate: float = 0.25,
         contrastive: bool = True,
+        starts: int = 4,
         tokens: int = 64,
         features: int = 64,
         epochs: int = 15,
@@ -167,6 +82,7 @@ class TEDClassifier(TwoModalityClassifier):
         self.prediction = prediction
         self.rate = rate
         self.contrastive = contrastive
+        self.starts = starts
         self.tokens = tokens
         self.features = features
         self.epochs = epochs
@@ -187,7 +103,7 @@ class TEDClassifier(TwoModalityClassifier):
         if self.prediction == "total_effect" and self.rate_share_ > MOST_RATE:
             warnings.warn(
                 f"The confounder kept {self.rate_share_:.0%} of the features' coding rate: the total effect subtracts "
-                "more than bias, perhaps all there is. Train longer, or use prediction='logits'.",
+                "more than bias, perhaps all there is. Try more starts, or use prediction='logits'.",
                 IdentificationWarning,
                 stacklevel=2,
             )
@@ -206,13 +122,14 @@ class TEDClassifier(TwoModalityClassifier):
 
     def _check(self, rows: int) -> None:
         check_choice("prediction", self.prediction, ("total_effect", "logits"))
+        check_counts(starts=self.starts)
         check_range("rate", self.rate, at_least=0)
         if self.features % 4:
             raise InputError("features", found=self.features, expected="a multiple of 4")
 
     def _train(self, key, data, sizes: StreamSizes, training: StreamTraining):
         self._model = TEDModel(sizes, rate=float(self.rate), contrastive=self.contrastive)
-        found = _fit(ted_objective(self._model), training)(key, data)
+        found = _fit_ted(self._model, training, self.starts)(key, data)
         return found.params, found.diverged
 
     def _logits(self, params, first: jax.Array, second: jax.Array) -> jax.Array:
@@ -379,6 +296,11 @@ class UnimodalDebiasing(TwoModalityClassifier):
 @lru_cache(maxsize=64)
 def _fit(objective, training: StreamTraining):
     return jax.jit(lambda key, data: train_streams(key, objective, data, training))
+
+
+@lru_cache(maxsize=64)
+def _fit_ted(model: TEDModel, training: StreamTraining, starts: int):
+    return jax.jit(partial(fit_ted, model=model, training=training, starts=starts))
 
 
 @lru_cache(maxsize=64)

@@ -19,11 +19,21 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.confounders.coding_rate import coding_rate
-from causalrep.confounders.two_streams import Batch, Dense, Head, StreamSizes, TwoStreams, answer_loss, uniform
-from causalrep.training import Objective
+from causalrep.confounders.two_streams import (
+    Batch,
+    Dense,
+    Head,
+    StreamSizes,
+    StreamTraining,
+    TwoStreams,
+    answer_loss,
+    train_streams,
+    uniform,
+)
+from causalrep.training import FitResult, Objective
 
 
 @dataclass(frozen=True)
@@ -139,6 +149,35 @@ def ted_objective(model: TEDModel) -> Objective:
         return total, {"confounder_loss": confounder}
 
     return Objective(init, loss)
+
+
+def fit_ted(
+    key: Key[Array, ""], data: Batch, *, model: TEDModel, training: StreamTraining, starts: int = 1
+) -> FitResult:
+    """Train from several starts, and keep the one whose confounder has the least share of the features' rate.
+
+    Choosing among starts is ours. The rate's weight falls with the rate, so that from some starts the confounder never
+    shrinks and the total effect subtracts the answer itself: from 4 of 10 on the toy data of the experiments, where
+    shares of .03 to .10 mark them and the others have less than .01. Answers out of distribution are not looked at.
+
+    Args:
+        key: Random key; the first start is that of ``starts=1``.
+        data: ``first`` (n, a), ``second`` (n, b), ``y`` (n, A).
+        model: What is trained.
+        training: How.
+        starts: How many.
+    """
+    networks = TEDNetworks(model)
+
+    def one(start: jax.Array) -> tuple[FitResult, Array]:
+        found = train_streams(start, ted_objective(model), data, training)
+        out = networks.apply(found.params, data["first"], data["second"])
+        share = coding_rate(out.confounder, model.eps) / coding_rate(out.features, model.eps)
+        return found, jnp.where(found.diverged | ~jnp.isfinite(share), jnp.inf, share)
+
+    keys = jnp.concatenate([key[None], jax.random.split(jax.random.fold_in(key, 1), starts - 1)])
+    found, shares = jax.lax.map(one, keys)
+    return jax.tree.map(lambda leaf: leaf[jnp.argmin(shares)], found)
 
 
 def contrast(

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from causalrep.confounders import ATEDClassifier, TEDClassifier, UnimodalDebiasing, coding_rate, sufficiency
 from causalrep.confounders.ate_d import Confounders, k_means, nearest_centroid, tied_autoencoder
 from causalrep.confounders.sufficiency import softmax_loss
-from causalrep.confounders.te_d import TEDModel, TEDNetworks, contrast, ted_objective
-from causalrep.confounders.two_streams import StreamSizes, answer_loss
+from causalrep.confounders.te_d import TEDModel, TEDNetworks, contrast, fit_ted, ted_objective
+from causalrep.confounders.two_streams import StreamSizes, StreamTraining, answer_loss
 from causalrep.data import answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
 from causalrep.errors import IdentificationWarning, InputError
 from causalrep.training import fit
@@ -164,10 +164,10 @@ def shifted():
 def test_rate_minimisation_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
     answers, truth = np.asarray(train.answer), np.asarray(here.answer)
-    with_rate = TEDClassifier(prediction="logits", epochs=8).fit(train.question, train.picture, answers)
+    with_rate = TEDClassifier(prediction="logits", epochs=8, starts=1).fit(train.question, train.picture, answers)
     # Without the rate the confounder predicts as the model does, and the total effect has nothing left.
     with pytest.warns(IdentificationWarning, match="coding rate"):
-        without = TEDClassifier(rate=0.0, epochs=8).fit(train.question, train.picture, answers)
+        without = TEDClassifier(rate=0.0, epochs=8, starts=1).fit(train.question, train.picture, answers)
     assert with_rate.rate_share_ < 0.8 * without.rate_share_
     assert with_rate.score(here.question, here.picture, truth) > 0.6
     assert without.score(here.question, here.picture, truth) < 0.3
@@ -208,3 +208,24 @@ def test_bad_input():
         UnimodalDebiasing().fit(pd.DataFrame(a), b, pd.Series(y)[::-1])
     with pytest.raises(InputError, match="seed: found 'x'"):
         ATEDClassifier(seed="x").fit(a, b, y)
+
+
+def test_of_several_starts_the_one_with_the_least_information_is_kept():
+    keys = jax.random.split(jax.random.key(0), 3)
+    data = {
+        "first": jax.random.normal(keys[0], (200, 3)),
+        "second": jax.random.normal(keys[1], (200, 2)),
+        "y": jax.nn.one_hot(jax.random.randint(keys[2], (200,), 0, 3), 3),
+    }
+    model, training = TEDModel(StreamSizes(3, 12, 12)), StreamTraining(epochs=2, batch_size=50)
+    fitted = jax.jit(lambda key: fit_ted(key, data, model=model, training=training))
+
+    def share(found):
+        out = TEDNetworks(model).apply(found.params, data["first"], data["second"])
+        return float(coding_rate(out.confounder) / coding_rate(out.features))
+
+    starts = [keys[0], *jax.random.split(jax.random.fold_in(keys[0], 1), 3)]
+    alone = [share(fitted(key)) for key in starts]
+    assert np.ptp(alone) > 1e-3
+    found = jax.jit(lambda key: fit_ted(key, data, model=model, training=training, starts=4))(keys[0])
+    assert share(found) == pytest.approx(min(alone), abs=1e-4)
