@@ -1,8 +1,9 @@
 """ILD on digits turned by 0 to 60 degrees: do counterfactual digits turn, and stay the same digit?
 
 Command: python -m experiments.run ild/rotated_mnist
-Expected result: sparse families keep the digit where separate models for each domain do not.
-Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks, three domains); paper: hours on one
+Expected result: 76% stay the same digit in the sparse families, 72% in the dense one, 36% in separate models; all of
+them reach the domain aimed at in 72-79% only.
+Expected time: small 5 min on two CPU cores (14 x 14 pixels, dense networks, three domains); paper: hours on one
 accelerator for each of 240 fits.
 """
 
