@@ -8,7 +8,7 @@ from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
 from experiments.causal_info_min.features import Features, read
-from experiments.causal_info_min.methods import accuracy
+from experiments.causal_info_min.methods import SEVERAL, accuracy
 from experiments.causal_info_min.toy import Toy
 from experiments.run import main
 
@@ -23,6 +23,9 @@ FAITHFUL = {
     ("TE-D, total effect", "ood_gain"): 0.037,
     ("TE-D, total effect", "id_loss"): 0.002,
     ("TE-D, total effect", "above_bayes"): -0.04,
+    (SEVERAL, "rate_share"): 0.004,
+    (f"{SEVERAL}, total effect", "ood_gain"): 0.04,
+    (f"{SEVERAL}, total effect", "id_loss"): 0.003,
     ("ATE-D, question", "weight_low"): 0.6,
     ("ATE-D, question", "weight_high"): 1.1,
     ("ATE-D, question", "typical_margin"): 0.05,
