@@ -39,7 +39,11 @@ def needs(request):
     return f"cate/{request.param}"
 
 
-@pytest.mark.parametrize("needs", [n for n in NAMES if n != "ihdp1000"], indirect=True)
+# CEVAE's many networks take half a minute to compile.
+SMOKE = [pytest.param(n, marks=[pytest.mark.slow] * (n == "ihdp_cevae")) for n in NAMES if n != "ihdp1000"]
+
+
+@pytest.mark.parametrize("needs", SMOKE, indirect=True)
 def test_smoke(needs, tmp_path, capsys):
     assert main([needs, "--scale", "smoke", "--results", str(tmp_path)]) == 0
     study = configs.study_of(configs.load(needs)["smoke"])

@@ -24,6 +24,7 @@ def test_claims_can_hold_and_fail():
     assert verdicts({"Relax-Can": 1.8, "Dense": 1.6, "Identity map": 1.0}) == ["failed", "failed"]
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     frame = run(configs.load("ild/flow")["smoke"].study(), results=tmp_path, scale="smoke").frame
     values = {
