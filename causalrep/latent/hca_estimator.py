@@ -138,7 +138,7 @@ class HCA(Habits):
         """
         x, self.feature_names_ = as_matrix("X", X)
         codes = as_labels("domain", domain, rows=len(x))
-        self.domains_ = list(pd.unique(np.asarray(domain).reshape(-1)))
+        self.domains_ = pd.unique(np.asarray(domain).reshape(-1)).tolist()
         self._check(x, codes)
         self.rows_, self.n_obs_ = (x, codes), len(x)
         with float64():

@@ -100,7 +100,7 @@ class ILD(Habits):
         x, names = as_matrix("X", X)
         codes = as_labels("domain", domain, rows=len(x))
         self._check(x, codes)
-        self.domains_ = list(pd.unique(np.asarray(domain).reshape(-1)))
+        self.domains_ = pd.unique(np.asarray(domain).reshape(-1)).tolist()
         self.n_features_in_, self.feature_names_, self.n_obs_ = x.shape[1], names, len(x)
         mean, scale = x.mean(axis=0), x.std(axis=0)
         if not (scale > 0).all():

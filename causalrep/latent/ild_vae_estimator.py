@@ -92,7 +92,7 @@ class ILDVAE(Habits):
         self._check()
         if len(x) < 10:
             raise InputError("X", found=f"{len(x)} pictures", expected="at least 10")
-        self.domains_ = list(pd.unique(np.asarray(domain).reshape(-1)))
+        self.domains_ = pd.unique(np.asarray(domain).reshape(-1)).tolist()
         family = ILDFamily(self.kind, len(self.domains_), self.latents, self.k)
         self.model_, self.n_obs_ = ILDVAEModel(family, x.shape[1:], self.network), len(x)
         order_key, fit_key = jax.random.split(jax.random.key(self.seed))

@@ -19,7 +19,7 @@ def as_environments(X: Any, environment: Any, observational: Any) -> tuple[np.nd
     """
     x, _ = as_matrix("X", X)
     codes = labels_of("environment", environment, len(x))
-    labels = list(pd.unique(np.asarray(environment).reshape(-1)))
+    labels = pd.unique(np.asarray(environment).reshape(-1)).tolist()  # plain values, for messages
     if observational not in labels:
         raise InputError("observational", found=repr(observational), expected=f"one of the environments {labels}")
     counts = np.bincount(codes)
