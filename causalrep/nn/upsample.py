@@ -20,10 +20,10 @@ def conv_transpose_2x(
 ) -> Float[Array, "n tall wide features"]:
     """``jax.lax.conv_transpose`` with strides (2, 2), by its four phases.
 
-    The direct form spreads the input with zeros, which XLA multiplies by: on CPUs it takes four to five times as long
-    (64 to 32 channels on 7 x 7 pixels). An output pixel meets every second tap of the kernel, the even or the odd ones
-    depending on its parity, so four small kernels over the same window give four interleaved images (Shi et al. 2016,
-    "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009).
+    The direct form spreads the input with zeros, which XLA multiplies by: with its gradients it takes five times as
+    long on a CPU (64 to 32 channels on 7 x 7 pixels). An output pixel meets every second tap of the kernel, the even
+    or the odd ones depending on its parity, so four small kernels over the same window give four interleaved images
+    (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009).
 
     Args:
         image: Input.
