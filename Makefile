@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
+# Processes that run tests; files stay together, for what they compile.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 export JAX_PLATFORMS ?= cpu
 
 .PHONY: reproduce reproduce-all test test-all test-dowhy lint format notebooks benchmarks clean
@@ -36,10 +39,10 @@ reproduce-all: $(VENV)/.reproduce
 	$(BIN)/python -m experiments.reproduce --all --results $(RESULTS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # DoWhy allows only an older SciPy: its tests have an environment of their own.
 test-dowhy:

@@ -41,7 +41,6 @@ class Habits:
     def __getattr__(self, name: str) -> Any:
         # Only reached when ordinary look-up fails: a fitted attribute before fit gets a clear error.
         if name.endswith("_") and not name.startswith("_"):
-            raise NotFittedError(
-                f"{type(self).__name__} is not fitted: call fit(Y, T, ...) before using {name}"
-            )
+            own = ", ".join(list(inspect.signature(type(self).fit).parameters)[1:3])
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit({own}, ...) before using {name}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -79,12 +79,26 @@ def spd_solve(a: Float[Array, "m m"], b: Float[Array, "m *r"]) -> Float[Array, "
     return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(a), True), b)
 
 
+def eigh(a: Float[Array, "m m"]) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
+    """Eigenvalues in ascending order and eigenvectors of a symmetric matrix; on TPUs by Jacobi rotations at any size.
+
+    Above 256 rows JAX would divide the spectrum there by polar decompositions, a program that takes minutes to compile:
+    at 1,000 rows more than 100 s where Jacobi's takes 4 s (jax 0.10.2, for v5e, ahead of time).
+    """
+
+    def jacobi(a: Array) -> tuple[Array, Array]:
+        vectors, values = jax.lax.linalg.eigh(a, implementation=jax.lax.linalg.EighImplementation.JACOBI)
+        return values, vectors
+
+    return jax.lax.platform_dependent(a, tpu=jacobi, default=lambda a: tuple(jnp.linalg.eigh(a)))
+
+
 @full_products
 def pinv_psd_solve(
     a: Float[Array, "m m"], b: Float[Array, "m *r"], *, rcond: float | None = None
 ) -> Float[Array, "m *r"]:
     """Minimum-norm solution ``a^+ b`` for a symmetric positive semidefinite ``a``, by its eigenvectors."""
-    eigenvalues, vectors = jnp.linalg.eigh(a)
+    eigenvalues, vectors = eigh(a)
     cutoff = (rcond or a.shape[0] * float(jnp.finfo(a.dtype).eps)) * jnp.max(eigenvalues)
     keep = eigenvalues > cutoff
     inverse = jnp.where(keep, 1.0 / jnp.where(keep, eigenvalues, 1.0), 0.0)

@@ -26,6 +26,7 @@ def test_the_instruments_page_runs(run_page):
     assert "WildBootstrapResult(treatment='educ'" in shown
 
 
+@pytest.mark.slow
 def test_the_nonlinear_page_runs(run_page):
     shown = run_page("nonlinear-iv.md")
     assert "truth 1.99, linear" in shown
@@ -68,6 +69,7 @@ def test_links_lead_somewhere(page):
         assert path.exists() or str(path.relative_to(ROOT)) in GENERATED, f"{page.name} -> {target}"
 
 
+@pytest.mark.slow
 def test_the_invariance_page_runs(run_page):
     shown = run_page("invariance.md", first=True)
     assert "No interval" in shown

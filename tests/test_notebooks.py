@@ -12,7 +12,13 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# The others take half a minute and more, most of it to compile.
+FAST = ("card_returns_to_schooling", "lalonde_job_training")
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=[pytest.mark.slow] * (p.stem not in FAST), id=p.stem) for p in NOTEBOOKS]
+)
 def test_runs(path, monkeypatch):
     # The kernel is a process of its own: give it this clone, one device and inline pictures, as a user has.
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

@@ -1,7 +1,7 @@
 """Linear models of demographics given data with more columns than rows, in the coordinates of a thin factor.
 
-With ``X - mean = U S V'``, slopes lie in the span of ``V``, so that a penalty on them is one on their r coordinates,
-``r <= min(n, E)``: the models below are those of the full matrix, without an E x E factorisation.
+With ``(X - mean)' = Q R``, slopes lie in the span of ``Q``, so that a penalty on them is one on their n coordinates,
+and ``R'`` holds the rows: the models below are those of the full matrix, without an E x E factorisation.
 """
 
 from typing import NamedTuple
@@ -42,21 +42,24 @@ def linear_guides(
         c: Inverse penalty of the logistic regressions, beside the *sum* of the log losses.
     """
     mean = x.mean(0)
-    u, s, vt = jnp.linalg.svd(x - mean, full_matrices=False)
-    scores = u * s
+    wide = x.shape[1] > x.shape[0]
+    basis, factor = jnp.linalg.qr((x - mean).T) if wide else (None, (x - mean).T)
+    scores = factor.T
     columns, start = [], 0
     for width in layout:
         for j in range(start, start + width):
-            columns.append(_ridge(u, s, d[:, j], ridge) if width == 1 else _logistic(scores, d[:, j], 1.0 / c))
+            columns.append(_ridge(scores, d[:, j], ridge) if width == 1 else _logistic(scores, d[:, j], 1.0 / c))
         start += width
     coordinates, intercepts = (jnp.stack(part, axis=-1) for part in zip(*columns))
-    slopes = vt.T @ coordinates
+    slopes = basis @ coordinates if wide else coordinates
     return Guides(slopes, intercepts - mean @ slopes)
 
 
-def _ridge(u: Array, s: Array, y: Array, penalty: float) -> tuple[Array, Array]:
+def _ridge(scores: Float[Array, "n r"], y: Float[Array, " n"], penalty: float) -> tuple[Array, Array]:
+    """Coordinates and intercept (of centred columns)."""
     centre = y.mean()
-    return s / (s**2 + penalty) * (u.T @ (y - centre)), centre
+    gram = scores.T @ scores + penalty * jnp.eye(scores.shape[1], dtype=scores.dtype)
+    return spd_solve(gram, scores.T @ (y - centre)), centre
 
 
 def _logistic(scores: Float[Array, "n r"], y: Float[Array, " n"], penalty: float) -> tuple[Array, Array]:

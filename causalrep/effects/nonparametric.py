@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from causalrep.effects.linear import _generalised_cv, _scale
+from causalrep.linalg import eigh
 
 
 class KernelParams(NamedTuple):
@@ -55,7 +56,7 @@ class KernelRidge:
         z = (x - scaled.mean) / scaled.spread
         root = jnp.sqrt(scaled.weights / scaled.rows)
         centre = scaled.weights @ y / scaled.rows
-        eigenvalues, vectors = jnp.linalg.eigh(root[:, None] * self._kernel(z, z, scaled.spread) * root)
+        eigenvalues, vectors = eigh(root[:, None] * self._kernel(z, z, scaled.spread) * root)
         eigenvalues = jnp.maximum(eigenvalues, 0.0)
         rhs = vectors.T @ (root * (y - centre))
         if self.penalty is None:

@@ -33,7 +33,7 @@ from causalrep.latent.multimodal_identification import identification
 from causalrep.latent.reference.cauca import CausalFlow, cauca_objective
 from causalrep.latent.reference.contrastive import ContrastiveModel, Penalties, contrastive_objective
 from causalrep.latent.reference.disentanglement import Disentangled, linear_disentanglement
-from causalrep.latent.reference.flow_estimators import CauCA, IFlow
+from causalrep.latent.reference.flow_estimators import CauCA, IFlow, TemporalFlow
 from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentanglement
 from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
 from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
@@ -47,7 +47,7 @@ from causalrep.latent.reference.polynomial_estimator import PolynomialDisentangl
 from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
 from causalrep.latent.reference.segment_flow import SegmentFlow, segment_flow_objective
 from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
-from causalrep.latent.reference.temporal_flow import TemporalFlow, temporal_flow_objective
+from causalrep.latent.reference.temporal_flow import TemporalFlowModel, temporal_flow_objective
 from causalrep.latent.reference.vae import VAE, elbo_objective
 from causalrep.latent.scm import LatentSCM, intervention_set
 from causalrep.latent.soft_impute import soft_impute
@@ -101,6 +101,7 @@ __all__ = [
     "SegmentClassifier",
     "SegmentFlow",
     "TemporalFlow",
+    "TemporalFlowModel",
     "Weights",
     "bootstrap_orders",
     "canonical_form",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import min_norm_solve
+from causalrep.linalg import eigh, min_norm_solve
 from causalrep.metrics.correlation import halves
 
 Regressor = Literal["linear", "kernel"]
@@ -92,7 +92,7 @@ def _kernel_ridge(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Arr
     distances = _squared_distances(x, x)
     # The diagonal's zeros are no distances: above them, the median of the pairs.
     width = jnp.median(distances[jnp.triu_indices(len(x), 1)])
-    values, vectors = jnp.linalg.eigh(jnp.exp(-distances / width))
+    values, vectors = eigh(jnp.exp(-distances / width))
     values = jnp.maximum(values, 0.0)
     rotated = vectors.T @ y
 

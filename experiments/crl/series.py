@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from causalrep.data import leap_simulation
-from causalrep.latent import Schedule, TemporalFlow, coded_rows, fit_best, temporal_flow_objective
+from causalrep.latent import Schedule, TemporalFlowModel, coded_rows, fit_best, temporal_flow_objective
 from causalrep.latent.reference import temporal_flow
 from causalrep.study import Ordering, Study, Table, Within, grid
 from causalrep.validation import check_range
@@ -89,7 +89,7 @@ def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
     other = jax.random.permutation(keys[1], len(x))
     mixed = jnp.concatenate([x[other, :-1], x[:, -1:]], axis=1)
 
-    model = TemporalFlow(
+    model = TemporalFlowModel(
         config.latents, () if setting["kind"] == "linear" else config.transition, config.layers, config.couplings
     )
     schedule = Schedule(config.steps, learning_rate=2e-2, restarts=config.restarts)

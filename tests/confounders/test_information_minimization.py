@@ -173,6 +173,7 @@ def test_rate_minimisation_makes_the_confounder_poorer(shifted):
     assert without.score(here.question, here.picture, truth) < 0.3
 
 
+@pytest.mark.slow
 def test_recalibrated_and_unimodal_classifiers_predict(shifted):
     train, here, _ = shifted
     names = np.array([f"answer {a:02d}" for a in range(32)])

@@ -39,8 +39,9 @@ def needs(request):
     return f"cate/{request.param}"
 
 
-# CEVAE's many networks take half a minute to compile.
-SMOKE = [pytest.param(n, marks=[pytest.mark.slow] * (n == "ihdp_cevae")) for n in NAMES if n != "ihdp1000"]
+# Their many networks take a quarter of a minute or more to compile.
+SLOW = ("ihdp_cevae", "ihdp_neural")
+SMOKE = [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NAMES if n != "ihdp1000"]
 
 
 @pytest.mark.parametrize("needs", SMOKE, indirect=True)

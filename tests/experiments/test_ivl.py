@@ -40,7 +40,7 @@ def noise_frame(device):
     return run(study, progress=False).frame
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", [LINEAR[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LINEAR[1:])])
 def test_smoke_runs_write_everything(name, tmp_path, capsys):
     assert command.main([name, "--scale", "smoke", "--results", str(tmp_path)]) == 0
     folder = next(tmp_path.glob(f"{name}/smoke-*"))

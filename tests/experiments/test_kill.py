@@ -64,7 +64,10 @@ def _kill_after(process, results, parts, delay):
     ("arguments", "parts", "kills", "longest"),
     [
         (["demo/slow"], 64, 5, 0.1),
-        (["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"], 256, 5, 0.02),
+        pytest.param(
+            ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"], 256, 5, 0.02,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_killed_at_random_moments_and_resumed(roots, tmp_path, arguments, parts, kills, longest):

@@ -18,7 +18,7 @@ from experiments.run import main
 NAMES = ("iv/kiv_np", "iv/demand", "iv/zoo")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "iv/demand")) for n in NAMES])
 def test_runs_from_the_command_line_and_every_number_is_finite(name, tmp_path, capsys):
     assert main([name, "--scale", "smoke", "--results", str(tmp_path)]) == 0
     study = configs.study_of(configs.load(name)["smoke"])

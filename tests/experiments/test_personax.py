@@ -92,6 +92,7 @@ def test_scores_know_a_permutation_from_a_mixture():
     assert float(mixed["block_r2"]) < 0.9
 
 
+@pytest.mark.slow
 def test_small_runs(tmp_path):
     config = dataclasses.replace(
         configs.load("personax/standin")["smoke"], methods=("PersonaX, 1 + 1", "PCA and ICA")

@@ -15,9 +15,7 @@ from causalrep.latent import (
     Schedule,
     SegmentFlow,
     TemporalFlow,
-    coded_rows,
-    fit_best,
-    temporal_flow_objective,
+    TemporalFlowModel,
 )
 from causalrep.metrics import chance_level, mcc
 
@@ -65,11 +63,11 @@ def test_a_segments_density_is_that_of_independent_gaussians_behind_the_flow(x64
 
 
 def test_a_steps_density_given_its_past_is_that_of_laplace_noises_behind_the_flow(x64):
-    model = TemporalFlow(2, (), blocks=1, hidden=())
+    model = TemporalFlowModel(2, (), blocks=1, hidden=())
     x = jax.random.normal(jax.random.key(0), (5, 3, 2))
     params = model.init(jax.random.key(1), x)
     params = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(2), leaf.shape), params)
-    own, encode = params["params"], lambda x: model.apply(params, x, method=TemporalFlow.encode)
+    own, encode = params["params"], lambda x: model.apply(params, x, method=TemporalFlowModel.encode)
     volume = jnp.linalg.slogdet(jax.jit(jax.vmap(jax.jacfwd(encode)))(x[:, -1]))[1]
     z, line = encode(x), own["mean"]["Dense_0"]
     mean = jnp.concatenate([z[:, 0], z[:, 1]], axis=1) @ line["kernel"] + line["bias"]
@@ -124,18 +122,23 @@ def test_segments_identify_latents_and_shuffled_ones_do_not():
     assert blind.validation_loss_ > found.validation_loss_ + 0.1
 
 
-def test_the_past_identifies_latents_and_that_of_others_does_not():
+def test_the_past_identifies_latents_and_their_transitions_and_that_of_others_does_not():
     sample = leap_simulation(jax.random.key(1), n=4000, latents=3, layers=2)
-    x, z = (sample.x - jnp.mean(sample.x, axis=(0, 1))) / jnp.std(sample.x, axis=(0, 1)), sample.z[:, -1]
-    model, found = TemporalFlow(3, (), blocks=2, hidden=()), []
-    for windows in (x, jnp.concatenate([jnp.roll(x[:, :-1], 7, axis=0), x[:, -1:]], axis=1)):
-        rows = coded_rows(windows, jnp.zeros(len(x), int), 1)
-        train, validation = jax.tree.map(lambda a: a[800:], rows), jax.tree.map(lambda a: a[:800], rows)
-        fit = fit_best(temporal_flow_objective(model), QUICK, jax.random.key(0), train, validation)
-        codes = model.apply(fit.params, x[:, -1], method=TemporalFlow.encode)
-        found.append((float(mcc(z, codes)), float(fit.final_loss)))
-    assert found[0][0] > 0.95
-    assert found[1][1] > found[0][1] + 0.02
+    x, z, series = np.asarray(sample.x, float), np.asarray(sample.z, float), np.repeat(np.arange(4000), 3)
+    found = TemporalFlow(hidden=(), schedule=QUICK).fit(x.reshape(-1, 3), series)
+    codes = found.transform(x[:, -1])
+    assert float(mcc(z[:, -1], codes)) > 0.95
+    # The simulation's transitions, by regression of the true latents; the fit's, renamed and rescaled to those.
+    true = np.linalg.lstsq(z[:, 1::-1].reshape(-1, 6), z[:, -1])[0].reshape(2, 3, 3)
+    correlations = np.corrcoef(z[:, -1].T, codes.T)[:3, 3:]
+    order = abs(correlations).argmax(axis=1)
+    slope = np.diag(correlations[:, order]) * codes.std(axis=0)[order] / z[:, -1].std(axis=0)
+    learned = found.transitions_[:, order][:, :, order] * slope[:, None] / slope
+    np.testing.assert_allclose(learned, true, atol=0.12)
+    assert abs(learned[::-1] - true).max() > 0.3, "lags exchanged"
+    others = np.concatenate([np.roll(x[:, :-1], 7, axis=0), x[:, -1:]], axis=1)
+    blind = TemporalFlow(hidden=(), schedule=QUICK).fit(others.reshape(-1, 3), series)
+    assert blind.validation_loss_ > found.validation_loss_ + 0.02
 
 
 # ---------------------------------------------------------------- the door
@@ -158,6 +161,12 @@ LABELS = np.arange(400) % 4
         (lambda: IFlow().fit(ROWS, None), "segment"),
         (lambda: IFlow().fit(ROWS, np.zeros(400)), "segment"),
         (lambda: IFlow(blocks=-1).fit(ROWS, LABELS), "blocks"),
+        (lambda: TemporalFlow(lags=0).fit(ROWS), "lags"),
+        (lambda: TemporalFlow().fit(ROWS, LABELS), "series"),
+        (lambda: TemporalFlow().fit(ROWS, LABELS[:-1]), "series"),
+        (lambda: TemporalFlow().fit(ROWS, np.repeat([0.0, np.nan], 200)), "series"),
+        (lambda: TemporalFlow().fit(ROWS, np.repeat(range(200), 2)), "X"),
+        (lambda: TemporalFlow(blocks=-1).fit(ROWS), "blocks"),
     ],
 )
 def test_wrong_input_is_named(fit, named):

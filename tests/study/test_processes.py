@@ -54,7 +54,7 @@ def _compare(folder, studies, devices, monkeypatch):
             assert found.equals(single), "a loop computes each replication alike, wherever"
 
 
-@pytest.mark.parametrize(("processes", "devices"), LAYOUTS)
+@pytest.mark.parametrize(("processes", "devices"), [pytest.param(*LAYOUTS[0], marks=pytest.mark.slow), LAYOUTS[1]])
 def test_records_do_not_depend_on_processes(tmp_path, monkeypatch, processes, devices):
     err = _launch(tmp_path, processes, devices, monkeypatch)
     _compare(tmp_path, replicated.studies(), processes * devices, monkeypatch)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale
 from causalrep.iv.nonlinear.kiv import KernelFit
-from causalrep.linalg import spd_solve
+from causalrep.linalg import eigh, spd_solve
 
 
 def kernel_ivl(
@@ -91,7 +91,7 @@ def select_kernel_ivl(
 
 def _smoother(z: Float[Array, "n k"], penalty: float) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
     """Eigenvalues of P in [0, 1) and its eigenvectors."""
-    values, vectors = jnp.linalg.eigh(gaussian_kernel(z, z, median_lengthscale(z)))
+    values, vectors = eigh(gaussian_kernel(z, z, median_lengthscale(z)))
     values = jnp.maximum(values, 0.0)
     return values / (values + z.shape[0] * penalty), vectors
 

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from causalrep.linalg import eigh
+
 # Rows that the median distance looks at: its sampling error is far below what an estimate can feel.
 MEDIAN_ROWS = 500
 
@@ -58,7 +60,7 @@ def nystroem(landmarks: Float[Array, "D d"], lengthscale: Float[Array, " d"]) ->
 
     Source: Williams and Seeger (2000), "Using the Nystroem method to speed up kernel machines".
     """
-    values, vectors = jnp.linalg.eigh(gaussian_kernel(landmarks, landmarks, lengthscale))
+    values, vectors = eigh(gaussian_kernel(landmarks, landmarks, lengthscale))
     keep = values > landmarks.shape[0] * float(jnp.finfo(values.dtype).eps) * values[-1]
     scale = jnp.where(keep, 1.0 / jnp.sqrt(jnp.where(keep, values, 1.0)), 0.0)
     return Nystroem(landmarks, lengthscale, vectors * scale)

@@ -20,6 +20,7 @@ from causalrep.iv.nonlinear.kernels import (
     nystroem_features,
 )
 from causalrep.iv.nonlinear.ridge import best_candidate, ridge_path, shrinkage, two_stage_ridge
+from causalrep.linalg import eigh
 
 
 class KernelFit(NamedTuple):
@@ -77,7 +78,7 @@ def kernel_iv(
     x1, x2, z1, z2, y1, y2 = x[:n], x[n:], z[:n], z[n:], y[:n], y[n:]
     k_xx, k_x2 = gaussian_kernel(x1, x1, x_scale), gaussian_kernel(x1, x2, x_scale)
 
-    values, vectors = jnp.linalg.eigh(gaussian_kernel(z1, z1, z_scale))
+    values, vectors = eigh(gaussian_kernel(z1, z1, z_scale))
     turned = vectors.T @ gaussian_kernel(z1, z2, z_scale)
     inverse = 1.0 / (jnp.maximum(values, 0.0) + n * first_penalties[:, None])
     # The loss is quadratic in the inverse eigenvalues: one n x n matrix serves all candidates.
@@ -88,7 +89,7 @@ def kernel_iv(
     weights = vectors @ (inverse[first][:, None] * turned)
 
     embedded = k_xx @ weights
-    gram_values, gram_vectors = jnp.linalg.eigh(weights.T @ embedded)
+    gram_values, gram_vectors = eigh(weights.T @ embedded)
     outcome = gram_vectors.T @ y2
     dual = outcome[:, None] / (jnp.maximum(gram_values, 0.0)[:, None] + m * second_penalties)
     dual = gram_vectors @ dual
@@ -151,7 +152,7 @@ def kernel_ridge(y: Float[Array, " n"], x: Float[Array, "n d"], penalties: Float
     """
     n = y.shape[0]
     scale = median_lengthscale(x)
-    values, vectors = jnp.linalg.eigh(gaussian_kernel(x, x, scale))
+    values, vectors = eigh(gaussian_kernel(x, x, scale))
     inverse = 1.0 / (jnp.maximum(values, 0.0)[:, None] + n * penalties)
     dual = vectors @ ((vectors.T @ y)[:, None] * inverse)
     # The left-out residual is dual_i / (K + n penalty I)^-1_ii.

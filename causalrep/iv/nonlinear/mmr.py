@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Int
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale, nystroem, nystroem_features
 from causalrep.iv.nonlinear.kiv import KernelFit, in_kernel_form
 from causalrep.iv.nonlinear.ridge import best_candidate, ridge_coefficients, ridge_path
+from causalrep.linalg import eigh
 
 
 def moment_risk(residuals: Float[Array, "n *l"], kernel: Float[Array, "n n"]) -> Float[Array, "*l"]:
@@ -70,10 +71,10 @@ def kernel_mmr(
 
     def weights(rows: slice) -> Float[Array, "n l"]:
         n = len(y[rows])
-        values, vectors = jnp.linalg.eigh(gaussian_kernel(z[rows], z[rows], scales[1]))
+        values, vectors = eigh(gaussian_kernel(z[rows], z[rows], scales[1]))
         root = vectors * jnp.sqrt(jnp.maximum(values, 0.0))
         gram = root.T @ gaussian_kernel(x[rows], x[rows], scales[0]) @ root
-        gram_values, gram_vectors = jnp.linalg.eigh(gram)
+        gram_values, gram_vectors = eigh(gram)
         projected = gram_vectors.T @ (root.T @ y[rows])
         dual = projected[:, None] / (jnp.maximum(gram_values, 0.0)[:, None] + n * n * penalties)
         return root @ (gram_vectors @ dual)

@@ -33,6 +33,30 @@ def as_environments(X: Any, environment: Any, observational: Any) -> tuple[np.nd
     return x, place[codes], ordered
 
 
+def as_windows(X: Any, series: Any, length: int) -> np.ndarray:
+    """All runs of consecutive rows of one series (windows, length, d), in the order of time.
+
+    Raises:
+        InputError: If labels are missing, rows of a series do not stand together, or there are too few windows.
+    """
+    x, _ = as_matrix("X", X)
+    codes = np.zeros(len(x), int) if series is None else pd.factorize(np.asarray(series).reshape(-1))[0]
+    if len(codes) != len(x) or codes.min() < 0:
+        raise InputError("series", found=f"{len(codes)} labels, {(codes < 0).sum()} of them missing",
+                         expected=f"{len(x)}, one for each row of X")  # fmt: skip
+    starts = np.flatnonzero(np.diff(codes)) + 1
+    if len(starts) != codes.max():
+        raise InputError("series", found=f"rows of {codes.max() + 1} series in {len(starts) + 1} pieces",
+                         expected="rows of one series together, in the order of time")  # fmt: skip
+    windows, fewest = max(0, len(x) - length + 1), FEWEST * x.shape[1]
+    first = np.arange(windows)
+    first = first[codes[first] == codes[first + length - 1]]
+    if len(first) < fewest:
+        raise InputError("X", found=f"{len(first)} steps with a whole past of {length - 1}",
+                         expected=f"at least {fewest}, {FEWEST} a column")  # fmt: skip
+    return x[first[:, None] + np.arange(length)]
+
+
 def labels_of(argument: str, labels: Any, rows: int) -> np.ndarray:
     """Codes of labels, which methods that live on interventions cannot do without."""
     if labels is None:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.errors import InputError
-from causalrep.latent.reference import cauca, segment_flow
-from causalrep.latent.reference.door import as_environments, labels_of
+from causalrep.latent.reference import cauca, segment_flow, temporal_flow
+from causalrep.latent.reference.door import as_environments, as_windows, labels_of
 from causalrep.latent.reference.neural_estimators import Network
 from causalrep.latent.reference.rows import Schedule
 from causalrep.training import Objective
@@ -128,6 +128,73 @@ class IFlow(Network):
         """Latents of rows (n, d)."""
         x = self._standardized(X)
         return np.asarray(segment_flow.encode(self.model_, self.params_, x))
+
+
+class TemporalFlow(Network):
+    """Latents that cause one another over time, by the exact likelihood of a flow: ours after LEAP (Yao et al. 2022).
+
+    Identified up to order and a function of each latent if the mixing is invertible with as many observed variables as
+    latents, nothing acts within a step, and the past moves the noises' distribution enough; linear transitions of full
+    rank with Laplace noises do, up to scale. Latents come in no order.
+
+    Args:
+        lags: Past steps that act on the present.
+        transition: Widths of the transitions' perceptron; ``()`` for linear ones.
+        blocks: Nonlinear blocks of the flow; 0 for a linear unmixing.
+        hidden: Widths of the couplings; ``()`` for none.
+        schedule: Of the training.
+        seed: Of all randomness.
+
+    Attributes:
+        params_: Of the flow and the transitions.
+        transitions_: Matrices of linear transitions (lags, d, d): entry (l, i, j) is the effect of latent i on latent
+            j, l + 1 steps later, in the units of ``transform``. ``None`` for a perceptron.
+        validation_loss_: Minus the log-likelihood of a held-out step given its past, in nats, of standardised
+            observations.
+        n_features_in_: Number of observed variables, and of latents.
+
+    >>> TemporalFlow(lags=1)
+    TemporalFlow(lags=1)
+    """
+
+    def __init__(
+        self, *, lags: int = 2, transition: tuple[int, ...] = (), blocks: int = 2, hidden: tuple[int, ...] = (32, 32),
+        schedule: Schedule = RESTARTED, seed: int = 0,
+    ):  # fmt: skip
+        self.lags = lags
+        self.transition = transition
+        self.blocks = blocks
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, series: Any = None) -> Self:
+        """Train.
+
+        Args:
+            X: Observations (n, d) in the order of time, at equal intervals.
+            series: Label of each row's series (n,), rows of one series together; ``None`` for a single series.
+
+        Raises:
+            InputError: If an argument is wrong, a series is in pieces, or too few steps have a whole past.
+        """
+        check_range("lags", self.lags, at_least=1)
+        check_range("blocks", self.blocks, at_least=0)
+        windows = as_windows(X, series, self.lags + 1)
+        latents = windows.shape[2]
+        self._check(latents)
+        self.model_ = temporal_flow.TemporalFlowModel(latents, tuple(self.transition), self.blocks, tuple(self.hidden))
+        objective = temporal_flow.temporal_flow_objective(self.model_)
+        self._train(windows, np.zeros(len(windows), np.int32), objective)
+        self.transitions_ = None
+        if not self.transition:
+            self.transitions_ = np.asarray(temporal_flow.transition_matrices(self.params_, latents))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Latents of rows (n, d), each from the observations of its own step."""
+        x = self._standardized(X)
+        return np.asarray(temporal_flow.encode(self.model_, self.params_, x))
 
 
 @lru_cache

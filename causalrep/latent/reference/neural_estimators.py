@@ -25,14 +25,15 @@ class Network(Habits):
     def _train(
         self, x: np.ndarray, codes: np.ndarray, objective: Objective, scaling: np.ndarray | None = None
     ) -> None:
-        """Fit to ``(x - mean) @ scaling``; by default columns of standard deviation 1."""
-        self.n_features_in_, self.mean_, scale = x.shape[1], x.mean(axis=0), x.std(axis=0)
+        """Fit to ``(x - mean) @ scaling``, of rows or windows of rows; by default columns of standard deviation 1."""
+        rows = x.reshape(-1, x.shape[-1])
+        self.n_features_in_, self.mean_, scale = rows.shape[1], rows.mean(axis=0), rows.std(axis=0)
         if not (scale > 0).all():
             raise InputError("X", found=f"a constant column {int(np.argmin(scale))}", expected="none")
         self.scaling_ = np.diag(1.0 / scale) if scaling is None else scaling
         order_key, fit_key = jax.random.split(jax.random.key(self.seed))
-        rows = coded_rows((x - self.mean_) @ self.scaling_, codes, int(codes.max()) + 1)
-        found = fit_best(objective, self.schedule, fit_key, *split(order_key, rows))
+        coded = coded_rows((x - self.mean_) @ self.scaling_, codes, int(codes.max()) + 1)
+        found = fit_best(objective, self.schedule, fit_key, *split(order_key, coded))
         if not np.isfinite(found.final_loss):
             raise DivergenceError("Training diverged: look for outliers in X, or lower the learning rate.", step=0)
         self.params_, self.validation_loss_ = found.params, float(found.final_loss)

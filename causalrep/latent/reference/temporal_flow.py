@@ -24,7 +24,7 @@ from causalrep.training import Objective
 LOG_2 = 0.6931471805599453
 
 
-class TemporalFlow(nn.Module):
+class TemporalFlowModel(nn.Module):
     """A flow to the latents of each step, and their transitions.
 
     Attributes:
@@ -58,7 +58,7 @@ class TemporalFlow(nn.Module):
 
 
 @lru_cache
-def temporal_flow_objective(model: TemporalFlow) -> Objective:
+def temporal_flow_objective(model: TemporalFlowModel) -> Objective:
     """Minus the log-likelihood a step, in nats; rows hold windows."""
 
     def init(key: Array, batch: CodedRows) -> Mapping:
@@ -70,6 +70,12 @@ def temporal_flow_objective(model: TemporalFlow) -> Objective:
     return Objective(init, loss)
 
 
-def encode(model: TemporalFlow, params: Mapping, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
+def transition_matrices(params: Mapping, latents: int) -> Float[Array, "lags d d"]:
+    """Of linear transitions: entry (l, i, j) is the effect of latent i on latent j, l + 1 steps later."""
+    kernel = params["params"]["mean"]["Dense_0"]["kernel"]
+    return kernel.reshape(-1, latents, latents)[::-1]
+
+
+def encode(model: TemporalFlowModel, params: Mapping, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
     """Latents of rows."""
-    return model.apply(params, x, method=TemporalFlow.encode)
+    return model.apply(params, x, method=TemporalFlowModel.encode)
