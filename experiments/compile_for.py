@@ -177,11 +177,13 @@ def publish(
             print(f"{name} for {target}", file=sys.stderr, flush=True)
             reports = compile_for(target, study_programs(study, target))
             problems += sum(len(report.problems) for report in reports)
-            found = [[report.name, *_short(report)] for report in reports]
-            if not reports:
-                reason = host_reason(place(study, "auto", target.partition(":")[0]))
-                found = [[reason, *["-"] * 8]]
-            rows = {(name, target): [[name, target, *row] for row in found]}
+            # What runs on the host does so beside any slice of the platform, which then has one row.
+            platform = target.partition(":")[0]
+            rows: dict[tuple[str, str], list[list[str]]] = {(name, target): [], (name, platform): []}
+            if reports:
+                rows[name, target] = [[name, target, report.name, *_short(report)] for report in reports]
+            else:
+                rows[name, platform] = [[name, platform, host_reason(place(study, "auto", platform)), *["-"] * 8]]
             update_table(page, COMMAND, HEADER, rows, lambda row: (row[0], _rank(row[1]), row[2].startswith("gather")))
     return problems
 

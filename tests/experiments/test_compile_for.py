@@ -119,7 +119,10 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     assert len(lines) == 2
     assert "2.0 MiB" in lines[0]
     assert "**does not fit" in "".join(lines)
-
+    compiled()
+    assert tool.publish(["demo/slow"], ["tpu:v5e:4x4", "tpu:v5e:16x16"], page=page) == 0
+    (line,) = [line for line in page.read_text().splitlines() if line.startswith("| demo/slow")]
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["tpu", "ordinary Python, which runs on the host"]
 
 
 def test_the_report_finds_a_run_in_float32(cli, roots, tmp_path):

@@ -32,3 +32,4 @@ def test_the_page_runs(capsys):
     own, plain = map(float, re.search(r"TCL ([\d.]+), beta-VAE ([\d.]+)", shown).groups())
     assert own > 0.8
     assert own > plain
+    assert float(re.search(r"temporal flow: MCC ([\d.]+)", shown).group(1)) > 0.9
