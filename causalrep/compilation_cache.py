@@ -1,4 +1,8 @@
-"""Compiled programs are kept between runs, in the user's cache folder."""
+"""Compiled programs are kept between runs, in the user's cache folder.
+
+Studies ask for it themselves. In a notebook call :func:`enable_compilation_cache` once: most of a small network's first
+fit is compilation.
+"""
 
 import os
 from pathlib import Path
@@ -25,5 +29,5 @@ def enable_compilation_cache() -> None:
     if not os.access(folder, os.W_OK):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # Many small programs make up a study: JAX's default keeps only those that took a second.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    # Hundreds of small programs make up a study or a façade's fit: JAX's default keeps only those that took a second.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
