@@ -159,7 +159,11 @@ def seconds(number: float) -> str:
 
 
 def publish(
-    names: Sequence[str], targets: Sequence[str], changes: Mapping[str, str] | None = None, page: Path = PAGE
+    names: Sequence[str],
+    targets: Sequence[str],
+    changes: Mapping[str, str] | None = None,
+    page: Path = PAGE,
+    most: int | None = None,
 ) -> int:
     """Put the rows of some configs at paper scale into the page's table; returns how many problems there are.
 
@@ -168,6 +172,7 @@ def publish(
         targets: The slices.
         changes: Text fields of the configs with values of their own, named in the table.
         page: Where the table is.
+        most: Programs to compile of each config, beside the gather; a row says how many were left out. Default all.
     """
     problems = 0
     for config in names:
@@ -175,13 +180,18 @@ def publish(
         name = config + "".join(f", {field}={value}" for field, value in (changes or {}).items())
         for target in targets:
             print(f"{name} for {target}", file=sys.stderr, flush=True)
-            reports = compile_for(target, study_programs(study, target))
+            programs = study_programs(study, target)
+            # The last one gathers the results.
+            chosen = [*programs[:most], programs[-1]] if most and len(programs) > most + 1 else programs
+            reports, left = compile_for(target, chosen), len(programs) - len(chosen)
             problems += sum(len(report.problems) for report in reports)
             # What runs on the host does so beside any slice of the platform, which then has one row.
             platform = target.partition(":")[0]
             rows: dict[tuple[str, str], list[list[str]]] = {(name, target): [], (name, platform): []}
             if reports:
                 rows[name, target] = [[name, target, report.name, *_short(report)] for report in reports]
+                if left:
+                    rows[name, target] += [[name, target, f"{left} more like these, not compiled", *["-"] * 8]]
             else:
                 rows[name, platform] = [[name, platform, host_reason(place(study, "auto", platform)), *["-"] * 8]]
             update_table(page, COMMAND, HEADER, rows, lambda row: (row[0], _rank(row[1]), row[2].startswith("gather")))
@@ -206,12 +216,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("configs", nargs="*", help="default: all")
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
+    parser.add_argument("--most", type=int, help="programs to compile of each config; default: all")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=TEXT", help="a text field of the configs")
     options = parser.parse_args(argv)
     prefer_cpu()
     changes = dict(change.partition("=")[::2] for change in options.set)
     try:
-        return 1 if publish(options.configs or configs.names(), options.target or TARGETS, changes) else 0
+        names, targets = options.configs or configs.names(), options.target or TARGETS
+        return 1 if publish(names, targets, changes, most=options.most) else 0
     except CausalrepError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -119,6 +119,11 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     assert len(lines) == 2
     assert "2.0 MiB" in lines[0]
     assert "**does not fit" in "".join(lines)
+    monkeypatch.setattr(tool, "compile_for", lambda target, programs: [REPORT] * len(programs))
+    assert tool.publish(["demo/location"], ["cuda:16"], page=page, most=1) == 0
+    assert sorted(line.split("|")[3].strip() for line in page.read_text().splitlines() if "| cuda:16" in line) == [
+        "1 more like these, not compiled", "n=10 (2 cells)", "n=10 (2 cells)"
+    ]  # fmt: skip
     compiled()
     assert tool.publish(["demo/slow"], ["tpu:v5e:4x4", "tpu:v5e:16x16"], page=page) == 0
     (line,) = [line for line in page.read_text().splitlines() if line.startswith("| demo/slow")]
