@@ -154,26 +154,31 @@ def test_the_slow_network_moves_every_third_update():
 # ---------------------------------------------------------------- façades
 
 
-@pytest.fixture(scope="module")
-def sample():
-    """A confounded quadratic with one control: y, t, x, z; the effect of 0 -> 1 is 1 + x."""
+def draw(n):
+    """A confounded line whose slope depends on one control: y, t, x, z; the effect of 0 -> 1 is 1 + x."""
     rng = np.random.default_rng(0)
-    z, u, c, v = rng.normal(size=(4, 1500))
+    z, u, c, v = rng.normal(size=(4, n))
     t = z + 0.8 * u + 0.3 * v
     return t * (1 + c) + c + 2 * u, t, c, z
 
 
+@pytest.fixture(scope="module")
+def sample():
+    return draw(1500)
+
+
 SMALL = {
     "DeepIV": DeepIV(hidden=(32,), components=3, epochs=60, learning_rate=3e-3, dropout=0.0, seeds=2),
-    "DFIV": DFIV(treatment=(16, 8), instrument=(32, 16), covariate=(16, 8), updates=60, inner_steps=5,
-                 first_penalty=0.01, second_penalty=0.01, learning_rate=5e-3, seeds=2),
+    "DFIV": DFIV(treatment=(16, 8), instrument=(32, 16), covariate=(16, 8), updates=60, inner_steps=20,
+                 first_penalty=0.1, second_penalty=0.1, learning_rate=1e-3, seeds=2),
     "DeepGMM": DeepGMM(hidden=(32,), epochs=600, learning_rate=5e-3, validation_share=0.3, seeds=2),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_recovers_an_effect_that_regression_misses(sample, name):
-    y, t, c, z = sample
+    # On 1,500 rows DFIV's answer is a matter of the seed; on 4,000 ten of them spread by 0.05.
+    y, t, c, z = draw(4000) if name == "DFIV" else sample
     regression = np.linalg.lstsq(np.column_stack([np.ones_like(t), t, c, t * c]), y, rcond=None)[0]
     assert regression[1] > 1.8
     model = SMALL[name].fit(y, t, X=c, Z=z)
