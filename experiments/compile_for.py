@@ -21,6 +21,7 @@ from causalrep.study import Study
 from causalrep.study.precision import Precision, place
 from causalrep.study.programs import host_reason, study_programs
 from causalrep.training.aot import ProgramReport, compile_for
+from causalrep.validation import check_range
 from experiments import configs
 from experiments.pages import update_table
 
@@ -174,6 +175,8 @@ def publish(
         page: Where the table is.
         most: Programs to compile of each config, beside the gather; a row says how many were left out. Default all.
     """
+    if most is not None:
+        check_range("most", most, at_least=1)
     problems = 0
     for config in names:
         study = configs.study_of(dataclasses.replace(configs.load(config)["paper"], **(changes or {})))

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from causalrep.errors import InputError
 from causalrep.training.aot import Memory, ProgramReport, Roofline
 from causalrep.training.hlo import Collective
 from experiments import compile_for as tool
@@ -124,6 +125,8 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     assert sorted(line.split("|")[3].strip() for line in page.read_text().splitlines() if "| cuda:16" in line) == [
         "1 more like these, not compiled", "n=10 (2 cells)", "n=10 (2 cells)"
     ]  # fmt: skip
+    with pytest.raises(InputError, match=r"^most: found 0"):
+        tool.publish(["demo/location"], ["cuda:16"], page=page, most=0)
     compiled()
     assert tool.publish(["demo/slow"], ["tpu:v5e:4x4", "tpu:v5e:16x16"], page=page) == 0
     (line,) = [line for line in page.read_text().splitlines() if line.startswith("| demo/slow")]
