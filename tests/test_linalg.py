@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from causalrep.linalg import eigh, pinv_psd_solve
+from causalrep.linalg import _svd_by_polar, eigh, min_norm_solve, pinv_psd_solve, svd
 
 
 def test_eigenvectors_of_a_batch_and_their_gradients(x64):
@@ -31,3 +32,28 @@ def test_on_a_tpu_large_matrices_are_one_kernel():
     ours = program(eigh)
     assert "qdwh" not in ours.lower()
     assert "Eigh" in ours
+    # One polar decomposition, and no recursion of them.
+    assert "Eigh" in program(svd)
+    assert len(program(svd)) < 0.5 * len(program(jnp.linalg.svd))
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (300, 420), (420, 300)])
+def test_singular_values_by_the_polar_decomposition_are_as_accurate_as_lapack(shape):
+    """What a TPU runs: all but the directions of no length, of a matrix of rank 280."""
+    a = jax.random.normal(jax.random.key(2), (shape[0], 280)) @ jax.random.normal(jax.random.key(3), (280, shape[1]))
+    u, s, vt = jax.jit(_svd_by_polar)(a)
+    truth = np.linalg.svd(np.asarray(a, np.float64), compute_uv=False)
+    assert (u.shape, vt.shape) == ((shape[0], 300), (300, shape[1]))
+    np.testing.assert_allclose(s, truth, atol=1e-6 * truth[0])
+    np.testing.assert_allclose((u * s) @ vt, a, atol=1e-6 * truth[0])
+    for q in (u[:, :280], vt.T):
+        np.testing.assert_allclose(q.T @ q, np.eye(q.shape[1]), atol=1e-5)
+
+
+def test_large_solutions_have_gradients():
+    """Reverse mode cannot follow the iterations of a polar decomposition; it is not asked to."""
+    a, b = jax.random.normal(jax.random.key(4), (300, 300)), jnp.ones(300)
+    gradient = jax.jit(jax.grad(lambda b: b @ svd(a * b)[2].T @ jnp.ones(300)))(b)
+    assert bool(jnp.isfinite(gradient).all())
+    slope = jax.grad(lambda b: jnp.sum(min_norm_solve(a, b)))(b)
+    np.testing.assert_allclose(slope, np.linalg.solve(np.asarray(a, np.float64).T, np.ones(300)), atol=1e-2)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import min_norm_solve, pinv_psd_solve
+from causalrep.linalg import min_norm_solve, pinv_psd_solve, svd
 
 # Columns whose spread is below this share of their size count as constant.
 _CONSTANT = 1e-10
@@ -94,7 +94,7 @@ class Ridge:
             jnp.column_stack([root[:, None] * (x - scaled.mean) / scaled.spread, root * (y - centre)]), mode="r"
         )
         d = x.shape[1]
-        u, s, vt = jnp.linalg.svd(r[:d, :d], full_matrices=False)
+        u, s, vt = svd(r[:d, :d])
         rhs, rest = u.T @ r[:d, d], jnp.sum(r[d:, d] ** 2)
         if self.penalty is None:
             penalty = _generalised_cv(s**2, rhs, rest, scaled.rows, jnp.asarray(self.candidates, x.dtype))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.iv import confounder_corrected_norm
+from causalrep.linalg import svd
 
 SWEEPS = 200
 FOLDS = 5
@@ -39,7 +40,7 @@ def ridge(
         x: Predictors (n, m).
         penalties: Above 0 (a,).
     """
-    u, s, vt = jnp.linalg.svd(x, full_matrices=False)
+    u, s, vt = svd(x)
     return (s * (u.T @ y) / (jnp.square(s) + penalties[:, None])) @ vt
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import min_norm_solve, orthonormal_basis
+from causalrep.linalg import min_norm_solve, orthonormal_basis, svd
 from causalrep.precision import full_products
 
 
@@ -71,7 +71,7 @@ def ivl_path(
     r = jnp.linalg.qr(jnp.column_stack([z, x, y]), mode="r")
     z_r, x_r, y_r = r[:, :k], r[:, k : k + m], r[:, -1]
     basis = orthonormal_basis(z_r[:k])  # the rows below are zero
-    u, d, vt = jnp.linalg.svd(x_r, full_matrices=False)
+    u, d, vt = svd(x_r)
     keep = d > max(x.shape) * jnp.finfo(x.dtype).eps * jnp.max(d)
     u = u * keep
     inverse = jnp.where(keep, 1.0 / jnp.where(keep, d, 1.0), 0.0)

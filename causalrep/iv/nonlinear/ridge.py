@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.linalg import svd
+
 
 class RidgePath(NamedTuple):
     """Ridge regressions of targets on features, for every penalty.
@@ -32,7 +34,7 @@ def ridge_path(features: Float[Array, "n d"], targets: Float[Array, "n p"]) -> R
         # The triangular factor of [features targets] holds Q^T targets as well: Q itself is never formed.
         factor = jnp.linalg.qr(jnp.column_stack([features, targets]), mode="r")
         features, targets = factor[:d, :d], factor[:d, d:]
-    left, singular, right = jnp.linalg.svd(features, full_matrices=False)
+    left, singular, right = svd(features)
     return RidgePath(right.T, singular, left.T @ targets)
 
 
