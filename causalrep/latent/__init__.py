@@ -25,7 +25,7 @@ from causalrep.latent.ild_estimator import ILD
 from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
 from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
 from causalrep.latent.ild_fit import ILDRows, fit_ild
-from causalrep.latent.ild_vae import DomainImages, ILDVAEModel, fit_ild_vae, ild_vae_objective
+from causalrep.latent.ild_vae import DomainImages, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
 from causalrep.latent.ild_vae_estimator import ILDVAE
 from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
 from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
@@ -125,6 +125,7 @@ __all__ = [
     "hierarchy",
     "identification",
     "ild_vae_objective",
+    "ild_vae_optimizer",
     "in_order",
     "inexactness",
     "init_flow",

@@ -18,6 +18,7 @@ here it is a log variance in both.
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -158,6 +159,12 @@ def ild_vae_objective(model: ILDVAEModel, beta: float = 1.0) -> Objective:
     return Objective(lambda key, batch: model.init(key), loss)
 
 
+@lru_cache
+def ild_vae_optimizer(learning_rate: float = 1e-3) -> optax.GradientTransformation:
+    """Adam with the decay rates 0.5 and 0.999 of the released code; the same object for the same rate."""
+    return optax.adam(learning_rate, b1=0.5, b2=0.999)
+
+
 def fit_ild_vae(
     key: Key[Array, ""],
     model: ILDVAEModel,
@@ -169,6 +176,7 @@ def fit_ild_vae(
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     evaluations: int = 10,
+    trainer: Callable[..., FitResult] = fit,
 ) -> FitResult:
     """Fit by Adam; the parameters with the least validation loss count.
 
@@ -180,13 +188,14 @@ def fit_ild_vae(
         beta: Weight of the divergence; None for :func:`default_beta`.
         steps: Updates, a multiple of ``evaluations``.
         batch_size: Pictures a step.
-        learning_rate: Of Adam, with the decay rates 0.5 and 0.999 of the released code (which moves the networks at
-            1e-4 over 300,000 steps).
+        learning_rate: Of :func:`ild_vae_optimizer`. The released code moves the networks at 1e-4 over 300,000 steps.
         evaluations: How often the validation loss is computed.
+        trainer: :func:`causalrep.training.fit`, or for fits of hours a partial of :func:`causalrep.training.train` with
+            its checkpoints.
     """
     objective = ild_vae_objective(model, default_beta(model.shape) if beta is None else beta)
-    return fit(
-        objective, _adam(learning_rate), train, key, steps=steps, batch_size=batch_size,
+    return trainer(
+        objective, ild_vae_optimizer(learning_rate), train, key, steps=steps, batch_size=batch_size,
         validation=validation, eval_every=steps // evaluations,
     )  # fmt: skip
 
@@ -204,8 +213,3 @@ def _labelled(key: Key[Array, ""], params: ILDParams) -> ILDParams:
 def _own(every: Float[Array, "n domains *rest"], domain: Int[Array, " n"]) -> Float[Array, "n *rest"]:
     mask = domain[:, None] == jnp.arange(every.shape[1])
     return jnp.sum(jnp.where(mask.reshape(*mask.shape, *(1,) * (every.ndim - 2)), every, 0.0), axis=1)
-
-
-@lru_cache
-def _adam(learning_rate: float) -> optax.GradientTransformation:
-    return optax.adam(learning_rate, b1=0.5, b2=0.999)

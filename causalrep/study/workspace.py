@@ -25,6 +25,12 @@ class Workspace:
     profile: Path | None = None
     console: bool = False
 
+    def part(self, name: str) -> "Workspace":
+        """The workspace of one of several fits of a replication: folders of its own, no trace."""
+        folder = None if self.folder is None else self.folder / name
+        tensorboard = None if self.tensorboard is None else self.tensorboard / name
+        return dataclasses.replace(self, folder=folder, tensorboard=tensorboard, profile=None)
+
     def checkpoints(self, **policy) -> Checkpoints | None:
         """:class:`~causalrep.training.Checkpoints` in the folder, or ``None`` without one."""
         return None if self.folder is None else Checkpoints(str(self.folder), **policy)

@@ -26,8 +26,8 @@ from jaxtyping import PyTree
 from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError
 from causalrep.training.digests import Ledger
 from causalrep.training.distributed import agree, barrier, is_main
-from causalrep.training.keys import shapes_without_keys, with_keys, without_keys
 from causalrep.training.mirror import Mirror, bucket_of
+from causalrep.training.storable import restored, storable, storable_shapes
 from causalrep.validation import check_range
 
 _STATE, _HISTORY, _META = "state", "history", "meta"
@@ -172,7 +172,7 @@ class Store:
                 step,
                 args=ocp.args.Composite(
                     **{
-                        _STATE: ocp.args.StandardSave(without_keys(state)),
+                        _STATE: ocp.args.StandardSave(storable(state)),
                         _HISTORY: ocp.args.StandardSave(observed),
                         _META: ocp.args.JsonSave(meta),
                     }
@@ -222,13 +222,13 @@ class Store:
                 try:
                     meta = self._meta(step)
                     self._check_identity(meta)
-                    restored = self._restore(step, meta["history"])
+                    found = self._restore(step, meta["history"])
                 except (ValueError, OSError, KeyError) as error:
-                    restored, damage = None, _first_line(error)
+                    found, damage = None, _first_line(error)
                 damage = _any_process(damage)
             if damage is None:
                 self._last_step, self._last_time = step, time.monotonic()
-                return restored
+                return found
             warnings.warn(
                 f"{self.place}: the checkpoint at step {step} is damaged ({damage}); it is set aside and the one "
                 "before it used.",
@@ -247,13 +247,13 @@ class Store:
             step,
             args=ocp.args.Composite(
                 **{
-                    _STATE: ocp.args.StandardRestore(shapes_without_keys(self.like)),
+                    _STATE: ocp.args.StandardRestore(storable_shapes(self.like)),
                     _HISTORY: ocp.args.StandardRestore(shapes),
                 }
             ),
         )
         history = {name: np.asarray(values) for name, values in found[_HISTORY].items()}
-        return Restored(step, with_keys(found[_STATE], self.like), history)
+        return Restored(step, restored(found[_STATE], self.like), history)
 
     def _check_identity(self, meta: Mapping[str, Any]) -> None:
         theirs, ours = _flat(meta["identity"]), _flat(self.identity)

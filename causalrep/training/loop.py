@@ -343,7 +343,8 @@ def make_loop(
 def _all_finite(tree: Any) -> jax.Array:
     # A reduction to one number runs element by element on a CPU and costs a fifth of a small network's step; the
     # same count as a product with ones is vectorised. It counts what is not finite, so rounding cannot hide it.
-    flat = [jnp.reshape(leaf, (leaf.shape[0] if leaf.ndim else 1, -1)) for leaf in jax.tree.leaves(tree)]
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if leaf.size]
+    flat = [jnp.reshape(leaf, (leaf.shape[0] if leaf.ndim else 1, -1)) for leaf in leaves]
     wrong = [jnp.sum(jnp.ones(leaf.shape[0], jnp.float32) @ (~jnp.isfinite(leaf)).astype(jnp.float32)) for leaf in flat]
     return jnp.sum(jnp.stack(wrong)) == 0
 

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from causalrep.errors import InputError
 from causalrep.training.aot import Program
 from causalrep.training.distributed import barrier
-from causalrep.training.loop import FitResult, Loop, LoopState, make_loop
+from causalrep.training.loop import FitResult, Loop, LoopState, count_rows, make_loop
 from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Stopwatch
 from causalrep.training.sharding import by_rows, replicated, state_shardings
@@ -128,35 +128,44 @@ def training_program(
     example: Batch,
     *,
     steps: int = 10,
+    batch_size: int | None = None,
+    validation: Batch | None = None,
     accumulate: int = 1,
     shard_above: int | None = None,
 ) -> Program:
-    """The program of a chunk of :func:`causalrep.training.train`, fed by a loader, to compile ahead of time.
+    """The program of a chunk of :func:`causalrep.training.train`, to compile ahead of time.
 
     Args:
         name: What the report calls it.
         objective: As for ``train``.
         optimizer: As for ``train``.
-        example: A batch as ``jax.ShapeDtypeStruct`` leaves, its rows over all devices.
+        example: A batch of a loader as ``jax.ShapeDtypeStruct`` leaves, its rows over all devices; with
+            ``batch_size``, all rows, held on every device.
         steps: Steps of the chunk.
+        batch_size: Rows a step, over all devices, that the program draws from all rows; default a loader's batch.
+        validation: A validation batch as ``jax.ShapeDtypeStruct`` leaves; the chunk evaluates it once.
         accumulate: As for ``train``.
         shard_above: As for ``train``. Without it the only collective is the gradients' all-reduce; with it,
             parameters are gathered and gradients scattered too.
     """
-    batch_size = jax.tree.leaves(example)[0].shape[0]
+    rows = count_rows("example", example)
+    loop = functools.partial(
+        make_loop, objective, optimizer, steps=steps, rows=None if batch_size is None else rows,
+        batch_size=batch_size or rows, validation=validation, eval_every=None if validation is None else steps,
+        patience=None, accumulate=accumulate,
+    )  # fmt: skip
 
     def on(mesh: Mesh) -> tuple[ChunkPrograms, LoopState]:
-        loop = make_loop(
-            objective, optimizer, steps=steps, rows=None, batch_size=batch_size, validation=None, eval_every=None,
-            patience=None, accumulate=accumulate, batch_sharding=by_rows(mesh),
-        )  # fmt: skip
-        check_mesh(mesh, batch_size, accumulate, None)
-        programs = chunk_programs(loop, mesh, False, shard_above)
+        own = loop(batch_sharding=by_rows(mesh))
+        check_mesh(mesh, own.batch_size, accumulate, None)
+        programs = chunk_programs(own, mesh, False, shard_above)
         return programs, programs.state_shapes(jax.eval_shape(lambda: jax.random.key(0)), example)
 
     def arguments(mesh: Mesh) -> tuple:
-        stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((steps, *leaf.shape), leaf.dtype), example)
-        return on(mesh)[1], jax.ShapeDtypeStruct((steps,), jnp.int32), stacked, None
+        fed = example if batch_size is not None else jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((steps, *leaf.shape), leaf.dtype), example
+        )  # fmt: skip
+        return on(mesh)[1], jax.ShapeDtypeStruct((steps,), jnp.int32), fed, validation
 
     split = ("all-gather", "reduce-scatter", "all-to-all", "collective-permute") if shard_above is not None else ()
     return Program(name, lambda mesh: on(mesh)[0].chunk(), arguments, ("all-reduce", *split), replica=1)

@@ -12,10 +12,12 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from causalrep.data import RotatedImages, colored_domains, load, rotated_domains, shrunk
-from causalrep.latent import DomainImages, ILDFamily, ILDVAEModel, fit_ild_vae
+from causalrep.latent import DomainImages, ILDFamily, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
 from causalrep.metrics import CounterfactualAccuracy, counterfactual_accuracy
 from causalrep.nn.image_codec import Network
-from causalrep.study import Holds, Ordering, Study, Table, Within, grid
+from causalrep.study import Holds, Ordering, Study, Table, Within, Workspace, grid
+from causalrep.training import fit, train, training_program
+from causalrep.training.aot import Program
 from causalrep.validation import check_range
 from experiments.ild.classifiers import train_classifier
 
@@ -75,6 +77,10 @@ class Rotated:
         """How many there are."""
         return COLORED_ANGLES if self.colored else len(self.angles)
 
+    def family(self, method: Method, k: int) -> ILDFamily:
+        """The mechanisms of a method."""
+        return ILDFamily(method.lower(), self.domains, self.latents, k)
+
     def study(self) -> Study:
         """The study: fits of a method on the same pictures as replications."""
         shown = [field.name for field in dataclasses.fields(self) if field.name not in ("name", "seeds", "k")]
@@ -86,6 +92,8 @@ class Rotated:
             replications=self.seeds,
             precision="float32",
             compiled=False,
+            spread=self.network == "conv",
+            programs=partial(programs, self) if self.network == "conv" else None,
             config={field: getattr(self, field) for field in shown},
             claims=tuple(claims(self)),
             tables=(
@@ -121,8 +129,33 @@ class Judged(NamedTuple):
     class_of: object
 
 
-def replicate(key, setting, *, config: Rotated):
-    """All families with one k, fitted once each."""
+def programs(config: Rotated) -> list[Program]:
+    """A chunk of steps of every family, on as many pictures as there can be."""
+    channels, rows = 3 if config.colored else 1, config.images * config.domains
+
+    def pictures(n: int) -> DomainImages:
+        x = jax.ShapeDtypeStruct((n, config.pixels, config.pixels, channels), jnp.float32)
+        return DomainImages(x, jax.ShapeDtypeStruct((n,), jnp.int32))
+
+    found = []
+    for method in config.methods:
+        for k in config.k if method in ("Can", "Relax-Can") else config.k[:1]:
+            model = ILDVAEModel(config.family(method, k), (config.pixels, config.pixels, channels), config.network)
+            found.append(training_program(
+                f"{method}, k={k}: {config.steps:,} steps in chunks of 10, batch {config.batch_size}",
+                ild_vae_objective(model, config.beta), ild_vae_optimizer(), pictures(rows - held_out(rows)),
+                batch_size=config.batch_size, validation=pictures(held_out(rows)),
+            ))  # fmt: skip
+    return found
+
+
+def held_out(rows: int) -> int:
+    """How many pictures pick a fit's parameters."""
+    return max(1, rows // 10)
+
+
+def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotated):
+    """All families with one k, fitted once each; with convolutions, which take hours, on all devices and saved."""
     judged = _judged(config.source, config.colored, config.angles, config.pixels, config.images,
                      config.classifier_steps)  # fmt: skip
     x, domain = jnp.asarray(judged.test.x), jnp.asarray(judged.test.domain)
@@ -135,19 +168,33 @@ def replicate(key, setting, *, config: Rotated):
     metrics = {"Real pictures": real, "Identity map": _scores(judged, lambda x, domain, target: x, config)}
     rows = DomainImages(jnp.asarray(judged.train.x), jnp.asarray(judged.train.domain, jnp.int32))
     order_key, *keys = jax.random.split(key, 1 + len(get_args(Method)))
-    order, held_out = jax.random.permutation(order_key, len(rows.x)), max(1, len(rows.x) // 10)
+    order, first = jax.random.permutation(order_key, len(rows.x)), held_out(len(rows.x))
     rows = jax.tree.map(lambda a: a[order], rows)
-    parts = [jax.tree.map(lambda a, part=part: a[part], rows) for part in (slice(held_out, None), slice(held_out))]
+    parts = [jax.tree.map(lambda a, part=part: a[part], rows) for part in (slice(first, None), slice(first))]
     for method in config.methods:
-        family = ILDFamily(method.lower(), config.domains, config.latents, setting["k"])
-        model = ILDVAEModel(family, rows.x.shape[1:], config.network)
+        model = ILDVAEModel(config.family(method, setting["k"]), rows.x.shape[1:], config.network)
         found = fit_ild_vae(
             keys[get_args(Method).index(method)], model, *parts, beta=config.beta, steps=config.steps,
-            batch_size=min(config.batch_size, len(parts[0].x)),
+            batch_size=min(config.batch_size, len(parts[0].x)), trainer=_trainer(workspace, method, config),
         )  # fmt: skip
-        metrics[method] = _scores(judged, jax.jit(partial(model.counterfactual, found.params)), config)
+        # To the host: of a fit on many hosts the parameters are spread over all of them, the pictures are not.
+        params = jax.device_get(found.params)
+        metrics[method] = _scores(judged, jax.jit(partial(model.counterfactual, params)), config)
         metrics[method]["loss"] = found.final_loss
     return metrics
+
+
+def _trainer(workspace: Workspace | None, method: str, config: Rotated):
+    """One program, or chunks of it with checkpoints between them."""
+    if workspace is None:
+        return fit
+    own = workspace.part(method.lower())
+    # XLA's convolutions on a CPU take several times as long inside a loop as outside: there, one step a program.
+    chunk = 1 if jax.default_backend() == "cpu" else None
+    return partial(
+        train, chunk=chunk, checkpoints=own.checkpoints(), observers=own.observers(),
+        config={**dataclasses.asdict(config), "method": method},
+    )  # fmt: skip
 
 
 def _scores(judged: Judged, counterfactual, config: Rotated) -> dict[str, float]:

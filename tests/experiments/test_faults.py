@@ -123,12 +123,18 @@ def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
     assert disturbed.records() == whole.records()
 
 
+# One long fit at a time.
+SPREAD = {name for name in configs.names() if configs.study_of(configs.load(name)["paper"]).spread}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(configs.names()) - {"scaling/conv_vae"}))
+@pytest.mark.parametrize("name", sorted(set(configs.names()) - SPREAD))
 def test_paper_scale_starts_on_two_processes_and_is_preempted(name, tmp_path, monkeypatch):
     """Every experiment's full setup passes its first chunk on several processes, and stops when asked.
 
-    The chunk is one replication a process: how many share a call is a matter of speed and memory alone. The first chunk of ``scaling/conv_vae`` is a fit of hours: test_conv_vae.py looks for its first checkpoint.
+    The chunk is one replication a process: how many share a call is a matter of speed and memory alone. The first
+    chunk of ``scaling/conv_vae`` and of the pictures of ILD is a fit of hours: test_conv_vae.py and test_rotated.py
+    look for its first checkpoint.
     """
     runs = Runs(tmp_path, monkeypatch, [name, "--scale", "paper", "--chunk", "2"])
     code, err = runs.start(runs.signal_at(1, 0.0, signal.SIGTERM, 1))

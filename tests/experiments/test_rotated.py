@@ -1,14 +1,25 @@
-"""ILD on pictures: claims can hold and can fail, and a small run works."""
+"""ILD on pictures: claims can hold and can fail, a small run works, a long one goes on where it was killed."""
 
 import dataclasses
+import io
 import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import jax
 import pandas as pd
 import pytest
 
-from causalrep.study import run, select
+from causalrep.study import Workspace, read_records, run, select
+from causalrep.training.distributed import PREEMPTED
+from causalrep.training.programs import ChunkPrograms
 from experiments import configs
-from experiments.ild.rotated import SCORES
+from experiments.ild.rotated import SCORES, replicate
+from experiments.launch import local
+
+ROOT = Path(__file__).resolve().parents[2]
 
 NAMES = ("rotated_digits", "rotated_mnist", "rotated_fashion_mnist", "colored_rotated_mnist")
 
@@ -52,3 +63,70 @@ def test_a_small_run(tmp_path):
     assert identity["effectiveness"] == pytest.approx(100 / 3)
     assert identity["cf_error"] > real["cf_error"] == 0.0
     assert set(frame["method"]) == {"Identity map", "Real pictures", "Relax-Can"}
+
+
+def _tiny():
+    """Convolutions, the network of the paper's scale, on a few pictures for a few steps."""
+    smoke = configs.load("ild/rotated_mnist")["smoke"]
+    return dataclasses.replace(
+        smoke, network="conv", pixels=28, images=100, steps=10, classifier_steps=10, methods=("Can",),
+        angles=(0.0, 40.0), batch_size=64,
+    )  # fmt: skip
+
+
+def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkeypatch):
+    config, key = _tiny(), jax.random.key(0)
+    assert config.study().spread
+    assert not configs.load("ild/rotated_digits")["paper"].study().spread
+    saved = replicate(key, {"k": 1}, Workspace(tmp_path), config=config)
+    assert (tmp_path / "can" / "steps" / "10").is_dir()
+    in_one_program = replicate(key, {"k": 1}, config=config)
+    assert float(saved["Can"]["loss"]) == pytest.approx(float(in_one_program["Can"]["loss"]), rel=1e-4)
+
+    def refuse(*_):
+        raise AssertionError("a finished fit was fitted again")
+
+    monkeypatch.setattr(ChunkPrograms, "advance", refuse)
+    again = replicate(key, {"k": 1}, Workspace(tmp_path), config=config)
+    assert jax.tree.map(float, again) == jax.tree.map(float, saved)
+
+
+@pytest.mark.slow
+def test_two_processes_share_each_fit(tmp_path, monkeypatch):
+    """The records are those of one process to rounding, accuracies included."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    flags = ["--network", "conv", "--pixels", "28", "--images", "100", "--steps", "10", "--classifier-steps", "10",
+             "--methods", "Dense", "--batch-size", "64", "--angles", "0", "40"]  # fmt: skip
+    command = [sys.executable, "-m", "experiments.run", "ild/rotated_mnist", "--scale", "smoke", *flags]
+    frames = []
+    for processes in (1, 2):
+        folder, err = tmp_path / str(processes), io.StringIO()
+        code = local.launch([*command, "--results", str(folder)], processes, 1, out=io.StringIO(), err=err)
+        assert code == 0, err.getvalue()
+        frames.append(read_records(*folder.rglob("records.parquet")))
+    one, two = frames
+    assert one.drop(columns="value").equals(two.drop(columns="value"))
+    losses = [select(frame, {}, method="Dense", metric="loss")["value"].item() for frame in frames]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert (one["value"] - two["value"]).abs().max() <= 100 / 50, "a picture or two may change class by rounding"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "rotated_digits"])
+def test_paper_scale_saves_itself_on_two_processes_and_is_preempted(name, tmp_path, monkeypatch):
+    """All pictures and networks; only the judges are trained for less."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run_it = [f"ild/{name}", "--scale", "paper", "--classifier-steps", "10", "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "experiments.launch", "local", "--processes", "2", "--devices", "1", "--", *run_it]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 600
+        while not list(tmp_path.rglob("checkpoints/*/*")):
+            assert time.monotonic() < until
+            assert running.poll() is None, running.communicate()[1]
+            time.sleep(0.2)
+        running.terminate()
+        err = running.communicate(timeout=400)[1]
+    assert running.returncode == PREEMPTED, err
+    assert list(tmp_path.rglob("steps/[0-9]*")), "what was computed so far is saved"

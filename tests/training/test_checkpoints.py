@@ -267,3 +267,19 @@ def test_bad_policies_are_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot be written"):
         run(Path(tmp_path / "file" / "below"))
+
+
+def test_parameters_without_entries_are_left_out_and_made_again(tmp_path):
+    """Files hold no empty arrays; a model may (a family whose domains share no row)."""
+    empty = Objective(
+        lambda key, batch: {"weight": jax.random.normal(key), "none": jax.numpy.zeros((0, 3))},
+        lambda params, key, batch: ((params["weight"] - batch["x"].mean()) ** 2 + params["none"].sum(), {}),
+    )
+    options = {"steps": 20, "batch_size": 32, "chunk": 5, "mesh": ONE}
+    whole = train(empty, ADAM, DATA, KEY, **options)
+    with pytest.raises(Stop):
+        train(empty, ADAM, DATA, KEY, checkpoints=policy(tmp_path), observers=[stop_at(15)], **options)
+    assert steps(tmp_path)[-1] < 20
+    resumed = train(empty, ADAM, DATA, KEY, checkpoints=policy(tmp_path), **options)
+    assert resumed.params["none"].shape == (0, 3)
+    assert float(resumed.params["weight"]) == float(whole.params["weight"])

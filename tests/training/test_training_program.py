@@ -16,15 +16,17 @@ BATCH = {"x": jax.ShapeDtypeStruct((64, 8), jnp.float32), "y": jax.ShapeDtypeStr
 
 @needs_libtpu
 def test_data_parallel_steps_reduce_gradients_and_gather_nothing():
-    copied, split = compile_for(
+    copied, split, drawn = compile_for(
         TARGET,
         [
             training_program("copied", OBJECTIVE, ADAM, BATCH),
             training_program("split", OBJECTIVE, ADAM, BATCH, shard_above=100),
+            training_program("drawn from all rows", OBJECTIVE, ADAM, BATCH, batch_size=32, validation=BATCH),
         ],
     )
-    assert copied.problems == split.problems == ()
-    assert {collective.kind for collective in copied.collectives} == {"all-reduce"}
+    assert copied.problems == split.problems == drawn.problems == ()
+    for whole in (copied, drawn):
+        assert {collective.kind for collective in whole.collectives} == {"all-reduce"}
     # The 8 x 16 layer and its two moments are a sixteenth on each chip, which then must send more than gradients.
     assert {collective.kind for collective in split.collectives} > {"all-reduce"}
     assert split.memory.arguments < copied.memory.arguments
