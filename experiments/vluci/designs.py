@@ -71,6 +71,7 @@ class Design:
             name=self.name,
             replicate=partial(replicate, config=self),
             settings=grid(samples=list(self.samples), excluded=list(self.excluded)),
+            traced=("excluded",),
             replications=self.replications,
             seed=self.seed,
             precision="float32",
