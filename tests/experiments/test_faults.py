@@ -123,8 +123,15 @@ def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
     assert disturbed.records() == whole.records()
 
 
-# One replication would take hours on two cores: the same programs, but for how often their loop turns.
-FEWER_STEPS = {"crl/g1": ["--steps", "200"], "crl/g6": ["--steps", "200", "--autoencoder-steps", "200"]}
+# One replication would take hours on two cores: the same programs, but for how often their loop turns. And the digits of
+# the data folder instead of all.
+LESS = {
+    "crl/g1": ["--steps", "200"],
+    "crl/g6": ["--steps", "200", "--autoencoder-steps", "200"],
+    "crl/g7": ["--steps", "200"],
+    "ivl/colored_mnist": ["--digits", "mnist-10k"],
+    "ivl/colored_mnist_text": ["--digits", "mnist-10k"],
+}
 # One long fit at a time.
 SPREAD = {name for name in configs.names() if configs.study_of(configs.load(name)["paper"]).spread}
 
@@ -138,7 +145,7 @@ def test_paper_scale_starts_on_two_processes_and_is_preempted(name, tmp_path, mo
     chunk of ``scaling/conv_vae`` and of the pictures of ILD is a fit of hours: test_conv_vae.py and test_rotated.py
     look for its first checkpoint.
     """
-    runs = Runs(tmp_path, monkeypatch, [name, "--scale", "paper", "--chunk", "2", *FEWER_STEPS.get(name, ())])
+    runs = Runs(tmp_path, monkeypatch, [name, "--scale", "paper", "--chunk", "2", *LESS.get(name, ())])
     code, err = runs.start(runs.signal_at(1, 0.0, signal.SIGTERM, 1))
     assert code in (0, PREEMPTED), err
     assert runs.parts() or list(tmp_path.rglob("records.parquet"))
