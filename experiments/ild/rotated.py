@@ -47,6 +47,7 @@ class Rotated:
         batch_size: Pictures a step.
         beta: Weight of the divergence (paper: 1, coloured 1000 with its own units of error; fewer pixels, less).
         classifier_steps: Updates of the classifiers.
+        save_minutes: Between checkpoints of a fit with convolutions; what comes out does not depend on it.
     """
 
     name: str = "ild/rotated_mnist"
@@ -64,6 +65,7 @@ class Rotated:
     batch_size: int = 1024
     beta: float = 1.0
     classifier_steps: int = 5000
+    save_minutes: float = 10.0
 
     def __post_init__(self) -> None:
         check_range("seeds", self.seeds, at_least=1)
@@ -71,6 +73,7 @@ class Rotated:
         check_range("steps", self.steps, at_least=10)
         check_range("classifier_steps", self.classifier_steps, at_least=10)
         check_range("pixels", self.pixels, at_least=7, at_most=28)
+        check_range("save_minutes", self.save_minutes, above=0)
 
     @property
     def domains(self) -> int:
@@ -83,7 +86,8 @@ class Rotated:
 
     def study(self) -> Study:
         """The study: fits of a method on the same pictures as replications."""
-        shown = [field.name for field in dataclasses.fields(self) if field.name not in ("name", "seeds", "k")]
+        apart = ("name", "seeds", "k", "save_minutes")
+        shown = [field.name for field in dataclasses.fields(self) if field.name not in apart]
         rows = ("k", "method") if len(self.k) > 1 else ("method",)
         return Study(
             name=self.name,
@@ -191,9 +195,10 @@ def _trainer(workspace: Workspace | None, method: str, config: Rotated):
     own = workspace.part(method.lower())
     # XLA's convolutions on a CPU take several times as long inside a loop as outside: there, one step a program.
     chunk = 1 if jax.default_backend() == "cpu" else None
+    fitted = {name: value for name, value in dataclasses.asdict(config).items() if name != "save_minutes"}
     return partial(
-        train, chunk=chunk, checkpoints=own.checkpoints(), observers=own.observers(),
-        config={**dataclasses.asdict(config), "method": method},
+        train, chunk=chunk, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
+        config={**fitted, "method": method},
     )  # fmt: skip
 
 
