@@ -123,8 +123,8 @@ def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
     assert disturbed.records() == whole.records()
 
 
-# One replication would take hours on two cores: the same programs, but for how often their loop turns. And the digits of
-# the data folder instead of all.
+# One replication would take hours on two cores: the same programs, but for how often their loop turns. And the digits
+# of the data folder instead of all.
 LESS = {
     "crl/g1": ["--steps", "200"],
     "crl/g6": ["--steps", "200", "--autoencoder-steps", "200"],
