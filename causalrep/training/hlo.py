@@ -3,7 +3,8 @@
 XLA's own cost analysis counts the body of a loop once, whatever its trip count (measured: a scan of 100 training
 steps costs as much as one step). The text of the compiled program tells the trip counts, so sums over the program
 are taken here with every loop multiplied out, and :func:`read_hlo` says how many loops kept their count to
-themselves: an exit that depends on data is counted once.
+themselves: an exit that depends on data is counted once. Of a branch, such as an evaluation every thousandth step, XLA
+counts the dearest side; here the cheapest one counts, so that an estimate of time stays a lower bound.
 
 What is parsed is the text of ``compiled.as_text()``, of which XLA promises nothing: an instruction that is not
 understood contributes nothing, and the tests parse real programs of every kind of collective.
@@ -70,7 +71,7 @@ class HloSummary:
 
     Attributes:
         collectives: Its collectives, largest first.
-        flop_factor: FLOPs with loops multiplied out over FLOPs with every loop once.
+        flop_factor: FLOPs with loops multiplied out over FLOPs as XLA counts them.
         byte_factor: The same for bytes moved.
         open_loops: Loops whose trip count is unknown, counted once.
         kernels: Calls of hand-written kernels by name, whose FLOPs XLA does not know.
@@ -135,6 +136,10 @@ def read_hlo(text: str) -> HloSummary:
             table = computations.get(name, {})
             for instruction in table.values():
                 _own(instruction, table, totals)
+                if instruction.opcode == "conditional":
+                    sides = [total(name) for name, _ in _called(instruction, computations, totals)]
+                    totals.add(_either(sides))
+                    continue
                 for called, times in _called(instruction, computations, totals):
                     if called in computations:
                         part = total(called)
@@ -153,6 +158,20 @@ def read_hlo(text: str) -> HloSummary:
         open_loops=whole.open_loops,
         kernels=dict(whole.kernels),
         fast_products=whole.fast_products,
+    )
+
+
+def _either(sides: list[_Totals]) -> _Totals:
+    """A branch: what at least one side costs; its collectives and kernels are those of all sides."""
+    both = _Totals()
+    for side in sides:
+        both.add(side)
+    return dataclasses.replace(
+        both,
+        flops=min((side.flops for side in sides), default=0.0),
+        bytes=min((side.bytes for side in sides), default=0.0),
+        flops_once=max((side.flops_once for side in sides), default=0.0),
+        bytes_once=max((side.bytes_once for side in sides), default=0.0),
     )
 
 

@@ -24,6 +24,7 @@ from experiments.ild.classifiers import train_classifier
 Method = Literal["Independent", "Dense", "Can", "Relax-Can"]
 SCORES = CounterfactualAccuracy._fields
 COLORED_ANGLES = 2
+BATCH = 5000  # pictures scored at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +184,7 @@ def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotat
         )  # fmt: skip
         # To the host: of a fit on many hosts the parameters are spread over all of them, the pictures are not.
         params = jax.device_get(found.params)
-        metrics[method] = _scores(judged, jax.jit(partial(model.counterfactual, params)), config)
+        metrics[method] = _scores(judged, _in_batches(jax.jit(partial(model.counterfactual, params))), config)
         metrics[method]["loss"] = found.final_loss
     return metrics
 
@@ -200,6 +201,16 @@ def _trainer(workspace: Workspace | None, method: str, config: Rotated):
         train, chunk=chunk, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
         config={**fitted, "method": method},
     )  # fmt: skip
+
+
+def _in_batches(counterfactual):
+    """The same, of so many pictures at a time: convolutions of all of them at once do not fit every device."""
+
+    def of_all(*rows: Array) -> Array:
+        parts = range(0, len(rows[0]), BATCH)
+        return jnp.concatenate([counterfactual(*(a[start : start + BATCH] for a in rows)) for start in parts])
+
+    return of_all
 
 
 def _scores(judged: Judged, counterfactual, config: Rotated) -> dict[str, float]:

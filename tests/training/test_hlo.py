@@ -130,6 +130,23 @@ def test_loops_are_multiplied_out():
     np.testing.assert_allclose(flops[10], 10 * 2 * 2 * 32 * 64 * 64, rtol=0.15)
 
 
+def test_of_a_branch_the_cheaper_side_counts():
+    """An evaluation every tenth step is no cost of every step."""
+
+    def program(w, x, every):
+        def body(w, step):
+            w = w - 0.1 * (x.T @ (x @ w))
+            loss = jax.lax.cond(step % every == 0, lambda: jnp.sum((w @ w @ w @ w) ** 2), lambda: jnp.float32(0))
+            return w, loss
+
+        return jax.lax.scan(body, w, jnp.arange(20))
+
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((64, 64), (32, 64))]
+    compiled = jax.jit(program).lower(*shapes, jax.ShapeDtypeStruct((), jnp.int32)).compile()
+    flops = compiled.cost_analysis()["flops"] * read_hlo(compiled.as_text()).flop_factor
+    np.testing.assert_allclose(flops, 20 * 2 * 2 * 32 * 64 * 64, rtol=0.15)
+
+
 def test_a_loop_that_data_end_is_open():
     def halve(x):
         return jax.lax.while_loop(lambda x: jnp.sum(x) > 1.0, lambda x: 0.5 * (x @ x), x)
