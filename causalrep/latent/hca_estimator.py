@@ -16,7 +16,7 @@ from causalrep.latent.hca_naming import Named, name_latents
 from causalrep.latent.ica import fast_ica
 from causalrep.precision import float64
 from causalrep.summary import Summary
-from causalrep.validation import as_labels, as_matrix, check_range
+from causalrep.validation import as_labels, as_matrix, check_index_alignment, check_range
 
 MOST_TUPLES = 10**6
 ASSUMPTIONS = (
@@ -136,6 +136,7 @@ class HCA(Habits):
         Raises:
             InputError: If an argument is wrong, or domains and latents are too many to try all orders.
         """
+        check_index_alignment(X=X, domain=domain)
         x, self.feature_names_ = as_matrix("X", X)
         codes = as_labels("domain", domain, rows=len(x))
         self.domains_ = pd.unique(np.asarray(domain).reshape(-1)).tolist()

@@ -15,7 +15,7 @@ from causalrep.latent.ild_annealing import fit_ild_annealed
 from causalrep.latent.ild_family import ILDFamily, Kind
 from causalrep.latent.ild_fit import ILDRows
 from causalrep.summary import Summary
-from causalrep.validation import as_labels, as_matrix, check_range
+from causalrep.validation import as_labels, as_matrix, check_index_alignment, check_range
 
 ASSUMPTIONS = (
     "Data alone identify no counterfactual. These rest on an invertible mixing shared by all domains, latent "
@@ -97,6 +97,7 @@ class ILD(Habits):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If no start ends with a finite likelihood.
         """
+        check_index_alignment(X=X, domain=domain)
         x, names = as_matrix("X", X)
         codes = as_labels("domain", domain, rows=len(x))
         self._check(x, codes)

@@ -24,7 +24,7 @@ from causalrep.latent.multimodal import (
 from causalrep.latent.multimodal_identification import identification
 from causalrep.summary import Summary
 from causalrep.training import FitResult, fit
-from causalrep.validation import as_matrix, check_range
+from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 ASSUMPTIONS = (
     "Blocks rest on at least three views of a modality, independent given its latents; single latents moreover on "
@@ -217,6 +217,7 @@ class PersonaX(Habits):
 def _matrices(X: Sequence[Sequence[Any]]) -> list[list[np.ndarray]]:
     if isinstance(X, np.ndarray | pd.DataFrame) or len(X) == 0 or any(len(modality) == 0 for modality in X):
         raise InputError("X", found=type(X).__name__, expected="a list of modalities, each a list of its measurements")
+    check_index_alignment(**{f"X[{m}][{k}]": x for m, modality in enumerate(X) for k, x in enumerate(modality)})
     arrays = [[as_matrix(f"X[{m}][{k}]", x)[0] for k, x in enumerate(modality)] for m, modality in enumerate(X)]
     counts = sorted({len(x) for modality in arrays for x in modality})
     if len(counts) > 1:

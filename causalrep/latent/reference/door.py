@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from causalrep.errors import InputError
-from causalrep.validation import as_labels, as_matrix
+from causalrep.validation import as_labels, as_matrix, check_index_alignment
 
 FEWEST = 10  # rows a column in an environment
 
@@ -17,8 +17,7 @@ def as_environments(X: Any, environment: Any, observational: Any) -> tuple[np.nd
     Raises:
         InputError: If labels are missing, unknown, or too few rows carry one.
     """
-    x, _ = as_matrix("X", X)
-    codes = labels_of("environment", environment, len(x))
+    x, codes = as_labelled("environment", X, environment)
     labels = pd.unique(np.asarray(environment).reshape(-1)).tolist()  # plain values, for messages
     if observational not in labels:
         raise InputError("observational", found=repr(observational), expected=f"one of the environments {labels}")
@@ -39,6 +38,7 @@ def as_windows(X: Any, series: Any, length: int) -> np.ndarray:
     Raises:
         InputError: If labels are missing, rows of a series do not stand together, or there are too few windows.
     """
+    check_index_alignment(X=X, series=series)
     x, _ = as_matrix("X", X)
     codes = np.zeros(len(x), int) if series is None else pd.factorize(np.asarray(series).reshape(-1))[0]
     if len(codes) != len(x) or codes.min() < 0:
@@ -57,12 +57,18 @@ def as_windows(X: Any, series: Any, length: int) -> np.ndarray:
     return x[first[:, None] + np.arange(length)]
 
 
-def labels_of(argument: str, labels: Any, rows: int) -> np.ndarray:
-    """Codes of labels, which methods that live on interventions cannot do without."""
+def as_labelled(argument: str, X: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and the codes of their labels, which methods that live on interventions cannot do without.
+
+    Raises:
+        InputError: If labels are missing, or stand in another order than the rows.
+    """
+    check_index_alignment(X=X, **{argument: labels})
+    x, _ = as_matrix("X", X)
     if labels is None:
-        raise InputError(argument, found="None", expected=f"a label for each of the {rows} rows: without it nothing "
+        raise InputError(argument, found="None", expected=f"a label for each of the {len(x)} rows: without it nothing "
                          "identifies the latents")  # fmt: skip
-    return as_labels(argument, labels, rows=rows)
+    return x, as_labels(argument, labels, rows=len(x))
 
 
 def check_one_per_latent(latents: int, labels: list) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from causalrep.errors import InputError
 from causalrep.latent.reference import cauca, segment_flow, temporal_flow
-from causalrep.latent.reference.door import as_environments, as_windows, labels_of
+from causalrep.latent.reference.door import as_environments, as_labelled, as_windows
 from causalrep.latent.reference.neural_estimators import Network
 from causalrep.latent.reference.rows import Schedule
 from causalrep.training import Objective
@@ -116,10 +116,9 @@ class IFlow(Network):
 
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, d) with the label of each row's segment (n,)."""
-        x, _ = as_matrix("X", X)
-        self._check(x.shape[1])
         check_range("blocks", self.blocks, at_least=0)
-        codes = labels_of("segment", segment, len(x))
+        x, codes = as_labelled("segment", X, segment)
+        self._check(x.shape[1])
         self.model_ = segment_flow.SegmentFlow(x.shape[1], int(codes.max()) + 1, self.blocks, tuple(self.hidden))
         self._train(x, codes, segment_flow.segment_flow_objective(self.model_))
         return self

@@ -10,7 +10,7 @@ from causalrep.errors import DivergenceError, InputError
 from causalrep.habits import Habits
 from causalrep.latent.ica import fast_ica
 from causalrep.latent.reference import contrastive, tcl, vae
-from causalrep.latent.reference.door import as_environments, as_rows, check_one_per_latent, labels_of
+from causalrep.latent.reference.door import as_environments, as_labelled, as_rows, check_one_per_latent
 from causalrep.latent.reference.rows import Schedule, coded_rows, fit_best, split
 from causalrep.training import Objective
 from causalrep.validation import as_matrix, check_range
@@ -130,8 +130,7 @@ class IVAE(Network):
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, p) with the label of each row's segment (n,)."""
         self._check(self.latents)
-        x, _ = as_matrix("X", X)
-        codes = labels_of("segment", segment, len(x))
+        x, codes = as_labelled("segment", X, segment)
         self.segments_ = _levels(segment)
         self.model_ = vae.VAE(self.latents, x.shape[1], tuple(self.hidden), len(self.segments_))
         self._train(x, codes, vae.elbo_objective(self.model_), _whitening(x))
@@ -187,8 +186,7 @@ class TCL(Network):
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, p) with the label of each row's segment (n,)."""
         self._check(self.latents)
-        x, _ = as_matrix("X", X)
-        codes = labels_of("segment", segment, len(x))
+        x, codes = as_labelled("segment", X, segment)
         self.model_ = tcl.SegmentClassifier(self.latents, int(codes.max()) + 1, tuple(self.hidden))
         self._train(x, codes, tcl.tcl_objective(self.model_))
         learned = tcl.segment_features(self.model_, self.params_, self._standardized(x))
