@@ -3,8 +3,7 @@
 Command: python -m experiments.run ild/colored_rotated_mnist
 Expected result: not yet known; between digits turned by 90 degrees at once only the networks keep the digit.
 Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks); paper: 240 fits of
-300,000 steps, each on all devices and saved every ten minutes (on 16 TPU v5e chips half an hour or more a fit,
-estimated by its compiler).
+300,000 steps for accelerators (not measured), each on all devices and saved every ten minutes.
 """
 
 import dataclasses

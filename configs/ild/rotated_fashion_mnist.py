@@ -4,8 +4,7 @@ Command: python -m experiments.run ild/rotated_fashion_mnist
 Expected result: of clothes that the classifier knows in 83% of the cases, 66% stay what they are with Relax-Can, 51%
 with Dense, 33% in separate models.
 Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks, three domains); paper: 240 fits of
-300,000 steps, each on all devices and saved every ten minutes (on 16 TPU v5e chips half an hour or more a fit,
-estimated by its compiler).
+300,000 steps for accelerators (not measured), each on all devices and saved every ten minutes.
 """
 
 import dataclasses

@@ -4,8 +4,7 @@ Command: python -m experiments.run ild/rotated_mnist
 Expected result: 76% stay the same digit in the sparse families, 72% in the dense one, 36% in separate models; all of
 them reach the domain aimed at in 72-79% only.
 Expected time: small 5 min on two CPU cores (14 x 14 pixels, dense networks, three domains); paper: 240 fits of
-300,000 steps, each on all devices and saved every ten minutes (on 16 TPU v5e chips half an hour or more a fit,
-estimated by its compiler).
+300,000 steps for accelerators (not measured), each on all devices and saved every ten minutes.
 """
 
 import dataclasses
