@@ -186,7 +186,10 @@ def publish(
             programs = study_programs(study, target)
             # The last one gathers the results.
             chosen = [*programs[:most], programs[-1]] if most and len(programs) > most + 1 else programs
-            reports, left = compile_for(target, chosen), len(programs) - len(chosen)
+            reports, left = [], len(programs) - len(chosen)
+            for program in chosen:
+                reports += compile_for(target, [program])
+                print(f"  {program.name}: {seconds(reports[-1].compile_seconds)}", file=sys.stderr, flush=True)
             problems += sum(len(report.problems) for report in reports)
             # What runs on the host does so beside any slice of the platform, which then has one row.
             platform = target.partition(":")[0]
