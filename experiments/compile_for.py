@@ -189,7 +189,8 @@ def publish(
             reports, left = [], len(programs) - len(chosen)
             for program in chosen:
                 reports += compile_for(target, [program])
-                print(f"  {program.name}: {seconds(reports[-1].compile_seconds)}", file=sys.stderr, flush=True)
+                *_, compiled, _ = cells(reports[-1])
+                print(f"  {program.name}: {compiled}", file=sys.stderr, flush=True)
             problems += sum(len(report.problems) for report in reports)
             # What runs on the host does so beside any slice of the platform, which then has one row.
             platform = target.partition(":")[0]
