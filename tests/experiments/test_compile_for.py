@@ -115,12 +115,12 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     compiled(REPORT)
     assert tool.publish(["demo/location"], ["cuda:16"], page=page) == 0
     compiled(dataclasses.replace(REPORT, limit=1))
-    assert tool.publish(["demo/location"], ["cuda:8"], page=page) == 1
+    assert tool.publish(["demo/location"], ["cuda:8"], page=page) == 3, "a problem in each of three programs"
     lines = [line for line in page.read_text().splitlines() if line.startswith("| demo")]
-    assert len(lines) == 2
+    assert len(lines) == 6
     assert "2.0 MiB" in lines[0]
     assert "**does not fit" in "".join(lines)
-    monkeypatch.setattr(tool, "compile_for", lambda target, programs: [REPORT] * len(programs))
+    compiled(REPORT)
     assert tool.publish(["demo/location"], ["cuda:16"], page=page, most=1) == 0
     assert sorted(line.split("|")[3].strip() for line in page.read_text().splitlines() if "| cuda:16" in line) == [
         "1 more like these, not compiled", "n=10 (2 cells)", "n=10 (2 cells)"
