@@ -16,6 +16,17 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
+from causalrep.training.hlo_text import (
+    SHAPE,
+    Instruction,
+    dims_of,
+    elements,
+    parse,
+    shape_bytes,
+    trip_count,
+    tuple_parts,
+)
+
 KINDS = (
     "all-gather",
     "all-reduce",
@@ -25,14 +36,8 @@ KINDS = (
     "ragged-all-to-all",
     "reduce-scatter",
 )
-_BITS = {"pred": 8, "token": 0, "opaque": 0}
-_SHAPE = re.compile(r"([a-z]\w*?)\[([\d,<=]*)\]")
-_INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
-_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{$")
-_OPCODE = re.compile(r"\s*([a-z][\w\-]*)\(")
 _CALLS = re.compile(r"(calls|to_apply|condition|body|true_computation|false_computation)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}")
-_TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 # One all-gather that TPUs spread over several fusions is written once in each: the first piece carries -1.
 _LATER_PIECE = re.compile(r'"async_collective_fusion_config":\{"flag_start":"(?!-1")')
 # What moves no data, or only stands for the instructions it calls.
@@ -41,6 +46,8 @@ _FREE = frozenset(
     | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
 )
 _APPLY = frozenset({"reduce", "reduce-window", "scatter", "sort", "map", "select-and-scatter"})
+# What takes some rows of its first operand.
+_DRAWS = frozenset({"gather", "dynamic-slice"})
 # Custom calls that compute nothing.
 _NOT_KERNELS = frozenset(
     {"AllocateBuffer", "ConcatBitcast", "AsyncCollectiveStart", "AsyncCollectiveDone", "Sharding"}
@@ -71,30 +78,19 @@ class HloSummary:
 
     Attributes:
         collectives: Its collectives, largest first.
-        flop_factor: FLOPs with loops multiplied out over FLOPs as XLA counts them.
-        byte_factor: The same for bytes moved.
+        loop_flops: FLOPs that XLA's count, of every loop once and of branches the dearest side, leaves out.
+        loop_bytes: The same for bytes moved.
         open_loops: Loops whose trip count is unknown, counted once.
         kernels: Calls of hand-written kernels by name, whose FLOPs XLA does not know.
         fast_products: Matrix products not asked for in full precision, which TPUs compute in one bfloat16 pass.
     """
 
     collectives: tuple[Collective, ...]
-    flop_factor: float
-    byte_factor: float
+    loop_flops: float
+    loop_bytes: float
     open_loops: int
     kernels: Mapping[str, int]
     fast_products: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Instruction:
-    name: str
-    opcode: str
-    shape: str
-    operands: tuple[str, ...]
-    attributes: str
-    inside: str
-    root: bool
 
 
 @dataclasses.dataclass
@@ -127,7 +123,7 @@ def read_hlo(text: str) -> HloSummary:
     Raises:
         ValueError: If the text holds no entry computation.
     """
-    computations, entry = _parse(text)
+    computations, entry = parse(text)
     known: dict[str, _Totals] = {}
 
     def total(name: str) -> _Totals:
@@ -135,7 +131,7 @@ def read_hlo(text: str) -> HloSummary:
             known[name] = totals = _Totals()
             table = computations.get(name, {})
             for instruction in table.values():
-                _own(instruction, table, totals)
+                _own(instruction, table, totals, computations)
                 if instruction.opcode == "conditional":
                     sides = [total(name) for name, _ in _called(instruction, computations, totals)]
                     totals.add(_either(sides))
@@ -153,8 +149,8 @@ def read_hlo(text: str) -> HloSummary:
     collectives = [Collective(k, b, n, s) for (k, b, s), n in whole.collectives.items()]
     return HloSummary(
         collectives=tuple(sorted(collectives, key=lambda c: (-c.bytes * c.count, c.kind, c.source))),
-        flop_factor=whole.flops / whole.flops_once if whole.flops_once else 1.0,
-        byte_factor=whole.bytes / whole.bytes_once if whole.bytes_once else 1.0,
+        loop_flops=whole.flops - whole.flops_once,
+        loop_bytes=whole.bytes - whole.bytes_once,
         open_loops=whole.open_loops,
         kernels=dict(whole.kernels),
         fast_products=whole.fast_products,
@@ -175,59 +171,7 @@ def _either(sides: list[_Totals]) -> _Totals:
     )
 
 
-def shape_bytes(shape: str) -> int:
-    """Bytes of an array or tuple shape as XLA writes it.
-
-    >>> shape_bytes("(f32[2,64]{1,0:T(8,128)S(1)}, bf16[3], /*index=2*/pred[], u32[]{:S(2)})")
-    523
-    """
-    return sum(_elements(dims) * _width(dtype) // 8 for dtype, dims in _SHAPE.findall(shape))
-
-
-def _parse(text: str) -> tuple[dict[str, dict[str, _Instruction]], str]:
-    computations: dict[str, dict[str, _Instruction]] = {}
-    current, entry = None, None
-    for line in text.splitlines():
-        found = _INSTRUCTION.match(line)
-        if found is not None and current is not None:
-            instruction = _instruction(found)
-            if instruction is not None:
-                current[instruction.name] = instruction
-            continue
-        header = _COMPUTATION.match(line)
-        if header is not None and not line.startswith("HloModule"):
-            current = computations.setdefault(header.group(2), {})
-            entry = header.group(2) if header.group(1) else entry
-    if entry is None:
-        raise ValueError("the text holds no ENTRY computation")
-    return computations, entry
-
-
-def _instruction(found: re.Match) -> _Instruction | None:
-    rest = found.group(3)
-    end = _closing(rest, 0) if rest.startswith("(") else rest.find(" ") - 1
-    opcode = _OPCODE.match(rest, end + 1)
-    if end < 0 or opcode is None:
-        return None
-    start = opcode.end() - 1
-    stop = _closing(rest, start)
-    inside = rest[start + 1 : stop]
-    operands = tuple(re.findall(r"%([\w.\-]+)", inside))
-    return _Instruction(
-        found.group(2), opcode.group(1), rest[: end + 1], operands, rest[stop + 1 :], inside, bool(found.group(1))
-    )
-
-
-def _closing(text: str, start: int) -> int:
-    depth = 0
-    for index in range(start, len(text)):
-        depth += (text[index] == "(") - (text[index] == ")")
-        if depth == 0:
-            return index
-    return len(text)
-
-
-def _own(instruction: _Instruction, table: Mapping[str, _Instruction], totals: _Totals) -> None:
+def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _Totals, computations: Mapping) -> None:
     opcode = instruction.opcode
     kind = opcode.removesuffix("-start")
     if kind in KINDS and not _LATER_PIECE.search(instruction.attributes):
@@ -242,7 +186,7 @@ def _own(instruction: _Instruction, table: Mapping[str, _Instruction], totals: _
     totals.flops += flops
     totals.flops_once += flops
     if opcode not in _FREE:
-        moved = shape_bytes(instruction.shape) + _operand_bytes(instruction, table)
+        moved = shape_bytes(instruction.shape) + _read_bytes(instruction, table, computations)
         totals.bytes += moved
         totals.bytes_once += moved
     if opcode in ("dot", "convolution") and "operand_precision={high" not in instruction.attributes:
@@ -250,13 +194,13 @@ def _own(instruction: _Instruction, table: Mapping[str, _Instruction], totals: _
         totals.fast_products += any(shape.startswith(("f32", "bf16")) for shape in operands)
 
 
-def _called(instruction: _Instruction, computations: Mapping, totals: _Totals) -> list[tuple[str, int]]:
+def _called(instruction: Instruction, computations: Mapping, totals: _Totals) -> list[tuple[str, int]]:
     """Computations an instruction runs, each with how often."""
     if instruction.opcode in ("async-update", "async-done"):
         return []  # they name the computation that async-start already ran
     called = dict(_CALLS.findall(instruction.attributes))
     if instruction.opcode == "while":
-        trips = _trip_count(instruction, computations)
+        trips = trip_count(instruction, computations)
         totals.open_loops += trips is None
         times = 1 if trips is None else trips
         return [(called[part], times + extra) for part, extra in (("condition", 1), ("body", 0)) if part in called]
@@ -267,119 +211,64 @@ def _called(instruction: _Instruction, computations: Mapping, totals: _Totals) -
     return [(name, 1) for name in [*called.values(), *branches] if name]
 
 
-def _trip_count(loop: _Instruction, computations: Mapping[str, Mapping[str, _Instruction]]) -> int | None:
-    """How often a loop runs, from the compiler's note or from ``counter < bound``; None if data decide."""
-    noted = _TRIP_COUNT.search(loop.attributes)
-    if noted:
-        return int(noted.group(1))
-    names = dict(re.findall(r"(condition|body)=%?([\w.\-]+)", loop.attributes))
-    condition, body = computations.get(names.get("condition"), {}), computations.get(names.get("body"), {})
-    caller = next((t for t in computations.values() if t.get(loop.name) is loop), {})
-    test = _root(condition)
-    if test is None or test.opcode != "compare" or "direction=LT" not in test.attributes:
-        return None
-    counter, bound = (_source(condition, name) for name in test.operands)
-    index = _tuple_index(counter)
-    if index is None:
-        return None
-    start = _entering(loop, caller, index)
-    limit = _constant(bound)
-    if limit is None and _tuple_index(bound) is not None and _unchanged(body, _tuple_index(bound)):
-        limit = _entering(loop, caller, _tuple_index(bound))
-    step = _step(body, index, loop, caller)
-    known = start is not None and limit is not None and step is not None and step > 0
-    return max(0, math.ceil((limit - start) / step)) if known else None
-
-
-def _step(body: Mapping[str, _Instruction], index: int, loop: _Instruction, caller: Mapping) -> int | None:
-    """By how much the counter grows: ``counter + constant`` in the loop's result."""
-    root = _root(body)
-    if root is None or root.opcode != "tuple" or index >= len(root.operands):
-        return None
-    update = _source(body, root.operands[index])
-    if update is None or update.opcode != "add":
-        return None
-    parts = [_source(body, name) for name in update.operands]
-    others = [part for part in parts if _tuple_index(part) != index]
-    if len(others) != 1:
-        return None
-    step, place = _constant(others[0]), _tuple_index(others[0])
-    if step is None and place is not None and _unchanged(body, place):
-        step = _entering(loop, caller, place)
-    return step
-
-
-def _entering(loop: _Instruction, caller: Mapping[str, _Instruction], index: int) -> int | None:
-    state = _source(caller, loop.operands[0]) if loop.operands else None
-    if state is None or state.opcode != "tuple" or index >= len(state.operands):
-        return None
-    return _constant(_source(caller, state.operands[index]))
-
-
-def _unchanged(body: Mapping[str, _Instruction], index: int) -> bool:
-    root = _root(body)
-    if root is None or root.opcode != "tuple" or index >= len(root.operands):
-        return False
-    return _tuple_index(_source(body, root.operands[index])) == index
-
-
-def _source(table: Mapping[str, _Instruction], name: str) -> _Instruction | None:
-    """The instruction a value comes from, behind copies of it."""
-    found = table.get(name)
-    while found is not None and found.opcode in ("copy", "bitcast", "convert") and found.operands:
-        found = table.get(found.operands[0])
-    return found
-
-
-def _root(table: Mapping[str, _Instruction]) -> _Instruction | None:
-    return next((instruction for instruction in table.values() if instruction.root), None)
-
-
-def _tuple_index(instruction: _Instruction | None) -> int | None:
-    if instruction is None or instruction.opcode != "get-tuple-element":
-        return None
-    found = re.search(r"index=(\d+)", instruction.attributes)
-    return int(found.group(1)) if found else None
-
-
-def _constant(instruction: _Instruction | None) -> int | None:
-    if instruction is None or instruction.opcode != "constant":
-        return None
-    return int(instruction.inside) if re.fullmatch(r"-?\d+", instruction.inside) else None
-
-
-def _collective_bytes(instruction: _Instruction, table: Mapping[str, _Instruction]) -> int:
+def _collective_bytes(instruction: Instruction, table: Mapping[str, Instruction]) -> int:
     result = instruction.shape
     if instruction.opcode in ("all-gather-start", "collective-permute-start"):
         # The tuple is (operand, result, ...): count one of them, not their sum.
-        parts = _tuple_parts(result)
+        parts = tuple_parts(result)
         result = parts[1] if len(parts) > 1 else result
     return max(shape_bytes(result), _operand_bytes(instruction, table))
 
 
-def _tuple_parts(shape: str) -> list[str]:
-    if not shape.startswith("("):
-        return [shape]
-    parts, depth, last = [], 0, 1
-    for index, letter in enumerate(shape):
-        depth += (letter in "({[") - (letter in ")}]")
-        if (letter == "," and depth == 1) or depth == 0:
-            parts.append(shape[last:index])
-            last = index + 1
-    return parts
-
-
-def _operand_bytes(instruction: _Instruction, table: Mapping[str, _Instruction]) -> int:
+def _operand_bytes(instruction: Instruction, table: Mapping[str, Instruction]) -> int:
     return sum(shape_bytes(table[name].shape) for name in instruction.operands if name in table)
 
 
-def _flops(instruction: _Instruction, table: Mapping[str, _Instruction]) -> float:
+def _read_bytes(instruction: Instruction, table: Mapping[str, Instruction], computations: Mapping) -> int:
+    """Bytes an instruction reads: of an operand from which rows are only drawn, those rows."""
+    if instruction.opcode in _DRAWS:
+        return shape_bytes(instruction.shape)
+    if instruction.opcode != "fusion":
+        return _operand_bytes(instruction, table)
+    inside = next((computations.get(name, {}) for name, _ in _called(instruction, computations, _Totals())), {})
+    read = 0
+    for position, name in enumerate(instruction.operands):
+        whole = shape_bytes(table[name].shape) if name in table else 0
+        drawn = _drawn_bytes(position, inside, computations)
+        read += whole if drawn is None else min(whole, drawn)
+    return read
+
+
+def _drawn_bytes(position: int, table: Mapping[str, Instruction], computations: Mapping) -> int | None:
+    """Bytes that a computation draws from its parameter; None if it reads all of it."""
+    names = {i.name for i in table.values() if i.opcode == "parameter" and i.inside == str(position)}
+    drawn = 0
+    for user in table.values():  # in the order of the text: what an instruction takes stands before it
+        taken = [place for place, name in enumerate(user.operands) if name in names]
+        if not taken:
+            continue
+        if user.opcode in ("bitcast", "convert", "reshape", "transpose"):
+            names.add(user.name)
+        elif user.opcode in _DRAWS and taken == [0]:
+            drawn += shape_bytes(user.shape)
+        elif user.opcode == "fusion":
+            inside = next((computations.get(name, {}) for name, _ in _called(user, computations, _Totals())), {})
+            parts = [_drawn_bytes(place, inside, computations) for place in taken]
+            if None in parts:
+                return None
+            drawn += sum(parts)
+        else:
+            return None
+    return drawn if names and drawn else None
+
+
+def _flops(instruction: Instruction, table: Mapping[str, Instruction]) -> float:
     """Enough of XLA's rules to weigh loop bodies against each other: products, and one operation an element else."""
     opcode = instruction.opcode
     if opcode in _FREE or opcode in ("fusion", "copy", "copy-start", "custom-call", "broadcast", "iota"):
         return 0.0
-    size = sum(_elements(dims) for _, dims in _SHAPE.findall(instruction.shape))
-    shapes = [_dims(table[name].shape) for name in instruction.operands if name in table]
+    size = sum(elements(dims) for _, dims in SHAPE.findall(instruction.shape))
+    shapes = [dims_of(table[name].shape) for name in instruction.operands if name in table]
     if opcode == "dot" and shapes:
         contracted = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", instruction.attributes)
         dims = [int(d) for d in contracted.group(1).split(",") if d] if contracted else []
@@ -399,20 +288,3 @@ def _convolution_depth(attributes: str, kernel: tuple[int, ...]) -> float:
     found = (re.search(pattern, attributes) for pattern in (r"[{ ]size=([\dx]+)", r"lhs_dilate=([\dx]+)"))
     window, dilation = (math.prod(map(int, numbers.group(1).split("x"))) if numbers else 1 for numbers in found)
     return kernel[labels.group(1).index("i")] * max(1.0, window / dilation)
-
-
-def _dims(shape: str) -> tuple[int, ...]:
-    found = _SHAPE.search(shape)
-    return tuple(int(d.lstrip("<=")) for d in found.group(2).split(",") if d) if found else ()
-
-
-def _elements(dims: str) -> int:
-    return math.prod(int(d.lstrip("<=")) for d in dims.split(",") if d)
-
-
-def _width(dtype: str) -> int:
-    """Bits of an element type, from its name: f32, bf16, s8, u4, f8e4m3fn, c64."""
-    if dtype in _BITS:
-        return _BITS[dtype]
-    found = re.match(r"[a-z]+(\d+)", dtype)
-    return int(found.group(1)) if found else 0

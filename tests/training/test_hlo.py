@@ -7,7 +7,8 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from causalrep.training import make_mesh
-from causalrep.training.hlo import read_hlo, shape_bytes
+from causalrep.training.hlo import read_hlo
+from causalrep.training.hlo_text import shape_bytes
 
 # The spellings of asynchronous collectives that CPUs do not produce, as GPUs and TPUs write them.
 ASYNCHRONOUS = """HloModule jit_step, is_scheduled=true
@@ -120,7 +121,7 @@ def test_loops_are_multiplied_out():
     for length in (1, 10):
         compiled = jax.jit(_steps(length), in_shardings=tuple(layout)).lower(*shapes).compile()
         summary = read_hlo(compiled.as_text())
-        flops[length] = compiled.cost_analysis()["flops"] * summary.flop_factor
+        flops[length] = compiled.cost_analysis()["flops"] + summary.loop_flops
         (reduce,) = [c for c in summary.collectives if c.kind == "all-reduce"]
         reduces[length] = (reduce.count, reduce.bytes)
         assert summary.open_loops == 0
@@ -143,8 +144,26 @@ def test_of_a_branch_the_cheaper_side_counts():
 
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((64, 64), (32, 64))]
     compiled = jax.jit(program).lower(*shapes, jax.ShapeDtypeStruct((), jnp.int32)).compile()
-    flops = compiled.cost_analysis()["flops"] * read_hlo(compiled.as_text()).flop_factor
+    flops = compiled.cost_analysis()["flops"] + read_hlo(compiled.as_text()).loop_flops
     np.testing.assert_allclose(flops, 20 * 2 * 2 * 32 * 64 * 64, rtol=0.15)
+
+
+def test_a_batch_drawn_from_many_rows_reads_the_batch():
+    """And what is done once, such as making the rows, counts once."""
+
+    def program(w, seed):
+        rows = jnp.sin(seed + jnp.arange(200_000.0)).reshape(-1, 20)
+
+        def body(w, step):
+            batch = jnp.take(rows, (step * 37 + jnp.arange(8)) % len(rows), axis=0)
+            return w - 0.1 * batch.T @ (batch @ w), None
+
+        return jax.lax.scan(body, w, jnp.arange(500))[0]
+
+    compiled = jax.jit(program).lower(jnp.ones(20), jnp.float32(1)).compile()
+    moved = compiled.cost_analysis()["bytes accessed"] + read_hlo(compiled.as_text()).loop_bytes
+    # The rows are 0.8 MB, a batch 640 bytes: 500 batches, read a few times each, not 400 MB.
+    assert 0.8e6 < moved < 2e7
 
 
 def test_a_loop_that_data_end_is_open():

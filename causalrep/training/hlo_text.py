@@ -1,0 +1,221 @@
+"""The text of a compiled program, taken apart: its computations, the shapes in it, how often its loops turn.
+
+XLA promises nothing of that text (``compiled.as_text()``): what is not understood is left out.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+
+_BITS = {"pred": 8, "token": 0, "opaque": 0}
+SHAPE = re.compile(r"([a-z]\w*?)\[([\d,<=]*)\]")
+_INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
+_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{$")
+_OPCODE = re.compile(r"\s*([a-z][\w\-]*)\(")
+_TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """One line of the text.
+
+    Attributes:
+        name: Its name, unique in its computation.
+        opcode: ``"dot"``, ``"fusion"``, ...
+        shape: Of its result, as XLA writes it.
+        operands: Names of what it takes.
+        attributes: What stands behind the operands.
+        inside: What stands between the brackets: operands, or a constant.
+        root: Whether it is its computation's result.
+    """
+
+    name: str
+    opcode: str
+    shape: str
+    operands: tuple[str, ...]
+    attributes: str
+    inside: str
+    root: bool
+
+
+def parse(text: str) -> tuple[dict[str, dict[str, Instruction]], str]:
+    """Instructions of each computation by name, and the name of the entry computation.
+
+    Raises:
+        ValueError: If the text holds no entry computation.
+    """
+    computations: dict[str, dict[str, Instruction]] = {}
+    current, entry = None, None
+    for line in text.splitlines():
+        found = _INSTRUCTION.match(line)
+        if found is not None and current is not None:
+            instruction = _instruction(found)
+            if instruction is not None:
+                current[instruction.name] = instruction
+            continue
+        header = _COMPUTATION.match(line)
+        if header is not None and not line.startswith("HloModule"):
+            current = computations.setdefault(header.group(2), {})
+            entry = header.group(2) if header.group(1) else entry
+    if entry is None:
+        raise ValueError("the text holds no ENTRY computation")
+    return computations, entry
+
+
+def trip_count(loop: Instruction, computations: Mapping[str, Mapping[str, Instruction]]) -> int | None:
+    """How often a loop runs, from the compiler's note or from ``counter < bound``; None if data decide."""
+    noted = _TRIP_COUNT.search(loop.attributes)
+    if noted:
+        return int(noted.group(1))
+    names = dict(re.findall(r"(condition|body)=%?([\w.\-]+)", loop.attributes))
+    condition, body = computations.get(names.get("condition"), {}), computations.get(names.get("body"), {})
+    caller = next((t for t in computations.values() if t.get(loop.name) is loop), {})
+    test = _root(condition)
+    if test is None or test.opcode != "compare" or "direction=LT" not in test.attributes:
+        return None
+    counter, bound = (_source(condition, name) for name in test.operands)
+    index = _tuple_index(counter)
+    if index is None:
+        return None
+    start = _entering(loop, caller, index)
+    limit = _constant(bound)
+    if limit is None and _tuple_index(bound) is not None and _unchanged(body, _tuple_index(bound)):
+        limit = _entering(loop, caller, _tuple_index(bound))
+    step = _step(body, index, loop, caller)
+    known = start is not None and limit is not None and step is not None and step > 0
+    return max(0, math.ceil((limit - start) / step)) if known else None
+
+
+def shape_bytes(shape: str) -> int:
+    """Bytes of an array or tuple shape as XLA writes it.
+
+    >>> shape_bytes("(f32[2,64]{1,0:T(8,128)S(1)}, bf16[3], /*index=2*/pred[], u32[]{:S(2)})")
+    523
+    """
+    return sum(elements(dims) * _width(dtype) // 8 for dtype, dims in SHAPE.findall(shape))
+
+
+def dims_of(shape: str) -> tuple[int, ...]:
+    """Lengths of an array shape's axes.
+
+    >>> dims_of("f32[2,64]{1,0}")
+    (2, 64)
+    """
+    found = SHAPE.search(shape)
+    return tuple(int(d.lstrip("<=")) for d in found.group(2).split(",") if d) if found else ()
+
+
+def elements(dims: str) -> int:
+    """How many entries axes of these lengths have.
+
+    >>> elements("2,64"), elements("")
+    (128, 1)
+    """
+    return math.prod(int(d.lstrip("<=")) for d in dims.split(",") if d)
+
+
+def tuple_parts(shape: str) -> list[str]:
+    """The shapes in a tuple shape.
+
+    >>> tuple_parts("(f32[2]{0}, pred[])")
+    ['f32[2]{0}', ' pred[]']
+    """
+    if not shape.startswith("("):
+        return [shape]
+    parts, depth, last = [], 0, 1
+    for index, letter in enumerate(shape):
+        depth += (letter in "({[") - (letter in ")}]")
+        if (letter == "," and depth == 1) or depth == 0:
+            parts.append(shape[last:index])
+            last = index + 1
+    return parts
+
+
+def _instruction(found: re.Match) -> Instruction | None:
+    rest = found.group(3)
+    end = _closing(rest, 0) if rest.startswith("(") else rest.find(" ") - 1
+    opcode = _OPCODE.match(rest, end + 1)
+    if end < 0 or opcode is None:
+        return None
+    start = opcode.end() - 1
+    stop = _closing(rest, start)
+    inside = rest[start + 1 : stop]
+    operands = tuple(re.findall(r"%([\w.\-]+)", inside))
+    return Instruction(
+        found.group(2), opcode.group(1), rest[: end + 1], operands, rest[stop + 1 :], inside, bool(found.group(1))
+    )
+
+
+def _closing(text: str, start: int) -> int:
+    depth = 0
+    for index in range(start, len(text)):
+        depth += (text[index] == "(") - (text[index] == ")")
+        if depth == 0:
+            return index
+    return len(text)
+
+
+def _step(body: Mapping[str, Instruction], index: int, loop: Instruction, caller: Mapping) -> int | None:
+    """By how much the counter grows: ``counter + constant`` in the loop's result."""
+    root = _root(body)
+    if root is None or root.opcode != "tuple" or index >= len(root.operands):
+        return None
+    update = _source(body, root.operands[index])
+    if update is None or update.opcode != "add":
+        return None
+    parts = [_source(body, name) for name in update.operands]
+    others = [part for part in parts if _tuple_index(part) != index]
+    if len(others) != 1:
+        return None
+    step, place = _constant(others[0]), _tuple_index(others[0])
+    if step is None and place is not None and _unchanged(body, place):
+        step = _entering(loop, caller, place)
+    return step
+
+
+def _entering(loop: Instruction, caller: Mapping[str, Instruction], index: int) -> int | None:
+    state = _source(caller, loop.operands[0]) if loop.operands else None
+    if state is None or state.opcode != "tuple" or index >= len(state.operands):
+        return None
+    return _constant(_source(caller, state.operands[index]))
+
+
+def _unchanged(body: Mapping[str, Instruction], index: int) -> bool:
+    root = _root(body)
+    if root is None or root.opcode != "tuple" or index >= len(root.operands):
+        return False
+    return _tuple_index(_source(body, root.operands[index])) == index
+
+
+def _source(table: Mapping[str, Instruction], name: str) -> Instruction | None:
+    """The instruction a value comes from, behind copies of it."""
+    found = table.get(name)
+    while found is not None and found.opcode in ("copy", "bitcast", "convert") and found.operands:
+        found = table.get(found.operands[0])
+    return found
+
+
+def _root(table: Mapping[str, Instruction]) -> Instruction | None:
+    return next((instruction for instruction in table.values() if instruction.root), None)
+
+
+def _tuple_index(instruction: Instruction | None) -> int | None:
+    if instruction is None or instruction.opcode != "get-tuple-element":
+        return None
+    found = re.search(r"index=(\d+)", instruction.attributes)
+    return int(found.group(1)) if found else None
+
+
+def _constant(instruction: Instruction | None) -> int | None:
+    if instruction is None or instruction.opcode != "constant":
+        return None
+    return int(instruction.inside) if re.fullmatch(r"-?\d+", instruction.inside) else None
+
+
+def _width(dtype: str) -> int:
+    """Bits of an element type, from its name: f32, bf16, s8, u4, f8e4m3fn, c64."""
+    if dtype in _BITS:
+        return _BITS[dtype]
+    found = re.match(r"[a-z]+(\d+)", dtype)
+    return int(found.group(1)) if found else 0
