@@ -186,7 +186,7 @@ def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _To
     totals.flops += flops
     totals.flops_once += flops
     if opcode not in _FREE:
-        moved = shape_bytes(instruction.shape) + _read_bytes(instruction, table, computations)
+        moved = _written_bytes(instruction, table, computations) + _read_bytes(instruction, table, computations)
         totals.bytes += moved
         totals.bytes_once += moved
     if opcode in ("dot", "convolution") and "operand_precision={high" not in instruction.attributes:
@@ -228,15 +228,34 @@ def _read_bytes(instruction: Instruction, table: Mapping[str, Instruction], comp
     """Bytes an instruction reads: of an operand from which rows are only drawn, those rows."""
     if instruction.opcode in _DRAWS:
         return shape_bytes(instruction.shape)
+    if instruction.opcode == "dynamic-update-slice":
+        return _written_bytes(instruction, table, computations)
     if instruction.opcode != "fusion":
         return _operand_bytes(instruction, table)
-    inside = next((computations.get(name, {}) for name, _ in _called(instruction, computations, _Totals())), {})
-    read = 0
+    inside, read = _inside(instruction, computations), 0
     for position, name in enumerate(instruction.operands):
         whole = shape_bytes(table[name].shape) if name in table else 0
         drawn = _drawn_bytes(position, inside, computations)
         read += whole if drawn is None else min(whole, drawn)
     return read
+
+
+def _written_bytes(instruction: Instruction, table: Mapping[str, Instruction], computations: Mapping) -> int:
+    """Bytes an instruction writes: of an array that is changed in place, those changed."""
+    if instruction.opcode == "dynamic-update-slice":
+        return sum(shape_bytes(table[name].shape) for name in instruction.operands[1:2] if name in table)
+    if instruction.opcode == "fusion":
+        inside = _inside(instruction, computations)
+        root = next((i for i in inside.values() if i.root), None)
+        while root is not None and root.opcode == "bitcast" and root.operands:
+            root = inside.get(root.operands[0])
+        if root is not None and root.opcode in ("dynamic-update-slice", "fusion"):
+            return _written_bytes(root, inside, computations)
+    return shape_bytes(instruction.shape)
+
+
+def _inside(fusion: Instruction, computations: Mapping) -> Mapping[str, Instruction]:
+    return next((computations.get(name, {}) for name, _ in _called(fusion, computations, _Totals())), {})
 
 
 def _drawn_bytes(position: int, table: Mapping[str, Instruction], computations: Mapping) -> int | None:
@@ -252,14 +271,13 @@ def _drawn_bytes(position: int, table: Mapping[str, Instruction], computations: 
         elif user.opcode in _DRAWS and taken == [0]:
             drawn += shape_bytes(user.shape)
         elif user.opcode == "fusion":
-            inside = next((computations.get(name, {}) for name, _ in _called(user, computations, _Totals())), {})
-            parts = [_drawn_bytes(place, inside, computations) for place in taken]
+            parts = [_drawn_bytes(place, _inside(user, computations), computations) for place in taken]
             if None in parts:
                 return None
             drawn += sum(parts)
-        else:
+        elif user.opcode != "dynamic-update-slice" or taken != [0]:
             return None
-    return drawn if names and drawn else None
+    return drawn if names else None
 
 
 def _flops(instruction: Instruction, table: Mapping[str, Instruction]) -> float:

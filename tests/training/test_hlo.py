@@ -166,6 +166,18 @@ def test_a_batch_drawn_from_many_rows_reads_the_batch():
     assert 0.8e6 < moved < 2e7
 
 
+def test_an_array_that_is_changed_in_place_moves_what_is_changed():
+    def program(start):
+        def body(rows, step):
+            return jax.lax.dynamic_update_slice(rows, jnp.sin(rows[step] + jnp.ones((1, 20))), (step, 0)), None
+
+        return jax.lax.scan(body, start, jnp.arange(500))[0]
+
+    compiled = jax.jit(program).lower(jnp.ones((10_000, 20))).compile()
+    moved = compiled.cost_analysis()["bytes accessed"] + read_hlo(compiled.as_text()).loop_bytes
+    assert moved < 1e7, "the array is 0.8 MB, a row 80 bytes: not 500 arrays"
+
+
 def test_a_loop_that_data_end_is_open():
     def halve(x):
         return jax.lax.while_loop(lambda x: jnp.sum(x) > 1.0, lambda x: 0.5 * (x @ x), x)
