@@ -234,8 +234,8 @@ def _report(
 ) -> ProgramReport:
     flops = bytes_moved = estimate = None
     if text is not None:
-        flops = max(0.0, costs.get("flops", 0.0) + text.loop_flops)
-        bytes_moved = max(0.0, costs.get("bytes accessed", 0.0) + text.loop_bytes)
+        flops = costs.get("flops", 0.0) * text.flop_factor
+        bytes_moved = text.bytes
         if chip is not None:
             network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
             estimate = Roofline(flops / chip.flops, bytes_moved / chip.bandwidth, network)

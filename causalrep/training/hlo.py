@@ -78,16 +78,16 @@ class HloSummary:
 
     Attributes:
         collectives: Its collectives, largest first.
-        loop_flops: FLOPs that XLA's count, of every loop once and of branches the dearest side, leaves out.
-        loop_bytes: The same for bytes moved.
+        flop_factor: FLOPs with loops multiplied out over FLOPs as XLA counts them, by the same rules.
+        bytes: What its instructions read and write, loops multiplied out.
         open_loops: Loops whose trip count is unknown, counted once.
         kernels: Calls of hand-written kernels by name, whose FLOPs XLA does not know.
         fast_products: Matrix products not asked for in full precision, which TPUs compute in one bfloat16 pass.
     """
 
     collectives: tuple[Collective, ...]
-    loop_flops: float
-    loop_bytes: float
+    flop_factor: float
+    bytes: float
     open_loops: int
     kernels: Mapping[str, int]
     fast_products: int
@@ -98,7 +98,6 @@ class _Totals:
     flops: float = 0.0
     bytes: float = 0.0
     flops_once: float = 0.0
-    bytes_once: float = 0.0
     open_loops: int = 0
     fast_products: int = 0
     collectives: dict[tuple[str, int, str], int] = dataclasses.field(default_factory=lambda: defaultdict(int))
@@ -108,7 +107,6 @@ class _Totals:
         self.flops += times * other.flops
         self.bytes += times * other.bytes
         self.flops_once += other.flops_once
-        self.bytes_once += other.bytes_once
         self.open_loops += other.open_loops
         self.fast_products += other.fast_products
         for key, count in other.collectives.items():
@@ -141,7 +139,7 @@ def read_hlo(text: str) -> HloSummary:
                         part = total(called)
                         if instruction.opcode == "fusion":
                             # A fusion reads its operands and writes its result; what is inside stays on chip.
-                            part = dataclasses.replace(part, bytes=0.0, bytes_once=0.0)
+                            part = dataclasses.replace(part, bytes=0.0)
                         totals.add(part, times)
         return known[name]
 
@@ -149,8 +147,8 @@ def read_hlo(text: str) -> HloSummary:
     collectives = [Collective(k, b, n, s) for (k, b, s), n in whole.collectives.items()]
     return HloSummary(
         collectives=tuple(sorted(collectives, key=lambda c: (-c.bytes * c.count, c.kind, c.source))),
-        loop_flops=whole.flops - whole.flops_once,
-        loop_bytes=whole.bytes - whole.bytes_once,
+        flop_factor=whole.flops / whole.flops_once if whole.flops_once else 1.0,
+        bytes=whole.bytes,
         open_loops=whole.open_loops,
         kernels=dict(whole.kernels),
         fast_products=whole.fast_products,
@@ -167,7 +165,6 @@ def _either(sides: list[_Totals]) -> _Totals:
         flops=min((side.flops for side in sides), default=0.0),
         bytes=min((side.bytes for side in sides), default=0.0),
         flops_once=max((side.flops_once for side in sides), default=0.0),
-        bytes_once=max((side.bytes_once for side in sides), default=0.0),
     )
 
 
@@ -188,7 +185,6 @@ def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _To
     if opcode not in _FREE:
         moved = _written_bytes(instruction, table, computations) + _read_bytes(instruction, table, computations)
         totals.bytes += moved
-        totals.bytes_once += moved
     if opcode in ("dot", "convolution") and "operand_precision={high" not in instruction.attributes:
         operands = [table[name].shape for name in instruction.operands if name in table]
         totals.fast_products += any(shape.startswith(("f32", "bf16")) for shape in operands)
