@@ -184,7 +184,7 @@ def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotat
         )  # fmt: skip
         # To the host: of a fit on many hosts the parameters are spread over all of them, the pictures are not.
         params = jax.device_get(found.params)
-        metrics[method] = _scores(judged, _in_batches(jax.jit(partial(model.counterfactual, params))), config)
+        metrics[method] = _scores(judged, _in_batches(partial(jax.jit(model.counterfactual), params)), config)
         metrics[method]["loss"] = found.final_loss
     return metrics
 

@@ -51,7 +51,6 @@ def test_claims_can_hold_and_fail(name):
     assert verdicts(lambda method, metric: 100 - right(method, metric)) == {"failed"}
 
 
-@pytest.mark.slow
 def test_a_small_run(tmp_path):
     smoke = configs.load("ild/rotated_digits")["smoke"]
     frame = run(dataclasses.replace(smoke, methods=("Relax-Can",)).study(), results=tmp_path, scale="smoke").frame
