@@ -208,7 +208,7 @@ def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Ch
             words = message.removeprefix("RESOURCE_EXHAUSTED: ")
             return _report(target, program, len(devices), chip, lower_seconds, seconds, too_large=words)
     seconds = time.perf_counter() - start
-    stats, costs = compiled.memory_analysis(), compiled.cost_analysis() or {}
+    stats = compiled.memory_analysis()
     memory = Memory(
         stats.argument_size_in_bytes,
         stats.output_size_in_bytes,
@@ -217,7 +217,7 @@ def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Ch
         stats.alias_size_in_bytes,
     )
     text = read_hlo(compiled.as_text())
-    return _report(target, program, len(devices), chip, lower_seconds, seconds, memory, costs, text)
+    return _report(target, program, len(devices), chip, lower_seconds, seconds, memory, text)
 
 
 def _report(
@@ -228,14 +228,12 @@ def _report(
     lower_seconds: float,
     compile_seconds: float,
     memory: Memory | None = None,
-    costs: dict[str, float] | None = None,
     text: HloSummary | None = None,
     too_large: str = "",
 ) -> ProgramReport:
     flops = bytes_moved = estimate = None
     if text is not None:
-        flops = costs.get("flops", 0.0) * text.flop_factor
-        bytes_moved = text.bytes
+        flops, bytes_moved = text.flops, text.bytes
         if chip is not None:
             network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
             estimate = Roofline(flops / chip.flops, bytes_moved / chip.bandwidth, network)

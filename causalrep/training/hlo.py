@@ -46,6 +46,12 @@ _FREE = frozenset(
     | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
 )
 _APPLY = frozenset({"reduce", "reduce-window", "scatter", "sort", "map", "select-and-scatter"})
+# What computes nothing, or what the instructions it calls compute, or what cannot be known.
+_MOVES = frozenset(
+    {"fusion", "custom-call", "copy", "copy-start", "async-start", "broadcast", "iota", "reshape", "transpose"}
+    | {"slice", "dynamic-slice", "dynamic-update-slice", "concatenate", "pad", "gather", "bitcast-convert", "reverse"}
+    | {"partition-id", "replica-id", "optimization-barrier", "infeed", "outfeed", "send", "recv", "rng-bit-generator"}
+)
 # What takes some rows of its first operand.
 _DRAWS = frozenset({"gather", "dynamic-slice"})
 # Custom calls that compute nothing.
@@ -78,7 +84,7 @@ class HloSummary:
 
     Attributes:
         collectives: Its collectives, largest first.
-        flop_factor: FLOPs with loops multiplied out over FLOPs as XLA counts them, by the same rules.
+        flops: Products and sums of its instructions, loops multiplied out; transcendental functions are one each.
         bytes: What its instructions read and write, loops multiplied out.
         open_loops: Loops whose trip count is unknown, counted once.
         kernels: Calls of hand-written kernels by name, whose FLOPs XLA does not know.
@@ -86,7 +92,7 @@ class HloSummary:
     """
 
     collectives: tuple[Collective, ...]
-    flop_factor: float
+    flops: float
     bytes: float
     open_loops: int
     kernels: Mapping[str, int]
@@ -97,7 +103,6 @@ class HloSummary:
 class _Totals:
     flops: float = 0.0
     bytes: float = 0.0
-    flops_once: float = 0.0
     open_loops: int = 0
     fast_products: int = 0
     collectives: dict[tuple[str, int, str], int] = dataclasses.field(default_factory=lambda: defaultdict(int))
@@ -106,7 +111,6 @@ class _Totals:
     def add(self, other: "_Totals", times: int = 1) -> None:
         self.flops += times * other.flops
         self.bytes += times * other.bytes
-        self.flops_once += other.flops_once
         self.open_loops += other.open_loops
         self.fast_products += other.fast_products
         for key, count in other.collectives.items():
@@ -147,7 +151,7 @@ def read_hlo(text: str) -> HloSummary:
     collectives = [Collective(k, b, n, s) for (k, b, s), n in whole.collectives.items()]
     return HloSummary(
         collectives=tuple(sorted(collectives, key=lambda c: (-c.bytes * c.count, c.kind, c.source))),
-        flop_factor=whole.flops / whole.flops_once if whole.flops_once else 1.0,
+        flops=whole.flops,
         bytes=whole.bytes,
         open_loops=whole.open_loops,
         kernels=dict(whole.kernels),
@@ -164,7 +168,6 @@ def _either(sides: list[_Totals]) -> _Totals:
         both,
         flops=min((side.flops for side in sides), default=0.0),
         bytes=min((side.bytes for side in sides), default=0.0),
-        flops_once=max((side.flops_once for side in sides), default=0.0),
     )
 
 
@@ -179,9 +182,7 @@ def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _To
         target = re.search(r'custom_call_target="([^"]*)"', instruction.attributes)
         if target and target.group(1) not in _NOT_KERNELS:
             totals.kernels[target.group(1)] += 1
-    flops = _flops(instruction, table)
-    totals.flops += flops
-    totals.flops_once += flops
+    totals.flops += _flops(instruction, table)
     if opcode not in _FREE:
         moved = _written_bytes(instruction, table, computations) + _read_bytes(instruction, table, computations)
         totals.bytes += moved
@@ -277,9 +278,9 @@ def _drawn_bytes(position: int, table: Mapping[str, Instruction], computations: 
 
 
 def _flops(instruction: Instruction, table: Mapping[str, Instruction]) -> float:
-    """Enough of XLA's rules to weigh loop bodies against each other: products, and one operation an element else."""
+    """XLA's own rules: two operations a product, an operation an element elsewhere, none for moving data."""
     opcode = instruction.opcode
-    if opcode in _FREE or opcode in ("fusion", "copy", "copy-start", "custom-call", "broadcast", "iota"):
+    if opcode in _FREE or opcode in _MOVES or opcode.removesuffix("-start") in KINDS:
         return 0.0
     size = sum(elements(dims) for _, dims in SHAPE.findall(instruction.shape))
     shapes = [dims_of(table[name].shape) for name in instruction.operands if name in table]
@@ -289,8 +290,14 @@ def _flops(instruction: Instruction, table: Mapping[str, Instruction]) -> float:
         return 2.0 * size * math.prod(shapes[0][d] for d in dims)
     if opcode == "convolution" and len(shapes) > 1:
         return 2.0 * size * _convolution_depth(instruction.attributes, shapes[1])
-    if opcode.startswith("reduce") and shapes:
+    if opcode == "reduce" and shapes:
         return float(math.prod(shapes[0]))
+    if opcode in ("reduce-window", "select-and-scatter"):
+        return size * _window(instruction.attributes)
+    if opcode == "scatter" and shapes:
+        return float(math.prod(shapes[-1]))  # the rows that are added
+    if opcode == "sort":
+        return size * math.ceil(math.log2(max(2, size)))
     return float(size)
 
 
@@ -299,6 +306,10 @@ def _convolution_depth(attributes: str, kernel: tuple[int, ...]) -> float:
     labels = re.search(r"dim_labels=\w+_(\w+)->", attributes)
     if labels is None or "i" not in labels.group(1):
         return 1.0
-    found = (re.search(pattern, attributes) for pattern in (r"[{ ]size=([\dx]+)", r"lhs_dilate=([\dx]+)"))
-    window, dilation = (math.prod(map(int, numbers.group(1).split("x"))) if numbers else 1 for numbers in found)
-    return kernel[labels.group(1).index("i")] * max(1.0, window / dilation)
+    dilation = _window(attributes, "lhs_dilate")
+    return kernel[labels.group(1).index("i")] * max(1.0, _window(attributes) / dilation)
+
+
+def _window(attributes: str, what: str = "size") -> int:
+    numbers = re.search(rf"[{{ ]{what}=([\dx]+)", attributes)
+    return math.prod(map(int, numbers.group(1).split("x"))) if numbers else 1
