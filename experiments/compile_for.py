@@ -16,7 +16,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from causalrep.errors import CausalrepError
+from causalrep.errors import CausalrepError, InputError
 from causalrep.study import Study
 from causalrep.study.precision import Precision, place
 from causalrep.study.programs import host_reason, study_programs
@@ -174,12 +174,15 @@ def publish(
         changes: Text fields of the configs with values of their own, named in the table.
         page: Where the table is.
         most: Programs to compile of each config, beside the gather; a row says how many were left out. Default all.
+
+    Raises:
+        InputError: If a config has no such text field, or ``most`` is below 1.
     """
     if most is not None:
         check_range("most", most, at_least=1)
     problems = 0
     for config in names:
-        study = configs.study_of(dataclasses.replace(configs.load(config)["paper"], **(changes or {})))
+        study = configs.study_of(_with_text(config, changes or {}))
         name = config + "".join(f", {field}={value}" for field, value in (changes or {}).items())
         for target in targets:
             print(f"{name} for {target}", file=sys.stderr, flush=True)
@@ -203,6 +206,17 @@ def publish(
                 rows[name, platform] = [[name, platform, host_reason(place(study, "auto", platform)), *["-"] * 8]]
             update_table(page, COMMAND, HEADER, rows, lambda row: (row[0], _rank(row[1]), row[2].startswith("gather")))
     return problems
+
+
+def _with_text(config: str, changes: Mapping[str, str]) -> configs.Config:
+    """The paper scale of a config, some of its text fields changed."""
+    preset = configs.load(config)["paper"]
+    texts = [field.name for field in dataclasses.fields(preset) if isinstance(getattr(preset, field.name), str)]
+    for name in changes:
+        if name not in texts:
+            expected = f"one of {', '.join(texts)}" if texts else "nothing: it has no text fields"
+            raise InputError(f"set ({config})", found=name, expected=expected)
+    return dataclasses.replace(preset, **changes)
 
 
 def _rank(target: str) -> tuple[int, str]:

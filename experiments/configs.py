@@ -76,7 +76,7 @@ def load(name: str, root: Path = CONFIGS) -> Mapping[str, Config]:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}."
-        raise ConfigError(f"no config named {name!r}; {hint} (--list shows all)")
+        raise ConfigError(f"no config named {name!r}; {hint} (python -m experiments.run --list shows all)")
     path = root / f"{name}.py"
     spec = importlib.util.spec_from_file_location("_config_" + re.sub(r"\W", "_", name), path)
     module = importlib.util.module_from_spec(spec)

@@ -138,3 +138,8 @@ def test_the_report_finds_a_run_in_float32(cli, roots, tmp_path):
     (finished,), _ = report_tool.collect("demo", tmp_path, "smoke", roots["config_root"])
     assert finished.study.precision == "float32"
     assert finished.environment["precision_why"] == "as asked"
+
+
+def test_a_field_that_a_config_does_not_have_is_a_user_s_error(capsys):
+    assert tool.main(["crl/g4", "--set", "digits=mnist-10k"]) == 2
+    assert "set (crl/g4): found digits; expected" in capsys.readouterr().err
