@@ -93,11 +93,9 @@ def vae_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
         objective = vae_objective(ConvVAE())
         objective = mixed_precision(objective) if compute == "bfloat16" else objective
         seen: list[Progress] = []
-        # One step a program on a CPU, where convolutions inside a loop are slow; a fifth of them elsewhere.
-        chunk = 1 if jax.default_backend() == "cpu" else max(steps // 5, 1)
         train(
             objective, optax.adam(1e-3), {"image": images}, jax.random.key(0), steps=steps, batch_size=BATCH,
-            chunk=chunk, observers=[seen.append],
+            chunk=max(steps // 5, 1), observers=[seen.append],
         )  # fmt: skip
         rate = statistics.median(progress.steps_per_second for progress in seen[1:])
         flops = rate * seen[-1].flops_per_second / seen[-1].steps_per_second
