@@ -1,11 +1,12 @@
 """Throughput on the devices at hand: ``python -m benchmarks.scaling [--publish] [--quick]``.
 
-Four questions, answered on whatever backend JAX finds, a laptop's CPU or an accelerator:
+Five questions, answered on whatever backend JAX finds, a laptop's CPU or an accelerator:
 
 1. many small network fits: replications per second of ``vmap`` against ``loop``, for 1, 10, 100 and 1,000 fits;
 2. weak scaling: the same number of fits a device, on 1, 2, 4 and 8 devices (virtual ones on a CPU);
 3. the convolutional VAE: steps per second, and the share of the chip's peak that its own operation count amounts to;
-4. the same VAE in PyTorch, on the same device, where PyTorch is installed.
+4. the same VAE in PyTorch, on the same device, where PyTorch is installed;
+5. a convolution with its gradients, flax's and ours, in a program of its own and in a compiled loop.
 
 Wall-clock seconds, medians; whole results are waited for. ``--publish`` writes docs/scaling.md.
 """
@@ -21,12 +22,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 from benchmarks.harness import ROOT
-from causalrep.nn import ConvVAE, vae_objective
+from causalrep.nn import Conv, ConvVAE, vae_objective
 from causalrep.study.execute import Executor
 from causalrep.training import Progress, mixed_precision, train
 from experiments.scaling.mlp_fits import MLPFits
@@ -93,11 +96,9 @@ def vae_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
         objective = vae_objective(ConvVAE())
         objective = mixed_precision(objective) if compute == "bfloat16" else objective
         seen: list[Progress] = []
-        # One step a program on a CPU, where convolutions inside a loop are slow; a fifth of them elsewhere.
-        chunk = 1 if jax.default_backend() == "cpu" else max(steps // 5, 1)
         train(
             objective, optax.adam(1e-3), {"image": images}, jax.random.key(0), steps=steps, batch_size=BATCH,
-            chunk=chunk, observers=[seen.append],
+            chunk=max(steps // 5, 1), observers=[seen.append],
         )  # fmt: skip
         rate = statistics.median(progress.steps_per_second for progress in seen[1:])
         flops = rate * seen[-1].flops_per_second / seen[-1].steps_per_second
@@ -121,6 +122,28 @@ def torch_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
         rate = torch_vae.steps_per_second(device, compute, BATCH, steps)
         found.append([f"PyTorch {torch_vae.VERSION}, {compute}", f"{rate:.4g}", f"{rate * BATCH:,.0f}", "", ""])
     return found
+
+
+def convolution_times(steps: int, repeats: int) -> list[list[str]]:
+    """Milliseconds a gradient step of one layer, flax's and ours: each step a program, and all of them one loop."""
+    lines = []
+    for name, layer in (("flax.linen.Conv", nn.Conv), ("causalrep.nn.Conv", Conv)):
+        own, loop = _layer_seconds(layer(64, (3, 3), strides=(2, 2)), steps, repeats)
+        lines.append([name, f"{1e3 * own:.3g}", f"{1e3 * loop:.3g}"])
+    return lines
+
+
+def _layer_seconds(module: nn.Module, steps: int, repeats: int) -> tuple[float, float]:
+    def step(state, _):
+        gradients = jax.grad(lambda of: jnp.sum(jnp.square(module.apply(*of))))(state)
+        return jax.tree.map(lambda value, slope: value - 1e-9 * slope, state, gradients), None
+
+    once = jax.jit(lambda state: step(state, None)[0])
+    loop = jax.jit(lambda state: jax.lax.scan(step, state, None, length=steps)[0])
+    pictures = jax.random.normal(jax.random.key(0), (BATCH, 14, 14, 32))
+    state = (module.init(jax.random.key(1), pictures), pictures)
+    own = _median(lambda: jax.block_until_ready(once(state)), repeats)
+    return own, _median(lambda: jax.block_until_ready(loop(state)), repeats) / steps
 
 
 def page(quick: bool) -> str:
@@ -159,6 +182,12 @@ def page(quick: bool) -> str:
             ["program", "steps/s", "pictures/s", "GFLOP/s", "share of peak"],
             vae_throughput(steps, types) + torch_throughput(steps, types),
         ),
+        "",
+        "## A convolution with its gradients",
+        "",
+        f"Milliseconds a step: {BATCH} pictures of 14 x 14, 32 to 64 channels, kernel 3 x 3, strides 2.",
+        "",
+        *_table(["layer", "a program of its own", "in a compiled loop"], convolution_times(10, 5)),
         "",
     ]
     return "\n".join(parts)

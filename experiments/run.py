@@ -24,7 +24,7 @@ from causalrep.training import distributed
 from experiments import configs
 from experiments.compile_for import compile_study, prefer_cpu
 
-LOWER_BOUND = "the compiler counts the body of a loop once and library calls, such as factorisations, not at all"
+LOWER_BOUND = "library calls, such as factorisations, are not counted, nor how often loops turn that data end"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _print_report(records: Records, reported: tuple | None, seconds: float) -> N
 
 
 def _speed(environment: Mapping[str, Any]) -> str:
-    """What was computed, how fast, and what the compiler says of it."""
+    """What was computed, how fast, and how many operations that were."""
     count, compute = environment["replications_computed"], environment["compute_seconds"]
     devices = f"{len(environment['devices'])} x {environment['devices'][0]}"
     processes = f", {environment['processes']} processes" if environment["processes"] > 1 else ""
@@ -198,7 +198,7 @@ def _speed(environment: Mapping[str, Any]) -> str:
     if environment["flops"] and count:
         each, rate = environment["flops"] / count, environment["flops"] / max(compute, 1e-9)
         least, why = ("", "") if environment["flops_complete"] else ("at least ", f" ({LOWER_BOUND})")
-        lines.append(f"Cost analysis: {least}{each:.3g} FLOP a replication, so {least}{rate:.3g} FLOP/s{why}.")
+        lines.append(f"As compiled: {least}{each:.3g} FLOP a replication, so {least}{rate:.3g} FLOP/s{why}.")
     return "\n".join(lines)
 
 

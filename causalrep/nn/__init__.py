@@ -1,6 +1,7 @@
 """Networks that more than one method uses, as flax Linen modules behind a training objective."""
 
 from causalrep.nn.conv_vae import ConvVAE, vae_objective
+from causalrep.nn.convolution import Conv, convolve
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.nn.flows import Flow
 from causalrep.nn.image_codec import ImageDecoder, ImageEncoder
@@ -11,6 +12,7 @@ from causalrep.nn.upsample import ConvTranspose, conv_transpose_2x
 
 __all__ = [
     "MLP",
+    "Conv",
     "ConvTranspose",
     "ConvVAE",
     "Flow",
@@ -18,6 +20,7 @@ __all__ = [
     "ImageEncoder",
     "ParallelMLPs",
     "conv_transpose_2x",
+    "convolve",
     "dense_product",
     "linear_mmd",
     "rbf_mmd",

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, UInt8
 
+from causalrep.nn.convolution import Conv
 from causalrep.nn.upsample import ConvTranspose
 from causalrep.training.objective import Objective
 
@@ -42,7 +43,7 @@ class ConvVAE(nn.Module):
             key: Draws the code.
         """
         dense = nn.Dense
-        conv = nn.remat(nn.Conv) if self.remat else nn.Conv
+        conv = nn.remat(Conv) if self.remat else Conv
         transposed = nn.remat(ConvTranspose) if self.remat else ConvTranspose
         n, height, width = image.shape
         small = (height // 4, width // 4)

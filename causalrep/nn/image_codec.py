@@ -5,6 +5,7 @@ from typing import Literal
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from causalrep.nn.convolution import Conv
 from causalrep.nn.mlp import trained_mlp
 from causalrep.nn.upsample import ConvTranspose
 
@@ -31,7 +32,7 @@ class ImageEncoder(nn.Module):
         if self.network == "mlp":
             return trained_mlp((*HIDDEN, self.latents))(x.reshape(len(x), -1))
         for channels, padding in ((32, 0), (CHANNELS, 1), (CHANNELS, 0)):
-            x = nn.relu(nn.Conv(channels, (4, 4), strides=(2, 2), padding=padding)(x))
+            x = nn.relu(Conv(channels, (4, 4), (2, 2), padding)(x))
         return nn.Dense(self.latents)(x.reshape(len(x), -1))
 
 

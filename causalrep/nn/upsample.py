@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
+from causalrep.nn.convolution import convolve
 
 Padding = str | Sequence[tuple[int, int]]
 
@@ -23,7 +23,8 @@ def conv_transpose_2x(
     The direct form spreads the input with zeros, which XLA multiplies by: with its gradients it takes five times as
     long on a CPU (64 to 32 channels on 7 x 7 pixels). An output pixel meets every second tap of the kernel, the even
     or the odd ones depending on its parity, so four small kernels over the same window give four interleaved images
-    (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009).
+    (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009). The
+    derivative is of reverse mode alone, as :func:`convolve`'s is.
 
     Args:
         image: Input.
@@ -31,6 +32,7 @@ def conv_transpose_2x(
         padding: ``"SAME"``, which doubles height and width, ``"VALID"``, or what the spread-out input is padded with
             before and after, by rows and by columns.
 
+    >>> import jax
     >>> image, kernel = jnp.arange(8.0).reshape(1, 2, 2, 2), jnp.arange(54.0).reshape(3, 3, 2, 3)
     >>> direct = jax.lax.conv_transpose(image, kernel, (2, 2), "SAME")
     >>> bool(jnp.array_equal(conv_transpose_2x(image, kernel), direct))
@@ -42,9 +44,7 @@ def conv_transpose_2x(
     padded = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
     phases = padded[rows.taps][:, :, columns.taps]  # row phase, row tap, column phase, column tap, channel, feature
     together = phases.transpose(1, 3, 4, 0, 2, 5).reshape(rows.window, columns.window, channels, 4 * features)
-    found = jax.lax.conv_general_dilated(
-        image, together, (1, 1), (rows.pads, columns.pads), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    found = convolve(image, together, (1, 1), (rows.pads, columns.pads))
     found = found.reshape(n, rows.count, columns.count, 2, 2, features).transpose(0, 1, 3, 2, 4, 5)
     return found.reshape(n, 2 * rows.count, 2 * columns.count, features)[:, : rows.length, : columns.length]
 

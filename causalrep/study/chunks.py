@@ -7,6 +7,8 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
+from causalrep.training.hlo import read_hlo
+
 # A chunk's size follows from these constants and the program alone, never from the memory that happens to be
 # free, so that every run of a study on one kind of machine has the same chunks.
 CHUNK_BYTES = {"cpu": 256 * 2**20, "accelerator": 4 * 2**30}
@@ -15,12 +17,12 @@ CHUNK_LARGEST = {"cpu": 128, "accelerator": 4096}
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What the compiler says of one call of a program, for each device.
+    """What one call of a compiled program needs, on each device.
 
     Attributes:
         bytes: Memory: arguments, results and temporaries.
-        flops: Floating-point operations, or None where the backend does not count.
-        exact: Whether ``flops`` counts all: the compiler counts a loop's body once and a library call as nothing.
+        flops: Floating-point operations, loops multiplied out, or None where the backend does not show the program.
+        exact: Whether ``flops`` counts all: a loop that data end counts once, a library's kernel not at all.
     """
 
     bytes: int
@@ -72,19 +74,15 @@ def even_chunk(lanes: int, replications: int, count: int) -> int:
 
 
 def cost_of(compiled: jax.stages.Compiled) -> Cost:
-    """What the compiler says of a program."""
+    """What a program needs: memory as the compiler says, operations as its text says."""
     memory = compiled.memory_analysis()
     parts = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
     size = sum(getattr(memory, part, 0) for part in parts) - getattr(memory, "alias_size_in_bytes", 0)
-    try:
-        analysis = compiled.cost_analysis()
-    except (NotImplementedError, jax.errors.JaxRuntimeError):
-        analysis = None
-    if isinstance(analysis, list):  # one entry a program, in some versions
-        analysis = analysis[0] if analysis else None
-    flops = (analysis or {}).get("flops")
     text = compiled.as_text() or ""
-    return Cost(size, flops, flops is not None and " while(" not in text and "custom-call(" not in text)
+    if "ENTRY" not in text:
+        return Cost(size, None, exact=False)
+    counted = read_hlo(text)
+    return Cost(size, counted.flops, exact=not counted.open_loops and not counted.kernels)
 
 
 def peak_bytes(jaxpr: Any) -> int:

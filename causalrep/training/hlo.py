@@ -11,49 +11,26 @@ understood contributes nothing, and the tests parse real programs of every kind 
 """
 
 import dataclasses
-import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 
+from causalrep.training.hlo_bytes import Traffic, operand_bytes
+from causalrep.training.hlo_flops import PRODUCTS, flops
 from causalrep.training.hlo_text import (
-    SHAPE,
+    KINDS,
     Instruction,
-    dims_of,
-    elements,
     parse,
     shape_bytes,
     trip_count,
     tuple_parts,
 )
 
-KINDS = (
-    "all-gather",
-    "all-reduce",
-    "all-to-all",
-    "collective-broadcast",
-    "collective-permute",
-    "ragged-all-to-all",
-    "reduce-scatter",
-)
 _CALLS = re.compile(r"(calls|to_apply|condition|body|true_computation|false_computation)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}")
 # One all-gather that TPUs spread over several fusions is written once in each: the first piece carries -1.
 _LATER_PIECE = re.compile(r'"async_collective_fusion_config":\{"flag_start":"(?!-1")')
-# What moves no data, or only stands for the instructions it calls.
-_FREE = frozenset(
-    {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional", "after-all"}
-    | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
-)
 _APPLY = frozenset({"reduce", "reduce-window", "scatter", "sort", "map", "select-and-scatter"})
-# What computes nothing, or what the instructions it calls compute, or what cannot be known.
-_MOVES = frozenset(
-    {"fusion", "custom-call", "copy", "copy-start", "async-start", "broadcast", "iota", "reshape", "transpose"}
-    | {"slice", "dynamic-slice", "dynamic-update-slice", "concatenate", "pad", "gather", "bitcast-convert", "reverse"}
-    | {"partition-id", "replica-id", "optimization-barrier", "infeed", "outfeed", "send", "recv", "rng-bit-generator"}
-)
-# What takes some rows of its first operand.
-_DRAWS = frozenset({"gather", "dynamic-slice"})
 # Custom calls that compute nothing.
 _NOT_KERNELS = frozenset(
     {"AllocateBuffer", "ConcatBitcast", "AsyncCollectiveStart", "AsyncCollectiveDone", "Sharding"}
@@ -126,28 +103,29 @@ def read_hlo(text: str) -> HloSummary:
         ValueError: If the text holds no entry computation.
     """
     computations, entry = parse(text)
-    known: dict[str, _Totals] = {}
+    traffic = Traffic(computations)
+    known: dict[tuple[str, bool], _Totals] = {}
 
-    def total(name: str) -> _Totals:
-        if name not in known:
-            known[name] = totals = _Totals()
+    def total(name: str, fused: bool) -> _Totals:
+        if (name, fused) not in known:
+            known[name, fused] = totals = _Totals()
             table = computations.get(name, {})
             for instruction in table.values():
-                _own(instruction, table, totals, computations)
+                _own(instruction, table, totals)
+                if not fused:
+                    totals.bytes += traffic.bytes(instruction, table)
                 if instruction.opcode == "conditional":
-                    sides = [total(name) for name, _ in _called(instruction, computations, totals)]
+                    sides = [total(name, fused) for name, _ in _called(instruction, computations, totals)]
                     totals.add(_either(sides))
                     continue
+                # A fusion reads its operands and writes its result; what is inside stays on chip.
+                inside = fused or instruction.opcode == "fusion"
                 for called, times in _called(instruction, computations, totals):
                     if called in computations:
-                        part = total(called)
-                        if instruction.opcode == "fusion":
-                            # A fusion reads its operands and writes its result; what is inside stays on chip.
-                            part = dataclasses.replace(part, bytes=0.0)
-                        totals.add(part, times)
-        return known[name]
+                        totals.add(total(called, inside), times)
+        return known[name, fused]
 
-    whole = total(entry)
+    whole = total(entry, False)
     collectives = [Collective(k, b, n, s) for (k, b, s), n in whole.collectives.items()]
     return HloSummary(
         collectives=tuple(sorted(collectives, key=lambda c: (-c.bytes * c.count, c.kind, c.source))),
@@ -171,7 +149,7 @@ def _either(sides: list[_Totals]) -> _Totals:
     )
 
 
-def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _Totals, computations: Mapping) -> None:
+def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _Totals) -> None:
     opcode = instruction.opcode
     kind = opcode.removesuffix("-start")
     if kind in KINDS and not _LATER_PIECE.search(instruction.attributes):
@@ -180,12 +158,9 @@ def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _To
         totals.collectives[key] += 1
     if opcode == "custom-call":
         target = re.search(r'custom_call_target="([^"]*)"', instruction.attributes)
-        if target and target.group(1) not in _NOT_KERNELS:
+        if target and target.group(1) not in _NOT_KERNELS and target.group(1) not in PRODUCTS:
             totals.kernels[target.group(1)] += 1
-    totals.flops += _flops(instruction, table)
-    if opcode not in _FREE:
-        moved = _written_bytes(instruction, table, computations) + _read_bytes(instruction, table, computations)
-        totals.bytes += moved
+    totals.flops += flops(instruction, table)
     if opcode in ("dot", "convolution") and "operand_precision={high" not in instruction.attributes:
         operands = [table[name].shape for name in instruction.operands if name in table]
         totals.fast_products += any(shape.startswith(("f32", "bf16")) for shape in operands)
@@ -214,102 +189,4 @@ def _collective_bytes(instruction: Instruction, table: Mapping[str, Instruction]
         # The tuple is (operand, result, ...): count one of them, not their sum.
         parts = tuple_parts(result)
         result = parts[1] if len(parts) > 1 else result
-    return max(shape_bytes(result), _operand_bytes(instruction, table))
-
-
-def _operand_bytes(instruction: Instruction, table: Mapping[str, Instruction]) -> int:
-    return sum(shape_bytes(table[name].shape) for name in instruction.operands if name in table)
-
-
-def _read_bytes(instruction: Instruction, table: Mapping[str, Instruction], computations: Mapping) -> int:
-    """Bytes an instruction reads: of an operand from which rows are only drawn, those rows."""
-    if instruction.opcode in _DRAWS:
-        return shape_bytes(instruction.shape)
-    if instruction.opcode == "dynamic-update-slice":
-        return _written_bytes(instruction, table, computations)
-    if instruction.opcode != "fusion":
-        return _operand_bytes(instruction, table)
-    inside, read = _inside(instruction, computations), 0
-    for position, name in enumerate(instruction.operands):
-        whole = shape_bytes(table[name].shape) if name in table else 0
-        drawn = _drawn_bytes(position, inside, computations)
-        read += whole if drawn is None else min(whole, drawn)
-    return read
-
-
-def _written_bytes(instruction: Instruction, table: Mapping[str, Instruction], computations: Mapping) -> int:
-    """Bytes an instruction writes: of an array that is changed in place, those changed."""
-    if instruction.opcode == "dynamic-update-slice":
-        return sum(shape_bytes(table[name].shape) for name in instruction.operands[1:2] if name in table)
-    if instruction.opcode == "fusion":
-        inside = _inside(instruction, computations)
-        root = next((i for i in inside.values() if i.root), None)
-        while root is not None and root.opcode == "bitcast" and root.operands:
-            root = inside.get(root.operands[0])
-        if root is not None and root.opcode in ("dynamic-update-slice", "fusion"):
-            return _written_bytes(root, inside, computations)
-    return shape_bytes(instruction.shape)
-
-
-def _inside(fusion: Instruction, computations: Mapping) -> Mapping[str, Instruction]:
-    return next((computations.get(name, {}) for name, _ in _called(fusion, computations, _Totals())), {})
-
-
-def _drawn_bytes(position: int, table: Mapping[str, Instruction], computations: Mapping) -> int | None:
-    """Bytes that a computation draws from its parameter; None if it reads all of it."""
-    names = {i.name for i in table.values() if i.opcode == "parameter" and i.inside == str(position)}
-    drawn = 0
-    for user in table.values():  # in the order of the text: what an instruction takes stands before it
-        taken = [place for place, name in enumerate(user.operands) if name in names]
-        if not taken:
-            continue
-        if user.opcode in ("bitcast", "convert", "reshape", "transpose"):
-            names.add(user.name)
-        elif user.opcode in _DRAWS and taken == [0]:
-            drawn += shape_bytes(user.shape)
-        elif user.opcode == "fusion":
-            parts = [_drawn_bytes(place, _inside(user, computations), computations) for place in taken]
-            if None in parts:
-                return None
-            drawn += sum(parts)
-        elif user.opcode != "dynamic-update-slice" or taken != [0]:
-            return None
-    return drawn if names else None
-
-
-def _flops(instruction: Instruction, table: Mapping[str, Instruction]) -> float:
-    """XLA's own rules: two operations a product, an operation an element elsewhere, none for moving data."""
-    opcode = instruction.opcode
-    if opcode in _FREE or opcode in _MOVES or opcode.removesuffix("-start") in KINDS:
-        return 0.0
-    size = sum(elements(dims) for _, dims in SHAPE.findall(instruction.shape))
-    shapes = [dims_of(table[name].shape) for name in instruction.operands if name in table]
-    if opcode == "dot" and shapes:
-        contracted = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", instruction.attributes)
-        dims = [int(d) for d in contracted.group(1).split(",") if d] if contracted else []
-        return 2.0 * size * math.prod(shapes[0][d] for d in dims)
-    if opcode == "convolution" and len(shapes) > 1:
-        return 2.0 * size * _convolution_depth(instruction.attributes, shapes[1])
-    if opcode == "reduce" and shapes:
-        return float(math.prod(shapes[0]))
-    if opcode in ("reduce-window", "select-and-scatter"):
-        return size * _window(instruction.attributes)
-    if opcode == "scatter" and shapes:
-        return float(math.prod(shapes[-1]))  # the rows that are added
-    if opcode == "sort":
-        return size * math.ceil(math.log2(max(2, size)))
-    return float(size)
-
-
-def _convolution_depth(attributes: str, kernel: tuple[int, ...]) -> float:
-    """Products behind one output: the kernel's input features times its window, less what dilation makes zero."""
-    labels = re.search(r"dim_labels=\w+_(\w+)->", attributes)
-    if labels is None or "i" not in labels.group(1):
-        return 1.0
-    dilation = _window(attributes, "lhs_dilate")
-    return kernel[labels.group(1).index("i")] * max(1.0, _window(attributes) / dilation)
-
-
-def _window(attributes: str, what: str = "size") -> int:
-    numbers = re.search(rf"[{{ ]{what}=([\dx]+)", attributes)
-    return math.prod(map(int, numbers.group(1).split("x"))) if numbers else 1
+    return max(shape_bytes(result), operand_bytes(instruction, table))

@@ -8,11 +8,28 @@ import math
 import re
 from collections.abc import Mapping
 
+# Collectives.
+KINDS = (
+    "all-gather",
+    "all-reduce",
+    "all-to-all",
+    "collective-broadcast",
+    "collective-permute",
+    "ragged-all-to-all",
+    "reduce-scatter",
+)
+# What moves no data, or only stands for the instructions it calls.
+FREE = frozenset(
+    {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional", "after-all"}
+    | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
+)
 _BITS = {"pred": 8, "token": 0, "opaque": 0}
 SHAPE = re.compile(r"([a-z]\w*?)\[([\d,<=]*)\]")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{$")
 _OPCODE = re.compile(r"\s*([a-z][\w\-]*)\(")
+_OPERAND = re.compile(r"%([\w.\-]+)")
+_BRACKET = re.compile(r"[()]")
 _TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
@@ -141,18 +158,21 @@ def _instruction(found: re.Match) -> Instruction | None:
     start = opcode.end() - 1
     stop = _closing(rest, start)
     inside = rest[start + 1 : stop]
-    operands = tuple(re.findall(r"%([\w.\-]+)", inside))
+    operands = tuple(_OPERAND.findall(inside))
     return Instruction(
         found.group(2), opcode.group(1), rest[: end + 1], operands, rest[stop + 1 :], inside, bool(found.group(1))
     )
 
 
 def _closing(text: str, start: int) -> int:
+    close = text.find(")", start)
+    if text.find("(", start + 1, close) < 0:
+        return close if close >= 0 else len(text)
     depth = 0
-    for index in range(start, len(text)):
-        depth += (text[index] == "(") - (text[index] == ")")
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket.group() == "(" else -1
         if depth == 0:
-            return index
+            return bracket.start()
     return len(text)
 
 

@@ -161,7 +161,7 @@ class Loop:
 
         stacked = None if self.rows is not None else data
         if len(steps) == 1:
-            # No loop: the compiler keeps even one that runs once, and CPU convolutions are slow inside.
+            # No loop: the compiler keeps even one that runs once, and XLA's CPU convolutions are slow inside.
             state, shown = body(state, jax.tree.map(lambda leaf: leaf[0], (steps, stacked)))
             history, losses = jax.tree.map(lambda leaf: leaf[None], shown)
             return state, history, losses

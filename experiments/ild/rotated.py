@@ -194,11 +194,9 @@ def _trainer(workspace: Workspace | None, method: str, config: Rotated):
     if workspace is None:
         return fit
     own = workspace.part(method.lower())
-    # XLA's convolutions on a CPU take several times as long inside a loop as outside: there, one step a program.
-    chunk = 1 if jax.default_backend() == "cpu" else None
     fitted = {name: value for name, value in dataclasses.asdict(config).items() if name != "save_minutes"}
     return partial(
-        train, chunk=chunk, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
+        train, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
         config={**fitted, "method": method},
     )  # fmt: skip
 

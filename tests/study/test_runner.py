@@ -236,6 +236,24 @@ def test_speed_is_part_of_the_environment(location_study):
     assert sorted(cell for chunk in environment["chunks"] for cell in chunk["cells"]) == list(range(6))
 
 
+@pytest.mark.parametrize(("data_end_it", "complete"), [(False, True), (True, False)])
+def test_operations_are_counted_with_loops_multiplied_out(data_end_it, complete):
+    """A product of 32 x 32 in each of 200 steps and 8 replications; of a loop that data end the turns are not known."""
+
+    def replicate(key, setting):
+        x = jax.random.normal(key, (32, 32)) / 32
+        if data_end_it:
+            last = jax.lax.while_loop(lambda carry: carry.sum() > 1e9, lambda carry: carry @ x, x)
+        else:
+            last = jax.lax.fori_loop(0, 200, lambda _, carry: carry @ x, x)
+        return {"product": {"trace": last.trace()}}
+
+    environment = _run(Study("demo/products", replicate, [{"a": 1}], 8), None, mode="vmap").environment
+    assert environment["flops_complete"] is complete
+    if complete:
+        np.testing.assert_allclose(environment["flops"], 8 * 200 * 2 * 32**3, rtol=0.1)
+
+
 def test_compiled_programs_are_kept_in_the_user_s_cache(tmp_path, monkeypatch):
     before = jax.config.jax_compilation_cache_dir
     monkeypatch.setenv("CAUSALREP_CACHE", str(tmp_path))

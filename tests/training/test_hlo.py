@@ -163,6 +163,30 @@ def test_without_loops_flops_are_those_that_xla_counts(function, weights, rows):
     np.testing.assert_allclose(read_hlo(compiled.as_text()).flops, compiled.cost_analysis()["flops"], rtol=0.1)
 
 
+def test_products_of_gpu_libraries_are_counted():
+    """As XLA writes them for GPUs: a product of 64 x 32 and 32 x 16, and a layer of 3 x 3 windows, forward and back."""
+    layer = "window={size=3x3 stride=2x2 pad=0_1x0_1}, dim_labels=b01f_01io->b01f"
+    text = f"""HloModule gpu
+
+ENTRY %main (a: f32[64,32], b: f32[32,16], x: f32[8,28,28,4], k: f32[3,3,4,6], y: f32[8,14,14,6]) -> f32[64,16] {{
+  %a = f32[64,32]{{1,0}} parameter(0)
+  %b = f32[32,16]{{1,0}} parameter(1)
+  %x = f32[8,28,28,4]{{3,2,1,0}} parameter(2)
+  %k = f32[3,3,4,6]{{3,2,1,0}} parameter(3)
+  %y = f32[8,14,14,6]{{3,2,1,0}} parameter(4)
+  %cublas-gemm.1 = (f32[64,16]{{1,0}}, s8[4194304]{{0}}) custom-call(%a, %b), custom_call_target="__cublas$gemm", backend_config={{"gemm_backend_config":{{"alpha_real":1,"dot_dimension_numbers":{{"lhs_contracting_dimensions":["1"],"rhs_contracting_dimensions":["0"]}}}}}}
+  %forward = (f32[8,14,14,6]{{3,2,1,0}}, u8[0]{{0}}) custom-call(%x, %k), {layer}, custom_call_target="__cudnn$convForward"
+  %input = (f32[8,28,28,4]{{3,2,1,0}}, u8[0]{{0}}) custom-call(%y, %k), {layer}, custom_call_target="__cudnn$convBackwardInput"
+  %filter = (f32[3,3,4,6]{{3,2,1,0}}, u8[0]{{0}}) custom-call(%x, %y), {layer}, custom_call_target="__cudnn$convBackwardFilter"
+  %svd = f32[64,32]{{1,0}} custom-call(%a), custom_call_target="cusolver_gesvdj_ffi"
+  ROOT %found = f32[64,16]{{1,0}} get-tuple-element(%cublas-gemm.1), index=0
+}}
+"""  # noqa: E501
+    found = read_hlo(text)
+    assert found.flops == 2 * 64 * 16 * 32 + 3 * 2 * (8 * 14 * 14 * 6) * (3 * 3 * 4)
+    assert found.kernels == {"cusolver_gesvdj_ffi": 1}
+
+
 def test_of_a_branch_the_cheaper_side_counts():
     """An evaluation every tenth step is no cost of every step."""
 
