@@ -25,6 +25,7 @@ Method = Literal["Independent", "Dense", "Can", "Relax-Can"]
 SCORES = CounterfactualAccuracy._fields
 COLORED_ANGLES = 2
 BATCH = 5000  # pictures scored at a time
+CHUNK = 10  # steps a program at paper scale: a request to stop is heard between them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +148,9 @@ def programs(config: Rotated) -> list[Program]:
         for k in config.k if method in ("Can", "Relax-Can") else config.k[:1]:
             model = ILDVAEModel(config.family(method, k), (config.pixels, config.pixels, channels), config.network)
             found.append(training_program(
-                f"{method}, k={k}: {config.steps:,} steps in chunks of 10, batch {config.batch_size}",
+                f"{method}, k={k}: {config.steps:,} steps in chunks of {CHUNK}, batch {config.batch_size}",
                 ild_vae_objective(model, config.beta), ild_vae_optimizer(), pictures(rows - held_out(rows)),
-                batch_size=config.batch_size, validation=pictures(held_out(rows)),
+                steps=CHUNK, batch_size=config.batch_size, validation=pictures(held_out(rows)),
             ))  # fmt: skip
     return found
 
@@ -196,7 +197,7 @@ def _trainer(workspace: Workspace | None, method: str, config: Rotated):
     own = workspace.part(method.lower())
     fitted = {name: value for name, value in dataclasses.asdict(config).items() if name != "save_minutes"}
     return partial(
-        train, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
+        train, chunk=CHUNK, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
         config={**fitted, "method": method},
     )  # fmt: skip
 
