@@ -25,7 +25,7 @@ def convolve(
     """``jax.lax.conv_general_dilated`` of pictures; on CPUs as matrix products.
 
     XLA's CPU backend (jaxlib 0.10.2) multiplies by the zeros of a strided convolution's gradient, and inside a loop it
-    leaves its fast kernel for a plain one, up to 60 times slower. As one product for each row of the kernel, or with
+    leaves its fast kernel for a plain one, ten times slower. As one product for each row of the kernel, or with
     few channels one product of all windows, a convolution is as fast in a scan of training steps as outside of it, and
     so is its gradient. Other platforms convolve. The derivative is of reverse mode alone.
 

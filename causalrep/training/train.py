@@ -70,7 +70,7 @@ def train(
         shard_above: Bytes above which a parameter, and its optimizer state, is split over the ``"data"`` axis
             instead of copied; ``None`` copies all.
         chunk: Steps a program; between two of them a checkpoint may be written, observers are called and a request to
-            stop is heard. Default 100, with a loader 10. On a CPU, XLA's convolutions are up to 60 times slower inside
+            stop is heard. Default 100, with a loader 10. On a CPU, XLA's convolutions are ten times slower inside
             a loop (measured, jax 0.10.2): take :class:`causalrep.nn.Conv` there, or choose 1.
         checkpoints: Where and how often to save; a fit whose folder holds checkpoints resumes from the newest.
         config: Plain values that describe the fit: a checkpoint of another config is refused.
