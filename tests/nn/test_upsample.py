@@ -8,6 +8,7 @@ import pytest
 
 from causalrep.errors import InputError
 from causalrep.nn import ConvTranspose
+from tests.nn.layers import assert_same_layer
 
 
 @pytest.mark.parametrize(
@@ -26,22 +27,7 @@ def test_it_is_flax_s_layer_with_its_gradients(x64, shape, kernel, padding):
     image = jax.random.normal(jax.random.key(0), shape)
     ours = ConvTranspose(4, kernel, padding)
     theirs = nn.ConvTranspose(4, kernel, strides=(2, 2), padding=padding, param_dtype=image.dtype)
-    params = theirs.init(jax.random.key(1), image)
-    params = jax.tree.map(lambda leaf: leaf + 0.1, params)
-    assert jax.tree.structure(ours.init(jax.random.key(1), image)) == jax.tree.structure(params)
-
-    def value(module):
-        def loss(params, image):
-            out = module.apply(params, image)
-            return jnp.sum(jnp.sin(jnp.arange(out.size).reshape(out.shape)) * jnp.tanh(out)), out
-
-        return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(params, image)
-
-    (_, found), gradients = value(ours)
-    (_, expected), expected_gradients = value(theirs)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), gradients, expected_gradients)
+    assert_same_layer(ours, theirs, image)
 
 
 def test_the_same_seed_starts_at_the_same_parameters():
