@@ -1,5 +1,7 @@
 """The three modes agree, compile once, and give the same numbers whatever the chunk or the devices."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from causalrep.errors import InputError
 from causalrep.study import Study, run
+from causalrep.study.chunks import cost_of
 
 
 def _run(study, **options):
@@ -30,6 +33,14 @@ def test_modes_and_chunks_give_the_same_numbers(location_study):
     auto = _run(study)
     assert auto.environment["mode"] == "vmap"
     assert _run(study, mode="sharded").environment["devices"] == ["cpu: cpu"] * 8
+
+
+def test_a_program_that_cannot_be_read_costs_unknown_operations():
+    texts = ("", "HloModule other\n", "ENTRY %e (a: f32[2]) -> f32[2] {\n  %a = f32[2] parameter(0)\n"
+             "  ROOT %d = f32[2] dot(%a, %a), lhs_contracting_dims={3}, rhs_contracting_dims={0}\n}\n")  # fmt: skip
+    for text in texts:
+        cost = cost_of(SimpleNamespace(memory_analysis=lambda: None, as_text=lambda text=text: text))
+        assert (cost.flops, cost.exact) == (None, False)
 
 
 def test_sharded_chunks_really_lie_on_all_devices(location_study):
