@@ -36,13 +36,15 @@ def convolve(
         padding: ``"SAME"``, ``"VALID"``, one number for all sides, or numbers before and after, by rows and by columns.
 
     Raises:
-        InputError: If the padding is of another kind, or the kernel does not fit into the padded image.
+        InputError: If the padding is of another kind, or the kernel does not fit the channels or the padded image.
 
     >>> image, kernel = jnp.arange(32.0).reshape(1, 4, 4, 2), jnp.arange(54.0).reshape(3, 3, 2, 3)
     >>> direct = jax.lax.conv_general_dilated(image, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     >>> bool(jnp.array_equal(convolve(image, kernel, (2, 2)), direct))
     True
     """
+    if image.shape[-1] != kernel.shape[2]:
+        raise InputError("kernel", found=f"{kernel.shape[2]} channels", expected=f"the image's {image.shape[-1]}")
     sizes, taps = image.shape[1:3], kernel.shape[:2]
     pads = pads_of(sizes, taps, strides, padding)
     if any(size + sum(pad) < tap for size, pad, tap in zip(sizes, pads, taps, strict=True)):
@@ -68,10 +70,14 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
         """The filtered image."""
-        shape = (*self.kernel_size, image.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        kernel, bias = kernel_and_bias(self, image.shape[-1])
         return convolve(image, kernel, self.strides, self.padding) + bias
+
+
+def kernel_and_bias(layer: nn.Module, channels: int) -> tuple[jax.Array, jax.Array]:
+    """The parameters of a layer with ``kernel_size`` and ``features``, as flax's convolutions start them."""
+    kernel = layer.param("kernel", nn.initializers.lecun_normal(), (*layer.kernel_size, channels, layer.features))
+    return kernel, layer.param("bias", nn.initializers.zeros_init(), (layer.features,))
 
 
 def pads_of(

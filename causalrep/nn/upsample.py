@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
-from causalrep.nn.convolution import convolve
+from causalrep.nn.convolution import convolve, kernel_and_bias
 
 Padding = str | Sequence[tuple[int, int]]
 
@@ -65,9 +65,7 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
         """The larger image."""
-        shape = (*self.kernel_size, image.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        kernel, bias = kernel_and_bias(self, image.shape[-1])
         return conv_transpose_2x(image, kernel, self.padding) + bias
 
 

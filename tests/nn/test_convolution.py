@@ -77,3 +77,5 @@ def test_an_unknown_padding_is_refused():
 def test_a_kernel_beyond_the_image_is_refused():
     with pytest.raises(InputError, match=r"^kernel: found \(3, 3\); expected at most the image, \(4, 2\)"):
         convolve(jnp.ones((1, 4, 2, 1)), jnp.ones((3, 3, 1, 1)), padding="VALID")
+    with pytest.raises(InputError, match=r"^kernel: found 2 channels; expected the image's 1"):
+        convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 2, 1)))
