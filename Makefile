@@ -17,7 +17,8 @@ help:
 	@echo "make test        install, run the tests (21 minutes on two cores, less from the second time on)"
 	@echo "make test-all    the slow studies too"
 	@echo "make test-dowhy  our estimators inside DoWhy, in an environment of its own"
-	@echo "make lint        ruff"
+	@echo "make format      ruff format, and what ruff can fix"
+	@echo "make lint        the format, ruff's rules"
 	@echo "make benchmarks  this library beside its peers, written to docs/benchmarks.md"
 
 # One stamp per set of extras: an install is repeated only when pyproject.toml changes.
@@ -51,9 +52,11 @@ test-dowhy:
 	.venv-dowhy/bin/python -m pytest tests/effects/test_dowhy.py
 
 lint: $(VENV)/.test
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 format: $(VENV)/.test
+	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 benchmarks: $(VENV)/.test

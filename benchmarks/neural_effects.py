@@ -53,7 +53,10 @@ def run(replications: int = 10) -> Row | None:
         return None
     ours, peer = found["ours"], found["peer"]
     return _row(
-        "TARNet on IHDP-100, 200 epochs", ours, _timing(peer["fit"]), 4,
+        "TARNet on IHDP-100, 200 epochs",
+        ours,
+        _timing(peer["fit"]),
+        4,
         f"both: representation 3 x 200, heads 2 x 100, ELU, Adam 1e-4, penalty 1e-4 on all weights, batches of 100, "
         f"200 epochs without early stopping, validation 30% of 672 units. CATENets compiles its step in every fit "
         f"({_median(peer['compile']):.2g} s of its time). Out-of-sample PEHE over {len(peer['pehe'])} replications: "
@@ -61,7 +64,7 @@ def run(replications: int = 10) -> Row | None:
         f"not). Ours computes at {ours['flops'] / ours['timing'].median / 1e9:.0f} GFLOP/s, "
         f"{ours['flops'] / ours['timing'].median / ours['rate']:.0%} of the {ours['rate'] / 1e9:.0f} GFLOP/s that a "
         f"product of two 2,048 x 2,048 matrices reaches on one processor.",
-    )  # fmt: skip
+    )
 
 
 def run_steps(replications: int = 10) -> Row | None:
@@ -75,8 +78,17 @@ def run_steps(replications: int = 10) -> Row | None:
 
 
 def _row(task: str, ours: dict, theirs: Timing, claim: float, note: str) -> Row:
-    return Row(task=task, ours=ours["timing"], peer="CATENets 0.2.4", theirs=theirs, unit="replication", units=UNITS,
-               compile_seconds=ours["compile"], claim=claim, note=note)  # fmt: skip
+    return Row(
+        task=task,
+        ours=ours["timing"],
+        peer="CATENets 0.2.4",
+        theirs=theirs,
+        unit="replication",
+        units=UNITS,
+        compile_seconds=ours["compile"],
+        claim=claim,
+        note=note,
+    )
 
 
 def _ours(data, tests: np.ndarray) -> dict:
@@ -84,9 +96,16 @@ def _ours(data, tests: np.ndarray) -> dict:
     training = rows - round(0.3 * rows)
     steps = EPOCHS * round(training / BATCH)
     learner = CFRLearner(
-        heads=(100, 100), normalize=False, representation_penalty=1e-4, steps=steps, learning_rate=1e-4, decay=1.0,
-        eval_every=steps, standardize=False, outcome_units=True,
-    )  # fmt: skip
+        heads=(100, 100),
+        normalize=False,
+        representation_penalty=1e-4,
+        steps=steps,
+        learning_rate=1e-4,
+        decay=1.0,
+        eval_every=steps,
+        standardize=False,
+        outcome_units=True,
+    )
 
     def fit(key, x, t, y, tau, test):
         units = EffectRows(x, x, t, y, 1.0 - test, jnp.zeros(len(y), int))
@@ -105,8 +124,13 @@ def _ours(data, tests: np.ndarray) -> dict:
         for argument in arguments:
             errors.append(float(program(*argument)))
             seconds.append(measure(lambda a=argument: program(*a), units=1, repeats=1, warmup=0).median)
-    return {"timing": _timing(seconds), "compile": compiling, "pehe": errors, "flops": _flops(learner, steps),
-            "rate": _product_rate()}  # fmt: skip
+    return {
+        "timing": _timing(seconds),
+        "compile": compiling,
+        "pehe": errors,
+        "flops": _flops(learner, steps),
+        "rate": _product_rate(),
+    }
 
 
 def _flops(learner: CFRLearner, steps: int) -> float:

@@ -97,9 +97,15 @@ def vae_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
         objective = mixed_precision(objective) if compute == "bfloat16" else objective
         seen: list[Progress] = []
         train(
-            objective, optax.adam(1e-3), {"image": images}, jax.random.key(0), steps=steps, batch_size=BATCH,
-            chunk=max(steps // 5, 1), observers=[seen.append],
-        )  # fmt: skip
+            objective,
+            optax.adam(1e-3),
+            {"image": images},
+            jax.random.key(0),
+            steps=steps,
+            batch_size=BATCH,
+            chunk=max(steps // 5, 1),
+            observers=[seen.append],
+        )
         rate = statistics.median(progress.steps_per_second for progress in seen[1:])
         flops = rate * seen[-1].flops_per_second / seen[-1].steps_per_second
         peak = PEAKS.get(kind, {}).get(compute)

@@ -66,8 +66,15 @@ def deep_gmm() -> list[float]:
         "g_optimizer": OAdam(g.parameters(), lr=5e-4, betas=(0.5, 0.9)),
         "f_optimizer": OAdam(f.parameters(), lr=2.5e-3, betas=(0.5, 0.9)),
     }
-    learner = GradientDescentLearningDevF(OptimalMomentObjective(), g, f, **optimizers, dev_f_collection=None,
-                                          e_dev_tilde=None, final_g_optimizer_factory=None)  # fmt: skip
+    learner = GradientDescentLearningDevF(
+        OptimalMomentObjective(),
+        g,
+        f,
+        **optimizers,
+        dev_f_collection=None,
+        e_dev_tilde=None,
+        final_g_optimizer_factory=None,
+    )
     rng = np.random.default_rng(0)
     z, e = rng.normal(size=(1024, 2)), rng.normal(size=(1024, 1))
     x = z.sum(axis=1, keepdims=True) + 2 * e
@@ -85,8 +92,17 @@ def ild() -> list[float]:
     sys.path.insert(0, str(Path(sys.argv[2]) / "simulated"))
     # The optimisers load it, and it looks for real modules where stubs are.
     importlib.import_module("torch._dynamo")
-    _stub("torchvision:datasets", "torchvision:transforms", "seaborn", "pandas", "wandb", "matplotlib",
-          "matplotlib.pyplot", "tqdm", "tqdm.auto:tqdm")  # fmt: skip
+    _stub(
+        "torchvision:datasets",
+        "torchvision:transforms",
+        "seaborn",
+        "pandas",
+        "wandb",
+        "matplotlib",
+        "matplotlib.pyplot",
+        "tqdm",
+        "tqdm.auto:tqdm",
+    )
     from dataset import SimulatedDataset
     from solver import Solver
 

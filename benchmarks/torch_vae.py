@@ -20,9 +20,7 @@ class ConvVAE(nn.Module):
             nn.Conv2d(1, channels[0], 3, 2, 1), nn.GELU(), nn.Conv2d(channels[0], channels[1], 3, 2, 1), nn.GELU()
         )
         self.code = nn.Sequential(nn.Linear(49 * channels[1], hidden), nn.GELU(), nn.Linear(hidden, 2 * latents))
-        self.back = nn.Sequential(
-            nn.Linear(latents, hidden), nn.GELU(), nn.Linear(hidden, 49 * channels[1]), nn.GELU()
-        )
+        self.back = nn.Sequential(nn.Linear(latents, hidden), nn.GELU(), nn.Linear(hidden, 49 * channels[1]), nn.GELU())
         self.up = nn.Sequential(
             nn.ConvTranspose2d(channels[1], channels[0], 3, 2, 1, 1),
             nn.GELU(),

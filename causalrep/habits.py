@@ -22,9 +22,7 @@ class Habits:
         """Set hyperparameters by name; unknown names are refused."""
         for name, value in params.items():
             if name not in self._parameter_names():
-                raise InputError(
-                    name, found="an unknown parameter", expected=f"one of {self._parameter_names()}"
-                )
+                raise InputError(name, found="an unknown parameter", expected=f"one of {self._parameter_names()}")
             setattr(self, name, value)
         return self
 

@@ -36,9 +36,7 @@ def as_matrix(argument: str, value: Any, *, rows: int | None = None) -> tuple[np
     if array.ndim != 2:
         raise InputError(argument, found=f"an array of shape {array.shape}", expected="a vector or a matrix")
     if array.shape[0] == 0 or array.shape[1] == 0:
-        raise InputError(
-            argument, found=f"no data (shape {array.shape})", expected="at least one row and column"
-        )
+        raise InputError(argument, found=f"no data (shape {array.shape})", expected="at least one row and column")
     if rows is not None and array.shape[0] != rows:
         raise InputError(argument, found=f"{array.shape[0]} rows", expected=f"{rows} rows, as many as Y")
     finite = np.isfinite(array)
@@ -75,9 +73,7 @@ def as_labels(argument: str, value: Any, *, rows: int) -> np.ndarray:
         raise InputError(argument, found=f"{len(series)} labels", expected=f"{rows}, one for each row of Y")
     codes, levels = pd.factorize(series)
     if (codes < 0).any():
-        raise InputError(
-            argument, found=f"{int((codes < 0).sum())} missing labels", expected="a label for every row"
-        )
+        raise InputError(argument, found=f"{int((codes < 0).sum())} missing labels", expected="a label for every row")
     if len(levels) < 2:
         raise InputError(argument, found=f"one group ({levels[0]})", expected="at least two groups")
     return codes.astype(np.int32)

@@ -8,9 +8,19 @@ from pathlib import Path
 import flax.linen
 
 ROOMS = (
-    "iv", "effects", "confounders", "latent", "invariance", "data", "nn", "study", "training", "inference", "metrics",
+    "iv",
+    "effects",
+    "confounders",
+    "latent",
+    "invariance",
+    "data",
+    "nn",
+    "study",
+    "training",
+    "inference",
+    "metrics",
     "plots",
-)  # fmt: skip
+)
 FOLDER = Path(__file__).resolve().parent / "api"
 HEADER = "<!-- Written by docs/make_api.py from the docstrings. -->\n"
 

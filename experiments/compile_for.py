@@ -28,8 +28,19 @@ from experiments.pages import update_table
 PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
 TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
 COMMAND = "python -m experiments.compile_for"
-HEADER = ["config", "target", "program", "bytes/chip", "of memory", "FLOPs", "bytes moved", "collectives", "compile",
-          "estimate", "compiled"]  # fmt: skip
+HEADER = [
+    "config",
+    "target",
+    "program",
+    "bytes/chip",
+    "of memory",
+    "FLOPs",
+    "bytes moved",
+    "collectives",
+    "compile",
+    "estimate",
+    "compiled",
+]
 
 COLUMNS = (
     "program",

@@ -49,19 +49,11 @@ def main(
     docs: Path = DOCS,
 ) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.report", description=__doc__.split("\n\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.split("\n\n")[0])
     parser.add_argument("paper", help="the folder of configs, for example ivl")
-    parser.add_argument(
-        "--results", default="results", help="folder or bucket of all results (%(default)s)"
-    )
-    parser.add_argument(
-        "--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run"
-    )
-    parser.add_argument(
-        "--publish", action="store_true", help=f"write {docs.name}/<paper>.md and its figures"
-    )
+    parser.add_argument("--results", default="results", help="folder or bucket of all results (%(default)s)")
+    parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run")
+    parser.add_argument("--publish", action="store_true", help=f"write {docs.name}/<paper>.md and its figures")
     options = parser.parse_args(argv)
     try:
         runs, missing = collect(options.paper, as_path(options.results), options.scale, config_root)
@@ -91,9 +83,7 @@ def collect(
     if not own:
         papers = sorted({name.split("/")[0] for name in everything})
         near = difflib.get_close_matches(paper, papers, n=3, cutoff=0.4) or papers
-        raise configs.ConfigError(
-            f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}"
-        )
+        raise configs.ConfigError(f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}")
     runs, missing = [], []
     for name in own:
         scales = configs.load(name, config_root)

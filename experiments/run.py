@@ -84,9 +84,7 @@ def main(
             _list(config_root)
             return 0
         if argv[0].startswith("-"):
-            raise configs.ConfigError(
-                f"the config comes first, found {argv[0]!r}; for example: ivl/linear_simulation"
-            )
+            raise configs.ConfigError(f"the config comes first, found {argv[0]!r}; for example: ivl/linear_simulation")
         name, arguments = argv[0], argv[1:]
         options, config = _parse(name, arguments, config_root)
         if options.compile_for is not None:
@@ -132,9 +130,7 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
     except argparse.ArgumentError:
         scale = Options.scale
     preset = scales.get(scale, scales[Options.scale])
-    clash = {field.name for field in dataclasses.fields(preset)} & {
-        f.name for f in dataclasses.fields(Options)
-    }
+    clash = {field.name for field in dataclasses.fields(preset)} & {f.name for f in dataclasses.fields(Options)}
     if clash:
         raise configs.ConfigError(f"{name}: the field names {sorted(clash)} are taken by the command line.")
     command = dataclasses.make_dataclass(
@@ -151,9 +147,7 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
     )
     entry = next(entry for entry in configs.entries(root) if entry.name == name)
     description = f"{entry.reproduces} Expected time: {entry.expected_time}"
-    parsed = tyro.cli(
-        command, args=arguments, prog=f"python -m experiments.run {name}", description=description
-    )
+    parsed = tyro.cli(command, args=arguments, prog=f"python -m experiments.run {name}", description=description)
     return parsed.options, parsed.config
 
 

@@ -17,6 +17,7 @@ from causalrep.training.loop import refuse_divergence
 
 Use = Literal["mean", "multiple", "decoder"]
 
+
 class Plan(NamedTuple):
     """How U is used: ``"mean"``, ``"multiple"`` or ``"decoder"``, with which estimator, draws and seed."""
 
@@ -61,8 +62,15 @@ def answer(design: EffectDesign, model: LatentModel, training: Training, plan: P
         completed = complete(plan.estimator, design.y, design.t, design.x, us.astype(np.float64))
     with jax.enable_x64(False):
         distance = float(separation(model, found, x))
-    family = FamilyFit(model.latent, model.dim, model.form, float(completed.average.value),
-                       np.asarray(found.held_out.joint, np.float64), tuple(map(float, kl)), distance)  # fmt: skip
+    family = FamilyFit(
+        model.latent,
+        model.dim,
+        model.form,
+        float(completed.average.value),
+        np.asarray(found.held_out.joint, np.float64),
+        tuple(map(float, kl)),
+        distance,
+    )
     return Answer(found, mean, completed, family)
 
 

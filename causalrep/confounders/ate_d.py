@@ -186,9 +186,7 @@ def recalibrate(
     return ATEDFit(found.params["net"], confounders, found.diverged)
 
 
-def find_confounders(
-    key: Key[Array, ""], tokens: Float[Array, "n t"], model: ATEDModel
-) -> tuple[Confounders, Array]:
+def find_confounders(key: Key[Array, ""], tokens: Float[Array, "n t"], model: ATEDModel) -> tuple[Confounders, Array]:
     """Autoencode tokens, cluster the codes; and whether training met a loss that is not finite."""
     fit_key, cluster_key = jax.random.split(key)
     tokens = jax.lax.stop_gradient(tokens)
@@ -215,9 +213,7 @@ def tied_autoencoder(bottleneck: int) -> Objective:
     return Objective(init, loss)
 
 
-def k_means(
-    key: Key[Array, ""], z: Float[Array, "n b"], clusters: int, *, iterations: int = 50
-) -> Float[Array, "k b"]:
+def k_means(key: Key[Array, ""], z: Float[Array, "n b"], clusters: int, *, iterations: int = 50) -> Float[Array, "k b"]:
     """Centroids by Lloyd's algorithm from the starts of k-means++ (Arthur and Vassilvitskii 2007).
 
     Args:

@@ -226,17 +226,24 @@ class BayesianConfounder(EffectEstimator):
         rows = {}
         for name, found, draws in (("ATE", self.ate_, self.effects_), ("ATT", self.att_, self._att_draws)):
             low, high = np.quantile(draws, (alpha / 2, 1 - alpha / 2))
-            rows[name] = {"mean": found.value, "sd": found.se, f"{100 * alpha / 2:g}%": low,
-                          f"{100 - 100 * alpha / 2:g}%": high}  # fmt: skip
+            rows[name] = {
+                "mean": found.value,
+                "sd": found.se,
+                f"{100 * alpha / 2:g}%": low,
+                f"{100 - 100 * alpha / 2:g}%": high,
+            }
         prior = 2 * self.prior_scale * self._y_sd
         shown = self.diagnostics_
         facts = [
             *self._summary_facts(),
             ("Law of the confounder", self.latent),
-            ("Chains", f"{self.chains} of {self.draws} draws, r_hat {shown['r_hat']:.3f}, "
-                       f"{shown['effective_draws']:.0f} effective draws, {shown['divergences']} divergences"),
+            (
+                "Chains",
+                f"{self.chains} of {self.draws} draws, r_hat {shown['r_hat']:.3f}, "
+                f"{shown['effective_draws']:.0f} effective draws, {shown['divergences']} divergences",
+            ),
             ("Prior of the ATE", f"mean 0, sd {prior:.3g}"),
-        ]  # fmt: skip
+        ]
         notes = [
             "Identified by the law of the confounder, by linearity and by the priors, not by the data alone; credible "
             "intervals hold these fixed. Vary latent and prior_scale."

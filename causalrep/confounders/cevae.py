@@ -236,8 +236,9 @@ def cevae(
     x_mean, x_std = jnp.where(binary, 0.0, x_mean), jnp.where(binary | (x_std == 0), 1.0, x_std)
     y_std = jnp.where(y_std > 0, y_std, 1.0)
     data = {"x": (x - x_mean) / x_std, "t": t, "y": (y - y_mean) / y_std}
-    plan = schedule(len(y), validation_share=training.validation_share, epochs=training.epochs,
-                    batch_size=training.batch_size)  # fmt: skip
+    plan = schedule(
+        len(y), validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
+    )
     order = jax.random.permutation(split_key, len(y))
     rows, held_out = split(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
     found = fit(

@@ -111,8 +111,13 @@ class CEVAE(EffectEstimator):
         if self.outcome == "bernoulli" and not set(np.unique(design.y)) <= {0.0, 1.0}:
             raise InputError("Y", found="values other than 0 and 1", expected="0 and 1, as outcome='bernoulli' says")
         self._model = CEVAEModel(self._binary(design.x), self.latents, self.hidden, self.outcome)
-        training = CEVAETraining(self.epochs, self.batch_size, float(self.learning_rate), float(self.weight_decay),
-                                 float(self.validation_share))  # fmt: skip
+        training = CEVAETraining(
+            self.epochs,
+            self.batch_size,
+            float(self.learning_rate),
+            float(self.weight_decay),
+            float(self.validation_share),
+        )
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
         with jax.enable_x64(False):
             self.cevae_: CEVAEFit = jax.device_get(_program(self._model, training)(jax.random.key(self.seed), *data))

@@ -176,10 +176,14 @@ class Deconfounder(Habits):
             raise InputError("held_out", found=f"{self.held_out} of {len(y)} rows", expected="10 or more on each side")
         self._estimate(y, causes)
         low, high = ACCEPTED
-        failed = "" if low <= self.predictive_score_ <= high else (
-            f" And the factor model fails its check: its predictive score is {self.predictive_score_:.2g}, outside "
-            f"[{low:g}, {high:g}]."
-        )  # fmt: skip
+        failed = (
+            ""
+            if low <= self.predictive_score_ <= high
+            else (
+                f" And the factor model fails its check: its predictive score is {self.predictive_score_:.2g}, outside "
+                f"[{low:g}, {high:g}]."
+            )
+        )
         warnings.warn(
             "Effects are identified only if every confounder moves several treatments and the factor model is right."
             + failed,

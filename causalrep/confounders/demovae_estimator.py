@@ -144,8 +144,15 @@ class DemoVAE(Transformer):
         code = Demographics.of(D, self.categorical)
         d = code.encode(D, rows=len(x))
         weights = {name: float(getattr(self, name)) for name in WEIGHTS}
-        model = DemoVAEModel(code.layout, self.latents, self.hidden, float(self.prior_variance), self.rank,
-                             conditional_encoder=self.conditional_encoder, **weights)  # fmt: skip
+        model = DemoVAEModel(
+            code.layout,
+            self.latents,
+            self.hidden,
+            float(self.prior_variance),
+            self.rank,
+            conditional_encoder=self.conditional_encoder,
+            **weights,
+        )
         training = DemoVAETraining(self.epochs, self.batch_size, float(self.learning_rate), float(self.weight_decay))
         with jax.enable_x64(False):
             program = _program(model, training)
@@ -173,8 +180,11 @@ class DemoVAE(Transformer):
             )
         count = regions(x.shape[1])
         if self.rank and count * (count - 1) // 2 != x.shape[1]:
-            raise InputError("X", found=f"{x.shape[1]} columns with rank={self.rank}",
-                             expected="R (R - 1) / 2 of them, the strict upper triangle of a matrix")  # fmt: skip
+            raise InputError(
+                "X",
+                found=f"{x.shape[1]} columns with rank={self.rank}",
+                expected="R (R - 1) / 2 of them, the strict upper triangle of a matrix",
+            )
 
     def latents_of(self, X: Any, D: Any = None) -> np.ndarray:
         """Latents (m, L) of rows; ``D`` is needed with a conditional encoder only."""
@@ -247,8 +257,12 @@ class DemoVAE(Transformer):
         history = self.demovae_.history
         terms = {name: float(values[-1]) for name, values in history.items() if name != "loss"}
         table = pd.DataFrame({"value": terms, "weight": {name: getattr(self, name) for name in terms}})
-        facts = [("Rows", str(self.n_obs_)), ("Columns", str(self.n_features_in_)), ("Latents", str(self.latents)),
-                 ("Demographics", ", ".join(self.demographics_.names))]  # fmt: skip
+        facts = [
+            ("Rows", str(self.n_obs_)),
+            ("Columns", str(self.n_features_in_)),
+            ("Latents", str(self.latents)),
+            ("Demographics", ", ".join(self.demographics_.names)),
+        ]
         return Summary("DemoVAE: terms of the loss at the last update", facts, table, [CAVEAT])
 
     def _rows(self, X: Any) -> np.ndarray:

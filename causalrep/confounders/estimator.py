@@ -179,9 +179,16 @@ class VLUCI(EffectEstimator):
             raise InputError(
                 "estimator", found=repr(self.estimator), expected="an effect estimator, such as TLearner(), or None"
             )
-        return Training("double", self.epochs, self.warm_start, float(self.warm_up), float(self.independence),
-                        self.batch_size, float(self.learning_rate),
-                        validation_share=float(self.validation_share))  # fmt: skip
+        return Training(
+            "double",
+            self.epochs,
+            self.warm_start,
+            float(self.warm_up),
+            float(self.independence),
+            self.batch_size,
+            float(self.learning_rate),
+            validation_share=float(self.validation_share),
+        )
 
     def _training_of(self, model: LatentModel) -> Training:
         """How one law of U is trained: see :class:`Training` for what a Gaussian one needs."""
@@ -310,8 +317,11 @@ class VLUCI(EffectEstimator):
     def summary(self, alpha: float = 0.05) -> Summary:
         """Average effects with and without U, and what they rest on; an interval only where one is justified."""
         report = self.identification_
-        rows = {"ATE, adjusted for X and U": report.chosen.ate, "ATE, adjusted for X": report.ate_without,
-                "Difference in means": report.naive}  # fmt: skip
+        rows = {
+            "ATE, adjusted for X and U": report.chosen.ate,
+            "ATE, adjusted for X": report.ate_without,
+            "Difference in means": report.naive,
+        }
         table = pd.DataFrame({"estimate": rows})
         names = f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"
         try:

@@ -176,8 +176,9 @@ def intact_vae(
     x_mean, y_mean = x.mean(0), y.mean()
     x_std, y_std = (jnp.where(sd > 0, sd, 1.0) for sd in (x.std(0), y.std()))
     data = {"x": (x - x_mean) / x_std, "t": t, "y": (y - y_mean) / y_std}
-    plan = schedule(len(y), validation_share=training.validation_share, epochs=training.epochs,
-                    batch_size=training.batch_size)  # fmt: skip
+    plan = schedule(
+        len(y), validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
+    )
     order = jax.random.permutation(split_key, len(y))
     rows, held_out = split(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
     found = fit(
@@ -190,8 +191,9 @@ def intact_vae(
         validation=held_out,
         eval_every=plan.eval_every,
     )
-    return IntactVAEFit(found.params, x_mean, x_std, y_mean, y_std, found.final_loss, found.diverged,
-                        found.first_bad_step)  # fmt: skip
+    return IntactVAEFit(
+        found.params, x_mean, x_std, y_mean, y_std, found.final_loss, found.diverged, found.first_bad_step
+    )
 
 
 def intact_vae_outcomes(

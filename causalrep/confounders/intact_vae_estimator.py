@@ -111,8 +111,13 @@ class IntactVAE(EffectEstimator):
 
     def _estimate(self, design: EffectDesign) -> None:
         self._model = IntactVAEModel(self.score, check_widths("hidden", self.hidden), float(self.beta))
-        training = IntactVAETraining(self.epochs, self.batch_size, float(self.learning_rate), float(self.weight_decay),
-                                     float(self.validation_share))  # fmt: skip
+        training = IntactVAETraining(
+            self.epochs,
+            self.batch_size,
+            float(self.learning_rate),
+            float(self.weight_decay),
+            float(self.validation_share),
+        )
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
         with jax.enable_x64(False):
             program = _program(self._model, training)

@@ -60,9 +60,7 @@ def leakage(
             return {}
         ones = jnp.ones(len(features), features.dtype)
         # One after another, so that one program serves all targets.
-        found = jax.lax.map(
-            lambda y: cross_fit(learner, features, y, ones, folds, n_folds), d[:, jnp.array(columns)].T
-        )
+        found = jax.lax.map(lambda y: cross_fit(learner, features, y, ones, folds, n_folds), d[:, jnp.array(columns)].T)
         return dict(zip(columns, found))
 
     linear = predicted(LINEAR, continuous) | predicted(LOGISTIC, levels)

@@ -177,9 +177,7 @@ class Networks(nn.Module):
         # The log odds of a probability that is a normal's, exact in both tails.
         return dist.Bernoulli(logits=jax.scipy.stats.norm.logcdf(index) - jax.scipy.stats.norm.logcdf(-index))
 
-    def outcome_site(
-        self, x: Float[Array, "n d"], t: Float[Array, " n"], u: Float[Array, "n k"]
-    ) -> dist.Distribution:
+    def outcome_site(self, x: Float[Array, "n d"], t: Float[Array, " n"], u: Float[Array, "n k"]) -> dist.Distribution:
         """``p(y|x,t,u)``."""
         law = self.outcome_law(x, u)
         location = _own_arm(t, *law.location.T)

@@ -164,8 +164,9 @@ def train_streams(
     plan = schedule(
         len(data["y"]), validation_share=0.0, epochs=training.epochs, batch_size=training.batch_size, evaluations=10**9
     )
-    return fit(objective, _adam(training.learning_rate), data, key, steps=plan.steps, batch_size=plan.batch_size,
-               start=start)  # fmt: skip
+    return fit(
+        objective, _adam(training.learning_rate), data, key, steps=plan.steps, batch_size=plan.batch_size, start=start
+    )
 
 
 @lru_cache

@@ -114,14 +114,16 @@ def vluci(
     split_key, fit_key, check_key = jax.random.split(key, 3)
     init_key = jax.random.fold_in(fit_key, 1)
     scaling = _scaling(x, y, model)
-    plan = schedule(x.shape[0], validation_share=training.validation_share, epochs=training.epochs,
-                    batch_size=training.batch_size)  # fmt: skip
+    plan = schedule(
+        x.shape[0], validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
+    )
     order = jax.random.permutation(split_key, x.shape[0])
     batch = jax.tree.map(lambda leaf: leaf[order], scaled(scaling, x, t, y))
     rows, held_out = split(batch, plan.rows)
     warm_start = training.warm_start * (plan.rows // plan.batch_size)
-    settings = Settings(training.objective, training.independence, warm_start,
-                        round(training.warm_up * (plan.steps - warm_start)))  # fmt: skip
+    settings = Settings(
+        training.objective, training.independence, warm_start, round(training.warm_up * (plan.steps - warm_start))
+    )
     objective = vluci_objective(model, settings)
     found = fit(
         objective,
@@ -158,9 +160,7 @@ def posterior(
     return apply(model, found.params, "q1" if y is None else "q2", batch)
 
 
-def outcome_law(
-    model: LatentModel, found: VLUCIFit, x: Float[Array, "n d"], u: Float[Array, "n k"]
-) -> OutcomeLaw:
+def outcome_law(model: LatentModel, found: VLUCIFit, x: Float[Array, "n d"], u: Float[Array, "n k"]) -> OutcomeLaw:
     """The outcome's law in both arms at a value of u: means or probabilities, and scales, in the outcome's units."""
     law = apply(model, found.params, "outcome_law", _scaled_x(found.scaling, x), u)
     if model.outcome == "bernoulli":

@@ -14,9 +14,7 @@ import pandas as pd
 from causalrep.data.benchmark import EffectBenchmark, check_numbers
 from causalrep.data.folder import find_file
 
-BASE_URL = (
-    "https://raw.githubusercontent.com/BiomedSciAI/causallib/HEAD/causallib/datasets/data/acic_challenge_2016/"
-)
+BASE_URL = "https://raw.githubusercontent.com/BiomedSciAI/causallib/HEAD/causallib/datasets/data/acic_challenge_2016/"
 _COVARIATES_SHA256 = "914d4d6c8dcea14f0268bb0c0558292746cbfbff7111c71434801e8ce48cdbdf"
 _SHA256 = (
     "c77c7ba8cefeb350983d9e3918c444004b290e32f53ce028028701387898e175",

@@ -56,9 +56,7 @@ def random_flip(permutation: Sequence[int], probability: float = 0.5) -> Augment
     """
     order = np.asarray(permutation)
     if sorted(order.tolist()) != list(range(order.size)):
-        raise ValueError(
-            f"permutation: found {list(permutation)}; expected each of 0..{order.size - 1} once."
-        )
+        raise ValueError(f"permutation: found {list(permutation)}; expected each of 0..{order.size - 1} once.")
 
     def augment(key: Key[Array, ""], x: Float[Array, "n m"]) -> Augmented:
         applied = jax.random.bernoulli(key, probability, (x.shape[0], 1))

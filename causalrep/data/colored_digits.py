@@ -77,9 +77,7 @@ def color_digits(
     return ColoredDigits(x, *(values.astype(jnp.float32) for values in (y, label, color)))
 
 
-def jitter_translate(
-    key: Key[Array, ""], x: Float[Array, "n 3 h w"], *, protocol: Protocol = "repo"
-) -> Augmented:
+def jitter_translate(key: Key[Array, ""], x: Float[Array, "n 3 h w"], *, protocol: Protocol = "repo") -> Augmented:
     """Random brightness, contrast, saturation, hue and translation, all from Beta(2, 2), and their six parameters.
 
     The colour changes are factors in [0.5, 1.5], the hue a turn in [-0.5, 0.5]: half of all hues turn by more than a

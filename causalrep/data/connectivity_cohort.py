@@ -78,8 +78,10 @@ def _table(path: Path, rows: int) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise DataError(f"connectivity_cohort: {path} is not a readable table ({error}). {LAYOUT}") from error
     if len(found) != rows:
-        raise DataError(f"connectivity_cohort: {path} has {len(found)} rows below its header, but {CONNECTIVITY} has "
-                        f"{rows} subjects.")  # fmt: skip
+        raise DataError(
+            f"connectivity_cohort: {path} has {len(found)} rows below its header, but {CONNECTIVITY} has "
+            f"{rows} subjects."
+        )
     return found
 
 

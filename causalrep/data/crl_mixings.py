@@ -96,9 +96,7 @@ def polynomial_mixing(key: Array, d: int, p: int, degree: int, scale: float = 1.
     powers = [
         np.array(list(itertools.combinations_with_replacement(range(d), order))) for order in range(1, degree + 1)
     ]
-    coefficients = [
-        jax.random.normal(key, (p, len(factors))) for key, factors in zip(keys, powers, strict=True)
-    ]
+    coefficients = [jax.random.normal(key, (p, len(factors))) for key, factors in zip(keys, powers, strict=True)]
 
     def mix(z: Array) -> Array:
         terms = zip(coefficients, powers, strict=True)

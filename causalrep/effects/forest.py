@@ -36,9 +36,7 @@ class CausalForest(MetaEstimator):
     _title = "Causal forest"
     _takes_controls = True
 
-    def __init__(
-        self, *, trees=200, min_leaf=5, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0
-    ):
+    def __init__(self, *, trees=200, min_leaf=5, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         super().__init__(outcome=outcome, propensity=propensity, cv=cv, clip=clip, seed=seed)
         self.trees = trees
         self.min_leaf = min_leaf

@@ -192,9 +192,7 @@ class TwoStage(MetaEstimator):
         seed: Of the folds and of intervals that draw at random.
     """
 
-    def __init__(
-        self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0
-    ):
+    def __init__(self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         super().__init__(outcome=outcome, propensity=propensity, cv=cv, clip=clip, seed=seed)
         self.effect_model = effect_model
 

@@ -109,9 +109,11 @@ def _common_cause(design, rng, fraction):
     x, w = _given(design)
     noise = rng.standard_normal((len(design.y), 1))
     # Wherever covariates go that this estimator takes.
-    return (design.y, design.t, np.column_stack([x, noise]), w) if x is not None else (
-        design.y, design.t, None, np.column_stack([w, noise])
-    )  # fmt: skip
+    return (
+        (design.y, design.t, np.column_stack([x, noise]), w)
+        if x is not None
+        else (design.y, design.t, None, np.column_stack([w, noise]))
+    )
 
 
 def _subset(design, rng, fraction):

@@ -100,9 +100,7 @@ def omitted_variable_bounds(
             return 0.0
         return float(optimize.brentq(gap, 0.0, _LARGEST, xtol=1e-10)) if gap(_LARGEST) < 0 else _LARGEST
 
-    return OmittedVariableBounds(
-        estimate, (low, high), (low_limit, high_limit), cf_y, cf_d, rho, value(0), value(2)
-    )
+    return OmittedVariableBounds(estimate, (low, high), (low_limit, high_limit), cf_y, cf_d, rho, value(0), value(2))
 
 
 def _bias_scale(fitted: CrossFitted, effect: str) -> tuple[float, np.ndarray]:

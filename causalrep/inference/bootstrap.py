@@ -7,9 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 
-def bootstrap_weights(
-    key: Key[Array, ""], labels: Float[Array, " n"], draws: int
-) -> Float[Array, "draws n"]:
+def bootstrap_weights(key: Key[Array, ""], labels: Float[Array, " n"], draws: int) -> Float[Array, "draws n"]:
     """How often each row is drawn, with replacement, in each bootstrap sample; no label is ever left without rows.
 
     Rows are drawn within the groups of ``labels`` (0 or 1), so that each sample has as many treated as the data.

@@ -30,9 +30,7 @@ class Independence(NamedTuple):
 
 
 @full_products
-def kci(
-    x: Float[Array, "n *d"], y: Float[Array, "n *e"], *, rows: Bool[Array, " n"] | None = None
-) -> Independence:
+def kci(x: Float[Array, "n *d"], y: Float[Array, "n *e"], *, rows: Bool[Array, " n"] | None = None) -> Independence:
     """Kernel test of independence (KCI with nothing to condition on).
 
     ``T = sum(K_x * K_y)`` of centred Gaussian kernels of standardised variables, whose width is 0.8, 0.5 or 0.3 below

@@ -129,9 +129,7 @@ def leverages(xhat: Float[Array, "n m"]) -> Float[Array, " n"]:
     return jnp.sum(jnp.linalg.qr(xhat)[0] ** 2, axis=1)
 
 
-def cluster_sums(
-    values: Float[Array, "n *m"], clusters: Int[Array, " n"], n_clusters: int
-) -> Float[Array, "g *m"]:
+def cluster_sums(values: Float[Array, "n *m"], clusters: Int[Array, " n"], n_clusters: int) -> Float[Array, "g *m"]:
     """Sums of ``values`` within each cluster."""
     return jax.ops.segment_sum(values, clusters, num_segments=n_clusters)
 

@@ -121,9 +121,7 @@ def random_subsets(
     block = jnp.minimum(jnp.searchsorted(ends, index, side="right"), m - 1)
     rank, size = index - jnp.where(block > 0, ends[block - 1], 0), sizes[block]
     shuffled = jax.vmap(
-        lambda s: jnp.argsort(
-            jnp.where(usable, jax.random.uniform(jax.random.fold_in(order_key, s), (m,)), jnp.inf)
-        )
+        lambda s: jnp.argsort(jnp.where(usable, jax.random.uniform(jax.random.fold_in(order_key, s), (m,)), jnp.inf))
     )(sizes)
 
     def take(state, position):

@@ -101,9 +101,7 @@ def v_rex(
 
     def total(params, key, batch):
         del key
-        risks, present = environment_risks(
-            loss(predict(model, params, batch["x"]), batch["y"]), batch, environments
-        )
+        risks, present = environment_risks(loss(predict(model, params, batch["x"]), batch["y"]), batch, environments)
         count = jnp.sum(present)
         deviations = jnp.square(risks - _mean(risks, present)) * present
         return jnp.sum(risks * present) + penalty * jnp.sum(deviations) / jnp.maximum(count - 1.0, 1.0), {}
@@ -126,9 +124,7 @@ def mm_rex(
 
     def total(params, key, batch):
         del key
-        risks, present = environment_risks(
-            loss(predict(model, params, batch["x"]), batch["y"]), batch, environments
-        )
+        risks, present = environment_risks(loss(predict(model, params, batch["x"]), batch["y"]), batch, environments)
         largest = jnp.max(jnp.where(present > 0, risks, -jnp.inf))
         return (1.0 - jnp.sum(present) * penalty) * largest + penalty * jnp.sum(risks * present), {}
 
@@ -146,9 +142,7 @@ def group_dro(model: Model, *, environments: int, loss: PointLoss = squared_erro
 
     def total(params, key, batch):
         del key
-        risks, present = environment_risks(
-            loss(predict(model, params, batch["x"]), batch["y"]), batch, environments
-        )
+        risks, present = environment_risks(loss(predict(model, params, batch["x"]), batch["y"]), batch, environments)
         return jnp.max(jnp.where(present > 0, risks, -jnp.inf)), {}
 
     return _objective(model, total)

@@ -30,9 +30,7 @@ class ShrunkenFit(NamedTuple):
     penalty: Float[Array, ""]
 
 
-def ridge(
-    y: Float[Array, " n"], x: Float[Array, "n m"], penalties: Float[Array, " a"]
-) -> Float[Array, "a m"]:
+def ridge(y: Float[Array, " n"], x: Float[Array, "n m"], penalties: Float[Array, " a"]) -> Float[Array, "a m"]:
     """``argmin ||y - x h||^2 + penalty ||h||^2`` for each penalty, no constant, from one decomposition.
 
     Args:

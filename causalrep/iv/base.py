@@ -183,9 +183,7 @@ class LinearIVEstimator(Habits, InstrumentReports):
             raise InputError("T", found=f"{treatments.shape[1]} columns", expected=f"{expected}, as in fit")
         count = len(self.design_.controls) - int(self.fit_intercept)
         if (X is None) != (count == 0):
-            raise InputError(
-                "X", found="None" if X is None else "controls", expected=f"{count} controls, as in fit"
-            )
+            raise InputError("X", found="None" if X is None else "controls", expected=f"{count} controls, as in fit")
         controls = np.zeros((len(treatments), 0))
         if X is not None:
             controls, _ = as_matrix("X", X, rows=len(treatments))
@@ -217,11 +215,7 @@ class LinearIVEstimator(Habits, InstrumentReports):
                 facts.append((name[0].upper() + name[1:], f"{strength:.4f}"))
         facts.append(("Rows", f"{self.n_obs_} ({self.dof_} residual degrees of freedom)"))
         if self._no_interval is None:
-            scale = (
-                " (debiased)"
-                if self.debiased and self.covariance in ("homoskedastic", "cluster", "HAC")
-                else ""
-            )
+            scale = " (debiased)" if self.debiased and self.covariance in ("homoskedastic", "cluster", "HAC") else ""
             groups = f", {design.n_clusters} groups" if self.covariance == "cluster" else ""
             facts.append(("Covariance", f"{self.covariance}{groups}{scale}"))
         return facts
@@ -237,9 +231,7 @@ class LinearIVEstimator(Habits, InstrumentReports):
                 "that differ between units, an average over those the instruments move (given monotonicity)."
             )
         else:
-            notes.append(
-                "Causal only if no unobserved variable moves both treatment and outcome given the controls."
-            )
+            notes.append("Causal only if no unobserved variable moves both treatment and outcome given the controls.")
         return notes
 
     # ---------------------------------------------------------------- helpers
@@ -249,9 +241,7 @@ class LinearIVEstimator(Habits, InstrumentReports):
             expected = "one of " + ", ".join(map(repr, self._kinds))
             raise InputError("covariance", found=repr(self.covariance), expected=expected)
         if self.covariance == "cluster" and clusters is None:
-            raise InputError(
-                "clusters", found="None", expected="a group label for each row, as covariance='cluster'"
-            )
+            raise InputError("clusters", found="None", expected="a group label for each row, as covariance='cluster'")
         if self.covariance != "cluster" and clusters is not None:
             raise InputError(
                 "clusters",
@@ -286,9 +276,7 @@ class LinearIVEstimator(Habits, InstrumentReports):
         for argument, value in (("T0", T0), ("T1", T1)):
             vector = np.asarray(value, dtype=np.float64).reshape(-1)
             if vector.shape != (p,):
-                raise InputError(
-                    argument, found=f"{vector.size} values", expected=f"{p}, one for each treatment"
-                )
+                raise InputError(argument, found=f"{vector.size} values", expected=f"{p}, one for each treatment")
             ends.append(vector)
         contrast = np.zeros(len(self.coef_))
         contrast[:p] = ends[1] - ends[0]

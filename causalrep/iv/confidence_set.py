@@ -106,10 +106,7 @@ class ConfidenceSet:
     def intersection(self, other: "ConfidenceSet") -> "ConfidenceSet":
         """Values in both sets; labels are this set's."""
         return self._with(
-            (max(a, c), min(b, d))
-            for a, b in self.intervals
-            for c, d in other.intervals
-            if max(a, c) <= min(b, d)
+            (max(a, c), min(b, d)) for a, b in self.intervals for c, d in other.intervals if max(a, c) <= min(b, d)
         )
 
     def shift(self, offset: float) -> "ConfidenceSet":

@@ -136,9 +136,7 @@ def _check_ranks(x, z, controls_given, fit_intercept, treatments, instruments, c
 
 
 def _check_block(argument, block, names, base, what, others) -> None:
-    constant = [
-        name for name, column in zip(names, block.T) if np.ptp(column) <= COLLINEAR * np.abs(column).max()
-    ]
+    constant = [name for name, column in zip(names, block.T) if np.ptp(column) <= COLLINEAR * np.abs(column).max()]
     if constant and base.shape[1]:
         raise InputError(argument, found=f"constant {what} {constant}", expected=f"{what} that vary")
     q = base.shape[1]
@@ -173,6 +171,5 @@ def _distinct(treatments: list[str], controls: list[str], instruments: list[str]
     blocks = {"T": treatments, "X": controls, "Z": instruments}
     counts = Counter([name for names in blocks.values() for name in set(names)])
     return tuple(
-        [f"{name} ({argument})" if counts[name] > 1 else name for name in names]
-        for argument, names in blocks.items()
+        [f"{name} ({argument})" if counts[name] > 1 else name for name in names] for argument, names in blocks.items()
     )

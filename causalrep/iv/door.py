@@ -37,13 +37,9 @@ def check_iv_data(y: Any, x: Any, z: Any, c: Any = None, clusters: Any = None) -
     c_array, c_names = (None, []) if c is None else as_matrix("c", c, rows=n)
     p, k, q = x_array.shape[1], z_array.shape[1], len(c_names)
     if k < p:
-        raise InputError(
-            "z", found=f"{k} instruments for {p} endogenous regressors", expected=f"at least {p}"
-        )
+        raise InputError("z", found=f"{k} instruments for {p} endogenous regressors", expected=f"at least {p}")
     if n <= k + q + 1:
-        raise InputError(
-            "y", found=f"{n} rows", expected=f"more than {k + q + 1}: {k} instruments, {q} controls"
-        )
+        raise InputError("y", found=f"{n} rows", expected=f"more than {k + q + 1}: {k} instruments, {q} controls")
     if c_array is not None:
         _check_independent("c", c_array, c_names, np.empty((n, 0)), "the other controls")
     given = np.empty((n, 0)) if c_array is None else c_array
@@ -53,9 +49,7 @@ def check_iv_data(y: Any, x: Any, z: Any, c: Any = None, clusters: Any = None) -
     return IVData(y_array, x_array, z_array, c_array, labels, names)
 
 
-def _check_independent(
-    argument: str, value: np.ndarray, names: list[str], given: np.ndarray, others: str
-) -> None:
+def _check_independent(argument: str, value: np.ndarray, names: list[str], given: np.ndarray, others: str) -> None:
     stacked = np.column_stack([given, value])
     norms = np.linalg.norm(stacked, axis=0)
     # Column j of R ends in the distance of column j from the span of the columns before it.

@@ -82,9 +82,7 @@ def hausman_regression(
     residual = w[:, 0] - project(basis, w[:, 0])
     effect = direction.T @ residual
     residual = residual - direction @ effect
-    spread, df_den = score_covariance(
-        residual[:, None], direction, dof, covariance=covariance, clusters=clusters
-    )
+    spread, df_den = score_covariance(residual[:, None], direction, dof, covariance=covariance, clusters=clusters)
     return f_result(effect @ spd_solve(spread[0, :, 0, :], effect) / p, p, df_den)
 
 

@@ -93,12 +93,8 @@ class Fuller(LinearIVEstimator):
 
     _title = "Fuller's modified LIML"
 
-    def __init__(
-        self, a=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None
-    ):
-        super().__init__(
-            covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth
-        )
+    def __init__(self, a=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
+        super().__init__(covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth)
         self.a = a
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
@@ -122,12 +118,8 @@ class KClass(LinearIVEstimator):
 
     _title = "k-class estimator"
 
-    def __init__(
-        self, kappa=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None
-    ):
-        super().__init__(
-            covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth
-        )
+    def __init__(self, kappa=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
+        super().__init__(covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth)
         self.kappa = kappa
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:

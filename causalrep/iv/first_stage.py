@@ -109,9 +109,7 @@ def effective_f_critical_value(effective_df: float, *, tau: float = 0.1, alpha: 
     return float(stats.ncx2.ppf(1 - alpha, df, df / tau) / df)
 
 
-def cragg_donald(
-    x: Float[Array, "n p"], z: Float[Array, "n k"], c: Float[Array, "n q"] | None = None
-) -> TestResult:
+def cragg_donald(x: Float[Array, "n p"], z: Float[Array, "n k"], c: Float[Array, "n q"] | None = None) -> TestResult:
     """Cragg-Donald test that the first stage lacks full rank: chi2 with k - p + 1 degrees of freedom.
 
     The statistic is (n - k - q) times the smallest eigenvalue of ``(x'Mx)^{-1} x'Px``. Divided by k it is the

@@ -209,9 +209,7 @@ def _continuously_update(moments, theta, weight, max_iterations, tolerance):
             length = line[0] / 2
             return length, objective(theta + length * direction)
 
-        length, trial = jax.lax.while_loop(
-            too_long, halve, (jnp.ones_like(value), objective(theta + direction))
-        )
+        length, trial = jax.lax.while_loop(too_long, halve, (jnp.ones_like(value), objective(theta + direction)))
         # At the rounding floor of J the line search fails, but the Newton step itself is still the best
         # correction.
         at_floor = jnp.abs(slope) <= 1e-10 * (1.0 + jnp.abs(value))

@@ -42,9 +42,7 @@ class InstrumentReports:
         rows = {}
         with float64():
             for j, name in enumerate(design.treatments):
-                classical, robust, special = _first_stage(
-                    *_arrays(design)[1:], _codes(design, kind), kind=kind, j=j
-                )
+                classical, robust, special = _first_stage(*_arrays(design)[1:], _codes(design, kind), kind=kind, j=j)
                 row = {"F": classical.statistic, "p_value": classical.p_value, "robust_F": robust.statistic}
                 if len(design.treatments) == 1:
                     critical = tests.effective_f_critical_value(float(special.effective_df))
@@ -135,19 +133,13 @@ class InstrumentReports:
             reason = f"Weak instruments: {found}. Wald intervals and p-values are unreliable"
             warnings.warn(f"{reason}; see confidence_set().", WeakInstrumentWarning, stacklevel=4)
         else:
-            reason = (
-                f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"
-            )
+            reason = f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"
         if p > 1 and self._instrument_covariance() != "homoskedastic":
-            return [
-                f"{reason}. Robust sets for several treatments are homoskedastic only: see confidence_set()."
-            ]
+            return [f"{reason}. Robust sets for several treatments are homoskedastic only: see confidence_set()."]
         method, label = ("clr", "CLR") if k > p else ("ar", "Anderson-Rubin")
         sets = [(t, self.confidence_set(method, treatment=t, alpha=alpha)) for t in design.treatments]
         shown = ", ".join(f"{t} in {s}" if p > 1 else str(s) for t, s in sets)
-        unbounded = (
-            " (unbounded: the data do not bound the effect)" if any(not s.is_bounded for _, s in sets) else ""
-        )
+        unbounded = " (unbounded: the data do not bound the effect)" if any(not s.is_bounded for _, s in sets) else ""
         return [f"{reason}. {100 * (1 - alpha):g}% {label} set, valid at any strength: {shown}{unbounded}."]
 
     def _treatment_index(self, treatment: str | int) -> int:

@@ -32,9 +32,7 @@ class QuadraticRegion(NamedTuple):
     high: Float[Array, "..."]
 
 
-def quadratic_region(
-    a2: Float[Array, "..."], a1: Float[Array, "..."], a0: Float[Array, "..."]
-) -> QuadraticRegion:
+def quadratic_region(a2: Float[Array, "..."], a1: Float[Array, "..."], a0: Float[Array, "..."]) -> QuadraticRegion:
     """Solve ``a2 b^2 + a1 b + a0 <= 0``; elementwise, jittable, roots without cancellation.
 
     >>> region = quadratic_region(jnp.array([1., -1., 1., -1.]), jnp.zeros(4), jnp.array([-4., 4., 1., -1.]))

@@ -71,9 +71,7 @@ def pulse(
     return PulseFit(fit, statistic, p_value, feasible)
 
 
-def residual_test(
-    reduced: Reduced, kappa: Float[Array, ""], n: int
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def residual_test(reduced: Reduced, kappa: Float[Array, ""], n: int) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Statistic and p-value of the test that instruments do not predict the residuals of b(kappa)."""
     q, k, p = reduced.sizes
     b = treatment_coef(reduced, kappa)

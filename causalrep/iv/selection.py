@@ -20,9 +20,7 @@ from causalrep.precision import full_products
 HOLDOUT = 0.2
 
 
-def log_uniform_candidates(
-    key: Key[Array, ""], count: int, low: float, high: float
-) -> Float[Array, " count"]:
+def log_uniform_candidates(key: Key[Array, ""], count: int, low: float, high: float) -> Float[Array, " count"]:
     """``count`` penalties, uniform on the logarithmic scale of [low, high]."""
     return jnp.exp(jax.random.uniform(key, (count,), minval=jnp.log(low), maxval=jnp.log(high)))
 

@@ -93,9 +93,7 @@ def anderson_rubin_set(
 
 
 @in_float64
-def lr_set(
-    y: Any, x: Any, z: Any, c: Any = None, *, alpha: float = 0.05, parameter: int | str = 0
-) -> ConfidenceSet:
+def lr_set(y: Any, x: Any, z: Any, c: Any = None, *, alpha: float = 0.05, parameter: int | str = 0) -> ConfidenceSet:
     """Values of a coefficient that the likelihood-ratio test accepts with the strong-instrument chi2(1).
 
     Homoskedastic, and NOT valid when instruments are weak and overidentify: it is here for comparison.
@@ -197,9 +195,7 @@ def _form(data: IVData, covariance: str) -> ReducedForm:
     return _reduced_form(*data[:4], covariance=covariance, clusters=data.clusters)
 
 
-def _robust_set(
-    data: IVData, form: ReducedForm, test: str, critical: float, labels: dict[str, Any]
-) -> ConfidenceSet:
+def _robust_set(data: IVData, form: ReducedForm, test: str, critical: float, labels: dict[str, Any]) -> ConfidenceSet:
     return _circle_set(data, partial(_robust_excess, form, test=test, critical=critical), 0, labels)
 
 
@@ -225,9 +221,7 @@ def _robust_excess(form: ReducedForm, directions: Any, *, test: str, critical: f
 @partial(jax.jit, static_argnames="parameter")
 def _profiled_score_excess(white: Whitened, directions: Any, *, parameter: int, critical: float) -> Any:
     def statistic(pair: Any) -> Any:
-        direction = (
-            jnp.zeros(white.gram.shape[0], pair.dtype).at[0].set(pair[0]).at[1 + parameter].set(pair[1])
-        )
+        direction = jnp.zeros(white.gram.shape[0], pair.dtype).at[0].set(pair[0]).at[1 + parameter].set(pair[1])
         return score_statistic(white.gram, profiled_direction(white, direction, parameter))
 
     return jax.vmap(statistic)(directions) - critical

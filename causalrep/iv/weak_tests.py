@@ -148,9 +148,7 @@ def lr_test(
     """
     white = whiten(moments(y, x, z, c), residual_dof(z, c))
     u = _null_direction(white, beta0, parameter)
-    return chi2_result(
-        _likelihood_ratio(white.gram, u, z.shape[1])[0], x.shape[1] if parameter is None else 1
-    )
+    return chi2_result(_likelihood_ratio(white.gram, u, z.shape[1])[0], x.shape[1] if parameter is None else 1)
 
 
 @full_products
@@ -189,9 +187,7 @@ def clr_test(
     else:
         if p > 1:
             found = f"{covariance!r} with {p} endogenous regressors"
-            raise InputError(
-                "covariance", found=found, expected="'homoskedastic', or one endogenous regressor"
-            )
+            raise InputError("covariance", found=found, expected="'homoskedastic', or one endogenous regressor")
         form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
         ar, lm, strength = robust_statistics(form, _full_direction(beta0, p, y.dtype))
         statistic = quasi_likelihood_ratio(ar, lm, strength)
@@ -238,9 +234,7 @@ def robust_statistics(
     return ar, lm, strength
 
 
-def quasi_likelihood_ratio(
-    ar: Float[Array, ""], lm: Float[Array, ""], strength: Float[Array, ""]
-) -> Float[Array, ""]:
+def quasi_likelihood_ratio(ar: Float[Array, ""], lm: Float[Array, ""], strength: Float[Array, ""]) -> Float[Array, ""]:
     """``(AR - r + sqrt((AR + r)^2 - 4 J r)) / 2`` with J = AR - LM, without cancellation for large r."""
     root = jnp.sqrt(jnp.maximum((ar - strength) ** 2 + 4 * lm * strength, 0.0))
     difference = ar - strength
@@ -277,9 +271,7 @@ def _null_direction(white: Whitened, beta0: Value, parameter: int | None) -> Flo
     if parameter is None:
         u = white.factor.T @ _full_direction(beta0, m - 1, dtype)
         return u / jnp.linalg.norm(u)
-    return profiled_direction(
-        white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + parameter].set(-beta0), parameter
-    )
+    return profiled_direction(white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + parameter].set(-beta0), parameter)
 
 
 def profiled_direction(white: Whitened, direction: Float[Array, " m"], parameter: int) -> Float[Array, " m"]:

@@ -69,9 +69,7 @@ class WildBootstrapEstimator(LinearIVEstimator):
         self._check_fitted()
         design = self.design_
         if design.clusters is None:
-            raise InputError(
-                "covariance", found=repr(self.covariance), expected="'cluster', with clusters in fit"
-            )
+            raise InputError("covariance", found=repr(self.covariance), expected="'cluster', with clusters in fit")
         index = self._treatment_index(treatment)
         if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
             raise InputError("draws", found=repr(draws), expected="a whole number of at least 1")

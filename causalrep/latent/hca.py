@@ -119,9 +119,7 @@ def structural_weights(
     return jnp.tril(unit - scales[:, :, None] * triangular, -1), scales
 
 
-def subspace_distance(
-    a: Float[Array, "n p"], b: Float[Array, "m p"], components: int = 3
-) -> Float[Array, ""]:
+def subspace_distance(a: Float[Array, "n p"], b: Float[Array, "m p"], components: int = 3) -> Float[Array, ""]:
     """One minus the mean cosine of the principal angles between the leading principal subspaces of two samples."""
     return 1.0 - jnp.mean(jnp.linalg.svd(_principal(a, components).T @ _principal(b, components), compute_uv=False))
 

@@ -189,8 +189,9 @@ class HCA(Habits):
             table[f"mean effect of z{j + 1}"] = self.weights_[:, :, j].mean(axis=0)
         second = np.sort(np.asarray(self.search_.scores))[:2]
         facts = [
-            ("Domains", ", ".join(map(str, self.domains_))), ("Rows", str(self.n_obs_)),
+            ("Domains", ", ".join(map(str, self.domains_))),
+            ("Rows", str(self.n_obs_)),
             ("Largest MIC", f"{second[0]:.4f} (next best order {second[1]:.4f})"),
-        ]  # fmt: skip
+        ]
         notes = ["order_frequencies() tells how often a bootstrap sample gives the same order.", ASSUMPTIONS]
         return Summary("Hierarchical causal factors (HCA)", facts, table, notes)

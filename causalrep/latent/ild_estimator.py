@@ -153,9 +153,15 @@ class ILD(Habits):
 
     def _fit_one(self, family: ILDFamily, train: ILDRows, validation: ILDRows) -> tuple:
         found = fit_ild_annealed(
-            jax.random.key(self.seed), family, train, validation, starts=self.starts, rounds=self.rounds,
-            steps=self.steps, batch_size=min(self.batch_size, len(train.domain)),
-        )  # fmt: skip
+            jax.random.key(self.seed),
+            family,
+            train,
+            validation,
+            starts=self.starts,
+            rounds=self.rounds,
+            steps=self.steps,
+            batch_size=min(self.batch_size, len(train.domain)),
+        )
         if not np.isfinite(found.best_loss):
             raise DivergenceError("Every start diverged: look for outliers in X, or try another seed.", step=0)
         return found.params, float(found.best_loss)
@@ -194,9 +200,11 @@ class ILD(Habits):
         """Held-out fits, the identity map's place, and the assumptions behind every counterfactual."""
         table = pd.DataFrame({"held-out NLL, nats": self.path_})
         facts = [
-            ("Family", self.family_.kind), ("Domain-specific latents", f"{self.k_} of {self.n_features_in_}"),
-            ("Domains", ", ".join(map(str, self.domains_))), ("Rows", str(self.n_obs_)),
-        ]  # fmt: skip
+            ("Family", self.family_.kind),
+            ("Domain-specific latents", f"{self.k_} of {self.n_features_in_}"),
+            ("Domains", ", ".join(map(str, self.domains_))),
+            ("Rows", str(self.n_obs_)),
+        ]
         notes = [
             "No interval: models that fit equally well may answer differently.",
             ASSUMPTIONS,

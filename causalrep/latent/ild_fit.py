@@ -56,9 +56,15 @@ def fit_ild(
     order_key, fit_key = jax.random.split(key)
     blocks, size = shuffled_blocks(order_key, train, batch_size)
     return fit(
-        ild_objective(family), _adam(learning_rate), blocks, fit_key, steps=steps, batch_size=batch_size // size,
-        validation=validation, eval_every=eval_every,
-    )  # fmt: skip
+        ild_objective(family),
+        _adam(learning_rate),
+        blocks,
+        fit_key,
+        steps=steps,
+        batch_size=batch_size // size,
+        validation=validation,
+        eval_every=eval_every,
+    )
 
 
 def shuffled_blocks(key: jax.Array, rows: ILDRows, batch_size: int) -> tuple[ILDRows, int]:

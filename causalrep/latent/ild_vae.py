@@ -195,9 +195,15 @@ def fit_ild_vae(
     """
     objective = ild_vae_objective(model, default_beta(model.shape) if beta is None else beta)
     return trainer(
-        objective, ild_vae_optimizer(learning_rate), train, key, steps=steps, batch_size=batch_size,
-        validation=validation, eval_every=steps // evaluations,
-    )  # fmt: skip
+        objective,
+        ild_vae_optimizer(learning_rate),
+        train,
+        key,
+        steps=steps,
+        batch_size=batch_size,
+        validation=validation,
+        eval_every=steps // evaluations,
+    )
 
 
 def _labelled(key: Key[Array, ""], params: ILDParams) -> ILDParams:

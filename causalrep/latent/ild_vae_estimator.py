@@ -99,10 +99,15 @@ class ILDVAE(Habits):
         order, held_out = jax.random.permutation(order_key, len(x)), max(1, round(self.validation_share * len(x)))
         rows = DomainImages(x[order], jnp.asarray(codes)[order])
         found = fit_ild_vae(
-            fit_key, self.model_, jax.tree.map(lambda a: a[held_out:], rows),
-            jax.tree.map(lambda a: a[:held_out], rows), beta=self.beta, steps=self.steps,
-            batch_size=min(self.batch_size, len(x) - held_out), learning_rate=self.learning_rate,
-        )  # fmt: skip
+            fit_key,
+            self.model_,
+            jax.tree.map(lambda a: a[held_out:], rows),
+            jax.tree.map(lambda a: a[:held_out], rows),
+            beta=self.beta,
+            steps=self.steps,
+            batch_size=min(self.batch_size, len(x) - held_out),
+            learning_rate=self.learning_rate,
+        )
         if not np.isfinite(found.final_loss):
             step = int(found.first_bad_step)
             raise DivergenceError("The loss is not finite: try a smaller learning_rate.", step=step)
@@ -140,17 +145,22 @@ class ILDVAE(Habits):
         """The family, the fit and the assumptions behind every counterfactual."""
         family = self.model_.family
         facts = [
-            ("Family", family.kind), ("Domain-specific latents", f"{family.specific} of {family.latents}"),
-            ("Domains", ", ".join(map(str, self.domains_))), ("Pictures", str(self.n_obs_)),
-        ]  # fmt: skip
+            ("Family", family.kind),
+            ("Domain-specific latents", f"{family.specific} of {family.latents}"),
+            ("Domains", ", ".join(map(str, self.domains_))),
+            ("Pictures", str(self.n_obs_)),
+        ]
         notes = [
-            "No interval: models that fit equally well may answer differently.", ASSUMPTIONS,
+            "No interval: models that fit equally well may answer differently.",
+            ASSUMPTIONS,
             "Score counterfactuals with causalrep.metrics.counterfactual_accuracy, beside the identity map.",
-        ]  # fmt: skip
+        ]
         return Summary(
-            "Invertible latent domain model of pictures (ILD, VAE)", facts,
-            pd.DataFrame({"held-out loss": {"squared error + beta divergence": self.validation_loss_}}), notes,
-        )  # fmt: skip
+            "Invertible latent domain model of pictures (ILD, VAE)",
+            facts,
+            pd.DataFrame({"held-out loss": {"squared error + beta divergence": self.validation_loss_}}),
+            notes,
+        )
 
     def _rows(self, X: Any) -> jax.Array:
         model = self.model_  # before the pictures: an error about fitting comes first

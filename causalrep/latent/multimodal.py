@@ -108,11 +108,14 @@ class MultimodalVAE(nn.Module):
 
     def setup(self) -> None:
         """Networks of every measurement, in the order of modalities."""
-        spec, sizes = self.spec, [
-            (latents, columns)
-            for latents, modality in zip(self.spec.latents, self.spec.measurements, strict=True)
-            for columns in modality
-        ]
+        spec, sizes = (
+            self.spec,
+            [
+                (latents, columns)
+                for latents, modality in zip(self.spec.latents, self.spec.measurements, strict=True)
+                for columns in modality
+            ],
+        )
         total = sum(spec.latents)
         self.encoders = ParallelMLPs([(*spec.hidden, size + spec.specific) for size, _ in sizes], nn.elu)
         self.decoders = ParallelMLPs([(*spec.hidden[::-1], columns) for _, columns in sizes], nn.leaky_relu)

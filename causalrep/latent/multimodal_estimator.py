@@ -59,9 +59,15 @@ def fit_multimodal(
         evaluations: How often the validation loss is computed.
     """
     return fit(
-        multimodal_objective(spec, weights), _adam(learning_rate, steps), train, key, steps=steps,
-        batch_size=batch_size, validation=validation, eval_every=steps // evaluations,
-    )  # fmt: skip
+        multimodal_objective(spec, weights),
+        _adam(learning_rate, steps),
+        train,
+        key,
+        steps=steps,
+        batch_size=batch_size,
+        validation=validation,
+        eval_every=steps // evaluations,
+    )
 
 
 class PersonaX(Habits):
@@ -142,10 +148,15 @@ class PersonaX(Habits):
         order_key, fit_key = jax.random.split(jax.random.key(self.seed))
         order, held_out = jax.random.permutation(order_key, n), max(1, round(self.validation_share * n))
         found = fit_multimodal(
-            fit_key, self.spec_, jax.tree.map(lambda x: x[order[held_out:]], rows),
-            jax.tree.map(lambda x: x[order[:held_out]], rows), weights=Weights(sparsity=float(self.sparsity)),
-            steps=self.steps, batch_size=min(self.batch_size, n - held_out), learning_rate=self.learning_rate,
-        )  # fmt: skip
+            fit_key,
+            self.spec_,
+            jax.tree.map(lambda x: x[order[held_out:]], rows),
+            jax.tree.map(lambda x: x[order[:held_out]], rows),
+            weights=Weights(sparsity=float(self.sparsity)),
+            steps=self.steps,
+            batch_size=min(self.batch_size, n - held_out),
+            learning_rate=self.learning_rate,
+        )
         if not np.isfinite(found.final_loss):
             raise DivergenceError("The loss is not finite: look for outliers in X.", step=int(found.first_bad_step))
         self.params_, self.n_obs_, self.validation_loss_ = found.params, n, float(found.final_loss)
@@ -176,8 +187,7 @@ class PersonaX(Habits):
     def _standardized(self, arrays: list[list[np.ndarray]]) -> Measurements:
         return tuple(
             tuple(
-                jnp.asarray((x - mean) / scale, jnp.float32)
-                for x, (mean, scale) in zip(modality, moments, strict=True)
+                jnp.asarray((x - mean) / scale, jnp.float32) for x, (mean, scale) in zip(modality, moments, strict=True)
             )
             for modality, moments in zip(arrays, self.moments_, strict=True)
         )
@@ -208,8 +218,9 @@ class PersonaX(Habits):
         table.index = names
         facts = [
             ("Modalities", f"{len(self.blocks_)} with {[len(m) for m in self.spec_.measurements]} measurements"),
-            ("Rows", str(self.n_obs_)), ("Held-out loss", f"{self.validation_loss_:.4f}"),
-        ]  # fmt: skip
+            ("Rows", str(self.n_obs_)),
+            ("Held-out loss", f"{self.validation_loss_:.4f}"),
+        ]
         notes = [ASSUMPTIONS, "mixed_with: latents of which a latent may be a function too, if the graph is right."]
         return Summary("Causal latents of several modalities (PersonaX)", facts, table.drop(columns="modality"), notes)
 

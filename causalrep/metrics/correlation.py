@@ -55,9 +55,7 @@ def weak_mcc(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], kind: Kind = "p
     return jnp.mean(jnp.diagonal(correlations(z_score, (codes_score - center) @ slope, kind)))
 
 
-def correlations(
-    z: Float[Array, "n d"], z_hat: Float[Array, "n k"], kind: Kind = "pearson"
-) -> Float[Array, "d k"]:
+def correlations(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], kind: Kind = "pearson") -> Float[Array, "d k"]:
     """Absolute correlation of every latent with every code; 0 where a column is constant."""
     if kind == "spearman":
         z, z_hat = (jax.scipy.stats.rankdata(block, axis=0).astype(block.dtype) for block in (z, z_hat))

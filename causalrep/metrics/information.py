@@ -65,9 +65,7 @@ def sap(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], levels: int | 
     return jnp.mean(top[:, -1] - top[:, -2])
 
 
-def mutual_information(
-    factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20
-) -> Float[Array, "d k"]:
+def mutual_information(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, "d k"]:
     """Mutual information of every factor with every code, both cut into equally wide bins, in nats."""
     rows, columns = (jax.nn.one_hot(binned(block, bins), bins, dtype=block.dtype) for block in (factors, z_hat))
     joint = jnp.einsum("ndi,nkj->dkij", rows, columns) / len(factors)

@@ -26,9 +26,7 @@ class DiagSep(NamedTuple):
     sep: Float[Array, ""]
 
 
-def r2(
-    z: Float[Array, "n d"], z_hat: Float[Array, "n k"], regressor: Regressor = "linear"
-) -> Float[Array, " d"]:
+def r2(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], regressor: Regressor = "linear") -> Float[Array, " d"]:
     """R^2 of each latent predicted from all codes; fitted on even rows, scored on odd ones.
 
     It tests recovery up to an affine map (linear) or up to an invertible map (kernel). Negative if the prediction is

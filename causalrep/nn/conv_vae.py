@@ -79,9 +79,7 @@ def vae_objective(module: ConvVAE, beta: float = 1.0) -> Objective:
 
     def loss(params: Any, key: jax.Array, batch: Mapping[str, UInt8[Array, "n height width"]]):
         pixels = _pixels(batch["image"], jax.tree.leaves(params)[0].dtype)
-        logits, mean, log_variance = (
-            value.astype(jnp.float32) for value in module.apply(params, pixels, key)
-        )
+        logits, mean, log_variance = (value.astype(jnp.float32) for value in module.apply(params, pixels, key))
         target = pixels.astype(jnp.float32)
         reconstruction = optax.sigmoid_binary_cross_entropy(logits, target).sum((1, 2)).mean()
         kl = 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - log_variance - 1.0).sum(1).mean()

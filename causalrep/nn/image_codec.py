@@ -59,4 +59,3 @@ class ImageDecoder(nn.Module):
         # Padding of the spread-out input: 2 is a kernel of 4 less 1, less the 1 that the encoder pads.
         x = nn.relu(ConvTranspose(32, (4, 4), ((2, 2), (2, 2)))(x))
         return nn.sigmoid(ConvTranspose(channels, (6, 6), "VALID")(x))
-

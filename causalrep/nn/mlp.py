@@ -49,9 +49,7 @@ class MLP(nn.Module):
         return x
 
 
-def trained_mlp(
-    features: Sequence[int], activation: Callable[[jax.Array], jax.Array] = nn.relu, **options: Any
-) -> MLP:
+def trained_mlp(features: Sequence[int], activation: Callable[[jax.Array], jax.Array] = nn.relu, **options: Any) -> MLP:
     """An :class:`MLP` for a training loop: its gradient is faster on a CPU, and of reverse mode alone.
 
     A step of a network of three layers of 200 takes 1.8 times less (:func:`~causalrep.nn.products.dense_product`).

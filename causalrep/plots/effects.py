@@ -31,8 +31,15 @@ def plot_overlap(report: OverlapReport, *, bins: int = 30, ax: Axes | None = Non
     ):
         heights, _ = np.histogram(report.propensity[mask], edges)
         # Shares, as the arms may differ in size by an order of magnitude.
-        ax.bar(edges[:-1], sign * heights / mask.sum(), np.diff(edges), align="edge", color=colour, alpha=0.8,
-               label=f"{name} (n = {mask.sum():,})")  # fmt: skip
+        ax.bar(
+            edges[:-1],
+            sign * heights / mask.sum(),
+            np.diff(edges),
+            align="edge",
+            color=colour,
+            alpha=0.8,
+            label=f"{name} (n = {mask.sum():,})",
+        )
     if report.trimming > 0:
         for edge in (report.trimming, 1 - report.trimming):
             ax.axvline(edge, color="0.3", ls=":", lw=1)
@@ -129,7 +136,11 @@ def plot_confounding(
     for name, (r2_d, r2_y) in (benchmarks or {}).items():
         ax.plot(r2_d, r2_y, "D", color=UNTREATED, ms=6)
         ax.annotate(name, (r2_d, r2_y), xytext=(6, 4), textcoords="offset points")
-    ax.set(xlabel="confounder's partial R² with the treatment", ylabel="confounder's partial R² with the outcome",
-           xlim=(0, limit), ylim=(0, limit))  # fmt: skip
+    ax.set(
+        xlabel="confounder's partial R² with the treatment",
+        ylabel="confounder's partial R² with the outcome",
+        xlim=(0, limit),
+        ylim=(0, limit),
+    )
     ax.spines[["top", "right"]].set_visible(False)
     return ax

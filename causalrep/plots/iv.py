@@ -42,9 +42,7 @@ def plot_confidence_curves(
     for name, p_value in p_values.items():
         heights = np.asarray(p_value(values) if callable(p_value) else p_value, dtype=float)
         if heights.shape != values.shape:
-            raise InputError(
-                "p_values", found=f"shape {heights.shape} for {name!r}", expected=f"{values.shape}"
-            )
+            raise InputError("p_values", found=f"shape {heights.shape} for {name!r}", expected=f"{values.shape}")
         (line,) = ax.plot(values, heights, lw=1.8, label=name)
         if sets and name in sets:
             _draw_set(ax, sets[name], bar, (values.min(), values.max()), color=line.get_color(), lw=4)
@@ -81,17 +79,13 @@ def plot_intervals(
         raise InputError("sets", found="none", expected="at least one set")
     rows = {n: s if isinstance(s, ConfidenceSet) else ConfidenceSet((tuple(s),)) for n, s in sets.items()}
     estimates = dict(estimates or {})
-    limits = limits or _limits(
-        rows.values(), [*estimates.values(), *([] if reference is None else [reference])]
-    )
+    limits = limits or _limits(rows.values(), [*estimates.values(), *([] if reference is None else [reference])])
     ax = ax or plt.subplots(figsize=(7, 0.6 + 0.45 * len(rows)))[1]
     for row, (name, accepted) in enumerate(rows.items()):
         color = BOUNDED if accepted.intervals and accepted.is_bounded else NOT_BOUNDED
         _draw_set(ax, accepted, row, limits, color=color, lw=2.5)
         if not accepted.intervals:
-            ax.text(
-                sum(limits) / 2, row, "empty: rejected at every value", ha="center", va="center", color=color
-            )
+            ax.text(sum(limits) / 2, row, "empty: rejected at every value", ha="center", va="center", color=color)
         if name in estimates:
             ax.plot(estimates[name], row, "o", color=color, ms=7, mec="white", zorder=3)
     if reference is not None:
@@ -103,9 +97,7 @@ def plot_intervals(
     return ax
 
 
-def _draw_set(
-    ax: Axes, accepted: ConfidenceSet, height: float, limits: tuple[float, float], **style: Any
-) -> None:
+def _draw_set(ax: Axes, accepted: ConfidenceSet, height: float, limits: tuple[float, float], **style: Any) -> None:
     low_limit, high_limit = limits
     color = style["color"]
     for low, high in accepted.intervals:
@@ -115,9 +107,7 @@ def _draw_set(
         ax.plot([left, right], [height, height], solid_capstyle="butt", **style)
         for end, limit, marker in ((low, low_limit, "<"), (high, high_limit, ">")):
             if (marker == "<" and end < limit) or (marker == ">" and end > limit):
-                ax.plot(
-                    limit, height, marker=marker, color=color, ms=style["lw"] * 3, clip_on=False, zorder=4
-                )
+                ax.plot(limit, height, marker=marker, color=color, ms=style["lw"] * 3, clip_on=False, zorder=4)
             elif math.isfinite(end):
                 ax.plot(end, height, marker="|", color=color, ms=style["lw"] * 3, mew=1.8)
 

@@ -82,9 +82,7 @@ class _Claim:
             status, detail = "undecided", f"{detail}; some values are not finite"
         elif found.n < self.min_replications:
             status, detail = "undecided", f"{detail}; {found.n} units, {self.min_replications} needed"
-        return ClaimResult(
-            self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source
-        )
+        return ClaimResult(self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source)
 
     def _values(self, frame: pd.DataFrame, side: Side) -> pd.Series:
         method, where = side if isinstance(side, tuple) else (side, {})
@@ -133,9 +131,7 @@ class Ordering(_Claim):
         gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
         verdicts = [_exceeds(gap, 0.0) for gap in gaps]
         tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
-        means = ", ".join(
-            f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True)
-        )
+        means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
         pair = f"{_label(self.methods[tightest])} to {_label(self.methods[tightest + 1])}"
         return (
             _all(verdicts),
@@ -221,9 +217,7 @@ class Monotone(_Claim):
             raise InputError("along", found=repr(self.along), expected=f"one of {list(frame.columns)}")
         levels = sorted(set(rows[self.along]))
         if len(levels) < 2:
-            raise InputError(
-                f"claim {self.name!r}", found=f"{self.along} in {levels}", expected="two or more values"
-            )
+            raise InputError(f"claim {self.name!r}", found=f"{self.along} in {levels}", expected="two or more values")
         values = [self._values(frame, (self.method, {self.along: level})) for level in levels]
         if self.direction == "decreasing":
             values, levels = values[::-1], levels[::-1]
@@ -249,9 +243,7 @@ class Holds:
         """The function's verdict on these records."""
         verdict, detail = self.function(frame)
         status: Status = "undecided" if verdict is None else "held" if verdict else "failed"
-        return ClaimResult(
-            self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source
-        )
+        return ClaimResult(self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source)
 
 
 Claim = Ordering | Ratio | Within | Monotone | Holds

@@ -95,9 +95,7 @@ class Program:
 
 
 @functools.lru_cache(maxsize=PROGRAMS_KEPT)
-def program(
-    replicate: Replicate, static: tuple, traced: tuple, precision: str, full_products: bool = False
-) -> Program:
+def program(replicate: Replicate, static: tuple, traced: tuple, precision: str, full_products: bool = False) -> Program:
     """The program of a replicate function at static fields; the most recently used ones are kept."""
     del traced  # part of the identity: the same field may be static in one study and traced in another
     return Program(replicate, static, precision, full_products)
@@ -133,9 +131,7 @@ class Executor:
         if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
             raise InputError("chunk", found=repr(chunk), expected="a whole number of at least 1, or None")
         if not study.compiled and mode not in ("auto", "loop"):
-            raise InputError(
-                "mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False"
-            )
+            raise InputError("mode", found=repr(mode), expected="'loop' or 'auto', since the study has compiled=False")
         self.study = study = place(study).study
         self._workspaces = workspaces or Workspaces()
         self.processes = jax.process_count()
@@ -312,9 +308,7 @@ def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tu
     columns, values = [], []
     for method, scores in metrics.items():
         if not isinstance(method, str) or not isinstance(scores, Mapping):
-            raise InputError(
-                "replicate", found=f"{type(scores).__name__} for method {method!r}", expected=expected
-            )
+            raise InputError("replicate", found=f"{type(scores).__name__} for method {method!r}", expected=expected)
         for metric, value in scores.items():
             if shape(value) != ():
                 raise InputError(

@@ -63,9 +63,7 @@ class Curves:
         """Draw on an empty matplotlib figure."""
         axes = figure.subplots()
         if self.x not in frame.columns:
-            raise InputError(
-                f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}"
-            )
+            raise InputError(f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}")
         data = select(frame, self.where, metric=self.metric)
         methods = self.methods or tuple(dict.fromkeys(data["method"]))
         for index, method in enumerate(methods):
@@ -81,9 +79,7 @@ class Curves:
             mean, se = np.array([f.value for f in found]), np.array([f.se if f.n > 1 else 0.0 for f in found])
             colour, style = PALETTE[index % len(PALETTE)], STYLES[index // len(PALETTE) % len(STYLES)]
             marker = MARKERS[index % len(MARKERS)]
-            axes.plot(
-                levels, mean, style, color=colour, marker=marker, markersize=4, linewidth=1.6, label=method
-            )
+            axes.plot(levels, mean, style, color=colour, marker=marker, markersize=4, linewidth=1.6, label=method)
             axes.fill_between(levels, mean - 2 * se, mean + 2 * se, color=colour, alpha=0.18, linewidth=0)
             self._draw_reported(axes, rows, reported, colour, marker)
         if self.hline is not None:
@@ -108,9 +104,7 @@ class Curves:
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
 
-    def _draw_reported(
-        self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], colour, marker
-    ) -> None:
+    def _draw_reported(self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], colour, marker) -> None:
         for level in sorted(set(rows[self.x])):
             cell = select(rows, {self.x: level})
             for number in reported:
@@ -154,9 +148,7 @@ class Figure:
 AnyFigure = Curves | Figure
 
 
-def save_figure(
-    spec: AnyFigure, frame: pd.DataFrame, path: AnyPath, reported: Sequence[ReportedNumber] = ()
-) -> None:
+def save_figure(spec: AnyFigure, frame: pd.DataFrame, path: AnyPath, reported: Sequence[ReportedNumber] = ()) -> None:
     """Draw and write a PNG file, without a display and without touching pyplot's state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas

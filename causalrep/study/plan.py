@@ -91,37 +91,23 @@ class Study:
     def __post_init__(self) -> None:
         parts = self.name.split("/") if isinstance(self.name, str) else []
         if not parts or any(part in ("", ".", "..") for part in parts):
-            raise InputError(
-                "name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'"
-            )
+            raise InputError("name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'")
         if not callable(self.replicate):
-            raise InputError(
-                "replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics"
-            )
-        if (
-            isinstance(self.replications, bool)
-            or not isinstance(self.replications, int)
-            or self.replications < 1
-        ):
-            raise InputError(
-                "replications", found=repr(self.replications), expected="a whole number of at least 1"
-            )
+            raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
+        if isinstance(self.replications, bool) or not isinstance(self.replications, int) or self.replications < 1:
+            raise InputError("replications", found=repr(self.replications), expected="a whole number of at least 1")
         check_choice("precision", self.precision, ("auto", "float64", "float32", "host"))
         if self.spread and self.compiled:
             raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")
         for argument in ("traced", "labels", "shared"):
             if isinstance(getattr(self, argument), str):
-                raise InputError(
-                    argument, found=repr(getattr(self, argument)), expected="a tuple of field names"
-                )
+                raise InputError(argument, found=repr(getattr(self, argument)), expected="a tuple of field names")
         object.__setattr__(self, "settings", tuple(_plain_settings(self.settings)))
         fields = self.fields
         for argument in ("traced", "labels", "shared"):
             for name in getattr(self, argument):
                 if name not in fields:
-                    raise InputError(
-                        argument, found=repr(name), expected=f"a field of settings: {list(fields)}"
-                    )
+                    raise InputError(argument, found=repr(name), expected=f"a field of settings: {list(fields)}")
         for name in self.traced:
             for index, setting in enumerate(self.settings):
                 if isinstance(setting[name], bool) or not isinstance(setting[name], int | float):
@@ -181,9 +167,7 @@ class Study:
 
         A field is integer only if it is so in every cell: one dtype, hence one program, for all its values.
         """
-        float_dtype, int_dtype = (
-            (np.float32, np.int32) if self.precision == "float32" else (np.float64, np.int64)
-        )
+        float_dtype, int_dtype = (np.float32, np.int32) if self.precision == "float32" else (np.float64, np.int64)
         values = {}
         for field in self.traced:
             whole = all(isinstance(setting[field], int) for setting in self.settings)
@@ -258,12 +242,8 @@ def _plain_settings(settings: Sequence[Mapping[str, Scalar]]) -> list[dict[str, 
         rows[index] = row = {field: _plain(row[field]) for field in rows[0]}
         for field, value in row.items():
             if field in RESERVED:
-                raise InputError(
-                    f"settings[{index}]", found=f"a field {field!r}", expected=f"none of {RESERVED}"
-                )
-            if not isinstance(value, str | bool | int | float) or (
-                isinstance(value, float) and math.isnan(value)
-            ):
+                raise InputError(f"settings[{index}]", found=f"a field {field!r}", expected=f"none of {RESERVED}")
+            if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and math.isnan(value)):
                 raise InputError(
                     f"settings[{index}][{field!r}]", found=repr(value), expected="a string, boolean or number"
                 )

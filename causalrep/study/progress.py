@@ -55,9 +55,7 @@ class Progress:
         if self._enabled and self._bar is None:
             cells = len(self._study.settings)
             left = (self._study.total_replications - self._done) / rate if self._computed else 0.0
-            took = (
-                "already done" if resumed else f"{now - self._cell_started:.1f} s, {rate:.3g} replications/s"
-            )
+            took = "already done" if resumed else f"{now - self._cell_started:.1f} s, {rate:.3g} replications/s"
             print(
                 f"{self._study.name} cell {cell + 1}/{cells} ({spelled(self._study.settings[cell])}): {took}"
                 + (f", {left:.0f} s to go" if cell + 1 < cells and not resumed else ""),

@@ -64,9 +64,7 @@ class ReportedNumber:
         """Whether it belongs to a table's cell: ``rows`` are its records, ``fields`` tell cells apart."""
         if not set(fields) <= set(self.where) or not (rows["metric"] == self.metric).all():
             return False
-        return all(
-            column in rows and matches(rows[column], value).all() for column, value in self.where.items()
-        )
+        return all(column in rows and matches(rows[column], value).all() for column, value in self.where.items())
 
 
 def load_reported(path: Path | str) -> tuple[ReportedNumber, ...]:
@@ -85,9 +83,7 @@ def load_reported(path: Path | str) -> tuple[ReportedNumber, ...]:
     extra = set(content) - {"number"}
     if extra:
         raise RecordsError(f"{path}: unknown {sorted(extra)}; expected only [[number]] tables.")
-    return tuple(
-        _number(path, index, entry) for index, entry in enumerate(content.get("number", []), start=1)
-    )
+    return tuple(_number(path, index, entry) for index, entry in enumerate(content.get("number", []), start=1))
 
 
 def _number(path: Path, index: int, entry: Mapping[str, Any]) -> ReportedNumber:
@@ -106,15 +102,11 @@ def _number(path: Path, index: int, entry: Mapping[str, Any]) -> ReportedNumber:
     if isinstance(decimals, bool) or not isinstance(decimals, int) or decimals < 0:
         raise RecordsError(f"{label}: decimals = {decimals!r}; expected a whole number of digits.")
     if not isinstance(entry["where"], Mapping):
-        raise RecordsError(
-            f"{label}: where = {entry['where']!r}; expected a table such as {{ method = 'OLS' }}."
-        )
+        raise RecordsError(f"{label}: where = {entry['where']!r}; expected a table such as {{ method = 'OLS' }}.")
     for name in ("experiment", "metric", "source"):
         if not isinstance(entry[name], str) or not entry[name]:
             raise RecordsError(f"{label}: {name} = {entry[name]!r}; expected text.")
     if entry["provenance"] not in PROVENANCES:
-        raise RecordsError(
-            f"{label}: provenance {entry['provenance']!r}; expected one of {', '.join(PROVENANCES)}."
-        )
+        raise RecordsError(f"{label}: provenance {entry['provenance']!r}; expected one of {', '.join(PROVENANCES)}.")
     numbers = {name: float(entry[name]) for name in ("value", "se") if name in entry}
     return ReportedNumber(**{**entry, **numbers})

@@ -256,8 +256,7 @@ def _finished(study: Study, folder: AnyPath) -> Records:
     cells = frame[list(study.fields)].drop_duplicates() if list(frame.columns) == expected else ()
     if len(cells) != len(study.settings) or frame["replication"].max() != study.replications - 1:
         raise RecordsError(
-            f"{folder / disk.RECORDS}: does not hold this study's cells and replications. Delete it and run "
-            "again."
+            f"{folder / disk.RECORDS}: does not hold this study's cells and replications. Delete it and run again."
         )
     path = folder / "environment.json"
     environment = storage.read_json(path) if path.exists() else {}

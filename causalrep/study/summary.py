@@ -71,9 +71,7 @@ def estimate(values: pd.Series | np.ndarray, aggregate: Literal["mean", "median"
         value = float(np.median(values))
         return Estimate(value, float(high - low) / 2 if n > 1 else np.nan, n)
     with np.errstate(invalid="ignore"):
-        return Estimate(
-            float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan, n
-        )
+        return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan, n)
 
 
 def two_se(n: int, comparisons: int = 1) -> float:

@@ -44,9 +44,7 @@ class Table:
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) and self.columns is not None:
-            raise InputError(
-                f"table {self.title!r}", found="several metrics and columns", expected="one or the other"
-            )
+            raise InputError(f"table {self.title!r}", found="several metrics and columns", expected="one or the other")
 
     def markdown(self, frame: pd.DataFrame, reported: Sequence[ReportedNumber] = ()) -> str:
         """The table of these records.
@@ -65,9 +63,7 @@ class Table:
         rows, columns = _names(self.rows), ("metric",) if several else _names(self.columns)
         for name in rows + columns:
             if name not in frame.columns:
-                raise InputError(
-                    f"table {self.title!r}", found=repr(name), expected=f"one of {list(frame.columns)}"
-                )
+                raise InputError(f"table {self.title!r}", found=repr(name), expected=f"one of {list(frame.columns)}")
         cells = {
             key: (estimate(unit_values(part, self.unit), self.aggregate), self._reported(part, reported))
             for key, part in data.groupby(list(rows + columns), sort=False)
@@ -79,9 +75,7 @@ class Table:
         note = f"{self.note}\n\n" if self.note else ""
         return f"### {self.title}\n\n{note}{body}\n"
 
-    def _reported(
-        self, part: pd.DataFrame, reported: Sequence[ReportedNumber]
-    ) -> tuple[ReportedNumber, ...]:
+    def _reported(self, part: pd.DataFrame, reported: Sequence[ReportedNumber]) -> tuple[ReportedNumber, ...]:
         fields = _names(self.rows) + _names(self.columns)
         return tuple(n for n in reported if n.speaks_of(part, fields)) if self.reported else ()
 
@@ -186,9 +180,7 @@ def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str
     """A Markdown table, aligned for reading as text."""
     table = [[str(cell).replace("|", "\\|") for cell in line] for line in (header, *lines)]
     widths = [max(3, *(len(line[j]) for line in table)) for j in range(len(header))]
-    padded = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in table
-    ]
+    padded = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in table]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([padded[0], rule, *padded[1:]])
 

@@ -343,7 +343,6 @@ class Store:
                 f"{self.place}: the checkpoint at step {step} could not be written ({_first_line(error)}); {before}."
             ) from error
 
-
     def _whole(self) -> int | None:
         """The step of the newest complete checkpoint where it is meant to be kept."""
         if self._mirror is not None:

@@ -37,9 +37,7 @@ class GrainLoader:
         InputError: If ``dataset`` is no ``MapDataset`` or has fewer elements than one batch.
     """
 
-    def __init__(
-        self, dataset: grain.MapDataset, batch_size: int, *, threads: int = 8, read_ahead: int = 8
-    ):
+    def __init__(self, dataset: grain.MapDataset, batch_size: int, *, threads: int = 8, read_ahead: int = 8):
         if not isinstance(dataset, grain.MapDataset):
             raise InputError(
                 "dataset",

@@ -197,9 +197,7 @@ class Loop:
         epoch = self.rows // self.batch_size
         order = jax.lax.cond(
             step % epoch == 0,
-            lambda: jax.random.permutation(
-                jax.random.fold_in(self._key(state.key, _ORDER), step // epoch), self.rows
-            ),
+            lambda: jax.random.permutation(jax.random.fold_in(self._key(state.key, _ORDER), step // epoch), self.rows),
             lambda: state.order,
         )
         rows = jax.lax.dynamic_slice(order, (step % epoch * self.batch_size,), (self.batch_size,))
@@ -238,9 +236,7 @@ class Loop:
             return jax.tree.map(jnp.add, total, found), None
 
         # Every accumulate-th row, so that each part is spread over the mesh as the batch is.
-        parts = jax.tree.map(
-            lambda leaf: jnp.swapaxes(leaf.reshape(-1, self.accumulate, *leaf.shape[1:]), 0, 1), rows
-        )
+        parts = jax.tree.map(lambda leaf: jnp.swapaxes(leaf.reshape(-1, self.accumulate, *leaf.shape[1:]), 0, 1), rows)
         shapes = jax.eval_shape(gradient, params, key, jax.tree.map(lambda leaf: leaf[0], parts))
         zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
         total, _ = jax.lax.scan(part, zeros, (jnp.arange(self.accumulate), parts))
@@ -291,9 +287,7 @@ def count_rows(argument: str, batch: Batch) -> int:
     """
     rows = {jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0 for leaf in jax.tree.leaves(batch)}
     if len(rows) != 1 or rows == {0}:
-        raise InputError(
-            argument, found=f"leaves of {sorted(rows)} rows", expected="arrays with equally many rows"
-        )
+        raise InputError(argument, found=f"leaves of {sorted(rows)} rows", expected="arrays with equally many rows")
     return rows.pop()
 
 
@@ -325,9 +319,7 @@ def make_loop(
     if batch_size % accumulate:
         raise InputError("accumulate", found=accumulate, expected=f"a divisor of batch_size = {batch_size}")
     if validation is None and (patience is not None or eval_every is not None):
-        raise InputError(
-            "validation", found="None", expected="a batch, since patience or eval_every is given"
-        )
+        raise InputError("validation", found="None", expected="a batch, since patience or eval_every is given")
     if validation is not None:
         epoch = steps if rows is None else rows // batch_size
         eval_every = eval_every or min(epoch, steps)
@@ -335,9 +327,7 @@ def make_loop(
             raise InputError("eval_every", found=eval_every, expected=f"a divisor of steps = {steps}")
         if not 0 <= eval_after < steps:
             raise InputError("eval_after", found=eval_after, expected=f"between 0 and steps - 1 = {steps - 1}")
-    return Loop(
-        objective, optimizer, batch_size, rows, eval_every, patience, accumulate, batch_sharding, eval_after
-    )
+    return Loop(objective, optimizer, batch_size, rows, eval_every, patience, accumulate, batch_sharding, eval_after)
 
 
 def _all_finite(tree: Any) -> jax.Array:

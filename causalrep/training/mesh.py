@@ -37,7 +37,5 @@ def make_mesh(
     if data is None:
         data = count // replica
     if replica * data != count:
-        raise InputError(
-            "replica x data", found=f"{replica} x {data}", expected=f"{count}, the number of devices"
-        )
+        raise InputError("replica x data", found=f"{replica} x {data}", expected=f"{count}, the number of devices")
     return Mesh(np.asarray(devices).reshape(replica, data), ("replica", "data"))

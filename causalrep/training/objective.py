@@ -62,9 +62,7 @@ def svi_objective(
 
     def sites(key: jax.Array, batch: Batch) -> dict[str, dict]:
         guide_key, model_key = jax.random.split(key)
-        guide_trace = handlers.trace(handlers.seed(guide, guide_key)).get_trace(
-            *_arguments(batch), **_keywords(batch)
-        )
+        guide_trace = handlers.trace(handlers.seed(guide, guide_key)).get_trace(*_arguments(batch), **_keywords(batch))
         replayed = handlers.replay(handlers.seed(model, model_key), trace=guide_trace)
         model_trace = handlers.trace(replayed).get_trace(*_arguments(batch), **_keywords(batch))
         both = [*model_trace.items(), *guide_trace.items()]
@@ -73,10 +71,7 @@ def svi_objective(
     def transforms(batch: Batch) -> dict[str, Any]:
         # Only the constraints are read; the values traced beside them are dead code to the compiler.
         found = sites(jax.random.key(0), batch)
-        return {
-            name: biject_to(site["kwargs"].get("constraint", constraints.real))
-            for name, site in found.items()
-        }
+        return {name: biject_to(site["kwargs"].get("constraint", constraints.real)) for name, site in found.items()}
 
     def init(key: jax.Array, batch: Batch) -> Params:
         found, to_constrained = sites(key, batch), transforms(batch)

@@ -68,9 +68,7 @@ class Stopwatch:
                 self._step_flops = count()
             self._counted = True
 
-    def chunk(
-        self, step: int, steps: int, history: Mapping[str, np.ndarray], status: Mapping[str, np.ndarray]
-    ) -> None:
+    def chunk(self, step: int, steps: int, history: Mapping[str, np.ndarray], status: Mapping[str, np.ndarray]) -> None:
         """A chunk has ended at ``step``."""
         now = time.perf_counter()
         if not self._observers:

@@ -58,9 +58,7 @@ class ChunkPrograms:
             donate_argnums=0,
         )
 
-    def advance(
-        self, count: int, state: Any, numbers: Any, rows: Any, validation: Any, watch: Stopwatch
-    ) -> Any:
+    def advance(self, count: int, state: Any, numbers: Any, rows: Any, validation: Any, watch: Stopwatch) -> Any:
         """The compiled program of ``count`` steps."""
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves((state, rows, validation)))
         if (count, shapes) not in self._compiled:
@@ -150,10 +148,17 @@ def training_program(
     """
     rows = count_rows("example", example)
     loop = functools.partial(
-        make_loop, objective, optimizer, steps=steps, rows=None if batch_size is None else rows,
-        batch_size=batch_size or rows, validation=validation, eval_every=None if validation is None else steps,
-        patience=None, accumulate=accumulate,
-    )  # fmt: skip
+        make_loop,
+        objective,
+        optimizer,
+        steps=steps,
+        rows=None if batch_size is None else rows,
+        batch_size=batch_size or rows,
+        validation=validation,
+        eval_every=None if validation is None else steps,
+        patience=None,
+        accumulate=accumulate,
+    )
 
     def on(mesh: Mesh) -> tuple[ChunkPrograms, LoopState]:
         own = loop(batch_sharding=by_rows(mesh))
@@ -162,9 +167,11 @@ def training_program(
         return programs, programs.state_shapes(jax.eval_shape(lambda: jax.random.key(0)), example)
 
     def arguments(mesh: Mesh) -> tuple:
-        fed = example if batch_size is not None else jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct((steps, *leaf.shape), leaf.dtype), example
-        )  # fmt: skip
+        fed = (
+            example
+            if batch_size is not None
+            else jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((steps, *leaf.shape), leaf.dtype), example)
+        )
         return on(mesh)[1], jax.ShapeDtypeStruct((steps,), jnp.int32), fed, validation
 
     split = ("all-gather", "reduce-scatter", "all-to-all", "collective-permute") if shard_above is not None else ()

@@ -15,7 +15,13 @@ SCALES = {
         PAPER, replications=1, samples=(100,), layers=(2,), steps=40, autoencoder_steps=40, restarts=1
     ),
     "small": dataclasses.replace(
-        PAPER, replications=4, samples=(100, 2000), layers=(2,), steps=2000, autoencoder_steps=4000, restarts=1,
+        PAPER,
+        replications=4,
+        samples=(100, 2000),
+        layers=(2,),
+        steps=2000,
+        autoencoder_steps=4000,
+        restarts=1,
         learning_rate=1e-2,
     ),
     "paper": PAPER,

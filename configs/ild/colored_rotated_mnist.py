@@ -12,9 +12,17 @@ from experiments.ild.rotated import Rotated
 
 PAPER = Rotated("ild/colored_rotated_mnist", colored=True, images=18_000)
 SMALL = dataclasses.replace(
-    PAPER, pixels=14, network="mlp", k=(2,), seeds=3, images=8000, steps=3000, batch_size=128, beta=0.3,
+    PAPER,
+    pixels=14,
+    network="mlp",
+    k=(2,),
+    seeds=3,
+    images=8000,
+    steps=3000,
+    batch_size=128,
+    beta=0.3,
     classifier_steps=1500,
-)  # fmt: skip
+)
 SCALES = {
     "smoke": dataclasses.replace(SMALL, seeds=1, images=200, steps=20, classifier_steps=20),
     "small": SMALL,

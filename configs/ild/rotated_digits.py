@@ -11,9 +11,19 @@ import dataclasses
 from experiments.ild.rotated import Rotated
 
 SMALL = Rotated(
-    "ild/rotated_digits", "small_digits", angles=(0.0, 20.0, 40.0), pixels=8, network="mlp", k=(2,), seeds=5,
-    images=1438, steps=3000, batch_size=128, beta=0.1, classifier_steps=1000,
-)  # fmt: skip
+    "ild/rotated_digits",
+    "small_digits",
+    angles=(0.0, 20.0, 40.0),
+    pixels=8,
+    network="mlp",
+    k=(2,),
+    seeds=5,
+    images=1438,
+    steps=3000,
+    batch_size=128,
+    beta=0.1,
+    classifier_steps=1000,
+)
 SCALES = {
     "smoke": dataclasses.replace(SMALL, seeds=1, images=200, steps=20, classifier_steps=20),
     "small": SMALL,

@@ -13,9 +13,18 @@ from experiments.ild.rotated import Rotated
 
 PAPER = Rotated("ild/rotated_fashion_mnist", "fashion_mnist")
 SMALL = dataclasses.replace(
-    PAPER, angles=(0.0, 20.0, 40.0), pixels=14, network="mlp", k=(2,), seeds=3, images=3000, steps=3000,
-    batch_size=128, beta=0.3, classifier_steps=1500,
-)  # fmt: skip
+    PAPER,
+    angles=(0.0, 20.0, 40.0),
+    pixels=14,
+    network="mlp",
+    k=(2,),
+    seeds=3,
+    images=3000,
+    steps=3000,
+    batch_size=128,
+    beta=0.3,
+    classifier_steps=1500,
+)
 SCALES = {
     "smoke": dataclasses.replace(SMALL, seeds=1, images=200, steps=20, classifier_steps=20),
     "small": SMALL,

@@ -9,8 +9,9 @@ Expected time: small 10 min on two CPU cores (120 data sets; estimated from a ru
 from experiments.iv.demand import Demand
 
 SCALES = {
-    "smoke": Demand(replications=2, samples=(200,), rhos=(0.5,), exact_up_to=200, landmarks=60, candidates=6,
-                    dfiv_updates=2),
+    "smoke": Demand(
+        replications=2, samples=(200,), rhos=(0.5,), exact_up_to=200, landmarks=60, candidates=6, dfiv_updates=2
+    ),
     "small": Demand(),
     "paper": Demand(samples=(1000, 5000, 10000), rhos=(0.1, 0.25, 0.5, 0.75, 0.9), landmarks=500),
-}  # fmt: skip
+}

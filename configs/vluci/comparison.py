@@ -12,8 +12,9 @@ from experiments.vluci.comparison import Comparison
 
 PAPER = Comparison()
 SCALES = {
-    "smoke": dataclasses.replace(PAPER, replications=1, samples=300, vluci_epochs=25, cevae_epochs=1, intact_epochs=5,
-                                 hidden=8, draws=4),
+    "smoke": dataclasses.replace(
+        PAPER, replications=1, samples=300, vluci_epochs=25, cevae_epochs=1, intact_epochs=5, hidden=8, draws=4
+    ),
     "small": dataclasses.replace(PAPER, replications=10, draws=5),
     "paper": PAPER,
-}  # fmt: skip
+}

@@ -71,12 +71,21 @@ class Coverage:
             shared=("scenario",),
             claims=self._claims(),
             tables=(
-                Table(title="AIPW: bias, and coverage of 95% intervals", metric=("bias", "covered", "width"),
-                      rows=("scenario", "n", "method"), where={"method": ("AIPW, ATE", "AIPW, ATT")}),
-                Table(title="Bias of the mean estimated effect", metric="bias", rows=("method",),
-                      columns=("scenario", "n"), where={"method": METHODS}),
+                Table(
+                    title="AIPW: bias, and coverage of 95% intervals",
+                    metric=("bias", "covered", "width"),
+                    rows=("scenario", "n", "method"),
+                    where={"method": ("AIPW, ATE", "AIPW, ATT")},
+                ),
+                Table(
+                    title="Bias of the mean estimated effect",
+                    metric="bias",
+                    rows=("method",),
+                    columns=("scenario", "n"),
+                    where={"method": METHODS},
+                ),
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self):
         """Card cate-estimators, section 9."""
@@ -84,21 +93,51 @@ class Coverage:
         at = {scenario: {"scenario": scenario, "n": self.n} for scenario in self.scenarios}
         found = []
         for scenario in [scenario for scenario in at if scenario != NEITHER]:
-            found.append(Within(metric="bias", method="AIPW, ATE", low=-0.02, high=0.02, where=at[scenario],
-                                source="double robustness", **enough))  # fmt: skip
+            found.append(
+                Within(
+                    metric="bias",
+                    method="AIPW, ATE",
+                    low=-0.02,
+                    high=0.02,
+                    where=at[scenario],
+                    source="double robustness",
+                    **enough,
+                )
+            )
         if RIGHT in at:
             found += [
                 *(
-                    Within(metric="covered", method=method, low=0.93, high=0.97, where=at[RIGHT],
-                           source="card, section 9", **enough)
+                    Within(
+                        metric="covered",
+                        method=method,
+                        low=0.93,
+                        high=0.97,
+                        where=at[RIGHT],
+                        source="card, section 9",
+                        **enough,
+                    )
                     for method in ("AIPW, ATE", "AIPW, ATT")
                 ),
-                Within(metric="bias", method="Difference in means", low=0.3, where=at[RIGHT],
-                       source="negative control: the treatment is confounded", **enough),
-            ]  # fmt: skip
+                Within(
+                    metric="bias",
+                    method="Difference in means",
+                    low=0.3,
+                    where=at[RIGHT],
+                    source="negative control: the treatment is confounded",
+                    **enough,
+                ),
+            ]
         if NEITHER in at:
-            found.append(Within(metric="covered", method="AIPW, ATE", high=0.5, where=at[NEITHER],
-                                source="negative control: both nuisances miss the confounder", **enough))  # fmt: skip
+            found.append(
+                Within(
+                    metric="covered",
+                    method="AIPW, ATE",
+                    high=0.5,
+                    where=at[NEITHER],
+                    source="negative control: both nuisances miss the confounder",
+                    **enough,
+                )
+            )
         if {RIGHT, NO_OUTCOME} <= set(at):
             pair = tuple(("AIPW, ATE", {"scenario": scenario}) for scenario in (RIGHT, NO_OUTCOME))
             found.append(Ordering(metric="width", methods=pair, where={"n": self.n}, source="a right model is precise"))

@@ -63,22 +63,34 @@ class Ihdp:
             tables=(
                 Table(title="Mean over replications", metric=METRICS, unit=("simulation",)),
                 Table(
-                    title="Median over replications", metric=METRICS, unit=("simulation",), aggregate="median",
-                    reported=False, note="The spread of the effect differs by a factor of 500 between replications: a "
+                    title="Median over replications",
+                    metric=METRICS,
+                    unit=("simulation",),
+                    aggregate="median",
+                    reported=False,
+                    note="The spread of the effect differs by a factor of 500 between replications: a "
                     "mean is decided by a few of them.",
                 ),
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self):
         """What a reproduction must show (paper card, section 9)."""
         found = []
         for method, anchors in ANCHORS.get(self.simulations, {}).items():
             found += [
-                Within(metric=metric, method=method, low=value - 5e-4, high=value + 5e-4, unit=(),
-                       name=f"{metric}: {method} is {value:.3f}, to three decimals", source="card, section 8")
-                for metric, value in anchors.items() if method in self.methods
-            ]  # fmt: skip
+                Within(
+                    metric=metric,
+                    method=method,
+                    low=value - 5e-4,
+                    high=value + 5e-4,
+                    unit=(),
+                    name=f"{metric}: {method} is {value:.3f}, to three decimals",
+                    source="card, section 8",
+                )
+                for metric, value in anchors.items()
+                if method in self.methods
+            ]
         orders = [
             ("pehe_out", ("OLS-2", "OLS-1"), "Table 1 of Shalit et al. (2017)"),
             ("pehe_out", ("Kernel T", "OLS-2"), "the response surfaces are not linear"),

@@ -63,30 +63,53 @@ class Intervals:
             tables=(
                 Table(
                     title="Coverage and width of 95% intervals for individual effects of new units",
-                    metric=("coverage", "median_width", "infinite"), rows=("dataset", "method"), unit=("simulation",),
+                    metric=("coverage", "median_width", "infinite"),
+                    rows=("dataset", "method"),
+                    unit=("simulation",),
                     note="Bootstrap: of the expected effect tau(x). Conformal: of the unit's own effect Y(1) - Y(0). "
                     "infinite: share of units whose interval is the whole line, for want of comparable units.",
                 ),
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self):
         found = [
-            Within(metric="coverage", method="Conformal, ridge", low=CONFORMAL_LOW, where={"dataset": dataset},
-                   unit=("simulation",), min_replications=10, source="Lei and Candès (2021), Theorem 1")
+            Within(
+                metric="coverage",
+                method="Conformal, ridge",
+                low=CONFORMAL_LOW,
+                where={"dataset": dataset},
+                unit=("simulation",),
+                min_replications=10,
+                source="Lei and Candès (2021), Theorem 1",
+            )
             for dataset in self.datasets
-        ]  # fmt: skip
+        ]
         if "linear" in self.datasets:
             found.append(
-                Within(metric="coverage", method="Bootstrap, ridge T", low=0.90, high=0.97, where={"dataset": "linear"},
-                       unit=("simulation",), min_replications=10, source="the model is right and hardly penalised")
-            )  # fmt: skip
+                Within(
+                    metric="coverage",
+                    method="Bootstrap, ridge T",
+                    low=0.90,
+                    high=0.97,
+                    where={"dataset": "linear"},
+                    unit=("simulation",),
+                    min_replications=10,
+                    source="the model is right and hardly penalised",
+                )
+            )
         if "ihdp" in self.datasets:
             found.append(
-                Within(metric="coverage", method="Bootstrap, ridge T", high=0.90, where={"dataset": "ihdp"},
-                       unit=("simulation",), min_replications=10,
-                       source="negative control: the surface is not linear, and the bootstrap does not know")
-            )  # fmt: skip
+                Within(
+                    metric="coverage",
+                    method="Bootstrap, ridge T",
+                    high=0.90,
+                    where={"dataset": "ihdp"},
+                    unit=("simulation",),
+                    min_replications=10,
+                    source="negative control: the surface is not linear, and the bootstrap does not know",
+                )
+            )
         return tuple(found)
 
 

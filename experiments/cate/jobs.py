@@ -52,11 +52,13 @@ class Jobs:
             claims=self._claims(),
             tables=(
                 Table(
-                    title="Policy risk and error of the effect on the treated", metric=METRICS, unit=("split",),
+                    title="Policy risk and error of the effect on the treated",
+                    metric=METRICS,
+                    unit=("split",),
                     note="Lower is better. The standard errors are over the splits, which share most of their units.",
                 ),
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self):
         """What a reproduction must show (paper card, sections 8 and 9)."""
@@ -72,17 +74,29 @@ class Jobs:
             "Logistic T": {"policy_risk_in": 0.223, "policy_risk_out": 0.251},
         }
         found = [
-            Within(metric=metric, method=method, low=value - slack, high=value + slack, unit=(),
-                   name=f"{metric}: {method} is {value:.3f} +- {slack:g}", source="card, section 8")
+            Within(
+                metric=metric,
+                method=method,
+                low=value - slack,
+                high=value + slack,
+                unit=(),
+                name=f"{metric}: {method} is {value:.3f} +- {slack:g}",
+                source="card, section 8",
+            )
             for numbers, slack in ((exact, 5e-4), (about, 0.01))
-            for method, anchors in numbers.items() if method in (*self.methods, TREAT_ALL)
+            for method, anchors in numbers.items()
+            if method in (*self.methods, TREAT_ALL)
             for metric, value in anchors.items()
-        ]  # fmt: skip
+        ]
         if {"AIPW", "Difference in means"} <= set(self.methods):
             found.append(
-                Ordering(metric="att_error_in", methods=("AIPW", "Difference in means"), unit=("split",),
-                         source="adjustment removes most of the selection")
-            )  # fmt: skip
+                Ordering(
+                    metric="att_error_in",
+                    methods=("AIPW", "Difference in means"),
+                    unit=("split",),
+                    source="adjustment removes most of the selection",
+                )
+            )
         return tuple(found)
 
 

@@ -82,12 +82,18 @@ class IhdpNeural:
             },
             claims=() if self.quick else self._claims(),
             tables=(
-                Table(title="Mean over replications", metric=(*METRICS, "ate_error_all"), unit=("simulation",),
-                      note=note),
-                Table(title="Median over replications", metric=METRICS, unit=("simulation",), aggregate="median",
-                      reported=False),
+                Table(
+                    title="Mean over replications", metric=(*METRICS, "ate_error_all"), unit=("simulation",), note=note
+                ),
+                Table(
+                    title="Median over replications",
+                    metric=METRICS,
+                    unit=("simulation",),
+                    aggregate="median",
+                    reported=False,
+                ),
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self):
         """What a reproduction must show (paper card, section 9)."""
@@ -96,30 +102,68 @@ class IhdpNeural:
         found = []
         if "TARNet" in networks:
             found += [
-                Within(metric="pehe_out", method="TARNet", low=0.7, high=1.6, unit=unit, min_replications=enough,
-                       source="card, section 9"),
-                Holds(f"pehe_out: median of TARNet at most {MEDIAN}", partial(_median_at_most, enough=enough),
-                      source="card, section 9"),
-            ]  # fmt: skip
+                Within(
+                    metric="pehe_out",
+                    method="TARNet",
+                    low=0.7,
+                    high=1.6,
+                    unit=unit,
+                    min_replications=enough,
+                    source="card, section 9",
+                ),
+                Holds(
+                    f"pehe_out: median of TARNet at most {MEDIAN}",
+                    partial(_median_at_most, enough=enough),
+                    source="card, section 9",
+                ),
+            ]
         found += [
-            Ratio(metric="pehe_out", numerator=name, denominator="TARNet", high=1.1, unit=unit,
-                  min_replications=enough, source="card, section 9: balancing must not hurt")
-            for name in ("CFR MMD", "CFR Wass") if {name, "TARNet"} <= set(networks)
-        ]  # fmt: skip
+            Ratio(
+                metric="pehe_out",
+                numerator=name,
+                denominator="TARNet",
+                high=1.1,
+                unit=unit,
+                min_replications=enough,
+                source="card, section 9: balancing must not hurt",
+            )
+            for name in ("CFR MMD", "CFR Wass")
+            if {name, "TARNet"} <= set(networks)
+        ]
         found += [
-            Within(metric="ate_error_all", method=name, high=0.25, unit=unit, min_replications=enough,
-                   source="card, section 9: the difference in means has .259")
-            for name in networks if isinstance(NETWORKS[name], DragonLearner)
-        ]  # fmt: skip
+            Within(
+                metric="ate_error_all",
+                method=name,
+                high=0.25,
+                unit=unit,
+                min_replications=enough,
+                source="card, section 9: the difference in means has .259",
+            )
+            for name in networks
+            if isinstance(NETWORKS[name], DragonLearner)
+        ]
         found += [
-            Ordering(metric="pehe_out", methods=(name, "OLS-2", "OLS-1"), unit=unit, min_replications=enough,
-                     source="card, section 9")
-            for name in networks if name != "CEVAE" and {"OLS-1", "OLS-2"} <= set(self.methods)
-        ]  # fmt: skip
+            Ordering(
+                metric="pehe_out",
+                methods=(name, "OLS-2", "OLS-1"),
+                unit=unit,
+                min_replications=enough,
+                source="card, section 9",
+            )
+            for name in networks
+            if name != "CEVAE" and {"OLS-1", "OLS-2"} <= set(self.methods)
+        ]
         if {"CEVAE", "OLS-1"} <= set(self.methods):
             # Its published row lies at that of OLS-2, on either side.
-            found.append(Ordering(metric="pehe_out", methods=("CEVAE", "OLS-1"), unit=unit, min_replications=20,
-                                  source="Louizos et al. (2017), Table 1"))  # fmt: skip
+            found.append(
+                Ordering(
+                    metric="pehe_out",
+                    methods=("CEVAE", "OLS-1"),
+                    unit=unit,
+                    min_replications=20,
+                    source="Louizos et al. (2017), Table 1",
+                )
+            )
         return tuple(found)
 
 

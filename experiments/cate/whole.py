@@ -18,14 +18,30 @@ from experiments.cate.methods import FOLDS, LINEAR, METHODS, traced
 # Estimated average effect and PEHE by file, from the card's section 6.
 ACIC_ANCHORS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "OLS-1": (
-        (2.634, 4.009), (4.791, 0.112), (4.812, 0.061), (5.383, 5.052), (3.747, 4.548), (3.865, 2.283), (4.590, 5.040),
-        (1.428, 3.225), (4.763, 2.443), (4.894, 6.772),
+        (2.634, 4.009),
+        (4.791, 0.112),
+        (4.812, 0.061),
+        (5.383, 5.052),
+        (3.747, 4.548),
+        (3.865, 2.283),
+        (4.590, 5.040),
+        (1.428, 3.225),
+        (4.763, 2.443),
+        (4.894, 6.772),
     ),
     "OLS-2": (
-        (2.182, 1.699), (4.797, 0.906), (4.853, 0.569), (5.363, 3.464), (3.550, 2.740), (3.971, 2.481), (4.465, 4.253),
-        (1.449, 3.175), (4.813, 1.809), (4.524, 5.072),
+        (2.182, 1.699),
+        (4.797, 0.906),
+        (4.853, 0.569),
+        (5.363, 3.464),
+        (3.550, 2.740),
+        (3.971, 2.481),
+        (4.465, 4.253),
+        (1.449, 3.175),
+        (4.813, 1.809),
+        (4.524, 5.072),
     ),
-}  # fmt: skip
+}
 NAIVE = (3.582, 5.199, 6.099, 5.941, 4.108, 5.047, 4.301, 0.896, 5.591, 4.432)
 
 
@@ -59,8 +75,14 @@ class WholeData:
         metrics = ("ate", "ate_error", "pehe")
         note = "Each file is a draw of another process: the mean over files is an average over processes."
         mean = Table(title="Mean over files", metric=("ate_error", "pehe"), unit=("file",), note=note)
-        single = Table(title="By file" if acic else "Twins", metric=metrics, rows=("file", "method"), unit=(),
-                       decimals=4, note="" if acic else TWINS_NOTE)  # fmt: skip
+        single = Table(
+            title="By file" if acic else "Twins",
+            metric=metrics,
+            rows=("file", "method"),
+            unit=(),
+            decimals=4,
+            note="" if acic else TWINS_NOTE,
+        )
         return Study(
             name=f"cate/{self.dataset}",
             replicate=partial(replicate, config=self),
@@ -106,8 +128,16 @@ def twins_claims(config: WholeData):
 def _exactly(metric: str, method: str, value: float, number: int, slack: float = 5e-4) -> Within:
     name = f"file {number}, {metric}: {method} is {value:g} +- {slack:g}"
     where = {"file": number}
-    return Within(metric=metric, method=method, low=value - slack, high=value + slack, where=where, unit=(), name=name,
-                  source="card datasets, section 6")  # fmt: skip
+    return Within(
+        metric=metric,
+        method=method,
+        low=value - slack,
+        high=value + slack,
+        where=where,
+        unit=(),
+        name=name,
+        source="card datasets, section 6",
+    )
 
 
 def replicate(key, setting, *, config: WholeData):

@@ -79,8 +79,11 @@ class Features:
 def claims():
     """Section 9 of the card, as far as no generator is needed, and what the paper's abstract says."""
     better = {"metric": "ood", "min_replications": 3, "source": "abstract"}
-    return (*claims_of_any_data(), Ordering(methods=("ERM", "TE-D, total effect"), **better),
-            Ordering(methods=("ERM", "ATE-D, question"), **better))  # fmt: skip
+    return (
+        *claims_of_any_data(),
+        Ordering(methods=("ERM", "TE-D, total effect"), **better),
+        Ordering(methods=("ERM", "ATE-D, question"), **better),
+    )
 
 
 def replicate(key, setting, *, config: Features):

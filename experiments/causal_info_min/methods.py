@@ -60,16 +60,27 @@ def tables() -> tuple[Table, ...]:
     rates = ("rate_features", "rate_confounder", "rate_share", "sufficiency", "agreement")
     weights = ("weight_low", "weight_high", "typical_margin", "autoencoder_excess")
     return (
-        Table(title="Accuracy in distribution (id) and with the answers' prior shifted (ood)", metric=accuracies,
-              note="total effect: logits less the confounder branch's. Bayes, where it is known: with the true "
-              "densities, by the picture's content alone and with the training prior of answers."),
-        Table(title="Information of the confounder representation", metric=rates, reported=False,
-              note="Coding rates in nats over the test rows in distribution; rate_share is their ratio. "
-              "sufficiency is this library's metric, of the confounder for the model's own predictions."),
-        Table(title="Weights of ATE-D", metric=weights, reported=False,
-              note="Over the test rows in distribution. typical_margin: the least weight, less that of a token along "
-              "the dictionary's mean entry. autoencoder_excess: its error over that of as many principal directions."),
-    )  # fmt: skip
+        Table(
+            title="Accuracy in distribution (id) and with the answers' prior shifted (ood)",
+            metric=accuracies,
+            note="total effect: logits less the confounder branch's. Bayes, where it is known: with the true "
+            "densities, by the picture's content alone and with the training prior of answers.",
+        ),
+        Table(
+            title="Information of the confounder representation",
+            metric=rates,
+            reported=False,
+            note="Coding rates in nats over the test rows in distribution; rate_share is their ratio. "
+            "sufficiency is this library's metric, of the confounder for the model's own predictions.",
+        ),
+        Table(
+            title="Weights of ATE-D",
+            metric=weights,
+            reported=False,
+            note="Over the test rows in distribution. typical_margin: the least weight, less that of a token along "
+            "the dictionary's mean entry. autoencoder_excess: its error over that of as many principal directions.",
+        ),
+    )
 
 
 def claims_of_any_data():
@@ -79,19 +90,31 @@ def claims_of_any_data():
     return (
         Within(metric="rate_share", method="TE-D", high=0.02, **common),
         Within(metric="rate_share", method="TE-D, contrast alone", low=0.2, **common),
-        Within(metric="confounder_behind", method="TE-D, contrast alone", low=-0.05, high=0.05,
-               min_replications=3, source="card, section 9; the margin is ours"),
+        Within(
+            metric="confounder_behind",
+            method="TE-D, contrast alone",
+            low=-0.05,
+            high=0.05,
+            min_replications=3,
+            source="card, section 9; the margin is ours",
+        ),
         Within(metric="id_loss", method="TE-D, total effect", high=0.02, **common),
         Within(metric="rate_share", method=SEVERAL, high=0.02, min_replications=3, source="ours"),
         Within(metric="id_loss", method=f"{SEVERAL}, total effect", high=0.02, min_replications=3, source="ours"),
-        Within(metric="id_loss", method="TE-D, total effect", low=-0.01, min_replications=3, source="ours",
-               name="negative control: where the prior has not shifted the total effect gains less than .01"),
+        Within(
+            metric="id_loss",
+            method="TE-D, total effect",
+            low=-0.01,
+            min_replications=3,
+            source="ours",
+            name="negative control: where the prior has not shifted the total effect gains less than .01",
+        ),
         Ordering(metric="sufficiency", methods=("TE-D", "TE-D, contrast alone"), **common),
         Within(metric="weight_low", method=tokens, low=0.0, **common),
         Within(metric="weight_high", method=tokens, high=2.0, **common),
         Within(metric="typical_margin", method=tokens, low=0.0, **common),
         Within(metric="autoencoder_excess", method=tokens, low=0.99, high=1.05, **common),
-    )  # fmt: skip
+    )
 
 
 def every_method(
@@ -186,9 +209,7 @@ def te_d(
     }
 
 
-def dictionary(
-    found: Confounders, train_tokens: Float[Array, "n t"], tokens: Float[Array, "m t"]
-) -> dict[str, Array]:
+def dictionary(found: Confounders, train_tokens: Float[Array, "n t"], tokens: Float[Array, "m t"]) -> dict[str, Array]:
     """Weights of tokens, and the autoencoder's error on those it was fitted to."""
     weights = found.weights(tokens)
     typical = found.entries.mean(axis=0, keepdims=True) @ found.projection
@@ -203,9 +224,7 @@ def dictionary(
     }
 
 
-def sufficiencies(
-    key: Key[Array, ""], outputs: Iterable[TEDOutput], answers: int
-) -> Float[Array, " models"]:
+def sufficiencies(key: Key[Array, ""], outputs: Iterable[TEDOutput], answers: int) -> Float[Array, " models"]:
     """Sufficiency of each model's confounder for its predictions."""
     outputs = list(outputs)
     width = outputs[0].features.shape[1]

@@ -78,21 +78,42 @@ class CausalComponents:
             replications=self.replications,
             seed=self.seed,
             precision="float32",
-            config={"latents": self.latents, "n": self.n, "steps": self.steps, "restarts": self.restarts,
-                    "batch_size": self.batch_size, "learning_rate": self.learning_rate, "couplings": self.couplings},
+            config={
+                "latents": self.latents,
+                "n": self.n,
+                "steps": self.steps,
+                "restarts": self.restarts,
+                "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate,
+                "couplings": self.couplings,
+            },
             claims=tuple(claims),
             tables=(
-                Table(title="MCC with the latents", metric="mcc", rows="method", columns="layers",
-                      note="Observational rows that were held out. Wrong graph: every edge reversed. Wrong targets: "
-                           "each environment is said to act on the next latent. Reported: released results, of other "
-                           "flows, graphs and a misspecified graph of another kind, on 200,000 rows an environment."),
-                Table(title="Correlation of each latent with the code of its name", metric="own_correlation",
-                      rows="method", columns="layers",
-                      note="Targets name the latents. MCC forgives wrong names: it looks for the best ones itself."),
-                Table(title="Minus the log-likelihood of held-out rows, nats", metric="loss", rows="method",
-                      columns="layers", note="Of standardised observations: what a user can compare."),
+                Table(
+                    title="MCC with the latents",
+                    metric="mcc",
+                    rows="method",
+                    columns="layers",
+                    note="Observational rows that were held out. Wrong graph: every edge reversed. Wrong targets: "
+                    "each environment is said to act on the next latent. Reported: released results, of other "
+                    "flows, graphs and a misspecified graph of another kind, on 200,000 rows an environment.",
+                ),
+                Table(
+                    title="Correlation of each latent with the code of its name",
+                    metric="own_correlation",
+                    rows="method",
+                    columns="layers",
+                    note="Targets name the latents. MCC forgives wrong names: it looks for the best ones itself.",
+                ),
+                Table(
+                    title="Minus the log-likelihood of held-out rows, nats",
+                    metric="loss",
+                    rows="method",
+                    columns="layers",
+                    note="Of standardised observations: what a user can compare.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict:

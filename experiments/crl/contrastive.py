@@ -73,12 +73,24 @@ class Contrastive:
             replications=self.replications,
             seed=self.seed,
             precision="float32",
-            config={"latents": self.latents, "n": self.n, "hidden": self.hidden, "steps": self.steps,
-                    "restarts": self.restarts},
+            config={
+                "latents": self.latents,
+                "n": self.n,
+                "hidden": self.hidden,
+                "steps": self.steps,
+                "restarts": self.restarts,
+            },
             claims=tuple(claims),
-            tables=(Table(title="MCC with the latents", metric="mcc", rows="method", columns=("mixing", "shifted"),
-                          note="Observational rows that were held out; shifted: interventions move means."),),
-        )  # fmt: skip
+            tables=(
+                Table(
+                    title="MCC with the latents",
+                    metric="mcc",
+                    rows="method",
+                    columns=("mixing", "shifted"),
+                    note="Observational rows that were held out; shifted: interventions move means.",
+                ),
+            ),
+        )
 
 
 def replicate_g4(key: Array, setting: dict, *, config: Contrastive) -> dict:

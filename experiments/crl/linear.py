@@ -61,30 +61,74 @@ class Disentanglement:
             shared=("n",),
             config={"gamma": self.gamma},
             claims=(
-                Holds("h_error: exact covariances give H to 1e-10 in every graph",
-                      partial(_every, EXACT, "h_error", 0.0, 1e-10), ITEM),
-                Holds("order_exact: exact covariances give every ancestor in every graph",
-                      partial(_every, EXACT, "order_exact", 1.0, 1.0), ITEM),
-                *([Holds("h_error: median within [0.15, 0.25] at 2,500 rows", _median_error, ITEM)]
-                  if 2500 in self.samples else []),
-                *(Holds(f"h_error: the median falls 3 to 5 times from {a:,} to {b:,} rows (about 4: the card)",
-                        partial(_falls, a, b), ITEM) for a, b in tens),
-                *(Within(metric="above_chance", method=SHUFFLED, high=0.1, where={"n": n},
-                         source="shuffled environments (bound: ours)") for n in self.samples),
+                Holds(
+                    "h_error: exact covariances give H to 1e-10 in every graph",
+                    partial(_every, EXACT, "h_error", 0.0, 1e-10),
+                    ITEM,
+                ),
+                Holds(
+                    "order_exact: exact covariances give every ancestor in every graph",
+                    partial(_every, EXACT, "order_exact", 1.0, 1.0),
+                    ITEM,
+                ),
+                *(
+                    [Holds("h_error: median within [0.15, 0.25] at 2,500 rows", _median_error, ITEM)]
+                    if 2500 in self.samples
+                    else []
+                ),
+                *(
+                    Holds(
+                        f"h_error: the median falls 3 to 5 times from {a:,} to {b:,} rows (about 4: the card)",
+                        partial(_falls, a, b),
+                        ITEM,
+                    )
+                    for a, b in tens
+                ),
+                *(
+                    Within(
+                        metric="above_chance",
+                        method=SHUFFLED,
+                        high=0.1,
+                        where={"n": n},
+                        source="shuffled environments (bound: ours)",
+                    )
+                    for n in self.samples
+                ),
             ),
             tables=(
-                Table(title="Distance of the unmixing from the truth, median", metric="h_error", rows="n",
-                      columns="method", aggregate="median",
-                      where={"method": [EXACT, SAMPLED, SHUFFLED]},
-                      note="Frobenius norm after the best relabelling; rows of H have a largest entry of 1."),
-                Table(title="The same, mean", metric="h_error", rows="n", columns="method", reported=False,
-                      where={"method": [EXACT, SAMPLED]}),
-                Table(title="Share of graphs whose ancestors are all right", metric="order_exact", rows="n",
-                      columns="method", where={"method": [EXACT, SAMPLED]}),
-                Table(title="MCC", metric="mcc", rows="method", columns="n",
-                      note="Random rotation: the chance level on the same latents."),
+                Table(
+                    title="Distance of the unmixing from the truth, median",
+                    metric="h_error",
+                    rows="n",
+                    columns="method",
+                    aggregate="median",
+                    where={"method": [EXACT, SAMPLED, SHUFFLED]},
+                    note="Frobenius norm after the best relabelling; rows of H have a largest entry of 1.",
+                ),
+                Table(
+                    title="The same, mean",
+                    metric="h_error",
+                    rows="n",
+                    columns="method",
+                    reported=False,
+                    where={"method": [EXACT, SAMPLED]},
+                ),
+                Table(
+                    title="Share of graphs whose ancestors are all right",
+                    metric="order_exact",
+                    rows="n",
+                    columns="method",
+                    where={"method": [EXACT, SAMPLED]},
+                ),
+                Table(
+                    title="MCC",
+                    metric="mcc",
+                    rows="method",
+                    columns="n",
+                    note="Random rotation: the chance level on the same latents.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate_g2(key: Array, setting: dict, *, config: Disentanglement) -> dict:
@@ -193,24 +237,48 @@ class ScoreBased:
         claims = []
         if "hard" in self.kinds:
             claims += [
-                Holds("mcc: exact moments, hard interventions, at least 0.9999 in every graph",
-                      partial(_every, POPULATION, "mcc_hard", 0.9999, 1.0 + 1e-9), ITEM),
-                Holds("shd: exact moments, hard interventions, the graph in every graph",
-                      partial(_every, POPULATION, "shd_hard", 0.0, 0.0), ITEM),
+                Holds(
+                    "mcc: exact moments, hard interventions, at least 0.9999 in every graph",
+                    partial(_every, POPULATION, "mcc_hard", 0.9999, 1.0 + 1e-9),
+                    ITEM,
+                ),
+                Holds(
+                    "shd: exact moments, hard interventions, the graph in every graph",
+                    partial(_every, POPULATION, "shd_hard", 0.0, 0.0),
+                    ITEM,
+                ),
             ]
             claims += [
-                Within(metric="mcc", method=GAUSSIAN, low=0.85, high=0.97, source=ITEM,
-                       where={"kind": "hard", "n": 50_000, "observed": p})
-                for p in self.observed if 50_000 in self.samples
+                Within(
+                    metric="mcc",
+                    method=GAUSSIAN,
+                    low=0.85,
+                    high=0.97,
+                    source=ITEM,
+                    where={"kind": "hard", "n": 50_000, "observed": p},
+                )
+                for p in self.observed
+                if 50_000 in self.samples
             ]
             claims += [
-                Within(metric="above_chance", method=SHUFFLED_SCORES, high=0.1,
-                       where={"kind": "hard", "n": n, "observed": p}, source="shuffled environments (bound: ours)")
-                for p in self.observed for n in self.samples
+                Within(
+                    metric="above_chance",
+                    method=SHUFFLED_SCORES,
+                    high=0.1,
+                    where={"kind": "hard", "n": n, "observed": p},
+                    source="shuffled environments (bound: ours)",
+                )
+                for p in self.observed
+                for n in self.samples
             ]
         if "soft" in self.kinds:
-            claims.append(Holds("shd: exact moments, soft interventions, the transitive closure in every graph",
-                                partial(_every, POPULATION, "shd_soft", 0.0, 0.0), ITEM))
+            claims.append(
+                Holds(
+                    "shd: exact moments, soft interventions, the transitive closure in every graph",
+                    partial(_every, POPULATION, "shd_soft", 0.0, 0.0),
+                    ITEM,
+                )
+            )
         methods = [POPULATION, ORACLE, GAUSSIAN, SHUFFLED_SCORES]
         return Study(
             name="crl/g3",
@@ -222,15 +290,25 @@ class ScoreBased:
             config={"oracle_tolerance": self.oracle_tolerance, "tolerance": self.tolerance},
             claims=tuple(claims),
             tables=(
-                Table(title="MCC", metric="mcc", rows=("kind", "observed", "n"), columns="method",
-                      where={"method": [*methods, "PCA", "Linear ICA", "Supervised linear", scores.CHANCE]},
-                      note="Soft interventions identify each latent up to adding its ancestors. Reported: the released "
-                           "code, on graphs of its own."),
-                Table(title="SHD", metric="shd", rows=("kind", "observed", "n"), columns="method",
-                      where={"method": [*methods, scores.CHANCE]},
-                      note="To the graph, of the transitive closure under soft interventions; 5 nodes."),
+                Table(
+                    title="MCC",
+                    metric="mcc",
+                    rows=("kind", "observed", "n"),
+                    columns="method",
+                    where={"method": [*methods, "PCA", "Linear ICA", "Supervised linear", scores.CHANCE]},
+                    note="Soft interventions identify each latent up to adding its ancestors. Reported: the released "
+                    "code, on graphs of its own.",
+                ),
+                Table(
+                    title="SHD",
+                    metric="shd",
+                    rows=("kind", "observed", "n"),
+                    columns="method",
+                    where={"method": [*methods, scores.CHANCE]},
+                    note="To the graph, of the transitive closure under soft interventions; 5 nodes.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
@@ -258,9 +336,10 @@ def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
     # A copy by kind, for claims on every graph of a kind.
     metrics[POPULATION] |= {f"{name}_{setting['kind']}": metrics[POPULATION][name] for name in ("mcc", "shd")}
     metrics[scores.CHANCE] = {
-        "mcc": chance, "shd": graph_chance_level(shd, keys[5], graph).mean,
+        "mcc": chance,
+        "shd": graph_chance_level(shd, keys[5], graph).mean,
         "varsortability": varsortability(model.interventions),
-    }  # fmt: skip
+    }
     return metrics
 
 

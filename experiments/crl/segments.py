@@ -84,17 +84,30 @@ class Segments:
             claims += [
                 Within(metric="above_beta_vae", method=TCL, low=0.15, where=at, source=item),
                 Within(metric="above_chance", method=SHUFFLED, high=0.1, where=at, source=f"{item} (0.1: ours)"),
-                *(Within(metric="latents_above_beta_vae", method=method, low=0.15, where=at, source=item)
-                  for method in (IVAE, IFLOW)),
-                Within(metric="latents_above_chance", method=SHUFFLED_IFLOW, high=0.1, where=at,
-                       source=f"{item} (0.1: ours)"),
-            ]  # fmt: skip
+                *(
+                    Within(metric="latents_above_beta_vae", method=method, low=0.15, where=at, source=item)
+                    for method in (IVAE, IFLOW)
+                ),
+                Within(
+                    metric="latents_above_chance",
+                    method=SHUFFLED_IFLOW,
+                    high=0.1,
+                    where=at,
+                    source=f"{item} (0.1: ours)",
+                ),
+            ]
             if len(self.samples) > 1:
                 claims += [
-                    Monotone(metric=metric, method=method, along="n", direction="increasing", where={"layers": layers},
-                             source=item)
+                    Monotone(
+                        metric=metric,
+                        method=method,
+                        along="n",
+                        direction="increasing",
+                        where={"layers": layers},
+                        source=item,
+                    )
                     for metric, method in (("mcc", TCL), ("mcc_latents", IVAE), ("mcc_latents", IFLOW))
-                ]  # fmt: skip
+                ]
         return Study(
             name="crl/g6",
             replicate=partial(replicate_g6, config=self),
@@ -102,21 +115,37 @@ class Segments:
             replications=self.replications,
             seed=self.seed,
             precision="float32",
-            config={"segments": self.segments, "beta": self.beta, "hidden": self.hidden, "steps": self.steps,
-                    "autoencoder_steps": self.autoencoder_steps,
-                    "restarts": self.restarts, "learning_rate": self.learning_rate,
-                    "flow_learning_rate": self.flow_learning_rate, "couplings": self.couplings},
+            config={
+                "segments": self.segments,
+                "beta": self.beta,
+                "hidden": self.hidden,
+                "steps": self.steps,
+                "autoencoder_steps": self.autoencoder_steps,
+                "restarts": self.restarts,
+                "learning_rate": self.learning_rate,
+                "flow_learning_rate": self.flow_learning_rate,
+                "couplings": self.couplings,
+            },
             claims=tuple(claims),
             tables=(
-                Table(title="MCC with the latents", metric="mcc_latents", rows="method", columns=("layers", "n"),
-                      note=f"Held-out rows of the same {self.segments} segments; n rows a segment to train on. Latents "
-                           "are independent given the segment; iVAE and iFlow take them for Gaussian, and they are "
-                           "Laplace."),
-                Table(title="MCC with the magnitudes of the latents", metric="mcc", rows="method",
-                      columns=("layers", "n"),
-                      note="Magnitudes are what TCL identifies; codes of the others enter by their magnitudes."),
+                Table(
+                    title="MCC with the latents",
+                    metric="mcc_latents",
+                    rows="method",
+                    columns=("layers", "n"),
+                    note=f"Held-out rows of the same {self.segments} segments; n rows a segment to train on. Latents "
+                    "are independent given the segment; iVAE and iFlow take them for Gaussian, and they are "
+                    "Laplace.",
+                ),
+                Table(
+                    title="MCC with the magnitudes of the latents",
+                    metric="mcc",
+                    rows="method",
+                    columns=("layers", "n"),
+                    note="Magnitudes are what TCL identifies; codes of the others enter by their magnitudes.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate_g6(key: Array, setting: dict, *, config: Segments) -> dict:

@@ -65,23 +65,35 @@ class Series:
             replications=self.replications,
             seed=self.seed,
             precision="float32",
-            config={"latents": self.latents, "layers": self.layers, "n": self.n, "transition": self.transition,
-                    "steps": self.steps, "restarts": self.restarts, "couplings": self.couplings},
+            config={
+                "latents": self.latents,
+                "layers": self.layers,
+                "n": self.n,
+                "transition": self.transition,
+                "steps": self.steps,
+                "restarts": self.restarts,
+                "couplings": self.couplings,
+            },
             claims=tuple(claims),
-            tables=(Table(title="MCC with the latents", metric="mcc", rows="method", columns="kind",
-                          note=f"Last steps of held-out windows, {self.latents} latents, {self.layers} layers of "
-                               "mixing. The method is ours after LEAP: a flow in place of its autoencoder. Without the "
-                               "right past the likelihood still asks for independent Laplace latents behind a flow "
-                               "made as the mixing is, which is not nothing: the control need not be at chance."),),
-        )  # fmt: skip
+            tables=(
+                Table(
+                    title="MCC with the latents",
+                    metric="mcc",
+                    rows="method",
+                    columns="kind",
+                    note=f"Last steps of held-out windows, {self.latents} latents, {self.layers} layers of "
+                    "mixing. The method is ours after LEAP: a flow in place of its autoencoder. Without the "
+                    "right past the likelihood still asks for independent Laplace latents behind a flow "
+                    "made as the mixing is, which is not nothing: the control need not be at chance.",
+                ),
+            ),
+        )
 
 
 def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
     """One mixing: the flow, and the same with each present behind the past of another series."""
     keys = jax.random.split(key, 6)
-    sample = leap_simulation(
-        keys[0], n=config.n, latents=config.latents, layers=config.layers, kind=setting["kind"]
-    )
+    sample = leap_simulation(keys[0], n=config.n, latents=config.latents, layers=config.layers, kind=setting["kind"])
     x = scores.standardized(sample.x)
     held = int(scores.HELD_OUT * config.n)
     seen = min(scores.ROWS, held)
@@ -96,8 +108,9 @@ def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
 
     def fit(windows: Array) -> Array:
         rows = coded_rows(windows, jnp.zeros(len(windows), int), 1)
-        train, validation = (jax.tree.map(lambda leaf, part=part: leaf[part], rows)
-                             for part in (slice(held, None), slice(held)))  # fmt: skip
+        train, validation = (
+            jax.tree.map(lambda leaf, part=part: leaf[part], rows) for part in (slice(held, None), slice(held))
+        )
         params = fit_best(temporal_flow_objective(model), schedule, keys[2], train, validation).params
         return temporal_flow.encode(model, params, test)
 

@@ -69,17 +69,32 @@ class Supports:
             replications=self.replications,
             seed=self.seed,
             precision="float32",
-            config={"latents": self.latents, "observed": self.observed, "n": self.n, "steps": self.steps,
-                    "restarts": self.restarts},
+            config={
+                "latents": self.latents,
+                "observed": self.observed,
+                "n": self.n,
+                "steps": self.steps,
+                "restarts": self.restarts,
+            },
             claims=tuple(claims),
             tables=(
-                Table(title="MCC with the latents", metric="mcc", rows="method", columns=("kind", "degree"),
-                      note=f"{note} Alone, the decoder identifies the latents up to an affine map; do-interventions "
-                           "single them out."),
-                Table(title="MCC with the latents after the best affine map", metric="weak_mcc", rows="method",
-                      columns=("kind", "degree"), note="Rotations of the latents have 1 here."),
+                Table(
+                    title="MCC with the latents",
+                    metric="mcc",
+                    rows="method",
+                    columns=("kind", "degree"),
+                    note=f"{note} Alone, the decoder identifies the latents up to an affine map; do-interventions "
+                    "single them out.",
+                ),
+                Table(
+                    title="MCC with the latents after the best affine map",
+                    metric="weak_mcc",
+                    rows="method",
+                    columns=("kind", "degree"),
+                    note="Rotations of the latents have 1 here.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate_g5(key: Array, setting: dict, *, config: Supports) -> dict:

@@ -90,18 +90,24 @@ class Cohort:
             compiled=False,
             claims=claims(),
             tables=(
-                Table(title="Fields with a significant association", metric=HITS,
-                      note="hits_05, hits_01: fields with a feature at p < .05, .01, Bonferroni-corrected, in subjects "
-                      "held out; train_: in those trained on. The paper counts in all its subjects, trained on."),
-                Table(title="Latents in subjects held out, and synthetic groups", reported=False,
-                      metric=("leak_linear", "leak_nonlinear", "leak_correlation", "group_error"),
-                      note="leak: what latents tell of demographics, largest over the variables: R2, or accuracy "
-                      "beyond the most frequent level's share, by ridge or logistic regression and by kernel ridge "
-                      "regression; absolute correlation with a latent. group_error: of the difference between two "
-                      "levels' synthetic subjects, relative to that between subjects held out; mean over variables "
-                      "of two levels."),
+                Table(
+                    title="Fields with a significant association",
+                    metric=HITS,
+                    note="hits_05, hits_01: fields with a feature at p < .05, .01, Bonferroni-corrected, in subjects "
+                    "held out; train_: in those trained on. The paper counts in all its subjects, trained on.",
+                ),
+                Table(
+                    title="Latents in subjects held out, and synthetic groups",
+                    reported=False,
+                    metric=("leak_linear", "leak_nonlinear", "leak_correlation", "group_error"),
+                    note="leak: what latents tell of demographics, largest over the variables: R2, or accuracy "
+                    "beyond the most frequent level's share, by ridge or logistic regression and by kernel ridge "
+                    "regression; absolute correlation with a latent. group_error: of the difference between two "
+                    "levels' synthetic subjects, relative to that between subjects held out; mean over variables "
+                    "of two levels.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def claims():

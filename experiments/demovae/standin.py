@@ -67,8 +67,15 @@ class StandIn:
         hits = ("hits_demographic", "hits_intrinsic", "hits_null", "train_hits_demographic")
         leaks = tuple(f"{kind}_{name}" for kind in ("corr", "linear", "kernel", "chance") for name in VARIABLES)
         fit = ("factor_r2", "offdiagonal", "least_variance", "most_variance", "rmse")
-        change = ("age_moved", "sex_flipped", "race_flipped", "group_rmse_sex", "group_rmse_race", "group_corr_sex",
-                  "group_corr_race")  # fmt: skip
+        change = (
+            "age_moved",
+            "sex_flipped",
+            "race_flipped",
+            "group_rmse_sex",
+            "group_rmse_race",
+            "group_corr_sex",
+            "group_corr_race",
+        )
         return Study(
             name=self.name,
             replicate=partial(replicate, config=self),
@@ -78,22 +85,36 @@ class StandIn:
             precision="float32",
             claims=claims(),
             tables=(
-                Table(title="Fields with a significant association", metric=hits,
-                      note="Of 40 phenotypes that follow demographics, 5 that follow a subject factor and 55 of noise: "
-                      "those with a feature at p < .05, Bonferroni-corrected, in new subjects."),
-                Table(title="What features tell of demographics in new subjects", metric=("train_corr", *leaks),
-                      note="corr: largest absolute correlation; train_corr: that of the subjects trained on, with any "
-                      "of the three. linear, kernel: cross-fitted R2 of age, accuracy of sex and race, by ridge or "
-                      "logistic regression and by kernel ridge regression."),
-                Table(title="Latents and reconstruction", metric=fit, reported=False,
-                      note="factor_r2: of the true subject factors given the features. Moments of the latents are "
-                      "those of the training subjects, in units of the prior's variance."),
-                Table(title="Demographic change and synthetic groups", metric=change, reported=False,
-                      note="age_moved: years, by a linear age model, when connectivity is decoded with age + 4. "
-                      "flipped: share read as the other group. group: difference between synthetic groups against that "
-                      "between new subjects."),
+                Table(
+                    title="Fields with a significant association",
+                    metric=hits,
+                    note="Of 40 phenotypes that follow demographics, 5 that follow a subject factor and 55 of noise: "
+                    "those with a feature at p < .05, Bonferroni-corrected, in new subjects.",
+                ),
+                Table(
+                    title="What features tell of demographics in new subjects",
+                    metric=("train_corr", *leaks),
+                    note="corr: largest absolute correlation; train_corr: that of the subjects trained on, with any "
+                    "of the three. linear, kernel: cross-fitted R2 of age, accuracy of sex and race, by ridge or "
+                    "logistic regression and by kernel ridge regression.",
+                ),
+                Table(
+                    title="Latents and reconstruction",
+                    metric=fit,
+                    reported=False,
+                    note="factor_r2: of the true subject factors given the features. Moments of the latents are "
+                    "those of the training subjects, in units of the prior's variance.",
+                ),
+                Table(
+                    title="Demographic change and synthetic groups",
+                    metric=change,
+                    reported=False,
+                    note="age_moved: years, by a linear age model, when connectivity is decoded with age + 4. "
+                    "flipped: share read as the other group. group: difference between synthetic groups against that "
+                    "between new subjects.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def claims():
@@ -117,11 +138,16 @@ def claims():
         Within(metric="race_flipped", method=demo, low=0.9, **common),
         Within(metric="hits_beyond_residualization", method=demo, low=-4, high=4, **ours),
         Within(metric="train_corr", method=RESIDUAL, high=1e-3, **ours),
-        Within(metric="hits_null", method=demo, high=0.1 * NULL, **ours,
-               name="negative control: DemoVAE's latents go with at most 10% of the fields of noise"),
+        Within(
+            metric="hits_null",
+            method=demo,
+            high=0.1 * NULL,
+            **ours,
+            name="negative control: DemoVAE's latents go with at most 10% of the fields of noise",
+        ),
         Ordering(metric="hits_demographic", methods=(demo, "Autoencoder"), **common),
         Ordering(metric="linear_age", methods=(demo, "DemoVAE, no decorrelation", "Autoencoder"), **common),
-    )  # fmt: skip
+    )
 
 
 def replicate(key, setting, *, config: StandIn):
@@ -173,8 +199,13 @@ def audit(key, f_train: Array, f_test: Array, train: FCSample, test: FCSample) -
     train_hit = (association_scan(f_train, train.fields).p_value < SIGNIFICANT).astype(jnp.float32)
     last = DEMOGRAPHIC + INTRINSIC
     found = leakage(key, f_test, coded(test), LAYOUT, n_folds=FOLDS)
-    named = {"corr": found.max_correlation, "linear": found.linear, "kernel": found.nonlinear, "chance": found.chance,
-             "above_chance": found.linear - found.chance}  # fmt: skip
+    named = {
+        "corr": found.max_correlation,
+        "linear": found.linear,
+        "kernel": found.nonlinear,
+        "chance": found.chance,
+        "above_chance": found.linear - found.chance,
+    }
     return {
         "hits_demographic": hit[:DEMOGRAPHIC].sum(),
         "hits_intrinsic": hit[DEMOGRAPHIC:last].sum(),

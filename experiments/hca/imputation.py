@@ -54,10 +54,14 @@ class Imputation:
                 *(Within(metric="gain", method="local", low=2.0, where={"hidden": f}, source=item) for f in middle),
             ),
             tables=(
-                Table(title="Root mean squared error of hidden scores, percentage points", metric="rmse",
-                      rows="hidden", columns="method"),
+                Table(
+                    title="Root mean squared error of hidden scores, percentage points",
+                    metric="rmse",
+                    rows="hidden",
+                    columns="method",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate(key, setting):

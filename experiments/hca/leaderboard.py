@@ -63,18 +63,33 @@ class Leaderboard:
             config={"snapshot": self.snapshot, "restarts": self.restarts},
             claims=tuple(_claims()),
             tables=(
-                Table(title="Largest mechanism inexactness over domains", metric="max_mic", rows=("domains", "method"),
-                      unit=(), decimals=4,
-                      note="Reported: the paper's final table of models, of which this snapshot is a part; and the "
-                           "official functions on this snapshot, with converged ICA."),
-                Table(title="What names the latents of the main four domains, R^2", unit=(), decimals=3,
-                      metric=("z1_bbh", "z1_mmlu_pro", "z2_ifeval", "z3_math"), rows="method",
-                      where={"domains": "+".join(MAIN), "method": [BEST, PAPERS]}),
-                Table(title="Principal subspaces of base models with 100 rows or more", unit=(), decimals=3,
-                      metric=("within_five", "five_to_others", "variance_share"), rows="method",
-                      where={"domains": "+".join(MAIN), "method": "PCA"}),
+                Table(
+                    title="Largest mechanism inexactness over domains",
+                    metric="max_mic",
+                    rows=("domains", "method"),
+                    unit=(),
+                    decimals=4,
+                    note="Reported: the paper's final table of models, of which this snapshot is a part; and the "
+                    "official functions on this snapshot, with converged ICA.",
+                ),
+                Table(
+                    title="What names the latents of the main four domains, R^2",
+                    unit=(),
+                    decimals=3,
+                    metric=("z1_bbh", "z1_mmlu_pro", "z2_ifeval", "z3_math"),
+                    rows="method",
+                    where={"domains": "+".join(MAIN), "method": [BEST, PAPERS]},
+                ),
+                Table(
+                    title="Principal subspaces of base models with 100 rows or more",
+                    unit=(),
+                    decimals=3,
+                    metric=("within_five", "five_to_others", "variance_share"),
+                    rows="method",
+                    where={"domains": "+".join(MAIN), "method": "PCA"},
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate(key, setting, *, config: Leaderboard):
@@ -92,10 +107,13 @@ def replicate(key, setting, *, config: Leaderboard):
             for method, fits in ((BEST, True), (PAPERS, general)):
                 if fits and method not in metrics:
                     metrics[method] = {
-                        "max_mic": score, "z1_bbh": named.r2[0, GENERAL[0]], "z1_mmlu_pro": named.r2[0, GENERAL[1]],
-                        "z2_ifeval": named.r2[1, IFEVAL], "z3_math": named.r2[2, MATH],
+                        "max_mic": score,
+                        "z1_bbh": named.r2[0, GENERAL[0]],
+                        "z1_mmlu_pro": named.r2[0, GENERAL[1]],
+                        "z2_ifeval": named.r2[1, IFEVAL],
+                        "z3_math": named.r2[2, MATH],
                         "math_last": int(named.variable[2]) == MATH,
-                    }  # fmt: skip
+                    }
         if tuple(names) == MAIN:
             metrics["PCA"] = _subspaces(config.snapshot)
         return jax.tree.map(float, metrics)
@@ -137,8 +155,14 @@ def _claims():
     yield Within(metric="z2_ifeval", method=PAPERS, low=0.85, **four, source=two)
     for left in MAIN:
         with_qwen2 = "+".join(name for name in INVARIANT if name != left)
-        yield Ratio(metric="max_mic", numerator=(BEST, {"domains": with_qwen2}), unit=(), low=2.0, source=three,
-                    denominator=(BEST, {"domains": "+".join(MAIN)}))  # fmt: skip
+        yield Ratio(
+            metric="max_mic",
+            numerator=(BEST, {"domains": with_qwen2}),
+            unit=(),
+            low=2.0,
+            source=three,
+            denominator=(BEST, {"domains": "+".join(MAIN)}),
+        )
 
 
 def _value(frame: pd.DataFrame, method: str, metric: str) -> float:
@@ -190,17 +214,23 @@ class Stability:
             compiled=False,
             config={"restarts": self.restarts},
             claims=(
-                Holds("general_first: neither general reasoning nor another latent comes first in 95% of samples",
-                      _uncertain, "section 9, item 7 (95%: ours)"),
+                Holds(
+                    "general_first: neither general reasoning nor another latent comes first in 95% of samples",
+                    _uncertain,
+                    "section 9, item 7 (95%: ours)",
+                ),
             ),
             tables=(
-                Table(title="Share of bootstrap samples", metric=("general_first", "ifeval_first", "math_last"),
-                      rows=("snapshot",),
-                      note="Latents are named by their R^2; rows are drawn as if models were independent, which merged "
-                           "models are not."),
+                Table(
+                    title="Share of bootstrap samples",
+                    metric=("general_first", "ifeval_first", "math_last"),
+                    rows=("snapshot",),
+                    note="Latents are named by their R^2; rows are drawn as if models were independent, which merged "
+                    "models are not.",
+                ),
                 Table(title="Largest mechanism inexactness of bootstrap samples", metric="max_mic", rows=("snapshot",)),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate_order(key, setting, *, config: Stability):
@@ -209,9 +239,13 @@ def replicate_order(key, setting, *, config: Stability):
         draws = bootstrap_orders(key, pad(*_rows(setting["snapshot"], MAIN)), restarts=config.restarts, draws=1)
         first, last = int(draws.names[0, 0]), int(draws.names[0, -1])
         return {
-            "HCA": {"general_first": first in GENERAL, "ifeval_first": first == IFEVAL, "math_last": last == MATH,
-                    "max_mic": float(draws.score[0])}
-        }  # fmt: skip
+            "HCA": {
+                "general_first": first in GENERAL,
+                "ifeval_first": first == IFEVAL,
+                "math_last": last == MATH,
+                "max_mic": float(draws.score[0]),
+            }
+        }
 
 
 def _uncertain(frame: pd.DataFrame):

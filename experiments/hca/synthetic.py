@@ -38,14 +38,21 @@ class Synthetic:
         """The study: graphs as replications; the same ones at every inexactness."""
         largest = max(self.samples)
         claims = [
-            Holds(f"every |cos| at least 0.995 and MIC at most 0.04 in 90% of exact graphs, {largest} rows",
-                  partial(_recovered, largest), "section 9, item 4"),
-        ]  # fmt: skip
+            Holds(
+                f"every |cos| at least 0.995 and MIC at most 0.04 in 90% of exact graphs, {largest} rows",
+                partial(_recovered, largest),
+                "section 9, item 4",
+            ),
+        ]
         if len(self.inexactness) > 1:
             claims.append(
-                Ordering(metric="max_mic", methods=tuple(("HCA", {"inexactness": s}) for s in self.inexactness),
-                         where={"n": largest}, source="section 9, item 4")
-            )  # fmt: skip
+                Ordering(
+                    metric="max_mic",
+                    methods=tuple(("HCA", {"inexactness": s}) for s in self.inexactness),
+                    where={"n": largest},
+                    source="section 9, item 4",
+                )
+            )
         return Study(
             name="hca/synthetic",
             replicate=partial(replicate, config=self),
@@ -56,11 +63,14 @@ class Synthetic:
             shared=("inexactness",),
             claims=tuple(claims),
             tables=(
-                Table(title="Recovered directions and inexactness", rows=("n", "inexactness"),
-                      metric=("cos_1", "cos_2", "cos_3", "max_mic"),
-                      note="cos_i: absolute cosine of the i-th recovered direction, root first, with the true one."),
+                Table(
+                    title="Recovered directions and inexactness",
+                    rows=("n", "inexactness"),
+                    metric=("cos_1", "cos_2", "cos_3", "max_mic"),
+                    note="cos_i: absolute cosine of the i-th recovered direction, root first, with the true one.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate(key, setting, *, config: Synthetic):

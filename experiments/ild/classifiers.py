@@ -37,10 +37,15 @@ def train_classifier(
     order, held_out = jax.random.permutation(order_key, len(x)), len(x) // 10
     rows = {"x": jnp.asarray(x)[order], "label": jnp.asarray(label)[order]}
     found = fit(
-        _cross_entropy(classes), _adam(), jax.tree.map(lambda a: a[held_out:], rows), fit_key, steps=steps,
-        batch_size=min(batch_size, len(x) - held_out), validation=jax.tree.map(lambda a: a[:held_out], rows),
+        _cross_entropy(classes),
+        _adam(),
+        jax.tree.map(lambda a: a[held_out:], rows),
+        fit_key,
+        steps=steps,
+        batch_size=min(batch_size, len(x) - held_out),
+        validation=jax.tree.map(lambda a: a[:held_out], rows),
         eval_every=steps // EVALUATIONS,
-    )  # fmt: skip
+    )
     return jax.jit(lambda pictures: jnp.argmax(ImageEncoder(classes).apply(found.params, pictures), axis=1))
 
 

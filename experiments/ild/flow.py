@@ -58,12 +58,25 @@ class Flow:
                 Ordering(metric="cf_error", methods=("Relax-Can", "Identity map"), **source),
             ),
             tables=(
-                Table(title="Counterfactual error", metric="cf_error", rows=("intervened", "depth"), columns="method",
-                      unit=SEED, note=NOTE, reported=False),
-                Table(title="Negative log-likelihood of the test rows, nats", metric="test_nll",
-                      rows=("intervened", "depth"), columns="method", unit=SEED, reported=False),
+                Table(
+                    title="Counterfactual error",
+                    metric="cf_error",
+                    rows=("intervened", "depth"),
+                    columns="method",
+                    unit=SEED,
+                    note=NOTE,
+                    reported=False,
+                ),
+                Table(
+                    title="Negative log-likelihood of the test rows, nats",
+                    metric="test_nll",
+                    rows=("intervened", "depth"),
+                    columns="method",
+                    unit=SEED,
+                    reported=False,
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 NOTE = (

@@ -103,14 +103,28 @@ class Rotated:
             config={field: getattr(self, field) for field in shown},
             claims=tuple(claims(self)),
             tables=(
-                Table(title="Counterfactual pictures in the classifiers' eyes, percent", metric=SCORES, rows=rows,
-                      reported=False, note=NOTE),
-                *(() if self.colored else (
-                    Table(title="Squared error of counterfactual pictures", metric="cf_error", rows=rows,
-                          reported=False, note=ERROR_NOTE),
-                )),
+                Table(
+                    title="Counterfactual pictures in the classifiers' eyes, percent",
+                    metric=SCORES,
+                    rows=rows,
+                    reported=False,
+                    note=NOTE,
+                ),
+                *(
+                    ()
+                    if self.colored
+                    else (
+                        Table(
+                            title="Squared error of counterfactual pictures",
+                            metric="cf_error",
+                            rows=rows,
+                            reported=False,
+                            note=ERROR_NOTE,
+                        ),
+                    )
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 NOTE = (
@@ -147,11 +161,17 @@ def programs(config: Rotated) -> list[Program]:
     for method in config.methods:
         for k in config.k if method in ("Can", "Relax-Can") else config.k[:1]:
             model = ILDVAEModel(config.family(method, k), (config.pixels, config.pixels, channels), config.network)
-            found.append(training_program(
-                f"{method}, k={k}: {config.steps:,} steps in chunks of {CHUNK}, batch {config.batch_size}",
-                ild_vae_objective(model, config.beta), ild_vae_optimizer(), pictures(rows - held_out(rows)),
-                steps=CHUNK, batch_size=config.batch_size, validation=pictures(held_out(rows)),
-            ))  # fmt: skip
+            found.append(
+                training_program(
+                    f"{method}, k={k}: {config.steps:,} steps in chunks of {CHUNK}, batch {config.batch_size}",
+                    ild_vae_objective(model, config.beta),
+                    ild_vae_optimizer(),
+                    pictures(rows - held_out(rows)),
+                    steps=CHUNK,
+                    batch_size=config.batch_size,
+                    validation=pictures(held_out(rows)),
+                )
+            )
     return found
 
 
@@ -162,8 +182,9 @@ def held_out(rows: int) -> int:
 
 def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotated):
     """All families with one k, fitted once each; with convolutions, which take hours, on all devices and saved."""
-    judged = _judged(config.source, config.colored, config.angles, config.pixels, config.images,
-                     config.classifier_steps)  # fmt: skip
+    judged = _judged(
+        config.source, config.colored, config.angles, config.pixels, config.images, config.classifier_steps
+    )
     x, domain = jnp.asarray(judged.test.x), jnp.asarray(judged.test.domain)
     real = {
         "effectiveness": 100.0 * jnp.mean(judged.domain_of(x) == domain),
@@ -180,9 +201,14 @@ def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotat
     for method in config.methods:
         model = ILDVAEModel(config.family(method, setting["k"]), rows.x.shape[1:], config.network)
         found = fit_ild_vae(
-            keys[get_args(Method).index(method)], model, *parts, beta=config.beta, steps=config.steps,
-            batch_size=min(config.batch_size, len(parts[0].x)), trainer=_trainer(workspace, method, config),
-        )  # fmt: skip
+            keys[get_args(Method).index(method)],
+            model,
+            *parts,
+            beta=config.beta,
+            steps=config.steps,
+            batch_size=min(config.batch_size, len(parts[0].x)),
+            trainer=_trainer(workspace, method, config),
+        )
         # To the host: of a fit on many hosts the parameters are spread over all of them, the pictures are not.
         params = jax.device_get(found.params)
         metrics[method] = _scores(judged, _in_batches(partial(jax.jit(model.counterfactual), params)), config)
@@ -197,9 +223,12 @@ def _trainer(workspace: Workspace | None, method: str, config: Rotated):
     own = workspace.part(method.lower())
     fitted = {name: value for name, value in dataclasses.asdict(config).items() if name != "save_minutes"}
     return partial(
-        train, chunk=CHUNK, checkpoints=own.checkpoints(every_minutes=config.save_minutes), observers=own.observers(),
+        train,
+        chunk=CHUNK,
+        checkpoints=own.checkpoints(every_minutes=config.save_minutes),
+        observers=own.observers(),
         config={**fitted, "method": method},
-    )  # fmt: skip
+    )
 
 
 def _in_batches(counterfactual):

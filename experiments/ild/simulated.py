@@ -154,8 +154,11 @@ def claims(config: Simulated):
     if {ANNEALED, "Relax-Can"} <= set(config.methods):
         yield from _annealed_claims()
     if "Relax-Can" in config.methods and len(config.intervened) > 2 and 3 in config.domains:
-        yield Holds("cf_error: Relax-Can between 1.6 and 4.3 wherever the intervened latents are, 3 domains", _position,
-                    "section 9, item 5")  # fmt: skip
+        yield Holds(
+            "cf_error: Relax-Can between 1.6 and 4.3 wherever the intervened latents are, 3 domains",
+            _position,
+            "section 9, item 5",
+        )
     if "Relax-Can" in config.methods and {2, 4} <= set(config.k):
         yield from (
             Ordering(
@@ -172,9 +175,16 @@ def claims(config: Simulated):
 def _data_claims(config: Simulated):
     for metric, method, values in (("test_nll", "Oracle", ORACLE_NLL), ("cf_error", "Identity map", IDENTITY)):
         for seed in range(min(config.seeds, 10)):
-            yield Within(metric=metric, method=method, low=values[seed] - 1e-3, high=values[seed] + 1e-3, unit=(),
-                         where={**MAIN, "seed": seed}, source="section 9, item 3",
-                         name=f"{metric}: {method} of model seed {seed} is {values[seed]} +- 0.001")  # fmt: skip
+            yield Within(
+                metric=metric,
+                method=method,
+                low=values[seed] - 1e-3,
+                high=values[seed] + 1e-3,
+                unit=(),
+                where={**MAIN, "seed": seed},
+                source="section 9, item 3",
+                name=f"{metric}: {method} of model seed {seed} is {values[seed]} +- 0.001",
+            )
 
 
 def _main_claims():
@@ -192,8 +202,9 @@ def _annealed_claims():
     yield Ordering(metric="cf_error", methods=(ANNEALED, "Relax-Can"), **cell)
     yield Holds(
         "test_nll: annealing closes at least three quarters of the gap between Relax-Can and the oracle, on average",
-        _gap_closed, "section 9, item 6 (three quarters: ours)",
-    )  # fmt: skip
+        _gap_closed,
+        "section 9, item 6 (three quarters: ours)",
+    )
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -235,16 +246,38 @@ def tables(config: Simulated) -> tuple[Table, ...]:
     rows = ("domains", "intervened", "k", "latents")
     found = [
         Table(title="Counterfactual error", metric="cf_error", rows=rows, columns="method", unit=SEED, note=note),
-        Table(title="Negative log-likelihood of the test rows, nats", metric="test_nll", rows=rows, columns="method",
-              unit=SEED),
-        Table(title="Negative log-likelihood of the validation rows, nats", metric="validation_nll", rows=rows,
-              columns="method", unit=SEED),
-    ]  # fmt: skip
+        Table(
+            title="Negative log-likelihood of the test rows, nats",
+            metric="test_nll",
+            rows=rows,
+            columns="method",
+            unit=SEED,
+        ),
+        Table(
+            title="Negative log-likelihood of the validation rows, nats",
+            metric="validation_nll",
+            rows=rows,
+            columns="method",
+            unit=SEED,
+        ),
+    ]
     if config._settings()[0] == {**MAIN, "seed": 0} and len(config._settings()) == config.seeds:
         found += [
-            Table(title="Counterfactual error of every model seed", metric="cf_error", rows="seed", columns="method",
-                  unit=(), decimals=3),
-            Table(title="Negative log-likelihood of every model seed's test rows, nats", metric="test_nll", rows="seed",
-                  columns="method", unit=(), decimals=3),
-        ]  # fmt: skip
+            Table(
+                title="Counterfactual error of every model seed",
+                metric="cf_error",
+                rows="seed",
+                columns="method",
+                unit=(),
+                decimals=3,
+            ),
+            Table(
+                title="Negative log-likelihood of every model seed's test rows, nats",
+                metric="test_nll",
+                rows="seed",
+                columns="method",
+                unit=(),
+                decimals=3,
+            ),
+        ]
     return tuple(found)

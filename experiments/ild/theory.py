@@ -56,18 +56,25 @@ class Theory:
             seed=self.seed,
             claims=(
                 *(
-                    Holds(f"{metric}: largest error over all random models at most {bound:g}",
-                          partial(_at_most, metric, bound), f"section 9, {source}")
+                    Holds(
+                        f"{metric}: largest error over all random models at most {bound:g}",
+                        partial(_at_most, metric, bound),
+                        f"section 9, {source}",
+                    )
                     for metric, bound, source in zip(names, bounds, sources, strict=True)
                 ),
                 Holds("set_last: interventions come last in every canonical form", _always, "section 9, item 2"),
             ),
             tables=(
-                Table(title="Errors on random models", metric=(*names, "set_last"), rows=("latents",),
-                      note="Means over models of the largest absolute error over rows; `set_last` is the share of "
-                           "models whose canonical form intervenes on the last latents alone."),
+                Table(
+                    title="Errors on random models",
+                    metric=(*names, "set_last"),
+                    rows=("latents",),
+                    note="Means over models of the largest absolute error over rows; `set_last` is the share of "
+                    "models whose canonical form intervenes on the last latents alone.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate(key, setting):
@@ -116,9 +123,9 @@ def random_model(key: jax.Array, m: int, domains: int) -> tuple[ILDModel, jax.Ar
     rows = draws[own, jnp.arange(m)]
     weights, scales = jnp.tril(rows[:, :, :m], -1) / 2, jnp.exp(rows[:, :, m] / 2)
     unit = jnp.eye(m)
-    shifts = jax.vmap(
-        lambda a, c: jax.scipy.linalg.solve_triangular(unit - a, c, lower=True, unit_diagonal=True)
-    )(weights, rows[:, :, m + 1])  # fmt: skip
+    shifts = jax.vmap(lambda a, c: jax.scipy.linalg.solve_triangular(unit - a, c, lower=True, unit_diagonal=True))(
+        weights, rows[:, :, m + 1]
+    )
     orthogonal = jnp.linalg.qr(jax.random.normal(keys[3], (m, m)))[0]
     stretch = jax.random.uniform(keys[4], (m,), minval=0.5, maxval=2.0)
     mixing = Mixing((orthogonal * stretch)[None], jax.random.normal(keys[5], (1, m)))

@@ -77,12 +77,16 @@ class Demand:
             shared=("rho",),
             claims=self._claims(),
             tables=tuple(
-                Table(title=f"Noise x {noise:g}: {what}", where={"noise": noise}, note=caution,
-                      **{**table, "metric": metric})
+                Table(
+                    title=f"Noise x {noise:g}: {what}",
+                    where={"noise": noise},
+                    note=caution,
+                    **{**table, "metric": metric},
+                )
                 for noise in self.noises
                 for metric, what in (("mse", "error on the published grid"), ("mse_new", "error at new draws"))
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self) -> tuple[Any, ...]:
         found = []
@@ -98,9 +102,12 @@ class Demand:
                 found.append(Holds(name, _halves, "card, section 8, item 5"))
         if PUBLISHED in self.noises and {0.1, 0.9} <= set(self.rhos):
             found.append(
-                Holds(f"noise=1, n={small}: the error of {self._kiv(small)} at rho=.9 within 5% of that at rho=.1",
-                      partial(_flat, self._kiv(small), small), "card, section 7")
-            )  # fmt: skip
+                Holds(
+                    f"noise=1, n={small}: the error of {self._kiv(small)} at rho=.9 within 5% of that at rho=.1",
+                    partial(_flat, self._kiv(small), small),
+                    "card, section 7",
+                )
+            )
         return tuple(found)
 
     def _kiv(self, n: int) -> str:

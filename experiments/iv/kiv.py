@@ -76,13 +76,21 @@ class NeweyPowell:
                 for design in self.designs
             ),
             figures=tuple(
-                Curves(x="n", metric="mse", title=design, where={"design": design}, xscale="log", yscale="log",
-                       methods=(NYSTROEM, "Kernel MMR", "Ridge sieve IV", RIDGE), name=f"mse-{design}",
-                       ylabel="mean squared error (mean ± 2 SE)")
+                Curves(
+                    x="n",
+                    metric="mse",
+                    title=design,
+                    where={"design": design},
+                    xscale="log",
+                    yscale="log",
+                    methods=(NYSTROEM, "Kernel MMR", "Ridge sieve IV", RIDGE),
+                    name=f"mse-{design}",
+                    ylabel="mean squared error (mean ± 2 SE)",
+                )
                 for design in self.designs
                 if len(self.samples) > 1
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self) -> tuple[Any, ...]:
         found = []
@@ -101,9 +109,12 @@ class NeweyPowell:
                     )
                 if n <= self.exact_up_to:
                     found.append(
-                        Holds(f"{design}, n={n}: Nystroem and exact KIV differ by less than 1% in every data set",
-                              partial(_agree, design, n), "theory")
-                    )  # fmt: skip
+                        Holds(
+                            f"{design}, n={n}: Nystroem and exact KIV differ by less than 1% in every data set",
+                            partial(_agree, design, n),
+                            "theory",
+                        )
+                    )
             if len(self.samples) > 1:
                 found += [
                     Holds(f"{design}: {NYSTROEM} falls with n", partial(_falls, design, self.samples), PAPER),

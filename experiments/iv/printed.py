@@ -11,7 +11,6 @@ from causalrep.study import Holds, ReportedNumber, load_reported, select
 REPORTED = Path(__file__).resolve().parent.parent / "reported" / "iv.toml"
 
 
-
 def numbers_of(experiment: str) -> list[ReportedNumber]:
     """The reported numbers of one of this folder's experiments."""
     return [number for number in load_reported(REPORTED) if number.experiment == experiment]

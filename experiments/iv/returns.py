@@ -204,19 +204,41 @@ class Textbook:
         schooling = {"dataset": "mroz", "controls": "exper+expersq"}
         found = {
             "mroz": (
-                Ordering(metric="coef", methods=("2SLS", "OLS"), where=schooling, unit=(),
-                         name="mroz: 2SLS < OLS, as ability bias predicts", source="textbook"),
-                Within(metric="unbounded", method="AR (F)", where={"dataset": "mroz"}, low=0.0, high=0.0, unit=(),
-                       name="mroz: the AR sets are bounded (F of 55 and 89)", source="theory"),
+                Ordering(
+                    metric="coef",
+                    methods=("2SLS", "OLS"),
+                    where=schooling,
+                    unit=(),
+                    name="mroz: 2SLS < OLS, as ability bias predicts",
+                    source="textbook",
+                ),
+                Within(
+                    metric="unbounded",
+                    method="AR (F)",
+                    where={"dataset": "mroz"},
+                    low=0.0,
+                    high=0.0,
+                    unit=(),
+                    name="mroz: the AR sets are bounded (F of 55 and 89)",
+                    source="theory",
+                ),
             ),
             "bwght": (
                 *(
-                    Within(metric="unbounded", method=method, where={"dataset": "bwght"}, low=1.0, high=1.0, unit=(),
-                           name=f"bwght: the {method} set is unbounded", source="card, section 8, item 2")
+                    Within(
+                        metric="unbounded",
+                        method=method,
+                        where={"dataset": "bwght"},
+                        low=1.0,
+                        high=1.0,
+                        unit=(),
+                        name=f"bwght: the {method} set is unbounded",
+                        source="card, section 8, item 2",
+                    )
                     for method in SETS
                 ),
             ),
-        }  # fmt: skip
+        }
         return tuple(claim for dataset, claims in found.items() if dataset in self.datasets for claim in claims)
 
 

@@ -34,7 +34,6 @@ SETS = ("AR (F)", "AR (chi2)", "CLR")
 Metrics = dict[str, dict[str, float]]
 
 
-
 def specification(data: IVTable, *, fullers: Iterable[float] = (), clusters: Any = None) -> Metrics:
     """Everything a reader wants of one specification: estimates, intervals, tests, robust sets.
 

@@ -56,8 +56,13 @@ class WeakInstruments:
         numbers its rate at every strength would be one and the same.
         """
         equal, unequal = {"errors": EQUAL}, {"errors": UNEQUAL}
-        by_strength = {"x": "strength", "metric": "reject", "xlabel": "first-stage coefficient of each instrument",
-                       "ylabel": "rejection rate of the true effect (± 2 SE)", "hline": LEVEL}  # fmt: skip
+        by_strength = {
+            "x": "strength",
+            "metric": "reject",
+            "xlabel": "first-stage coefficient of each instrument",
+            "ylabel": "rejection rate of the true effect (± 2 SE)",
+            "hline": LEVEL,
+        }
         return Study(
             name="iv/weak_instruments",
             replicate=partial(replicate, config=self),
@@ -94,16 +99,21 @@ class WeakInstruments:
             ),
             figures=(
                 Curves(
-                    **by_strength, where=equal, name="rejection", title="Wald's test fails with weak instruments",
+                    **by_strength,
+                    where=equal,
+                    name="rejection",
+                    title="Wald's test fails with weak instruments",
                     methods=(*(f"Wald {name}" for name in ESTIMATORS), *TESTS),
                 ),
                 Curves(
-                    **by_strength, where=unequal, name="rejection-heteroskedastic",
+                    **by_strength,
+                    where=unequal,
+                    name="rejection-heteroskedastic",
                     title="Heteroskedastic errors need a robust covariance as well",
                     methods=("Wald 2SLS", "Wald 2SLS (HC1)", *ROBUST, *(f"{name} (HC1)" for name in ROBUST)),
                 ),
             ),
-        )  # fmt: skip
+        )
 
     def _claims(self) -> tuple[Within | Monotone | Holds, ...]:
         found = [self._everywhere(name, EQUAL, source="card, section 8, item 2", **BAND) for name in ROBUST]
@@ -113,10 +123,17 @@ class WeakInstruments:
             # The card's own rate has a Monte Carlo error as well: three standard errors of the difference.
             band = 3 * math.sqrt(2 * rate * (1 - rate) / CARD_REPLICATIONS)
             found.append(
-                Within(metric="reject", method="Wald 2SLS", low=rate - band, high=rate + band, where=at,
-                       name=f"reject: Wald 2SLS at strength {strength:g} as on the card, {rate:g} ± {band:.3f}",
-                       min_replications=ENOUGH, source="card, section 6")
-            )  # fmt: skip
+                Within(
+                    metric="reject",
+                    method="Wald 2SLS",
+                    low=rate - band,
+                    high=rate + band,
+                    where=at,
+                    name=f"reject: Wald 2SLS at strength {strength:g} as on the card, {rate:g} ± {band:.3f}",
+                    min_replications=ENOUGH,
+                    source="card, section 6",
+                )
+            )
         if 0.03 in self.strengths:
             weakest = {"errors": EQUAL, "strength": 0.03}
             found += [
@@ -125,28 +142,42 @@ class WeakInstruments:
             ]
         if 0.1 in self.strengths:
             found.append(
-                Holds("median at strength 0.1: LIML nearer to the effect than 2SLS", partial(_nearer, self.effect),
-                      "card, section 6")
-            )  # fmt: skip
+                Holds(
+                    "median at strength 0.1: LIML nearer to the effect than 2SLS",
+                    partial(_nearer, self.effect),
+                    "card, section 6",
+                )
+            )
         if len(self.strengths) > 1:
             found.append(
-                Monotone(metric="reject", method="Wald 2SLS", along="strength", direction="decreasing",
-                         where={"errors": EQUAL}, source="theory")
-            )  # fmt: skip
+                Monotone(
+                    metric="reject",
+                    method="Wald 2SLS",
+                    along="strength",
+                    direction="decreasing",
+                    where={"errors": EQUAL},
+                    source="theory",
+                )
+            )
         found += [
             self._everywhere("AR", UNEQUAL, low=BAND["high"], source="theory"),
             *(self._everywhere(f"{name} (HC1)", UNEQUAL, source="theory", **BAND) for name in ROBUST),
         ]
         return tuple(found)
 
-
     def _everywhere(self, method: str, errors: str, *, source: str, low: float, high: float | None = None) -> Holds:
         """The rejection rate lies within the bounds at each strength by itself."""
         each = [
-            Within(metric="reject", method=method, low=low, high=high, where={"errors": errors, "strength": strength},
-                   min_replications=ENOUGH)
+            Within(
+                metric="reject",
+                method=method,
+                low=low,
+                high=high,
+                where={"errors": errors, "strength": strength},
+                min_replications=ENOUGH,
+            )
             for strength in self.strengths
-        ]  # fmt: skip
+        ]
         bounds = f"at least {low:g}" if high is None else f"within [{low:g}, {high:g}]"
         return Holds(f"reject: {method} {bounds} at every strength, {errors}", partial(_all, each), source)
 

@@ -91,23 +91,37 @@ class Zoo:
         tables = [Table(title=title, metric="mse", columns="function", note=note)]
         if "linear" in self.functions:
             tables.append(
-                Table(title="Slope of a straight line through the estimate on linear, where the truth is 1",
-                      metric="slope", where={"function": "linear"})
-            )  # fmt: skip
+                Table(
+                    title="Slope of a straight line through the estimate on linear, where the truth is 1",
+                    metric="slope",
+                    where={"function": "linear"},
+                )
+            )
         return tuple(tables)
 
     def _claims(self) -> tuple[Any, ...]:
         found = [
-            Ordering(metric="mse", methods=("DeepGMM", DIRECT), where={"function": function},
-                     source="card, section 8, item 4")
+            Ordering(
+                metric="mse",
+                methods=("DeepGMM", DIRECT),
+                where={"function": function},
+                source="card, section 8, item 4",
+            )
             for function in ("linear", "abs", "step")
             if function in self.functions and {"DeepGMM", DIRECT} <= set(self.methods)
-        ]  # fmt: skip
+        ]
         if "linear" in self.functions and self.family == "zoo" and "OLS" in self.methods:
             found.append(
-                Within(metric="slope", method="OLS", low=2.6, high=2.73, where={"function": "linear"},
-                       name="slope: OLS near its limit 2.667 on linear", source="card, section 8, item 4")
-            )  # fmt: skip
+                Within(
+                    metric="slope",
+                    method="OLS",
+                    low=2.6,
+                    high=2.73,
+                    where={"function": "linear"},
+                    name="slope: OLS near its limit 2.667 on linear",
+                    source="card, section 8, item 4",
+                )
+            )
         return tuple(found)
 
 
@@ -177,8 +191,16 @@ def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> j
     data, scaling = standardize(s.y, s.t, s.z)
     plan = schedule(len(s.y), validation_share=0.5, epochs=epochs, batch_size=1024)
     train, held_out = split({"x": data.x, "y": data.y}, plan.rows)
-    result = fit(_squared_error(), _adam(), train, key, steps=plan.steps, batch_size=plan.batch_size,
-                 validation=held_out, eval_every=plan.eval_every)  # fmt: skip
+    result = fit(
+        _squared_error(),
+        _adam(),
+        train,
+        key,
+        steps=plan.steps,
+        batch_size=plan.batch_size,
+        validation=held_out,
+        eval_every=plan.eval_every,
+    )
     prediction = _network().apply(result.params, scaled_inputs(scaling, s.test_t))[:, 0]
     return unscaled_outcome(scaling, prediction)
 

@@ -33,8 +33,16 @@ CANDIDATES = 10
 BATCH, EPOCHS, LEARNING_RATE = 256, 16, 0.01
 RICE_COPIES = 3
 BASELINES = (
-    "IRM", "ICP", "DRO", "RICE", "V-REx", "MM-REx", "l1 Janzing", "l2 Janzing", "Kania & Wit",
-)  # fmt: skip
+    "IRM",
+    "ICP",
+    "DRO",
+    "RICE",
+    "V-REx",
+    "MM-REx",
+    "l1 Janzing",
+    "l2 Janzing",
+    "Kania & Wit",
+)
 TRAINED = ("IRM", "DRO", "RICE", "V-REx", "MM-REx")
 _OPTIMIZER = optax.adam(LEARNING_RATE)
 

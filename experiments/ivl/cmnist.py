@@ -113,9 +113,7 @@ class ColoredMNIST:
             Ordering(metric="ncer", methods=("DA+ERM", "ERM"), source="Figure 5"),
         ]
         found += [
-            Holds(
-                f"ncer: {method} at most .01 above DA+ERM", functools.partial(_close_behind, method), "Figure 5"
-            )
+            Holds(f"ncer: {method} at most .01 above DA+ERM", functools.partial(_close_behind, method), "Figure 5")
             for method in ("DA+IVL-CV", "DA+IVL-LCV")
             if method in self.methods
         ]

@@ -28,9 +28,7 @@ def method_means(
         title: The heading.
     """
     rows = select(frame, where, metric=metric)
-    found = {
-        method: estimate(unit_values(part, tuple(unit))) for method, part in rows.groupby("method", sort=False)
-    }
+    found = {method: estimate(unit_values(part, tuple(unit))) for method, part in rows.groupby("method", sort=False)}
     order = sorted(found, key=lambda method: found[method].value, reverse=True)
     axes = figure.subplots()
     for position, method in enumerate(order):

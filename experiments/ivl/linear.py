@@ -128,12 +128,8 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
             for method in FIGURE_METHODS
             if method != "DA+IV"
         ),
-        Monotone(
-            metric="ncer", method="DA+ERM", along="gamma", direction="decreasing", where={"sweep": "gamma"}
-        ),
-        Monotone(
-            metric="ncer", method="DA+IVL-CV", along="gamma", direction="decreasing", where={"sweep": "gamma"}
-        ),
+        Monotone(metric="ncer", method="DA+ERM", along="gamma", direction="decreasing", where={"sweep": "gamma"}),
+        Monotone(metric="ncer", method="DA+IVL-CV", along="gamma", direction="decreasing", where={"sweep": "gamma"}),
         Holds("alpha sweep: the right end is DA+ERM to 3 decimals", _plateau, "Figure 4b"),
     ]
     if config.cyclic or config.keep < 1.0:
@@ -153,9 +149,7 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
         Ratio(metric="ncer", numerator="DA+ERM", denominator="ERM", low=0.13, high=0.22, where=full),
         Ratio(metric="ncer", numerator="DA+IVL-CV", denominator="DA+ERM", low=0.45, high=0.65, where=full),
         Holds("alpha sweep: least between 10^-2.5 and 10^-1.5, at .010-.016", _alpha_minimum, "Figure 4b"),
-        Within(
-            metric="ncer", method=AT_ALPHA, low=0.03, high=0.05, where={"sweep": "alpha", "alpha": lowest}
-        ),
+        Within(metric="ncer", method=AT_ALPHA, low=0.03, high=0.05, where={"sweep": "alpha", "alpha": lowest}),
         Holds("alpha sweep: the left end is over twice the minimum", _left_end, "Figure 4b"),
         *(
             Holds(
@@ -164,9 +158,7 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
             )
             for method in ("DA+ERM", "DA+IVL-CV")
         ),
-        Holds(
-            "gamma sweep: DA+ERM and DA+IVL-CV within .002 at gamma = 10", partial(_close_at_end, strongest)
-        ),
+        Holds("gamma sweep: DA+ERM and DA+IVL-CV within .002 at gamma = 10", partial(_close_at_end, strongest)),
         Holds("gamma sweep: largest relative gap DA+ERM to DA+IVL-CV for gamma in [.3, 3]", _largest_gap),
         Holds(
             "gamma sweep: DA+IV least inside (10^-1, 10^.5) and within .02 of .5 at gamma = 10",
@@ -216,19 +208,34 @@ def figures(config: LinearSimulation):
     common = {"metric": "ncer", "ylabel": "nCER (mean ± 2 SE)", "hline": 0.5}
     return (
         Curves(
-            x="kappa", methods=FIGURE_METHODS, where={"sweep": "kappa"}, title=f"Confounding strength, {kind}",
-            xlabel="confounding strength κ", **common,
+            x="kappa",
+            methods=FIGURE_METHODS,
+            where={"sweep": "kappa"},
+            title=f"Confounding strength, {kind}",
+            xlabel="confounding strength κ",
+            **common,
         ),
         Curves(
-            x="alpha", methods=("ERM", "DA+ERM", "DA+IVL-CV", "DA+IVL-CC", "DA+IV", AT_ALPHA),
-            where={"sweep": "alpha"}, title=f"Penalty, {kind}", xlabel="penalty α", xscale="log", yscale="log",
-            vlines=_selected_alphas, **{**common, "hline": None},
+            x="alpha",
+            methods=("ERM", "DA+ERM", "DA+IVL-CV", "DA+IVL-CC", "DA+IV", AT_ALPHA),
+            where={"sweep": "alpha"},
+            title=f"Penalty, {kind}",
+            xlabel="penalty α",
+            xscale="log",
+            yscale="log",
+            vlines=_selected_alphas,
+            **{**common, "hline": None},
         ),
         Curves(
-            x="gamma", methods=FIGURE_METHODS, where={"sweep": "gamma"}, title=f"Augmentation strength, {kind}",
-            xlabel="augmentation strength γ", xscale="log", **common,
+            x="gamma",
+            methods=FIGURE_METHODS,
+            where={"sweep": "gamma"},
+            title=f"Augmentation strength, {kind}",
+            xlabel="augmentation strength γ",
+            xscale="log",
+            **common,
         ),
-    )  # fmt: skip
+    )
 
 
 def _means(frame: pd.DataFrame, sweep: str, method: str) -> pd.Series:
@@ -237,9 +244,7 @@ def _means(frame: pd.DataFrame, sweep: str, method: str) -> pd.Series:
 
 
 def _selected_alphas(frame: pd.DataFrame) -> dict[str, float]:
-    rows = frame[
-        (frame["sweep"] == "kappa") & (frame["kappa"] == 1.0) & (frame["metric"] == "alpha_selected")
-    ]
+    rows = frame[(frame["sweep"] == "kappa") & (frame["kappa"] == 1.0) & (frame["metric"] == "alpha_selected")]
     means = rows.groupby("method")["value"].mean()
     return {"mean α by CV": means["DA+IVL-CV"], "by CC": means["DA+IVL-CC"]}
 
@@ -257,9 +262,7 @@ def _alpha_minimum(frame: pd.DataFrame):
 
 def _left_end(frame: pd.DataFrame):
     curve = _means(frame, "alpha", AT_ALPHA)
-    return curve.iloc[
-        0
-    ] > 2 * curve.min(), f"{curve.iloc[0]:.4f} at the left end, {curve.min():.4f} at the minimum"
+    return curve.iloc[0] > 2 * curve.min(), f"{curve.iloc[0]:.4f} at the left end, {curve.min():.4f} at the minimum"
 
 
 def _near(method: str, weakest: list[float], frame: pd.DataFrame):
@@ -281,9 +284,7 @@ def _largest_gap(frame: pd.DataFrame):
 def _dip(frame: pd.DataFrame):
     curve = _means(frame, "gamma", "DA+IV")
     at, end = float(curve.idxmin()), float(curve.iloc[-1])
-    return 0.1 < at < 10**0.5 and abs(
-        end - 0.5
-    ) < 0.02, f"least {curve.min():.3f} at gamma = {at:.4g}; end {end:.3f}"
+    return 0.1 < at < 10**0.5 and abs(end - 0.5) < 0.02, f"least {curve.min():.3f} at gamma = {at:.4g}; end {end:.3f}"
 
 
 def _rounded(values: np.ndarray) -> list[float]:
@@ -292,9 +293,7 @@ def _rounded(values: np.ndarray) -> list[float]:
 
 
 def _spread(values: list[float], count: int) -> list[float]:
-    return [
-        values[i] for i in sorted(set(np.linspace(0, len(values) - 1, count).round().astype(int).tolist()))
-    ]
+    return [values[i] for i in sorted(set(np.linspace(0, len(values) - 1, count).round().astype(int).tolist()))]
 
 
 def _nearest(values: list[float], logs: tuple[float, ...]) -> list[float]:

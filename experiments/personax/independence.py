@@ -51,12 +51,17 @@ class Rejections:
             config={"samples": self.samples, "level": self.level},
             claims=tuple(_claims()),
             tables=(
-                Table(title="Share of samples rejected", metric="rejected", rows="link", columns="method",
-                      note=f"{self.samples} rows, level {self.level:g}. RIT: the randomised test (RCIT given nothing). "
-                      "Raw units: the feature times 30, the trait as 1, 2, 3. Chi-square and G compare "
-                      "the trait with the feature cut at -1, 0 and 1."),
+                Table(
+                    title="Share of samples rejected",
+                    metric="rejected",
+                    rows="link",
+                    columns="method",
+                    note=f"{self.samples} rows, level {self.level:g}. RIT: the randomised test (RCIT given nothing). "
+                    "Raw units: the feature times 30, the trait as 1, 2, 3. Chi-square and G compare "
+                    "the trait with the feature cut at -1, 0 and 1.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def replicate(key, setting, *, config: Rejections):

@@ -152,17 +152,25 @@ def claims(config: StandIn):
         yield Within(metric="block_r2", method="PersonaX", low=0.9, source="section 9, item 2", **sparse)
         yield Within(metric="mcc", method="PersonaX", low=0.85, source="section 9, item 2", **sparse)
         if {"PersonaX, 1 + 1", "Beta-VAE"} <= set(config.methods):
-            yield Ordering(metric="mcc", methods=("Beta-VAE", "PersonaX, 1 + 1", "PersonaX"),
-                           source="section 9, item 2", **sparse)  # fmt: skip
+            yield Ordering(
+                metric="mcc", methods=("Beta-VAE", "PersonaX, 1 + 1", "PersonaX"), source="section 9, item 2", **sparse
+            )
     if {"sparse", "dense"} <= set(config.cross):
         sides = (("PersonaX", {"cross": "dense"}), ("PersonaX", {"cross": "sparse"}))
         yield Ordering(metric="mcc", methods=sides, source="section 9, item 3", **enough)
-        yield Within(metric="block_r2", method="PersonaX", low=0.9, where={"cross": "dense"},
-                     source="section 9, item 3", **enough)  # fmt: skip
+        yield Within(
+            metric="block_r2",
+            method="PersonaX",
+            low=0.9,
+            where={"cross": "dense"},
+            source="section 9, item 3",
+            **enough,
+        )
     if "PersonaX, no sparsity" in config.methods and "sparse" in config.cross:
         for metric in ("cross_edges", "cross_shd"):
-            yield Ordering(metric=metric, methods=("PersonaX", "PersonaX, no sparsity"), source="section 9, item 4",
-                           **sparse)  # fmt: skip
+            yield Ordering(
+                metric=metric, methods=("PersonaX", "PersonaX, no sparsity"), source="section 9, item 4", **sparse
+            )
 
 
 def tables(config: StandIn) -> tuple[Table, ...]:
@@ -174,16 +182,35 @@ def tables(config: StandIn) -> tuple[Table, ...]:
         "modality's latents given its codes, by kernel ridge regression. Both on held-out rows."
     )
     found = [
-        Table(title="Recovery of the latents", metric=("mcc", "block_r2"), rows=rows, where=fitted, unit=SEED,
-              note=note, reported=False),
-        Table(title="Correlation of every latent with its code", metric=tuple(f"corr_{name}" for name in NAMES),
-              rows=rows, where=fitted, unit=SEED, reported=False),
+        Table(
+            title="Recovery of the latents",
+            metric=("mcc", "block_r2"),
+            rows=rows,
+            where=fitted,
+            unit=SEED,
+            note=note,
+            reported=False,
+        ),
+        Table(
+            title="Correlation of every latent with its code",
+            metric=tuple(f"corr_{name}" for name in NAMES),
+            rows=rows,
+            where=fitted,
+            unit=SEED,
+            reported=False,
+        ),
         Table(title="Mean correlation, chance included", metric="mcc", rows=rows, unit=SEED, reported=False),
-    ]  # fmt: skip
+    ]
     gated = [method for method in config.methods if method.startswith("PersonaX")]
     if gated:
         found.append(
-            Table(title="Edges between the modalities", metric=("cross_edges", "cross_shd"), rows=rows,
-                  where={"method": gated}, unit=SEED, reported=False)
-        )  # fmt: skip
+            Table(
+                title="Edges between the modalities",
+                metric=("cross_edges", "cross_shd"),
+                rows=rows,
+                where={"method": gated},
+                unit=SEED,
+                reported=False,
+            )
+        )
     return tuple(found)

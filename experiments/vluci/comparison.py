@@ -77,15 +77,23 @@ class Comparison:
             precision="float32",
             claims=tuple(claim for design in self.designs for claim in CLAIMS[design]),
             tables=(
-                Table(title="Error of the effect", metric=("bias", "ate_error", "pehe"), rows=("design", "method"),
-                      note="No U and Oracle: a T-learner by least squares, without and with the true U; VLUCI with "
-                      "draws of U (multiple), U's mean (mean) or its own outcome networks (decoder). Settings of CEVAE "
-                      "and Intact-VAE are this library's, not tuned."),
-                Table(title="VLUCI's inferred confounder", metric=("corr_u", "kl", "change"), rows=("design",),
-                      where={"method": "VLUCI"},
-                      note="change: of the average effect when U's draws are added to X."),
+                Table(
+                    title="Error of the effect",
+                    metric=("bias", "ate_error", "pehe"),
+                    rows=("design", "method"),
+                    note="No U and Oracle: a T-learner by least squares, without and with the true U; VLUCI with "
+                    "draws of U (multiple), U's mean (mean) or its own outcome networks (decoder). Settings of CEVAE "
+                    "and Intact-VAE are this library's, not tuned.",
+                ),
+                Table(
+                    title="VLUCI's inferred confounder",
+                    metric=("corr_u", "kl", "change"),
+                    rows=("design",),
+                    where={"method": "VLUCI"},
+                    note="change: of the average effect when U's draws are added to X.",
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 def _claims():
@@ -100,15 +108,19 @@ def _claims():
             Within(metric="bias", method="Intact-VAE", low=3.0, **hidden),
         ),
         "nothing hidden": (
-            Within(metric="change", method="VLUCI", low=-0.05, high=0.05, **nothing,
-                   name="negative control: a U without effect on the outcome changes the estimate by less than .05"),
+            Within(
+                metric="change",
+                method="VLUCI",
+                low=-0.05,
+                high=0.05,
+                **nothing,
+                name="negative control: a U without effect on the outcome changes the estimate by less than .05",
+            ),
             Within(metric="ate_error", method="VLUCI, multiple", high=0.15, **nothing),
             Within(metric="ate_error", method="Intact-VAE", high=0.3, **nothing),
         ),
-        "proxies": (
-            Ordering(metric="ate_error", methods=("CEVAE", "No U"), **proxies),
-        ),
-    }  # fmt: skip
+        "proxies": (Ordering(metric="ate_error", methods=("CEVAE", "No U"), **proxies),),
+    }
 
 
 CLAIMS = _claims()

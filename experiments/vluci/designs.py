@@ -57,13 +57,21 @@ class Design:
         metrics = ("bias", "ate_error", "pehe")
         known = ("corr_u", "kl", "sd_given_xt", "held_out_joint", "coverage", "width")
         tables = [
-            Table(title="Error of the effect", metric=metrics, rows=("samples", "excluded", "method"),
-                  note="bias: signed error of the average effect. A T-learner by least squares, with U filled in by "
-                  "its posterior mean or by draws (multiple), or the model's own outcome networks (decoder)."),
-            Table(title="The inferred confounder", metric=known, rows=("samples", "excluded", "method"), reported=False,
-                  note=f"{NOTES[self.design]}coverage and width: 90% intervals of the outcome under the other "
-                  "treatment."),
-        ]  # fmt: skip
+            Table(
+                title="Error of the effect",
+                metric=metrics,
+                rows=("samples", "excluded", "method"),
+                note="bias: signed error of the average effect. A T-learner by least squares, with U filled in by "
+                "its posterior mean or by draws (multiple), or the model's own outcome networks (decoder).",
+            ),
+            Table(
+                title="The inferred confounder",
+                metric=known,
+                rows=("samples", "excluded", "method"),
+                reported=False,
+                note=f"{NOTES[self.design]}coverage and width: 90% intervals of the outcome under the other treatment.",
+            ),
+        ]
         if self.design == "misspecified":
             said = ("gaussian_gain", "range", "plausible_range", "separation", "flagged_by_card", "flagged")
             tables.append(Table(title="What the report says", metric=said, rows=("method",), reported=False))
@@ -121,11 +129,25 @@ def _misspecified(config: Design):
     common = {"min_replications": 5, "source": "card, sections 8 and 9"}
     return (
         Ordering(metric="ate_error", methods=("No U", "Two-point EM"), **common),
-        Within(metric="flagged_by_card", method="Report", low=1.0, high=1.0, unit=(), source="card, section 9",
-               name="the misspecified model is flagged in every sample (the Gaussian fits better, or range above 2)"),
-        Within(metric="flagged", method="Report", low=1.0, high=1.0, unit=(), source="this library's rule",
-               name="the library's report calls the effect not identified in every sample"),
-    )  # fmt: skip
+        Within(
+            metric="flagged_by_card",
+            method="Report",
+            low=1.0,
+            high=1.0,
+            unit=(),
+            source="card, section 9",
+            name="the misspecified model is flagged in every sample (the Gaussian fits better, or range above 2)",
+        ),
+        Within(
+            metric="flagged",
+            method="Report",
+            low=1.0,
+            high=1.0,
+            unit=(),
+            source="this library's rule",
+            name="the library's report calls the effect not identified in every sample",
+        ),
+    )
 
 
 CLAIMS = {"identified": _identified, "selection": _selection, "misspecified": _misspecified}
@@ -181,5 +203,3 @@ def _all_laws(key, s, training: Training, draws: int):
         "flagged": (~certain).astype(s.y.dtype),
     }
     return metrics
-
-

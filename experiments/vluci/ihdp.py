@@ -73,14 +73,25 @@ class Ihdp:
             traced=("simulation",),
             claims=_hidden_claims() if self.hidden else _plain_claims(self.given),
             tables=(
-                Table(title=f"IHDP, {title}: mean over replications", metric=METRICS, unit=("simulation",),
-                      note=f"ATE and PEHE over all 747 units, to which everything was fitted. {self.described}."),
-                Table(title="The same, median", metric=METRICS, unit=("simulation",), aggregate="median",
-                      reported=False),
-                Table(title="The inferred confounder", metric=("kl", "held_out_joint", "coverage", "corr_u")
-                      if self.hidden else ("kl", "held_out_joint", "coverage"), unit=("simulation",), reported=False),
+                Table(
+                    title=f"IHDP, {title}: mean over replications",
+                    metric=METRICS,
+                    unit=("simulation",),
+                    note=f"ATE and PEHE over all 747 units, to which everything was fitted. {self.described}.",
+                ),
+                Table(
+                    title="The same, median", metric=METRICS, unit=("simulation",), aggregate="median", reported=False
+                ),
+                Table(
+                    title="The inferred confounder",
+                    metric=("kl", "held_out_joint", "coverage", "corr_u")
+                    if self.hidden
+                    else ("kl", "held_out_joint", "coverage"),
+                    unit=("simulation",),
+                    reported=False,
+                ),
             ),
-        )  # fmt: skip
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,18 +118,20 @@ class IhdpTARNet(Ihdp):
 def _hidden_claims():
     common = {"unit": ("simulation",), "min_replications": 20}
     found = [
-        Ordering(metric="ate_error", methods=("Oracle", f"VLUCI, {law}, {way}", "No U"), source="card, section 9",
-                 **common)
+        Ordering(
+            metric="ate_error", methods=("Oracle", f"VLUCI, {law}, {way}", "No U"), source="card, section 9", **common
+        )
         for law in LAWS
         for way in ("multiple", "decoder")
-    ]  # fmt: skip
+    ]
     # The anchors' t and noise were drawn by another generator: equal up to Monte Carlo error, three of their se.
     anchors = {("No U", "ate_error"): (1.775, 0.162), ("Oracle", "ate_error"): (0.464, 0.061)}
     found += [
-        Within(metric=metric, method=method, low=value - 3 * se, high=value + 3 * se, source="card, section 8",
-               **common)
+        Within(
+            metric=metric, method=method, low=value - 3 * se, high=value + 3 * se, source="card, section 8", **common
+        )
         for (method, metric), (value, se) in anchors.items()
-    ]  # fmt: skip
+    ]
     for law in LAWS:
         method = f"VLUCI, {law}, multiple"
         name = f"the ATE error's relative gain from {method} is positive"
@@ -141,11 +154,17 @@ def _relative_gain(frame, *, method: str):
 def _plain_claims(estimators: Iterable[str]):
     common = {"unit": ("simulation",), "min_replications": 10, "source": "card, section 9"}
     return tuple(
-        Ratio(metric="pehe", numerator=f"{kind}VLUCI, {law}, multiple", denominator=f"{kind}No U", high=1.05,
-              name=f"{kind}PEHE rises by at most 5% with a {law} U (multiple)", **common)
+        Ratio(
+            metric="pehe",
+            numerator=f"{kind}VLUCI, {law}, multiple",
+            denominator=f"{kind}No U",
+            high=1.05,
+            name=f"{kind}PEHE rises by at most 5% with a {law} U (multiple)",
+            **common,
+        )
         for kind in estimators
         for law in LAWS
-    )  # fmt: skip
+    )
 
 
 def replicate(key, setting, *, config: Ihdp):

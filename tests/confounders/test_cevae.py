@@ -33,8 +33,17 @@ def test_objective_is_the_bound_and_the_two_guesses():
         (binary, _), (normal, _) = module.proxies(z)["x_binary"], module.proxies(z)["x_normal"]
         q = module.encode(batch["x"], batch["t"], batch["y"]).base_dist
         guess = module.guessed_y(batch["x"])
-        return (q.loc, q.scale, binary.base_dist.logits, normal.base_dist.loc, normal.base_dist.scale,
-                module.t_net(z)[:, 0], module.outcomes(z), module.guessed_t(batch["x"]).logits, guess)  # fmt: skip
+        return (
+            q.loc,
+            q.scale,
+            binary.base_dist.logits,
+            normal.base_dist.loc,
+            normal.base_dist.scale,
+            module.t_net(z)[:, 0],
+            module.outcomes(z),
+            module.guessed_t(batch["x"]).logits,
+            guess,
+        )
 
     run = jax.jit(jax.vmap(lambda z: networks.apply(params, z, method=parts)))
     loc, scale, *_ = (np.asarray(a)[0] for a in run(jnp.zeros((1, n, 2))))

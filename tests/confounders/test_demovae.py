@@ -43,8 +43,12 @@ def test_the_loss_is_its_definition():
     for j in range(3):
         p = (d[:, j] - d[:, j].mean()) @ z / (d[:, j].std(ddof=1) * (z**2).sum(0))
         by_hand += rmse(p)
-    expected = {"reconstruction": rmse(x - rebuilt), "covariance": rmse(z.T @ z - 3.0 * np.eye(4)),
-                "mean": rmse(z.mean(0)), "demographics": by_hand}  # fmt: skip
+    expected = {
+        "reconstruction": rmse(x - rebuilt),
+        "covariance": rmse(z.T @ z - 3.0 * np.eye(4)),
+        "mean": rmse(z.mean(0)),
+        "demographics": by_hand,
+    }
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
     total = 100 * expected["reconstruction"] + expected["covariance"] + expected["mean"] + 10 * by_hand

@@ -31,9 +31,11 @@ def test_coding_rate_is_the_sum_over_singular_values(shape, x64):
 
 
 def batch_of(rng, n=40):
-    return {"first": jnp.asarray(rng.normal(size=(n, 3)), jnp.float32),
-            "second": jnp.asarray(rng.normal(size=(n, 2)), jnp.float32),
-            "y": jax.nn.one_hot(jnp.asarray(rng.integers(0, 4, n)), 4)}  # fmt: skip
+    return {
+        "first": jnp.asarray(rng.normal(size=(n, 3)), jnp.float32),
+        "second": jnp.asarray(rng.normal(size=(n, 2)), jnp.float32),
+        "y": jax.nn.one_hot(jnp.asarray(rng.integers(0, 4, n)), 4),
+    }
 
 
 def test_the_loss_is_its_terms_and_the_rate_is_minimised():
@@ -148,8 +150,11 @@ def test_the_generator_shifts_the_prior_alone():
         table = np.zeros((8, 4))
         np.add.at(table, (np.asarray(s.answer) // 4, np.asarray(s.answer) % 4), 1)
         np.testing.assert_allclose(table / table.sum(1, keepdims=True), prior, atol=0.03)
-    right = [np.mean(bayes_answers(s, prototypes, p) == s.answer)
-             for s in (here, shifted) for p in (answer_prior(), jnp.full((8, 4), 0.25))]  # fmt: skip
+    right = [
+        np.mean(bayes_answers(s, prototypes, p) == s.answer)
+        for s in (here, shifted)
+        for p in (answer_prior(), jnp.full((8, 4), 0.25))
+    ]
     assert right[0] > right[1] + 0.01, "the training prior helps in distribution"
     assert right[2] < right[3] - 0.01, "and harms out of it"
 
@@ -157,8 +162,10 @@ def test_the_generator_shifts_the_prior_alone():
 @pytest.fixture(scope="module")
 def shifted():
     prototypes = vqa_prototypes(jax.random.key(0))
-    return [prior_shift_vqa(jax.random.key(k), prototypes, n=n, shift=s) for k, n, s in ((1, 3000, 0), (2, 1500, 0),
-                                                                                        (3, 1500, 2))]  # fmt: skip
+    return [
+        prior_shift_vqa(jax.random.key(k), prototypes, n=n, shift=s)
+        for k, n, s in ((1, 3000, 0), (2, 1500, 0), (3, 1500, 2))
+    ]
 
 
 def test_rate_minimisation_makes_the_confounder_poorer(shifted):

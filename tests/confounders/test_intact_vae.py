@@ -16,8 +16,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::causalrep.errors.OverlapWarning
 
 def small_batch():
     rng = np.random.default_rng(0)
-    return {"x": jnp.asarray(rng.normal(size=(6, 3)), jnp.float32), "t": jnp.asarray([0.0, 1, 0, 1, 1, 0]),
-            "y": jnp.asarray(rng.normal(size=6), jnp.float32)}  # fmt: skip
+    return {
+        "x": jnp.asarray(rng.normal(size=(6, 3)), jnp.float32),
+        "t": jnp.asarray([0.0, 1, 0, 1, 1, 0]),
+        "y": jnp.asarray(rng.normal(size=6), jnp.float32),
+    }
 
 
 def test_the_objective_is_the_bound():
@@ -37,8 +40,9 @@ def test_the_objective_is_the_bound():
         jnp.asarray(z, jnp.float32)
     )
     own = np.asarray(batch["t"]).astype(int)
-    mean, sd = (np.stack([np.asarray(laws[arm][part])[..., 0] for arm in (0, 1)])[own, :, np.arange(6)].T
-                for part in (0, 1))  # fmt: skip
+    mean, sd = (
+        np.stack([np.asarray(laws[arm][part])[..., 0] for arm in (0, 1)])[own, :, np.arange(6)].T for part in (0, 1)
+    )
     likelihood = stats.norm.logpdf(np.asarray(batch["y"]), mean, sd)
     kl = (stats.norm.logpdf(z, loc, scale) - stats.norm.logpdf(z, np.asarray(p.loc), np.asarray(p.scale))).sum(-1)
     bound = (likelihood - beta * kl).mean(1)

@@ -128,8 +128,9 @@ def test_a_confounder_that_changes_nothing_is_left_unused_and_said_to_be():
 
 @pytest.mark.parametrize("strength", [3.0, -3.0])
 def test_the_two_step_start_has_the_sign_of_the_confounding(strength):
-    s = hidden_confounder(jax.random.key(0), n=4000, latent="gaussian", treatment="probit", excluded=1.0,
-                          strength=strength)  # fmt: skip
+    s = hidden_confounder(
+        jax.random.key(0), n=4000, latent="gaussian", treatment="probit", excluded=1.0, strength=strength
+    )
     rows = {"x": s.x, "t": s.t, "y": s.y}
     model = LatentModel("gaussian", 2, hidden=(4,))
     start = _two_step_start(vluci_objective(model, Settings()), model, jax.random.key(1), rows)

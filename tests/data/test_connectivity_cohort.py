@@ -12,9 +12,10 @@ def written(folder, *, rows=6, **changed):
     rng = np.random.default_rng(0)
     tables = {
         "demographics": pd.DataFrame({"age": np.arange(rows) + 8.0, "sex": ["f", "m"] * (rows // 2)}),
-        "fields": pd.DataFrame({"wrat": [101.0, np.nan, 99, 103, 97, 100], "diagnosis": [*list("bbaba"), None],
-                                "site": ["x"] * 6}),
-    }  # fmt: skip
+        "fields": pd.DataFrame(
+            {"wrat": [101.0, np.nan, 99, 103, 97, 100], "diagnosis": [*list("bbaba"), None], "site": ["x"] * 6}
+        ),
+    }
     np.save(folder / "connectivity.npy", changed.get("connectivity", rng.normal(size=(rows, 10))))
     for name, table in tables.items():
         changed.get(name, table).to_csv(folder / f"{name}.csv", index=False)

@@ -12,9 +12,7 @@ from causalrep.iv.population import confounding_vector, treatment_covariance
 @pytest.mark.parametrize("rho", [0.0, 0.6])
 def test_linear_iv_moments(x64, rho):
     n, k, strength, effect = 400_000, 3, 0.5, 2.0
-    y, x, z = linear_iv(
-        jax.random.key(1), n=n, instruments=k, strength=strength, endogeneity=rho, effect=effect
-    )
+    y, x, z = linear_iv(jax.random.key(1), n=n, instruments=k, strength=strength, endogeneity=rho, effect=effect)
     x = x[:, 0]
     u = y - effect * x
     moments = {

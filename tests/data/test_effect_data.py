@@ -182,9 +182,7 @@ def test_acic2016():
     spreads = [3.978, 0, 0, 5.018, 4.531, 2.082, 5.000, 3.224, 2.246, 6.740]
     np.testing.assert_allclose(ite.std(1, ddof=1), spreads, atol=5e-4)
     naive = [y[t == 1].mean() - y[t == 0].mean() for y, t in zip(acic.y, acic.t, strict=True)]
-    np.testing.assert_allclose(
-        naive, [3.582, 5.199, 6.099, 5.941, 4.108, 5.047, 4.301, 0.896, 5.591, 4.432], atol=5e-4
-    )
+    np.testing.assert_allclose(naive, [3.582, 5.199, 6.099, 5.941, 4.108, 5.047, 4.301, 0.896, 5.591, 4.432], atol=5e-4)
     np.testing.assert_array_equal(load("acic2016", files=[7]).y[0], acic.y[6])
 
 

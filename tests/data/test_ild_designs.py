@@ -20,8 +20,10 @@ def oracle(seed, **options):
     data = ild_simulation(seed, **options)
     model, answers = true_model(data.truth), true_counterfactuals(data.truth, data.test)
     nll = -log_likelihood(model, jnp.asarray(data.test.x), jnp.asarray(data.test.domain)).mean()
-    return float(nll), float(counterfactual_error(model, data.test, answers)), float(
-        counterfactual_error(None, data.test, answers)
+    return (
+        float(nll),
+        float(counterfactual_error(model, data.test, answers)),
+        float(counterfactual_error(None, data.test, answers)),
     )
 
 
@@ -38,8 +40,13 @@ def test_every_seed_and_the_means_of_other_cells():
     found = np.array([oracle(seed) for seed in range(10)])
     np.testing.assert_allclose(found[:, 0], ORACLE, atol=0.001)
     np.testing.assert_allclose(found[:, 2], IDENTITY, atol=0.001)
-    cells = {(2, (4, 5)): (3.970, 2.243), (10, (4, 5)): (3.878, 2.125), (2, (0, 1)): (2.845, 4.44),
-             (3, (0, 1)): (2.640, 3.62), (10, (0, 1)): (2.487, 3.26)}  # fmt: skip
+    cells = {
+        (2, (4, 5)): (3.970, 2.243),
+        (10, (4, 5)): (3.878, 2.125),
+        (2, (0, 1)): (2.845, 4.44),
+        (3, (0, 1)): (2.640, 3.62),
+        (10, (0, 1)): (2.487, 3.26),
+    }
     for (domains, intervened), (nll, identity) in cells.items():
         mean = np.mean([oracle(s, domains=domains, intervened=intervened) for s in range(10)], axis=0)
         assert mean[0] == pytest.approx(nll, abs=0.003)

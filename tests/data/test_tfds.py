@@ -16,9 +16,7 @@ def source(calls, variant="default"):
         for i in range(40):
             yield {"row": np.full((2, 3), i), "label": np.int64(i)}
 
-    return prepared_source(
-        "toy", features=FEATURES, examples=examples, description="Forty rows.", variant=variant
-    )
+    return prepared_source("toy", features=FEATURES, examples=examples, description="Forty rows.", variant=variant)
 
 
 def test_examples_come_back_and_are_prepared_once(empty_home):

@@ -35,11 +35,16 @@ FAITHFUL = {
 
 def frame_of(change):
     return pd.DataFrame(
-        {"samples": 6000, "method": method, "replication": replication, "metric": metric,
-         "value": change(value) * (1 + 0.001 * replication)}
+        {
+            "samples": 6000,
+            "method": method,
+            "replication": replication,
+            "metric": metric,
+            "value": change(value) * (1 + 0.001 * replication),
+        }
         for replication in range(4)
         for (method, metric), value in FAITHFUL.items()
-    )  # fmt: skip
+    )
 
 
 def test_claims_hold_for_a_faithful_reproduction_and_fail_for_a_wrong_one():
@@ -62,9 +67,12 @@ def test_every_reported_number_belongs_to_the_config():
 
 def embeddings(**changed):
     rng = np.random.default_rng(0)
-    arrays = {"first": 100 + rng.normal(size=(90, 3)), "second": rng.normal(size=(90, 2)),
-              "answers": np.array(["no", "yes", "two"])[np.arange(90) % 3],
-              "split": np.repeat(["train", "id", "ood"], 30)}  # fmt: skip
+    arrays = {
+        "first": 100 + rng.normal(size=(90, 3)),
+        "second": rng.normal(size=(90, 2)),
+        "answers": np.array(["no", "yes", "two"])[np.arange(90) % 3],
+        "split": np.repeat(["train", "id", "ood"], 30),
+    }
     return arrays | changed
 
 

@@ -57,8 +57,17 @@ def test_the_table_shows_what_a_program_needs(cli, compiled):
     compiled(REPORT)
     code, out, err = cli("demo/location", "--compile-for", "cuda:16")
     assert (code, err) == (0, "")
-    for text in ("n=10 (2 cells)", "2.0 MiB (2.0 KiB + 512 B + 1.0 MiB + 1.0 MiB)", "1.5 G", "none", "1.25 s",
-                 "≥ 2.5 us, memory", "nothing was timed", "Up to 2 loops", "Cholesky"):  # fmt: skip
+    for text in (
+        "n=10 (2 cells)",
+        "2.0 MiB (2.0 KiB + 512 B + 1.0 MiB + 1.0 MiB)",
+        "1.5 G",
+        "none",
+        "1.25 s",
+        "≥ 2.5 us, memory",
+        "nothing was timed",
+        "Up to 2 loops",
+        "Cholesky",
+    ):
         assert text in out
 
 
@@ -70,7 +79,7 @@ def test_the_table_shows_what_a_program_needs(cli, compiled):
         ({"memory": None, "collectives": None, "too_large": "needs 100.00G"}, "does not fit: needs 100.00G"),
         ({"limit": 2**20}, "does not fit"),
     ],
-)  # fmt: skip
+)
 def test_a_problem_is_an_error(cli, compiled, changes, message):
     compiled(REPORT, dataclasses.replace(REPORT, **changes))
     code, out, err = cli("demo/location", "--compile-for", "cuda:16")
@@ -123,8 +132,10 @@ def test_rows_of_the_page(compiled, tmp_path, monkeypatch, roots):
     compiled(REPORT)
     assert tool.publish(["demo/location"], ["cuda:16"], page=page, most=1) == 0
     assert sorted(line.split("|")[3].strip() for line in page.read_text().splitlines() if "| cuda:16" in line) == [
-        "1 more like these, not compiled", "n=10 (2 cells)", "n=10 (2 cells)"
-    ]  # fmt: skip
+        "1 more like these, not compiled",
+        "n=10 (2 cells)",
+        "n=10 (2 cells)",
+    ]
     with pytest.raises(InputError, match=r"^most: found 0"):
         tool.publish(["demo/location"], ["cuda:16"], page=page, most=0)
     compiled()

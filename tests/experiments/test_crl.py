@@ -20,9 +20,23 @@ METHODS = {
     "g6": (segments.TCL, segments.SHUFFLED, segments.BETA_VAE, segments.IVAE, segments.IFLOW, segments.SHUFFLED_IFLOW),
     "g7": (series.FLOW, series.SHUFFLED),
 }
-METRICS = ("mcc", "above_chance", "above_beta_vae", "h_error", "order_exact", "shd", "mcc_hard", "shd_hard", "shd_soft",
-           "loss_of_mcc", "own_correlation", "weak_mcc", "mcc_latents", "latents_above_chance",
-           "latents_above_beta_vae")  # fmt: skip
+METRICS = (
+    "mcc",
+    "above_chance",
+    "above_beta_vae",
+    "h_error",
+    "order_exact",
+    "shd",
+    "mcc_hard",
+    "shd_hard",
+    "shd_soft",
+    "loss_of_mcc",
+    "own_correlation",
+    "weak_mcc",
+    "mcc_latents",
+    "latents_above_chance",
+    "latents_above_beta_vae",
+)
 
 
 def frame_of(study, methods, value):
@@ -38,20 +52,43 @@ def faithful(setting, method, metric):
     if metric == "h_error":
         return 0.0 if method == linear.EXACT else 0.2 * (2500 / setting.get("n", 2500)) ** 0.6
     if metric in ("mcc", "mcc_latents", "own_correlation", "weak_mcc"):
-        mcc = {linear.GAUSSIAN: 0.9, contrastive.CONTRASTIVE: 0.97, segments.TCL: 0.9, supports.POLYNOMIAL: 1.0,
-               supports.CODES: 1.0, series.FLOW: 1.0, components.CAUCA: 0.95, components.WRONG_GRAPH: 0.9,
-               components.LINEAR: 0.6}  # fmt: skip
+        mcc = {
+            linear.GAUSSIAN: 0.9,
+            contrastive.CONTRASTIVE: 0.97,
+            segments.TCL: 0.9,
+            supports.POLYNOMIAL: 1.0,
+            supports.CODES: 1.0,
+            series.FLOW: 1.0,
+            components.CAUCA: 0.95,
+            components.WRONG_GRAPH: 0.9,
+            components.LINEAR: 0.6,
+        }
         return mcc.get(method, 0.7) + 1e-6 * setting.get("n", 0) - 0.01 * setting.get("layers", 0)
     above_chance = 0.0 if "shuffled" in method or method == series.SHUFFLED else 0.2
-    known = {"above_chance": above_chance, "latents_above_chance": above_chance, "above_beta_vae": 0.2,
-             "latents_above_beta_vae": 0.2, "loss_of_mcc": 0.2, "order_exact": 1.0, "mcc_hard": 1.0}  # fmt: skip
+    known = {
+        "above_chance": above_chance,
+        "latents_above_chance": above_chance,
+        "above_beta_vae": 0.2,
+        "latents_above_beta_vae": 0.2,
+        "loss_of_mcc": 0.2,
+        "order_exact": 1.0,
+        "mcc_hard": 1.0,
+    }
     return known.get(metric, 0.0)
 
 
 def useless(setting, method, metric):
     """What a broken one shows."""
-    if metric in ("mcc", "mcc_latents", "mcc_hard", "order_exact", "weak_mcc", "above_beta_vae",
-                  "latents_above_beta_vae", "loss_of_mcc"):  # fmt: skip
+    if metric in (
+        "mcc",
+        "mcc_latents",
+        "mcc_hard",
+        "order_exact",
+        "weak_mcc",
+        "above_beta_vae",
+        "latents_above_beta_vae",
+        "loss_of_mcc",
+    ):
         best = components.CAUCA in method and method != components.CAUCA
         return (0.02 if best else 0.01) - 1e-7 * setting.get("n", 0) + 1e-3 * setting.get("layers", 0)
     if metric == "own_correlation":

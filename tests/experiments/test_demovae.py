@@ -17,10 +17,23 @@ from experiments.demovae.fmri import Cohort, Rows, group_error, read
 from experiments.demovae.standin import NETWORKS, RAW, RESIDUAL, StandIn
 from experiments.run import main
 
-FAITHFUL = {"hits_demographic": 4, "hits_intrinsic": 5, "linear_age": 0.01, "above_chance_sex": 0.01,
-            "above_chance_race": 0.0, "factor_r2": 0.97, "offdiagonal": 0.1, "least_variance": 0.95,
-            "most_variance": 1.05, "age_moved": 4.0, "sex_flipped": 1.0, "race_flipped": 1.0,
-            "hits_beyond_residualization": 1.0, "train_corr": 1e-6, "hits_null": 3}  # fmt: skip
+FAITHFUL = {
+    "hits_demographic": 4,
+    "hits_intrinsic": 5,
+    "linear_age": 0.01,
+    "above_chance_sex": 0.01,
+    "above_chance_race": 0.0,
+    "factor_r2": 0.97,
+    "offdiagonal": 0.1,
+    "least_variance": 0.95,
+    "most_variance": 1.05,
+    "age_moved": 4.0,
+    "sex_flipped": 1.0,
+    "race_flipped": 1.0,
+    "hits_beyond_residualization": 1.0,
+    "train_corr": 1e-6,
+    "hits_null": 3,
+}
 
 
 def frame_of(change):
@@ -31,8 +44,15 @@ def frame_of(change):
             value = 39
         if metric == "linear_age":
             value = {"Autoencoder": 0.99, "DemoVAE, no decorrelation": 0.5}.get(method, value)
-        rows.append({"samples": 1000, "method": method, "replication": replication, "metric": metric,
-                     "value": change(value) * (1 + 0.001 * replication)})  # fmt: skip
+        rows.append(
+            {
+                "samples": 1000,
+                "method": method,
+                "replication": replication,
+                "metric": metric,
+                "value": change(value) * (1 + 0.001 * replication),
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -33,4 +33,3 @@ def test_the_selectors_choose_the_same_candidate(found):
 def test_it_is_float32_that_is_measured(found):
     assert (found["relative"] > 1e-12).mean() > 0.9
     assert np.isfinite(found["float32"]).all()
-

@@ -15,8 +15,16 @@ from experiments.hca.synthetic import Synthetic
 from experiments.run import main
 
 REPORTED = configs.REPORTED / "hca.toml"
-FAITHFUL = {"within_five": 0.02, "five_to_others": 0.2, "variance_share": 0.97, "z1_bbh": 0.94, "z1_mmlu_pro": 0.95,
-            "z2_ifeval": 0.9, "z3_math": 1.0, "math_last": 1.0}  # fmt: skip
+FAITHFUL = {
+    "within_five": 0.02,
+    "five_to_others": 0.2,
+    "variance_share": 0.97,
+    "z1_bbh": 0.94,
+    "z1_mmlu_pro": 0.95,
+    "z2_ifeval": 0.9,
+    "z3_math": 1.0,
+    "math_last": 1.0,
+}
 
 
 def frame_of(study, methods, metrics, value):

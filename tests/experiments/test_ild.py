@@ -32,10 +32,18 @@ def faithful(method, metric, setting):
     """What a faithful reproduction looks like, with a little spread over model seeds."""
     seed, wobble = setting["seed"], 1 + setting["seed"] / 100
     if metric == "cf_error":
-        return {"Identity map": IDENTITY[seed], "Dense": 8.7 * wobble, "Relax-Can": 2.7 * wobble,
-                ANNEALED: 0.1 * wobble}.get(method, 0.0)  # fmt: skip
-    return {"Oracle": ORACLE_NLL[seed], "Dense": ORACLE_NLL[seed] + 1.0 * wobble, "Relax-Can": ORACLE_NLL[seed] + 1.3,
-            ANNEALED: ORACLE_NLL[seed] + 0.05}.get(method, 0.0)  # fmt: skip
+        return {
+            "Identity map": IDENTITY[seed],
+            "Dense": 8.7 * wobble,
+            "Relax-Can": 2.7 * wobble,
+            ANNEALED: 0.1 * wobble,
+        }.get(method, 0.0)
+    return {
+        "Oracle": ORACLE_NLL[seed],
+        "Dense": ORACLE_NLL[seed] + 1.0 * wobble,
+        "Relax-Can": ORACLE_NLL[seed] + 1.3,
+        ANNEALED: ORACLE_NLL[seed] + 0.05,
+    }.get(method, 0.0)
 
 
 def verdicts(config, frame):
@@ -111,8 +119,17 @@ def test_theory_holds_on_random_models(tmp_path):
     assert main(["ild/theory", "--scale", "smoke", "--results", str(tmp_path)]) == 0
     study = Theory(models=3, sizes=(3,)).study()
     wrong = pd.DataFrame(
-        [{"latents": 3, "method": "random affine ILD", "replication": r, "metric": metric, "value": value}
-         for r in range(3) for metric, value in (("round_trip", 0.1), ("log_density", 0.1), ("counterfactual", 0.1),
-                                                 ("density_kept", 0.1), ("identities", 0.1), ("set_last", 0.5))]
-    )  # fmt: skip
+        [
+            {"latents": 3, "method": "random affine ILD", "replication": r, "metric": metric, "value": value}
+            for r in range(3)
+            for metric, value in (
+                ("round_trip", 0.1),
+                ("log_density", 0.1),
+                ("counterfactual", 0.1),
+                ("density_kept", 0.1),
+                ("identities", 0.1),
+                ("set_last", 0.5),
+            )
+        ]
+    )
     assert {claim.evaluate(wrong).status for claim in study.claims} == {"failed"}

@@ -14,10 +14,15 @@ def test_claims_can_hold_and_fail():
 
     def verdicts(errors):
         rows = [
-            {**setting, "method": method, "metric": "cf_error", "replication": 0,
-             "value": error * (1 + setting["seed"] / 100)}
+            {
+                **setting,
+                "method": method,
+                "metric": "cf_error",
+                "replication": 0,
+                "value": error * (1 + setting["seed"] / 100),
+            }
             for setting, (method, error) in itertools.product(study.settings, errors.items())
-        ]  # fmt: skip
+        ]
         return [claim.evaluate(pd.DataFrame(rows)).status for claim in study.claims]
 
     assert verdicts({"Relax-Can": 0.8, "Dense": 1.6, "Identity map": 2.0}) == ["held", "held"]

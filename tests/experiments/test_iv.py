@@ -115,9 +115,7 @@ def test_one_data_set_as_an_analyst_would(x64, errors):
     metrics = jax.jit(lambda key: replicate(key, {"errors": errors, "strength": 0.1}, config=config))(key)
     y, x, z = (
         np.asarray(a)
-        for a in linear_iv(
-            key, n=500, instruments=5, strength=0.1, endogeneity=0.9, heteroskedastic=errors == UNEQUAL
-        )
+        for a in linear_iv(key, n=500, instruments=5, strength=0.1, endogeneity=0.9, heteroskedastic=errors == UNEQUAL)
     )
     for name, estimator in (("2SLS", TwoStageLeastSquares), ("LIML", LIML)):
         fitted = estimator(fit_intercept=False, debiased=True).fit(y, x, Z=z)

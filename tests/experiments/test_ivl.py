@@ -88,9 +88,9 @@ def test_every_reported_number_has_a_cell():
     for number in reported:
         study = configs.load(number.experiment)["paper"].study()
         fields = {field: value for field, value in number.where.items() if field != "method"}
-        assert any(
-            all(setting[field] == value for field, value in fields.items()) for setting in study.settings
-        ), f"no cell for {number}"
+        assert any(all(setting[field] == value for field, value in fields.items()) for setting in study.settings), (
+            f"no cell for {number}"
+        )
 
 
 def test_optical_ground_truth_and_erm(device):
@@ -144,9 +144,7 @@ def test_baselines_have_a_number_each(noise_frame):
 
 
 def test_colored_mnist_runs_and_scores_by_its_formula():
-    config = ColoredMNIST(
-        seeds=1, samples=300, candidates=2, epochs=1, hidden=8, methods=("DA+IVL-LCV",)
-    )
+    config = ColoredMNIST(seeds=1, samples=300, candidates=2, epochs=1, hidden=8, methods=("DA+IVL-LCV",))
     try:
         load("mnist")
     except DataError as error:

@@ -65,7 +65,10 @@ def _kill_after(process, results, parts, delay):
     [
         (["demo/slow"], 64, 5, 0.1),
         pytest.param(
-            ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"], 256, 5, 0.02,
+            ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"],
+            256,
+            5,
+            0.02,
             marks=pytest.mark.slow,
         ),
     ],

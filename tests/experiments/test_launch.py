@@ -19,7 +19,7 @@ from experiments.launch.__main__ import main
 from experiments.launch.shell import restarting
 
 # Nothing in here may reach a shell as anything but one word.
-NASTY = "gs://b/it's \"$HOME\" $(touch owned) `touch owned`; touch owned"
+NASTY = 'gs://b/it\'s "$HOME" $(touch owned) `touch owned`; touch owned'
 RUN = ["ivl/cyclic", "--scale", "paper", "--results", NASTY]
 
 

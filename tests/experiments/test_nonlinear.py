@@ -41,8 +41,6 @@ def test_reported_numbers_belong_to_cells_of_the_paper_scale(name):
         assert number.provenance == "official results"
 
 
-
-
 def frame_of(cells):
     """``{((field, value), ...): {method: value}}`` as records."""
     rng = np.random.default_rng(0)

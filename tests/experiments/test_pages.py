@@ -19,8 +19,11 @@ def test_groups_of_rows_are_replaced_and_others_kept(tmp_path):
     assert text.startswith("before\n")
     assert text.endswith(f"{END}\nafter\n")
     assert [line.split("|")[3].strip() for line in text.splitlines() if line.startswith("| ")] == [
-        "c", "first", "new", "kept",
-    ]  # fmt: skip
+        "c",
+        "first",
+        "new",
+        "kept",
+    ]
 
 
 def test_a_page_without_marks_is_refused(tmp_path):

@@ -20,11 +20,16 @@ def statuses(study, methods, metrics, value):
     units = [(s, r) for s in study.settings for r in range(study.replications)]
     frame = pd.DataFrame(
         [
-            {**setting, "method": method, "replication": replication, "metric": metric,
-             "value": value(setting, method, metric) + 1e-3 * ((setting.get("seed", 0) + replication) % 5)}
+            {
+                **setting,
+                "method": method,
+                "replication": replication,
+                "metric": metric,
+                "value": value(setting, method, metric) + 1e-3 * ((setting.get("seed", 0) + replication) % 5),
+            }
             for (setting, replication), method, metric in itertools.product(units, methods, metrics)
         ]
-    )  # fmt: skip
+    )
     return {claim.evaluate(frame).status for claim in study.claims}
 
 
@@ -87,16 +92,18 @@ def test_scores_know_a_permutation_from_a_mixture():
     wrong = scores(z, z, ~sample.graph, sample.graph)
     assert float(wrong["cross_shd"]) == 4
     # Codes that mix the modalities: found out by the blocks.
-    mixed = scores(z, jnp.stack([z[:, 0] + z[:, 3], z[:, 1] - z[:, 2], z[:, 2] + z[:, 1], z[:, 3] - z[:, 0]], 1), None,
-                   sample.graph)  # fmt: skip
+    mixed = scores(
+        z,
+        jnp.stack([z[:, 0] + z[:, 3], z[:, 1] - z[:, 2], z[:, 2] + z[:, 1], z[:, 3] - z[:, 0]], 1),
+        None,
+        sample.graph,
+    )
     assert float(mixed["block_r2"]) < 0.9
 
 
 @pytest.mark.slow
 def test_small_runs(tmp_path):
-    config = dataclasses.replace(
-        configs.load("personax/standin")["smoke"], methods=("PersonaX, 1 + 1", "PCA and ICA")
-    )
+    config = dataclasses.replace(configs.load("personax/standin")["smoke"], methods=("PersonaX, 1 + 1", "PCA and ICA"))
     frame = run(config.study(), results=tmp_path, scale="smoke").frame
     assert set(frame["method"]) == {*config.methods, "Random rotation"}
     assert np.isfinite(frame["value"]).all()

@@ -34,11 +34,16 @@ def test_claims_can_hold_and_fail(name):
         cells = itertools.product(study.settings, methods, (*SCORES, "cf_error"), range(study.replications))
         frame = pd.DataFrame(
             [
-                {**setting, "method": method, "metric": metric, "replication": r,
-                 "value": value(method, metric) + r / 10}
+                {
+                    **setting,
+                    "method": method,
+                    "metric": metric,
+                    "replication": r,
+                    "value": value(method, metric) + r / 10,
+                }
                 for setting, method, metric, r in cells
             ]
-        )  # fmt: skip
+        )
         return {claim.evaluate(frame).status for claim in study.claims}
 
     def right(method, metric):
@@ -69,9 +74,16 @@ def _tiny():
     """Convolutions, the network of the paper's scale, on a few pictures for a few steps."""
     smoke = configs.load("ild/rotated_mnist")["smoke"]
     return dataclasses.replace(
-        smoke, network="conv", pixels=28, images=100, steps=10, classifier_steps=10, methods=("Can",),
-        angles=(0.0, 40.0), batch_size=64,
-    )  # fmt: skip
+        smoke,
+        network="conv",
+        pixels=28,
+        images=100,
+        steps=10,
+        classifier_steps=10,
+        methods=("Can",),
+        angles=(0.0, 40.0),
+        batch_size=64,
+    )
 
 
 def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkeypatch):
@@ -98,8 +110,25 @@ def test_two_processes_share_each_fit(tmp_path, monkeypatch):
     """The records are those of one process to rounding, accuracies included."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    flags = ["--network", "conv", "--pixels", "28", "--images", "100", "--steps", "10", "--classifier-steps", "10",
-             "--methods", "Dense", "--batch-size", "64", "--angles", "0", "40"]  # fmt: skip
+    flags = [
+        "--network",
+        "conv",
+        "--pixels",
+        "28",
+        "--images",
+        "100",
+        "--steps",
+        "10",
+        "--classifier-steps",
+        "10",
+        "--methods",
+        "Dense",
+        "--batch-size",
+        "64",
+        "--angles",
+        "0",
+        "40",
+    ]
     command = [sys.executable, "-m", "experiments.run", "ild/rotated_mnist", "--scale", "smoke", *flags]
     frames = []
     for processes in (1, 2):
@@ -120,8 +149,17 @@ def test_paper_scale_saves_itself_on_two_processes_and_is_preempted(name, tmp_pa
     """All pictures and networks; only the judges are trained for less."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    run_it = [f"ild/{name}", "--scale", "paper", "--classifier-steps", "10", "--save-minutes", "0.01",
-              "--results", str(tmp_path)]  # fmt: skip
+    run_it = [
+        f"ild/{name}",
+        "--scale",
+        "paper",
+        "--classifier-steps",
+        "10",
+        "--save-minutes",
+        "0.01",
+        "--results",
+        str(tmp_path),
+    ]
     command = [sys.executable, "-m", "experiments.launch", "local", "--processes", "2", "--devices", "1", "--", *run_it]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
         until = time.monotonic() + 600

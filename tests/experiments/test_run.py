@@ -55,9 +55,7 @@ def test_help_shows_every_field_with_its_default(cli):
 
 def test_a_run_prints_table_claims_and_folder(cli, tmp_path):
     results = tmp_path / "results"
-    code, out, err = cli(
-        "demo/location", "--results", str(results), "--samples", "10", "40", "--replications", "300"
-    )
+    code, out, err = cli("demo/location", "--results", str(results), "--samples", "10", "40", "--replications", "300")
     assert code == 0
     assert "0.2523 [card]" in out
     assert "1 held, 0 failed, 0 undecided" in out
@@ -71,9 +69,7 @@ def test_a_run_prints_table_claims_and_folder(cli, tmp_path):
         "samples": [10, 40],
     }
     # A field changes the folder; the same command again computes nothing.
-    code, _, err = cli(
-        "demo/location", "--results", str(results), "--samples", "10", "40", "--replications", "300"
-    )
+    code, _, err = cli("demo/location", "--results", str(results), "--samples", "10", "40", "--replications", "300")
     assert (code, err) == (0, "")
 
 

@@ -92,11 +92,16 @@ def test_claims_of_the_comparison_hold_for_a_faithful_reproduction_and_fail_for_
 
     def statuses(change):
         frame = pd.DataFrame(
-            {"design": design, "method": method, "replication": replication, "metric": metric,
-             "value": change(value) * (1 + 0.001 * replication)}
+            {
+                "design": design,
+                "method": method,
+                "replication": replication,
+                "metric": metric,
+                "value": change(value) * (1 + 0.001 * replication),
+            }
             for replication in range(6)
             for (design, method, metric), value in FAITHFUL.items()
-        )  # fmt: skip
+        )
         return [claim.evaluate(frame).status for claim in claims]
 
     assert set(statuses(lambda v: v)) == {"held"}

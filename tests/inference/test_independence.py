@@ -125,9 +125,11 @@ def test_size_and_power(x64):
         def one(key, sample):
             trait = sample.trait.astype(float)
             found = [
-                kci(trait, sample.feature), rit(key, trait, sample.feature), hsic(trait, sample.feature),
+                kci(trait, sample.feature),
+                rit(key, trait, sample.feature),
+                hsic(trait, sample.feature),
                 hsic(trait, 30.0 * sample.feature, standardize=False),
-            ]  # fmt: skip
+            ]
             return jnp.stack([result.p_value < 0.05 for result in found])
 
         return jnp.mean(jax.vmap(one)(keys, samples), axis=0)
@@ -163,8 +165,10 @@ def test_the_table_finds_what_depends_and_leaves_missing_rows_out():
     kernel = table[table["test"] == "kci"]
     np.testing.assert_allclose(kernel["p_adjusted"], stats.false_discovery_control(kernel["p_value"]), atol=1e-12)
     for wrong, argument in (
-        ({"discrete": ["age"]}, "discrete"), ({"tests": ["cor"]}, "tests"), ({"alpha": 2.0}, "alpha"),
-    ):  # fmt: skip
+        ({"discrete": ["age"]}, "discrete"),
+        ({"tests": ["cor"]}, "tests"),
+        ({"alpha": 2.0}, "alpha"),
+    ):
         with pytest.raises(InputError, match=argument):
             dependence_table(traits, features, **wrong)
     with pytest.raises(InputError, match="columns that X has too"):

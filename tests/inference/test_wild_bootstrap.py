@@ -42,9 +42,7 @@ def test_draws_are_refitted_samples(data, instruments, index):
         key, y, x, z, c, jnp.asarray(groups), GROUPS, null=NULL, index=index, draws=8, weights="webb"
     )
     fit = refit(y, x, z, c, groups)
-    np.testing.assert_allclose(
-        result.statistic, (fit.coef[index] - NULL) / jnp.sqrt(fit.cov[index, index]), rtol=1e-9
-    )
+    np.testing.assert_allclose(result.statistic, (fit.coef[index] - NULL) / jnp.sqrt(fit.cov[index, index]), rtol=1e-9)
 
     # The restricted fit, by the textbook: impose b_j = NULL.
     outcome, others = y - NULL * x[:, index], np.delete(x, index, axis=1)
@@ -81,9 +79,7 @@ def test_interval_inverts_the_test(data):
     fit = refit(y, x, z, c, groups)
     key = jax.random.key(1)
     scale = {"estimate": fit.coef[0], "stderr": jnp.sqrt(fit.cov[0, 0])}
-    lower, upper = jax.jit(
-        lambda key: wild_cluster_interval(key, y, x, z, c, groups, GROUPS, draws=199, **scale)
-    )(key)
+    lower, upper = jax.jit(lambda key: wild_cluster_interval(key, y, x, z, c, groups, GROUPS, draws=199, **scale))(key)
 
     @jax.jit
     def p_value(null):
@@ -131,9 +127,7 @@ def rejections(instruments, groups, simulations=1000, per_group=12):
         fit = ols(y, x, c, covariance=covariance) if z is None else None
         fit = two_stage_least_squares(y, x, z, c, covariance=covariance) if fit is None else fit
         t = jnp.abs(fit.coef[0] - 1.0) / jnp.sqrt(fit.cov[0, 0])
-        result = wild_cluster_bootstrap(
-            keys[5], y, x, z, c, codes, groups, null=1.0, draws=199, weights="webb"
-        )
+        result = wild_cluster_bootstrap(keys[5], y, x, z, c, codes, groups, null=1.0, draws=199, weights="webb")
         return result.p_value <= 0.05, t > stats.t(groups - 1).isf(0.025)
 
     keys = jax.random.split(jax.random.key(5), simulations)
@@ -156,9 +150,7 @@ def test_power():
     z = rng.normal(size=(200, 1))
     u = rng.normal(size=200)
     x = z + u[:, None]
-    result = wild_cluster_bootstrap(
-        jax.random.key(0), x[:, 0] + u, x, z, np.ones((200, 1)), groups, 10, draws=199
-    )
+    result = wild_cluster_bootstrap(jax.random.key(0), x[:, 0] + u, x, z, np.ones((200, 1)), groups, 10, draws=199)
     assert float(result.p_value) < 0.02
 
 
@@ -168,9 +160,7 @@ def test_vmap(data):
     key = jax.random.key(0)
 
     def p(null):
-        return wild_cluster_bootstrap(
-            key, y, x, z, c, jnp.asarray(groups), GROUPS, null=null, draws=99
-        ).p_value
+        return wild_cluster_bootstrap(key, y, x, z, c, jnp.asarray(groups), GROUPS, null=null, draws=99).p_value
 
     one = jax.jit(p)
     loop = [float(one(null)) for null in nulls]

@@ -83,9 +83,7 @@ def test_unused_columns_take_no_part():
     y, x, environment = model()
     wide = np.column_stack([x, np.zeros((len(y), 2))])
     arguments = (jnp.asarray(environment),)
-    narrow = invariant_causal_prediction(
-        jax.random.key(0), jnp.asarray(y), jnp.asarray(x), *arguments, environments=4
-    )
+    narrow = invariant_causal_prediction(jax.random.key(0), jnp.asarray(y), jnp.asarray(x), *arguments, environments=4)
     padded = invariant_causal_prediction(
         jax.random.key(0),
         jnp.asarray(y),
@@ -117,8 +115,10 @@ def test_subsets_of_one_size_are_in_lexicographic_order_of_a_shuffle():
 
 def test_works_under_vmap():
     y, x, environment = model()
-    run = lambda key: invariant_causal_prediction(  # noqa: E731
-        key, jnp.asarray(y), jnp.asarray(x), jnp.asarray(environment), environments=4
-    ).coef
+    data = [jnp.asarray(a) for a in (y, x, environment)]
+
+    def run(key):
+        return invariant_causal_prediction(key, *data, environments=4).coef
+
     keys = jax.random.split(jax.random.key(0), 2)
     np.testing.assert_allclose(jax.vmap(run)(keys), [run(key) for key in keys], atol=1e-12)

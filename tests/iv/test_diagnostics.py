@@ -85,9 +85,7 @@ def test_first_stage_f_equals_statsmodels(data):
         ours = dg.first_stage_f(x, z, c, covariance=covariance, clusters=codes)
         np.testing.assert_allclose(ours.statistic, expected.fvalue, rtol=RTOL, err_msg=f"seed {SEED}")
         df_den = expected.df_denom if covariance != "cluster" else len(np.unique(clusters)) - 1
-        np.testing.assert_allclose(
-            ours.p_value, stats.f.sf(expected.fvalue, k, df_den), rtol=1e-7, atol=1e-14
-        )
+        np.testing.assert_allclose(ours.p_value, stats.f.sf(expected.fvalue, k, df_den), rtol=1e-7, atol=1e-14)
 
 
 def test_hausman_regression_equals_statsmodels(data):
@@ -127,9 +125,7 @@ def test_effective_f(x64):
     np.testing.assert_allclose(classical.statistic, dg.first_stage_f(x, z, c).statistic, rtol=RTOL)
     np.testing.assert_allclose(classical.effective_df, z.shape[1] * 21 / (1 + 20), rtol=RTOL)
     one = dg.effective_f(x, z[:, :1], c)
-    np.testing.assert_allclose(
-        one.statistic, dg.first_stage_f(x, z[:, :1], c, covariance="HC1").statistic, rtol=RTOL
-    )
+    np.testing.assert_allclose(one.statistic, dg.first_stage_f(x, z[:, :1], c, covariance="HC1").statistic, rtol=RTOL)
     # By the definition, from the robust covariance of the first stage with orthonormal instruments.
     q, _ = np.linalg.qr(sm.OLS(z, c).fit().resid)
     fit = sm.OLS(x[:, 0], np.column_stack([q, c])).fit(cov_type="HC1")

@@ -64,9 +64,7 @@ def test_habits(estimator, data):
     np.testing.assert_array_equal(again.coef_, copy.coef_)
     assert copy.coef_.dtype == np.float64
     assert not jax.config.jax_enable_x64
-    by_array = clone(estimator).fit(
-        *(data[k].to_numpy() for k in "YT"), X=data["X"].to_numpy(), Z=data["Z"].to_numpy()
-    )
+    by_array = clone(estimator).fit(*(data[k].to_numpy() for k in "YT"), X=data["X"].to_numpy(), Z=data["Z"].to_numpy())
     np.testing.assert_array_equal(by_array.coef_, copy.coef_)
     assert by_array.names_ == ["T", "X0", "X1", "Intercept"]
     np.testing.assert_allclose(copy.predict(data["T"], data["X"]) + copy.residuals_, data["Y"], rtol=1e-9)

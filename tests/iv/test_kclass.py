@@ -54,9 +54,7 @@ def test_against_linearmodels(fresh, method, kind, options, request_):
     y, x, z, c, groups = fresh
     if kind == "clustered":
         options = options | {"clusters": groups}
-        request_ = Covariance(
-            "cluster", debiased=request_.debiased, clusters=jnp.asarray(groups), n_clusters=GROUPS
-        )
+        request_ = Covariance("cluster", debiased=request_.debiased, clusters=jnp.asarray(groups), n_clusters=GROUPS)
     if method == "2sls":
         ours, there = two_stage_least_squares(y, x, z, c, covariance=request_), IV2SLS(y, c, x, z)
     elif method == "liml":
@@ -144,9 +142,7 @@ def test_identities(fresh):
     y, x, z, c, _ = fresh
     tight = {"rtol": 1e-10}
     np.testing.assert_allclose(k_class(y, x, z, c, kappa=0.0).coef, ols(y, x, c).coef, **tight)
-    np.testing.assert_allclose(
-        k_class(y, x, z, c, kappa=1.0).coef, two_stage_least_squares(y, x, z, c).coef, **tight
-    )
+    np.testing.assert_allclose(k_class(y, x, z, c, kappa=1.0).coef, two_stage_least_squares(y, x, z, c).coef, **tight)
     np.testing.assert_allclose(
         anchor_regression(y, x, z, c, gamma=5.0).coef, k_class(y, x, z, c, kappa=0.8).coef, **tight
     )

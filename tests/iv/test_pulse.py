@@ -29,9 +29,7 @@ def test_against_ivmodels():
         np.testing.assert_allclose(fit.fit.kappa, there.kappa_, rtol=1e-8)
         np.testing.assert_allclose(fit.fit.coef[:2], there.coef_, rtol=1e-8)
         np.testing.assert_allclose(fit.p_value, 0.05, rtol=1e-8)
-        np.testing.assert_allclose(
-            fit.p_value, pulse_test(z, x, y, np.asarray(fit.fit.coef[:2]))[1], rtol=1e-8
-        )
+        np.testing.assert_allclose(fit.p_value, pulse_test(z, x, y, np.asarray(fit.fit.coef[:2]))[1], rtol=1e-8)
         assert np.isnan(fit.fit.cov).all()
 
 

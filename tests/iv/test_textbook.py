@@ -83,13 +83,9 @@ def test_card_clustered_by_region(card):
     regions = card[[f"reg66{i}" for i in range(1, 10)]].idxmax(axis=1)
     assert regions.nunique() == 9
     plain = TwoStageLeastSquares(covariance="cluster", debiased=False)
-    assert on_card(plain, card, ["nearc4"], clusters=regions).stderr_[0] == pytest.approx(
-        0.04333, abs=1.01e-5
-    )
+    assert on_card(plain, card, ["nearc4"], clusters=regions).stderr_[0] == pytest.approx(0.04333, abs=1.01e-5)
     debiased = TwoStageLeastSquares(covariance="cluster")
-    assert on_card(debiased, card, ["nearc4"], clusters=regions).stderr_[0] == pytest.approx(
-        0.04607, abs=1.01e-5
-    )
+    assert on_card(debiased, card, ["nearc4"], clusters=regions).stderr_[0] == pytest.approx(0.04607, abs=1.01e-5)
 
 
 def test_mroz_education_only(mroz):

@@ -133,9 +133,7 @@ def test_robust_sets_are_brute_force_inversions(name, covariance):
     kinds = set()
     for case in CASES[::3]:
         data = design(*case, heteroskedastic=True)
-        s = PAIRS[name][0](
-            *data[:4], covariance=covariance, clusters=data[4] if covariance == "cluster" else None
-        )
+        s = PAIRS[name][0](*data[:4], covariance=covariance, clusters=data[4] if covariance == "cluster" else None)
         kinds.add(s.kind)
         assert not len(brute_force_disagreements(name, s, data, covariance)), (case, s)
     assert len(kinds) >= 3, kinds

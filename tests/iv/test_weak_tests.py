@@ -151,9 +151,7 @@ def test_jit_vmap_over_values_and_data_equals_loop(x64):
         def p_value(b, *data, test=test):
             return test(b, *data).p_value
 
-        both = jax.jit(jax.vmap(jax.vmap(p_value, (0, None, None, None, None)), (None, 0, 0, 0, 0)))(
-            grid, *batch
-        )
+        both = jax.jit(jax.vmap(jax.vmap(p_value, (0, None, None, None, None)), (None, 0, 0, 0, 0)))(grid, *batch)
         loop = [[p_value(b, *(v[i] for v in batch)) for b in grid] for i in range(3)]
         np.testing.assert_allclose(both, loop, rtol=1e-7, atol=1e-12, err_msg=test.__name__)
 

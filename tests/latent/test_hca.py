@@ -140,13 +140,15 @@ def test_names_equal_ordinary_regressions(exact):
     named = name_latents(found, jnp.asarray(x))
     z = x @ np.asarray(found.unmixing).T
     for i in range(3):
-        scores = [LinearRegression().fit(np.column_stack([x[:, [c]], z[:, :i]]), z[:, i]).score(
-            np.column_stack([x[:, [c]], z[:, :i]]), z[:, i]) for c in range(6)]  # fmt: skip
+        scores = [
+            LinearRegression()
+            .fit(np.column_stack([x[:, [c]], z[:, :i]]), z[:, i])
+            .score(np.column_stack([x[:, [c]], z[:, :i]]), z[:, i])
+            for c in range(6)
+        ]
         np.testing.assert_allclose(named.r2[i], scores, atol=1e-9)
     # Adjusted latents explain the same rows: eps = B z is what it was.
-    np.testing.assert_allclose(
-        named.triangular @ named.unmixing, found.triangular @ found.unmixing, atol=1e-9
-    )
+    np.testing.assert_allclose(named.triangular @ named.unmixing, found.triangular @ found.unmixing, atol=1e-9)
 
 
 def test_known_hierarchies_are_recovered_and_inexact_ones_noticed(exact):

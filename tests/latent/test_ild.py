@@ -112,9 +112,7 @@ def test_the_canonical_form_keeps_every_counterfactual_and_puts_interventions_la
             counterfactual(canonical, x, domain, targets), counterfactual(model, x, domain, targets), atol=1e-8
         )
     # The same distributions, too.
-    np.testing.assert_allclose(
-        log_likelihood(canonical, x, domain), log_likelihood(model, x, domain), atol=1e-8
-    )
+    np.testing.assert_allclose(log_likelihood(canonical, x, domain), log_likelihood(model, x, domain), atol=1e-8)
     # Canonical: the first mechanism is the identity, and so is every component before the intervened ones.
     maps = noise_to_latent(canonical.scm)
     stay = M - len(intervened)

@@ -73,9 +73,7 @@ def test_the_loss_is_error_plus_divergence():
 def test_the_convolutions_fit_28_by_28_pixels():
     model = ILDVAEModel(ILDFamily("can", 2, 10, 1), (28, 28, 3), "conv")
     x, domain = jnp.zeros((2, 28, 28, 3)), jnp.zeros(2, int)
-    shapes = jax.eval_shape(
-        lambda key: model.counterfactual(model.init(key), x, domain, domain + 1), jax.random.key(0)
-    )
+    shapes = jax.eval_shape(lambda key: model.counterfactual(model.init(key), x, domain, domain + 1), jax.random.key(0))
     assert shapes.shape == (2, 28, 28, 3)
     with pytest.raises(InputError, match="network"):
         ILDVAEModel(ILDFamily("can", 2, 10, 1), (8, 8, 1), "conv")

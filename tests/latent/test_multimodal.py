@@ -110,9 +110,15 @@ def test_the_facade(sample, fitted):
 
 @pytest.mark.parametrize(
     ("change", "argument"),
-    [({"latents": (2,)}, "latents"), ({"latents": (2, 0)}, "latents"), ({"steps": 30}, "steps"),
-     ({"batch_size": 0}, "batch_size"), ({"sparsity": -1.0}, "sparsity"), ({"validation_share": 1.0}, "validation")],
-)  # fmt: skip
+    [
+        ({"latents": (2,)}, "latents"),
+        ({"latents": (2, 0)}, "latents"),
+        ({"steps": 30}, "steps"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"sparsity": -1.0}, "sparsity"),
+        ({"validation_share": 1.0}, "validation"),
+    ],
+)
 def test_wrong_hyperparameters_are_named(sample, change, argument):
     with pytest.raises(InputError, match=argument):
         PersonaX(**{"latents": (2, 2)} | change).fit(sample.x)

@@ -23,9 +23,7 @@ def arrows(ax):
 
 def test_unbounded_sets_end_in_arrows():
     rays = ConfidenceSet(((-math.inf, -1.0), (2.0, math.inf)))
-    ax = plot_intervals(
-        {"Wald": (0.0, 1.0), "AR": rays, "none": ConfidenceSet.empty()}, estimates={"Wald": 0.5}
-    )
+    ax = plot_intervals({"Wald": (0.0, 1.0), "AR": rays, "none": ConfidenceSet.empty()}, estimates={"Wald": 0.5})
     assert arrows(ax) == ["<", ">"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Wald", "AR", "none"]
     assert any("empty" in text.get_text() for text in ax.texts)

@@ -28,9 +28,7 @@ def _records(n=200, noise=1.0, means=(1.0, 1.2), levels=(0.0, 1.0, 2.0), slope=0
         for r in range(n):
             for method, mean in zip("ab", means, strict=True):
                 value = 10 + mean + slope * level + common[r] + noise * rng.normal()
-                rows.append(
-                    {"gamma": level, "method": method, "replication": r, "metric": "x", "value": value}
-                )
+                rows.append({"gamma": level, "method": method, "replication": r, "metric": "x", "value": value})
     return pd.DataFrame(rows)
 
 
@@ -93,10 +91,7 @@ def test_ratio_by_the_delta_method():
     draws = [rng.integers(0, 200, 200) for _ in range(4000)]
     bootstrap = np.std([b[i].mean() / a[i].mean() for i in draws])
     assert result.se == pytest.approx(bootstrap, rel=0.1)
-    assert (
-        Ratio(metric="x", numerator="b", denominator="a", low=3.0, high=4.0).evaluate(frame).status
-        == "failed"
-    )
+    assert Ratio(metric="x", numerator="b", denominator="a", low=3.0, high=4.0).evaluate(frame).status == "failed"
     assert Ratio(metric="x", numerator="b", denominator="a", low=1.5).evaluate(frame).status == "held"
     open_bound = Ratio(metric="x", numerator="b", denominator="a", low=result.statistic - result.se)
     assert open_bound.evaluate(frame).status == "undecided"
@@ -174,9 +169,7 @@ def test_holds_is_the_way_out():
 
 def test_markdown_puts_failures_first():
     frame = _records(means=(1.0, 2.0))
-    claims = [
-        Ordering(metric="x", methods=m, source="Table 1").evaluate(frame) for m in (("a", "b"), ("b", "a"))
-    ]
+    claims = [Ordering(metric="x", methods=m, source="Table 1").evaluate(frame) for m in (("a", "b"), ("b", "a"))]
     text = claims_markdown(claims)
     assert text.startswith("### Claims: 1 held, 1 failed, 0 undecided")
     assert text.index("**failed**") < text.index("**held**")

@@ -36,8 +36,12 @@ def test_modes_and_chunks_give_the_same_numbers(location_study):
 
 
 def test_a_program_that_cannot_be_read_costs_unknown_operations():
-    texts = ("", "HloModule other\n", "ENTRY %e (a: f32[2]) -> f32[2] {\n  %a = f32[2] parameter(0)\n"
-             "  ROOT %d = f32[2] dot(%a, %a), lhs_contracting_dims={3}, rhs_contracting_dims={0}\n}\n")  # fmt: skip
+    texts = (
+        "",
+        "HloModule other\n",
+        "ENTRY %e (a: f32[2]) -> f32[2] {\n  %a = f32[2] parameter(0)\n"
+        "  ROOT %d = f32[2] dot(%a, %a), lhs_contracting_dims={3}, rhs_contracting_dims={0}\n}\n",
+    )
     for text in texts:
         cost = cost_of(SimpleNamespace(memory_analysis=lambda: None, as_text=lambda text=text: text))
         assert (cost.flops, cost.exact) == (None, False)

@@ -43,9 +43,7 @@ def test_digest_names_what_the_numbers_depend_on(location_study):
 
 
 def test_canonical_json_is_by_value():
-    assert canonical_json({"a": 1.0, "b": (True, "x")}) == canonical_json(
-        {"b": [True, "x"], "a": np.int32(1)}
-    )
+    assert canonical_json({"a": 1.0, "b": (True, "x")}) == canonical_json({"b": [True, "x"], "a": np.int32(1)})
     assert canonical_json(True) != canonical_json(1)
     assert canonical_json(0.1) != canonical_json(0.1 + 1e-12)
 

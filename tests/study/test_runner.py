@@ -56,14 +56,9 @@ def test_a_run_leaves_a_complete_folder(study, tmp_path):
     assert read_records(done.folder / "records.parquet").equals(done.frame)
     assert json.loads((done.folder / "claims.json").read_text())[0]["status"] == "held"
     environment = json.loads((done.folder / "environment.json").read_text())
-    assert {"commit", "devices", "mode", "chunk", "wall_seconds", "compile_seconds", "packages"} <= set(
-        environment
-    )
+    assert {"commit", "devices", "mode", "chunk", "wall_seconds", "compile_seconds", "packages"} <= set(environment)
     assert "1 held, 0 failed" in (done.folder / "table.md").read_text()
-    assert (
-        done.frame.dtypes.astype(str).to_dict()
-        == run(study, progress=False).frame.dtypes.astype(str).to_dict()
-    )
+    assert done.frame.dtypes.astype(str).to_dict() == run(study, progress=False).frame.dtypes.astype(str).to_dict()
 
 
 def test_a_finished_run_computes_nothing(study, tmp_path):

@@ -18,11 +18,17 @@ STEPS = 40
 
 def replicate(key, setting, workspace, *, watch=()):
     result = train(
-        OBJECTIVE, ADAM, DATA, key, steps=STEPS, batch_size=setting["batch"], chunk=5,
+        OBJECTIVE,
+        ADAM,
+        DATA,
+        key,
+        steps=STEPS,
+        batch_size=setting["batch"],
+        chunk=5,
         checkpoints=workspace.checkpoints(every_steps=10, every_minutes=None),
         observers=(*workspace.observers(), *watch),
         profile=workspace.profile,
-    )  # fmt: skip
+    )
     return {"fit": {"loss": result.final_loss, "first": result.history["loss"][0]}}
 
 

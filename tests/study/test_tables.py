@@ -30,9 +30,7 @@ def frame():
 
 NUMBERS = (
     ReportedNumber("demo/x", {"method": "OLS", "kappa": 0.5}, "err", 1.5, "Table 1", "paper"),
-    ReportedNumber(
-        "demo/x", {"method": "OLS", "kappa": 1}, "err", 9.0, "Table 1", "textbook (unverified)", se=0.5
-    ),
+    ReportedNumber("demo/x", {"method": "OLS", "kappa": 1}, "err", 9.0, "Table 1", "textbook (unverified)", se=0.5),
     ReportedNumber("demo/x", {"method": "2SLS", "kappa": 1}, "other", 7.7, "Table 1", "paper"),
 )
 
@@ -65,9 +63,7 @@ def test_columns(frame):
     assert "kappa=0.5" in text
     assert "n = 16 in each cell" in text
     assert "; 1.5 [paper]: " in text
-    by_pair = Table(title="", metric="err", rows=("method", "kind"), columns=("kappa", "kind")).markdown(
-        frame
-    )
+    by_pair = Table(title="", metric="err", rows=("method", "kind"), columns=("kappa", "kind")).markdown(frame)
     assert "kappa=1, kind=s" in by_pair
     assert Table(title="", metric="err", aggregate="median").markdown(frame).count("median ± SE") == 1
 
@@ -154,9 +150,7 @@ def test_reported_file(tmp_path):
     assert load_reported(path) == ()
     path.write_text(ENTRY + "se = 0.5\n")
     (number,) = load_reported(path)
-    assert number == ReportedNumber(
-        "demo/x", {"method": "OLS", "kappa": 1.0}, "err", 1.0, "Table 1", "paper", 0.5
-    )
+    assert number == ReportedNumber("demo/x", {"method": "OLS", "kappa": 1.0}, "err", 1.0, "Table 1", "paper", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +177,7 @@ def test_wrong_reported_files_are_named(tmp_path, change, message):
 def test_curves_draw_means_bands_and_reported_points(frame, tmp_path):
     from matplotlib.figure import Figure as Canvas
 
-    spec = Curves(
-        x="kappa", metric="err", title="T", xlabel="kappa", hline=1.0, vlines=lambda records: {"here": 0.7}
-    )
+    spec = Curves(x="kappa", metric="err", title="T", xlabel="kappa", hline=1.0, vlines=lambda records: {"here": 0.7})
     canvas = Canvas()
     spec.draw(frame, canvas, NUMBERS)
     (axes,) = canvas.axes
@@ -197,9 +189,7 @@ def test_curves_draw_means_bands_and_reported_points(frame, tmp_path):
     assert (axes.get_xlabel(), axes.get_title()) == ("kappa", "T")
     save_figure(spec, frame, tmp_path / "curves.png", NUMBERS)
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
-    save_figure(
-        Figure("own", lambda records, figure: figure.subplots().plot([1, 2])), frame, tmp_path / "own.png"
-    )
+    save_figure(Figure("own", lambda records, figure: figure.subplots().plot([1, 2])), frame, tmp_path / "own.png")
     assert (tmp_path / "own.png").stat().st_size > 1000
     with pytest.raises(InputError, match="no rows with method 'LIML'"):
         Curves(x="kappa", metric="err", methods=("LIML",)).draw(frame, Canvas())

@@ -246,9 +246,15 @@ def test_divergence_names_the_last_good_checkpoint(tmp_path):
     expected = r"at step \d+ of 60; the checkpoint at step \d+ in .* is good.* Config: rate=0.02\.$"
     with pytest.raises(DivergenceError, match=expected):
         train(
-            Objective(OBJECTIVE.init, loss), away, DATA, KEY, mesh=ONE, checkpoints=policy(tmp_path),
-            config={"rate": 0.02}, **KNOWN,
-        )  # fmt: skip
+            Objective(OBJECTIVE.init, loss),
+            away,
+            DATA,
+            KEY,
+            mesh=ONE,
+            checkpoints=policy(tmp_path),
+            config={"rate": 0.02},
+            **KNOWN,
+        )
 
 
 def test_minutes_alone_decide_too(tmp_path):

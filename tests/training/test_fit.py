@@ -93,19 +93,22 @@ def test_vmap_over_keys_and_data_equals_a_loop(data):
     def one(key, rows):
         held_out = jax.tree.map(lambda leaf: leaf[:40], rows)
         return fit(
-            LEAST_SQUARES, optax.adam(0.05), rows, key,
-            steps=60, batch_size=30, validation=held_out, eval_every=4, patience=2,
-        )  # fmt: skip
+            LEAST_SQUARES,
+            optax.adam(0.05),
+            rows,
+            key,
+            steps=60,
+            batch_size=30,
+            validation=held_out,
+            eval_every=4,
+            patience=2,
+        )
 
     together = jax.jit(jax.vmap(one))(keys, batches)
     for i in range(3):
         alone = one(keys[i], jax.tree.map(lambda leaf, i=i: leaf[i], batches))
-        jax.tree.map(
-            lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=2e-4, atol=1e-5), together, alone
-        )
-    twice = jax.vmap(jax.vmap(one, (0, None)), (None, 0))(
-        keys[:2], jax.tree.map(lambda leaf: leaf[:2], batches)
-    )
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=2e-4, atol=1e-5), together, alone)
+    twice = jax.vmap(jax.vmap(one, (0, None)), (None, 0))(keys[:2], jax.tree.map(lambda leaf: leaf[:2], batches))
     np.testing.assert_allclose(twice.params[0, 0], together.params[0], rtol=2e-4, atol=1e-5)
 
 
@@ -114,9 +117,7 @@ def test_early_stopping_keeps_the_best_parameters():
     walk = Objective(lambda key, batch: jnp.zeros(()), lambda p, key, batch: ((p - batch[0, 0]) ** 2, {}))
     unit_steps = optax.stateless(lambda grads, params: jax.tree.map(jnp.ones_like, grads))
     train, target = jnp.full((4, 1), 100.0), jnp.full((1, 1), 7.0)
-    result = fit(
-        walk, unit_steps, train, jax.random.key(0), steps=30, validation=target, eval_every=1, patience=3
-    )
+    result = fit(walk, unit_steps, train, jax.random.key(0), steps=30, validation=target, eval_every=1, patience=3)
     assert float(result.params) == 7.0
     assert (int(result.best_step), int(result.steps_run), bool(result.stopped)) == (7, 10, True)
     assert float(result.final_loss) == 0.0

@@ -117,9 +117,17 @@ def test_observers_see_means_rates_and_operations(data, held_out, one_device, tm
     seen, out = [], io.StringIO()
     observers = [seen.append, Console(0.0, out), TensorBoard(tmp_path / "logs")]
     found = train(
-        OBJECTIVE, ADAM, data, KEY, validation=held_out, mesh=one_device, chunk=20, observers=observers,
-        profile=tmp_path / "trace", **KNOWN,
-    )  # fmt: skip
+        OBJECTIVE,
+        ADAM,
+        data,
+        KEY,
+        validation=held_out,
+        mesh=one_device,
+        chunk=20,
+        observers=observers,
+        profile=tmp_path / "trace",
+        **KNOWN,
+    )
     assert [progress.step for progress in seen] == [20, 40, 60]
     np.testing.assert_allclose(seen[1].metrics["loss"], found.history["loss"][20:40].mean(), rtol=1e-6)
     np.testing.assert_allclose(seen[1].validation, found.validation[5])

@@ -118,9 +118,7 @@ class DragonLearner(PropensityLearner):
             )
         return summarize(result, scaling)
 
-    def average(
-        self, found: NetworkFit, x: Float[Array, "m d"], clip: float = _TARGET_MARGIN
-    ) -> Float[Array, ""]:
+    def average(self, found: NetworkFit, x: Float[Array, "m d"], clip: float = _TARGET_MARGIN) -> Float[Array, ""]:
         """The paper's average effect: the mean of ``Q_1 - Q_0`` over units with propensity in ``[clip, 1 - clip]``."""
         g = self.propensity(found, x)
         used = ((g >= clip) & (g <= 1 - clip)).astype(x.dtype)

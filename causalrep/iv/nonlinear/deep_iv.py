@@ -172,8 +172,16 @@ def deep_iv(
 
     def train(objective: Objective, batch: dict, key: jax.Array):
         rows, held_out = split(batch, plan.rows)
-        return fit(objective, adam(learning_rate), rows, key, steps=plan.steps, batch_size=plan.batch_size,
-                   validation=held_out, eval_every=plan.eval_every)  # fmt: skip
+        return fit(
+            objective,
+            adam(learning_rate),
+            rows,
+            key,
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            validation=held_out,
+            eval_every=plan.eval_every,
+        )
 
     shape = (hidden, components, treatments, dropout)
     density = train(density_objective(*shape), {"t": data.x[:, :treatments], "z": data.z}, density_key)
@@ -188,9 +196,7 @@ def deep_iv(
     )
 
 
-def deep_iv_predict(
-    found: NeuralFit, x: Float[Array, "n d"], *, hidden: Widths = (128, 64, 32)
-) -> Float[Array, " n"]:
+def deep_iv_predict(found: NeuralFit, x: Float[Array, "n d"], *, hidden: Widths = (128, 64, 32)) -> Float[Array, " n"]:
     """The structural function at rows of treatments and controls."""
     net = structural_network(hidden, 0.0)
     return unscaled_outcome(found.scaling, net.apply(found.params, scaled_inputs(found.scaling, x))[:, 0])

@@ -21,9 +21,7 @@ from causalrep.precision import float64
 from causalrep.validation import check_choice
 
 Approximation = Literal["auto", "exact", "nystroem"]
-SHRUNK = (
-    "the penalties leave a bias of the order of the sampling error, which a bootstrap repeats instead of measuring"
-)
+SHRUNK = "the penalties leave a bias of the order of the sampling error, which a bootstrap repeats instead of measuring"
 # Rows from which "auto" takes Nystroem features: above, the exact method's cubic cost is felt.
 EXACT_UP_TO = 2000
 

@@ -130,9 +130,7 @@ def nystroem_kernel_iv(
     x_map = nystroem(x[:landmarks], median_lengthscale(x))
     z_map = nystroem(z[:landmarks], median_lengthscale(z))
     phi, psi = nystroem_features(x_map, x), nystroem_features(z_map, z)
-    fit = two_stage_ridge(
-        (phi[:n], phi[n:]), (psi[:n], psi[n:]), (y[:n], y[n:]), first_penalties, second_penalties
-    )
+    fit = two_stage_ridge((phi[:n], phi[n:]), (psi[:n], psi[n:]), (y[:n], y[n:]), first_penalties, second_penalties)
     penalties, losses = (fit.first_penalty, fit.second_penalty), (fit.first_losses, fit.second_losses)
     return in_kernel_form(x_map, fit.coef, penalties, losses)
 

@@ -103,9 +103,7 @@ def two_stage_ridge(
     embedded = fitted @ (weights[first][:, None] * stage.targets)
 
     path = ridge_path(embedded, y2[:, None])
-    coefficients = jax.vmap(
-        lambda penalty: ridge_coefficients(path, m * penalty)[:, 0], out_axes=1
-    )(second_penalties)
+    coefficients = jax.vmap(lambda penalty: ridge_coefficients(path, m * penalty)[:, 0], out_axes=1)(second_penalties)
     second_losses = jnp.mean((y1[:, None] - phi1 @ coefficients) ** 2, axis=0)
     second = best_candidate(second_losses)
     return TwoStageRidge(

@@ -47,9 +47,7 @@ class NeuralFit(NamedTuple):
     first_bad_step: Int[Array, ""]
 
 
-def standardize(
-    y: Float[Array, " n"], x: Float[Array, "n d"], z: Float[Array, "n k"]
-) -> tuple[Standardized, Scaling]:
+def standardize(y: Float[Array, " n"], x: Float[Array, "n d"], z: Float[Array, "n k"]) -> tuple[Standardized, Scaling]:
     """Standardise every column, in float32: networks, and one learning rate, then meet every data set alike."""
     y, x, z = (jnp.asarray(block, jnp.float32) for block in (y, x, z))
     moments = [(jnp.mean(block, axis=0), jnp.std(block, axis=0)) for block in (y, x, z)]

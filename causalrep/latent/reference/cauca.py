@@ -68,9 +68,7 @@ class CausalFlow(nn.Module):
         return density + log_volume[:, None] - 0.5 * self.latents * LOG_2PI
 
 
-def cauca_objective(
-    model: CausalFlow, graph: Bool[Array, "d d"], targets: Int[Array, " environments"]
-) -> Objective:
+def cauca_objective(model: CausalFlow, graph: Bool[Array, "d d"], targets: Int[Array, " environments"]) -> Objective:
     """Minus the log-likelihood a row, in nats, every environment weighing the same."""
 
     def init(key: Array, batch: CodedRows) -> Mapping:

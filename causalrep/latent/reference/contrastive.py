@@ -94,9 +94,7 @@ def contrastive_objective(model: ContrastiveModel, penalties: Penalties = RELEAS
         effects = model.apply(params, method=ContrastiveModel.effects)
         cycles = jnp.trace(jax.scipy.linalg.expm(effects**2)) - model.latents
         center = jnp.sum(jnp.mean(z, axis=0) ** 2)
-        penalty = (
-            penalties.mean * center + penalties.sparsity * jnp.sum(jnp.abs(effects)) + penalties.cycles * cycles
-        )
+        penalty = penalties.mean * center + penalties.sparsity * jnp.sum(jnp.abs(effects)) + penalties.cycles * cycles
         return pairs + penalty, {"cross_entropy": pairs}
 
     return Objective(init, loss)

@@ -55,9 +55,7 @@ def linear_disentanglement(moments: Moments, *, gamma: float = 0.99) -> Disentan
     return Disentangled(full / largest, _factor(precisions[0], unmixing / largest), ancestors, targets)
 
 
-def _directions(
-    differences: Float[Array, "d d d"], gamma: float
-) -> tuple[Float[Array, "d d"], Bool[Array, "d d"]]:
+def _directions(differences: Float[Array, "d d d"], gamma: float) -> tuple[Float[Array, "d d"], Bool[Array, "d d"]]:
     """Step a and b: one direction q a latent, roots first, and the ancestors of each."""
     d = len(differences)
     node = jnp.arange(d)

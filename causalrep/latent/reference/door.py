@@ -24,9 +24,10 @@ def as_environments(X: Any, environment: Any, observational: Any) -> tuple[np.nd
     counts = np.bincount(codes)
     if counts.min() < FEWEST * x.shape[1]:
         raise InputError(
-            "environment", found=f"{counts.min()} rows of {labels[int(counts.argmin())]!r}",
+            "environment",
+            found=f"{counts.min()} rows of {labels[int(counts.argmin())]!r}",
             expected=f"at least {FEWEST * x.shape[1]}, {FEWEST} a column",
-        )  # fmt: skip
+        )
     ordered = [observational, *(label for label in labels if label != observational)]
     place = np.array([ordered.index(label) for label in labels], np.int32)
     return x, place[codes], ordered
@@ -42,18 +43,27 @@ def as_windows(X: Any, series: Any, length: int) -> np.ndarray:
     x, _ = as_matrix("X", X)
     codes = np.zeros(len(x), int) if series is None else pd.factorize(np.asarray(series).reshape(-1))[0]
     if len(codes) != len(x) or codes.min() < 0:
-        raise InputError("series", found=f"{len(codes)} labels, {(codes < 0).sum()} of them missing",
-                         expected=f"{len(x)}, one for each row of X")  # fmt: skip
+        raise InputError(
+            "series",
+            found=f"{len(codes)} labels, {(codes < 0).sum()} of them missing",
+            expected=f"{len(x)}, one for each row of X",
+        )
     starts = np.flatnonzero(np.diff(codes)) + 1
     if len(starts) != codes.max():
-        raise InputError("series", found=f"rows of {codes.max() + 1} series in {len(starts) + 1} pieces",
-                         expected="rows of one series together, in the order of time")  # fmt: skip
+        raise InputError(
+            "series",
+            found=f"rows of {codes.max() + 1} series in {len(starts) + 1} pieces",
+            expected="rows of one series together, in the order of time",
+        )
     windows, fewest = max(0, len(x) - length + 1), FEWEST * x.shape[1]
     first = np.arange(windows)
     first = first[codes[first] == codes[first + length - 1]]
     if len(first) < fewest:
-        raise InputError("X", found=f"{len(first)} steps with a whole past of {length - 1}",
-                         expected=f"at least {fewest}, {FEWEST} a column")  # fmt: skip
+        raise InputError(
+            "X",
+            found=f"{len(first)} steps with a whole past of {length - 1}",
+            expected=f"at least {fewest}, {FEWEST} a column",
+        )
     return x[first[:, None] + np.arange(length)]
 
 
@@ -66,8 +76,11 @@ def as_labelled(argument: str, X: Any, labels: Any) -> tuple[np.ndarray, np.ndar
     check_index_alignment(X=X, **{argument: labels})
     x, _ = as_matrix("X", X)
     if labels is None:
-        raise InputError(argument, found="None", expected=f"a label for each of the {len(x)} rows: without it nothing "
-                         "identifies the latents")  # fmt: skip
+        raise InputError(
+            argument,
+            found="None",
+            expected=f"a label for each of the {len(x)} rows: without it nothing identifies the latents",
+        )
     return x, as_labels(argument, labels, rows=len(x))
 
 
@@ -75,9 +88,10 @@ def check_one_per_latent(latents: int, labels: list) -> None:
     """As many interventional environments as latents."""
     if len(labels) - 1 != latents:
         raise InputError(
-            "environment", found=f"{len(labels) - 1} interventional environments {labels[1:]}",
+            "environment",
+            found=f"{len(labels) - 1} interventional environments {labels[1:]}",
             expected=f"{latents}, one for each of the {latents} latents",
-        )  # fmt: skip
+        )
 
 
 def as_rows(X: Any, columns: int) -> np.ndarray:

@@ -45,9 +45,14 @@ class CauCA(Network):
     """
 
     def __init__(
-        self, graph: Any, *, blocks: int = 3, hidden: tuple[int, ...] = (32, 32),
-        schedule: Schedule = RESTARTED, seed: int = 0,
-    ):  # fmt: skip
+        self,
+        graph: Any,
+        *,
+        blocks: int = 3,
+        hidden: tuple[int, ...] = (32, 32),
+        schedule: Schedule = RESTARTED,
+        seed: int = 0,
+    ):
         self.graph = graph
         self.blocks = blocks
         self.hidden = hidden
@@ -157,9 +162,15 @@ class TemporalFlow(Network):
     """
 
     def __init__(
-        self, *, lags: int = 2, transition: tuple[int, ...] = (), blocks: int = 2, hidden: tuple[int, ...] = (32, 32),
-        schedule: Schedule = RESTARTED, seed: int = 0,
-    ):  # fmt: skip
+        self,
+        *,
+        lags: int = 2,
+        transition: tuple[int, ...] = (),
+        blocks: int = 2,
+        hidden: tuple[int, ...] = (32, 32),
+        schedule: Schedule = RESTARTED,
+        seed: int = 0,
+    ):
         self.lags = lags
         self.transition = transition
         self.blocks = blocks

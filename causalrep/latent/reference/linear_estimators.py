@@ -34,8 +34,11 @@ class _LinearInterventional(Habits):
         singular = values <= 1e-10 * total
         if singular.any():
             label = labels[int(np.argmax(singular))]
-            raise InputError("X", found=f"fewer than {self.latents} dimensions in environment {label!r}",
-                             expected=f"{self.latents}, as many as latents")  # fmt: skip
+            raise InputError(
+                "X",
+                found=f"fewer than {self.latents} dimensions in environment {label!r}",
+                expected=f"{self.latents}, as many as latents",
+            )
         return moments
 
     def transform(self, X: Any) -> np.ndarray:
@@ -101,8 +104,10 @@ class LinearDisentanglement(_LinearInterventional):
         """The causal order, what each environment acts on, and the assumptions."""
         parents = [", ".join(f"z{i}" for i in np.flatnonzero(self.ancestors_[:, j])) for j in range(self.latents)]
         acts = {target: label for label, target in self.targets_.items()}
-        table = pd.DataFrame({"intervened on in": [acts[j] for j in range(self.latents)], "ancestors": parents},
-                             index=[f"z{j}" for j in range(self.latents)])  # fmt: skip
+        table = pd.DataFrame(
+            {"intervened on in": [acts[j] for j in range(self.latents)], "ancestors": parents},
+            index=[f"z{j}" for j in range(self.latents)],
+        )
         notes = [
             "Assumed: linear mixing and mechanisms; one hard intervention on each latent, in one environment each.",
             "Latents have no names, and a scale by convention: the largest weight of an observation is 1.",
@@ -159,9 +164,10 @@ class LSCALEI(_LinearInterventional):
     def summary(self) -> Summary:
         """The graph and the assumptions."""
         parents = [", ".join(f"z{i}" for i in np.flatnonzero(self.graph_[:, j])) for j in range(self.latents)]
-        table = pd.DataFrame({"intervened on in": self.environments_[1:],
-                              "parents" if self.hard else "ancestors": parents},
-                             index=[f"z{j}" for j in range(self.latents)])  # fmt: skip
+        table = pd.DataFrame(
+            {"intervened on in": self.environments_[1:], "parents" if self.hard else "ancestors": parents},
+            index=[f"z{j}" for j in range(self.latents)],
+        )
         kind = "hard" if self.hard else "soft"
         notes = [
             f"Assumed: linear mixing; Gaussian rows; one {kind} intervention on each latent, in one environment each."

@@ -22,9 +22,7 @@ PATIENT = Schedule(steps=10_000, learning_rate=5e-3)  # a decoder's noise falls 
 class Network(Habits):
     """What they share: standardised rows, one training loop, the best of a few starts."""
 
-    def _train(
-        self, x: np.ndarray, codes: np.ndarray, objective: Objective, scaling: np.ndarray | None = None
-    ) -> None:
+    def _train(self, x: np.ndarray, codes: np.ndarray, objective: Objective, scaling: np.ndarray | None = None) -> None:
         """Fit to ``(x - mean) @ scaling``, of rows or windows of rows; by default columns of standard deviation 1."""
         rows = x.reshape(-1, x.shape[-1])
         self.n_features_in_, self.mean_, scale = rows.shape[1], rows.mean(axis=0), rows.std(axis=0)
@@ -71,9 +69,14 @@ class BetaVAE(Network):
     """
 
     def __init__(
-        self, latents: int, *, beta: float = 4.0, hidden: tuple[int, ...] = (64, 64),
-        schedule: Schedule = DEFAULT, seed: int = 0,
-    ):  # fmt: skip
+        self,
+        latents: int,
+        *,
+        beta: float = 4.0,
+        hidden: tuple[int, ...] = (64, 64),
+        schedule: Schedule = DEFAULT,
+        seed: int = 0,
+    ):
         self.latents = latents
         self.beta = beta
         self.hidden = hidden
@@ -225,9 +228,14 @@ class ContrastiveCRL(Network):
     """
 
     def __init__(
-        self, latents: int, *, hidden: tuple[int, ...] = (128, 128),
-        penalties: contrastive.Penalties = contrastive.RELEASED, schedule: Schedule = DEFAULT, seed: int = 0,
-    ):  # fmt: skip
+        self,
+        latents: int,
+        *,
+        hidden: tuple[int, ...] = (128, 128),
+        penalties: contrastive.Penalties = contrastive.RELEASED,
+        schedule: Schedule = DEFAULT,
+        seed: int = 0,
+    ):
         self.latents = latents
         self.hidden = hidden
         self.penalties = penalties

@@ -43,9 +43,14 @@ class PolynomialDisentanglement(Network):
     """
 
     def __init__(
-        self, latents: int, *, degree: int = 2, hidden: tuple[int, ...] = (), schedule: Schedule = EXACTING,
+        self,
+        latents: int,
+        *,
+        degree: int = 2,
+        hidden: tuple[int, ...] = (),
+        schedule: Schedule = EXACTING,
         seed: int = 0,
-    ):  # fmt: skip
+    ):
         self.latents = latents
         self.degree = degree
         self.hidden = hidden
@@ -87,6 +92,9 @@ def principal_components(x: np.ndarray, number: int) -> np.ndarray:
     values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
     values, vectors = values[-number:], vectors[:, -number:]
     if values[0] <= 1e-10 * values[-1]:
-        raise InputError("X", found=f"fewer than {number} dimensions", expected=f"{number}, as many as the mixing has "
-                         "monomials, or fewer columns")  # fmt: skip
+        raise InputError(
+            "X",
+            found=f"fewer than {number} dimensions",
+            expected=f"{number}, as many as the mixing has monomials, or fewer columns",
+        )
     return vectors / np.sqrt(values)

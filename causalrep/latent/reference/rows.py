@@ -84,9 +84,15 @@ def _fit_best(
 
     def one(key: Array) -> FitResult:
         return fit(
-            objective, optimizer, train, key, steps=steps, batch_size=min(schedule.batch_size, len(train.code)),
-            validation=validation, eval_every=eval_every,
-        )  # fmt: skip
+            objective,
+            optimizer,
+            train,
+            key,
+            steps=steps,
+            batch_size=min(schedule.batch_size, len(train.code)),
+            validation=validation,
+            eval_every=eval_every,
+        )
 
     fits = jax.lax.map(one, jax.random.split(key, schedule.restarts))
     best = jnp.argmin(jnp.where(jnp.isfinite(fits.final_loss), fits.final_loss, jnp.inf))

@@ -94,8 +94,6 @@ def elbo_objective(model: VAE, beta: float = 1.0) -> Objective:
     return Objective(init, loss)
 
 
-def posterior_mean(
-    model: VAE, params: Mapping, x: Float[Array, "n p"], code: Int[Array, " n"]
-) -> Float[Array, "n d"]:
+def posterior_mean(model: VAE, params: Mapping, x: Float[Array, "n p"], code: Int[Array, " n"]) -> Float[Array, "n d"]:
     """The codes of rows, given their segments (which a model without segments does not look at)."""
     return model.apply(params, x, code, method=VAE.encode)[0]

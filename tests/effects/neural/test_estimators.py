@@ -70,9 +70,17 @@ def test_penalties_against_errors_in_the_outcome_s_units_or_against_standardised
     """Four times the outcome leaves the standardised fit alone; in its own units 16 times the penalties do."""
     x, t, y, _ = draw(0, n=100)
     common = CFRLearner(
-        representation=(8,), heads=(8,), alpha=0.1, penalty=0.01, discrepancy="linear", steps=100, batch_size=50,
-        eval_after=0, learning_rate=3e-3, outcome_units=outcome_units,
-    )  # fmt: skip
+        representation=(8,),
+        heads=(8,),
+        alpha=0.1,
+        penalty=0.01,
+        discrepancy="linear",
+        steps=100,
+        batch_size=50,
+        eval_after=0,
+        learning_rate=3e-3,
+        outcome_units=outcome_units,
+    )
     stronger = replace(common, alpha=1.6, penalty=0.16)
     key = jax.random.key(0)
 

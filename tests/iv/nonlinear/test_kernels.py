@@ -111,13 +111,9 @@ def test_kernel_ridge_is_scikit_learns_and_its_left_out_error_is_exact():
         return KernelRidge(alpha=40 * float(penalty), kernel="rbf", gamma=0.5).fit(gamma[rows], np.asarray(y)[rows])
 
     everything = np.arange(40)
-    np.testing.assert_allclose(
-        kernel_predict(fit, x), peer(fit.penalties[0], everything).predict(gamma), atol=1e-8
-    )
+    np.testing.assert_allclose(kernel_predict(fit, x), peer(fit.penalties[0], everything).predict(gamma), atol=1e-8)
     for penalty, loss in zip(FIRST[1:], fit.losses[0][1:], strict=True):
-        left_out = [
-            float(y[i] - peer(penalty, np.delete(everything, i)).predict(gamma[[i]])[0]) for i in everything
-        ]
+        left_out = [float(y[i] - peer(penalty, np.delete(everything, i)).predict(gamma[[i]])[0]) for i in everything]
         assert loss == pytest.approx(np.mean(np.square(left_out)), rel=1e-6)
 
 

@@ -169,10 +169,19 @@ def sample():
 
 SMALL = {
     "DeepIV": DeepIV(hidden=(32,), components=3, epochs=60, learning_rate=3e-3, dropout=0.0, seeds=2),
-    "DFIV": DFIV(treatment=(16, 8), instrument=(32, 16), covariate=(16, 8), updates=60, inner_steps=20,
-                 first_penalty=0.1, second_penalty=0.1, learning_rate=1e-3, seeds=2),
+    "DFIV": DFIV(
+        treatment=(16, 8),
+        instrument=(32, 16),
+        covariate=(16, 8),
+        updates=60,
+        inner_steps=20,
+        first_penalty=0.1,
+        second_penalty=0.1,
+        learning_rate=1e-3,
+        seeds=2,
+    ),
     "DeepGMM": DeepGMM(hidden=(32,), epochs=600, learning_rate=5e-3, validation_share=0.3, seeds=2),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SMALL)
