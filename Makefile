@@ -8,7 +8,7 @@ WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: reproduce reproduce-all test test-all test-dowhy lint format notebooks benchmarks clean
+.PHONY: reproduce reproduce-all test test-all test-dowhy lint format docs benchmarks clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test-dowhy  our estimators inside DoWhy, in an environment of its own"
 	@echo "make format      ruff format, and what ruff can fix"
 	@echo "make lint        the format, ruff's rules"
+	@echo "make docs        write docs/api/, the reference, from the docstrings"
 	@echo "make benchmarks  this library beside its peers, written to docs/benchmarks.md"
 
 # One stamp per set of extras: an install is repeated only when pyproject.toml changes.
@@ -58,6 +59,9 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.reproduce
+	$(BIN)/python docs/make_api.py
 
 benchmarks: $(VENV)/.test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks.run --publish

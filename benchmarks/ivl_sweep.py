@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from benchmarks.harness import Row, measure
-from causalrep.study.execute import Executor
-from experiments.ivl.linear import LinearSimulation
+from causalrep.study.execution.executor import Executor
+from experiments.papers.ivl.linear import LinearSimulation
 
 RELEASED_CODE = 2.4
 

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.harness import Row, Timing, measure
 from causalrep.data import load
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural import CFRLearner
+from causalrep.effects.networks import CFRLearner
 from causalrep.metrics import pehe
 from causalrep.precision import float64
 

@@ -30,7 +30,7 @@ import optax
 
 from benchmarks.harness import ROOT
 from causalrep.nn import Conv, ConvVAE, vae_objective
-from causalrep.study.execute import Executor
+from causalrep.study.execution.executor import Executor
 from causalrep.training import Progress, mixed_precision, train
 from experiments.scaling.mlp_fits import MLPFits
 
@@ -80,7 +80,7 @@ def weak_scaling(device_counts: tuple[int, ...], each: int) -> list[list[str]]:
 
 
 def _child(count: int, each: int) -> None:
-    import causalrep.study.execute as execute
+    import causalrep.study.execution.executor as execute
 
     execute._devices = lambda precision: jax.devices()[:count]
     executor = Executor(MLPFits(fits=count * each, samples=(512,)).study(), "sharded")

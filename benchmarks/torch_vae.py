@@ -1,4 +1,4 @@
-"""The convolutional VAE of causalrep.nn.conv_vae in PyTorch, to time beside ours: same layers, batch and optimizer."""
+"""The convolutional VAE of experiments.scaling in PyTorch, timed beside ours: same layers, batch and optimizer."""
 
 import statistics
 import time

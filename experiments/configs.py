@@ -20,7 +20,7 @@ from causalrep.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
-REPORTED = ROOT / "experiments" / "reported"
+PAPERS = ROOT / "experiments" / "papers"
 SCALE_NAMES = ("smoke", "small", "paper")
 
 
@@ -43,6 +43,11 @@ class Entry:
     name: str
     reproduces: str
     expected_time: str
+
+
+def reported_file(paper: str, root: Path = PAPERS) -> Path:
+    """The published numbers of a paper."""
+    return root / paper / "reported.toml"
 
 
 def names(root: Path = CONFIGS) -> list[str]:

@@ -24,7 +24,7 @@ from causalrep.study import (
     run_markdown,
     save_figure,
 )
-from causalrep.study.precision import place
+from causalrep.study.execution.placement import place
 from experiments import configs
 
 DOCS = configs.ROOT / "docs" / "results"
@@ -45,7 +45,7 @@ def main(
     argv: list[str] | None = None,
     *,
     config_root: Path = configs.CONFIGS,
-    reported_root: Path = configs.REPORTED,
+    papers_root: Path = configs.PAPERS,
     docs: Path = DOCS,
 ) -> int:
     """The command line; returns the exit code."""
@@ -57,7 +57,7 @@ def main(
     options = parser.parse_args(argv)
     try:
         runs, missing = collect(options.paper, as_path(options.results), options.scale, config_root)
-        reported = load_reported(reported_root / f"{options.paper}.toml")
+        reported = load_reported(configs.reported_file(options.paper, papers_root))
         print(paper_markdown(options.paper, runs, missing, reported))
         if options.publish:
             print(f"written: {publish(options.paper, runs, missing, reported, docs)}")

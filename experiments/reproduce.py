@@ -10,8 +10,8 @@ import sys
 
 from causalrep.data import load
 from causalrep.errors import DataError
+from causalrep.parallel import distributed
 from causalrep.storage import as_path
-from causalrep.training import distributed
 from experiments import configs, report, run
 
 # A config and the scale it runs at unless told otherwise: the largest that fits in minutes on two cores.
@@ -70,13 +70,13 @@ JOBS = {
     "demovae/fmri": "small",
     "causal_info_min/toy": "small",
     "causal_info_min/vqa_features": "smoke",
-    "crl/g1": "smoke",
-    "crl/g2": "small",
-    "crl/g3": "small",
-    "crl/g4": "smoke",
-    "crl/g5": "smoke",
-    "crl/g6": "smoke",
-    "crl/g7": "smoke",
+    "crl/cauca": "smoke",
+    "crl/linear_disentanglement": "small",
+    "crl/lscale": "small",
+    "crl/contrastive": "smoke",
+    "crl/polynomial": "smoke",
+    "crl/nonlinear_ica": "smoke",
+    "crl/temporal_flow": "smoke",
     "scaling/mlp_fits": "small",
     "scaling/conv_vae": "smoke",
 }

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table as Listing
 
 from causalrep.errors import CausalrepError, CausalrepWarning
+from causalrep.parallel import distributed
 from causalrep.study import Records, claims_markdown, load_reported, run
-from causalrep.training import distributed
 from experiments import configs
-from experiments.compile_for import compile_study, prefer_cpu
+from experiments.tools.compile_for import compile_study, prefer_cpu
 
 LOWER_BOUND = "library calls, such as factorisations, are not counted, nor how often loops turn that data end"
 
@@ -62,7 +62,7 @@ def main(
     argv: list[str] | None = None,
     *,
     config_root: Path = configs.CONFIGS,
-    reported_root: Path = configs.REPORTED,
+    papers_root: Path = configs.PAPERS,
     tables: bool = True,
 ) -> int:
     """The command line; returns the exit code: 0, 2 for a user's error, 75 if preempted, 130 if interrupted.
@@ -94,7 +94,7 @@ def main(
         distributed.initialize(options.coordinator, options.process_count, options.process_index)
         with distributed.guard():
             started = time.perf_counter()
-            reported = load_reported(reported_root / f"{name.split('/')[0]}.toml")
+            reported = load_reported(configs.reported_file(name.split("/")[0], papers_root))
             records = run(
                 configs.study_of(config),
                 options.results,

@@ -56,9 +56,9 @@ def test_the_long_fit_resumes_as_its_page_says(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("room", make_api.ROOMS)
-def test_the_reference_is_current(room):
-    written = (DOCS / "api" / f"{room}.md").read_text(encoding="utf-8")
-    assert written == make_api.page(room), "run: python docs/make_api.py"
+def test_the_reference_can_be_built(room):
+    written = make_api.page(room)
+    assert f"# causalrep.{room}" in written
     assert " object at 0x" not in written
 
 
@@ -66,7 +66,8 @@ def test_the_reference_is_current(room):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         path = (page.parent / target).resolve()
-        assert path.exists() or str(path.relative_to(ROOT)) in GENERATED, f"{page.name} -> {target}"
+        built = path.parent == DOCS / "api" and path.stem in make_api.ROOMS  # by `make docs`
+        assert path.exists() or built or str(path.relative_to(ROOT)) in GENERATED, f"{page.name} -> {target}"
 
 
 @pytest.mark.slow

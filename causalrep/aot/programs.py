@@ -29,11 +29,11 @@ from typing import Any
 import jax
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
+from causalrep.aot.chips import CHIPS, Chip
+from causalrep.aot.hlo.summary import KINDS, Collective, HloSummary, read_hlo
+from causalrep.aot.report import Memory, ProgramReport, Roofline
 from causalrep.errors import CausalrepError, InputError
-from causalrep.training.aot_report import Memory, ProgramReport, Roofline
-from causalrep.training.chips import CHIPS, Chip
-from causalrep.training.hlo import KINDS, Collective, HloSummary, read_hlo
-from causalrep.training.mesh import make_mesh
+from causalrep.parallel.mesh import make_mesh
 
 # Without these libtpu asks a metadata server who it is, and refuses a second process that only compiles.
 _COMPILER_ONLY = {

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from causalrep.training.hlo import Collective
+from causalrep.aot.hlo.summary import Collective
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from causalrep.base.validation import as_matrix
 from causalrep.errors import InputError
-from causalrep.validation import as_matrix
 
 
 def check_seed(seed: Any) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from causalrep.habits import Habits
+from causalrep.base.estimator import Habits
 
 
 class Transformer(Habits):

@@ -15,16 +15,16 @@ from jaxtyping import Array, Float
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 
-from causalrep.confounders.arguments import as_excluded, check_seed
+from causalrep.base.arguments import as_excluded, check_seed
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, check_choice, check_index_alignment, check_range
 from causalrep.confounders.confounded_law import Confounded, Law
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import IdentificationWarning, InputError
 from causalrep.precision import float64
-from causalrep.summary import Summary
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_choice, check_index_alignment, check_range
 
 # Above it the chains disagree about the effect.
 LARGEST_R_HAT = 1.05

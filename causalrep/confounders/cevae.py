@@ -21,10 +21,10 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from numpyro.infer import TraceMeanField_ELBO
 
-from causalrep.confounders.vluci import PotentialOutcomes
+from causalrep.confounders.vluci.fit import PotentialOutcomes
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule, split
+from causalrep.training.rows import schedule, split
 
 Batch = Mapping[str, jax.Array]
 # Units of the hidden layer of q(t|x), as in the authors' code.

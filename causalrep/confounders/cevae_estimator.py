@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.confounders.arguments import check_seed
+from causalrep.base.arguments import check_seed
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, check_choice, check_range
 from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_outcomes
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import InputError, NoIntervalError
-from causalrep.summary import Summary
 from causalrep.training.loop import check_counts, refuse_divergence
-from causalrep.validation import as_matrix, check_choice, check_range
 
 
 class CEVAE(EffectEstimator):

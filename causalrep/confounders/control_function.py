@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.confounders.arguments import as_excluded, check_seed
+from causalrep.base.arguments import as_excluded, check_seed
+from causalrep.base.validation import as_matrix, check_index_alignment, check_range
 from causalrep.confounders.closed_forms import generalized_residual
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
@@ -29,7 +30,6 @@ from causalrep.inference.bootstrap import bootstrap_weights, over_weights
 from causalrep.linalg import spd_solve
 from causalrep.precision import float64
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 # Of Newton's method, whose steps are exact for a concave likelihood this smooth.
 PROBIT_STEPS = 25

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Key
 
-from causalrep.confounders.arguments import check_seed
+from causalrep.base.arguments import check_seed
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, as_vector, check_index_alignment, check_range
 from causalrep.effects import LeastSquares
 from causalrep.errors import IdentificationWarning, InputError
-from causalrep.habits import Habits
 from causalrep.linalg import spd_solve
 from causalrep.precision import in_float64
-from causalrep.summary import Summary
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, as_vector, check_index_alignment, check_range
 
 # Where the predictive score of a factor model that fits should lie (Wang and Blei 2019, section 3).
 ACCEPTED = (0.1, 0.9)

@@ -26,10 +26,10 @@ import numpyro.distributions as dist
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from causalrep.confounders.vluci import PotentialOutcomes
+from causalrep.confounders.vluci.fit import PotentialOutcomes
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule, split
+from causalrep.training.rows import schedule, split
 
 Batch = Mapping[str, jax.Array]
 # Least standard deviation of any normal, in standardised units: densities stay bounded.

@@ -7,7 +7,9 @@ import jax
 import numpy as np
 import pandas as pd
 
-from causalrep.confounders.arguments import check_seed, check_widths
+from causalrep.base.arguments import check_seed, check_widths
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, check_range
 from causalrep.confounders.intact_vae import (
     IntactVAEFit,
     IntactVAEModel,
@@ -19,9 +21,7 @@ from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import InputError, NoIntervalError
-from causalrep.summary import Summary
 from causalrep.training.loop import check_counts, refuse_divergence
-from causalrep.validation import as_matrix, check_range
 
 NO_INTERVAL = "Intact-VAE has no interval: regularisation and early stopping leave a bias of unknown size."
 

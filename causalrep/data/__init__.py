@@ -6,7 +6,7 @@
 ('lwage', 'educ', ['nearc2', 'nearc4'])
 """
 
-from causalrep.data.augment import (
+from causalrep.data.augmentation import (
     Augmentation,
     Augmented,
     compose,
@@ -16,46 +16,23 @@ from causalrep.data.augment import (
     random_permutation,
     translate,
 )
-from causalrep.data.benchmark import EffectBenchmark, EffectSample, EffectTable
 from causalrep.data.catalogue import available, load
-from causalrep.data.colored_digits import ColoredDigits, color_digits, jitter_translate
-from causalrep.data.connectivity_cohort import ConnectivityCohort
-from causalrep.data.crl_designs import (
-    CausalRows,
-    LinearCRLModel,
-    buchholz_simulation,
-    cauca_simulation,
-    edge_signals,
-    segments_simulation,
-    squires_model,
-    varici_model,
-)
-from causalrep.data.crl_mechanisms import EnvironmentRows, Interventions, draw_latents, one_per_latent, varsortability
-from causalrep.data.crl_support_designs import ahuja_simulation
-from causalrep.data.crl_time_designs import leap_simulation
-from causalrep.data.fashion_mnist import LabelledImages
-from causalrep.data.fc_designs import FCPopulation, FCSample, draw_fc, fc_population
-from causalrep.data.folder import data_folder
-from causalrep.data.hca_designs import HCASample, hca_simulation
-from causalrep.data.hidden_confounder_designs import (
+from causalrep.data.images.colored_digits import ColoredDigits, color_digits, jitter_translate
+from causalrep.data.images.fashion_mnist import LabelledImages
+from causalrep.data.images.mnist import Digits
+from causalrep.data.images.optical_device import PAPER_EXPERIMENTS, OpticalDevice
+from causalrep.data.images.rotated_images import RotatedImages, colored_domains, rotated_domains, shrunk
+from causalrep.data.rows import load_rows
+from causalrep.data.simulators.confounders.connectivity import FCPopulation, FCSample, draw_fc, fc_population
+from causalrep.data.simulators.confounders.hidden import (
     HiddenConfounderSample,
     hidden_confounder,
 )
-from causalrep.data.ihdp_hidden import HiddenIHDP, draw_ihdp_hidden, ihdp_hidden
-from causalrep.data.ild_designs import ILDData, ILDSample, ILDTruth, ild_simulation
-from causalrep.data.ild_flow_designs import ILDFlowData, ILDFlowTruth, ild_flow_simulation
-from causalrep.data.iv_designs import IVSample, linear_iv
-from causalrep.data.ivl_designs import (
-    LinearSample,
-    LinearSEM,
-    NonlinearIVLSample,
-    draw_linear,
-    nonlinear_ivl,
-    sample_linear_sem,
-)
-from causalrep.data.mnist import Digits
-from causalrep.data.news import NewsSample, draw_news
-from causalrep.data.nonlinear_iv_designs import (
+from causalrep.data.simulators.confounders.ihdp_hidden import HiddenIHDP, draw_ihdp_hidden, ihdp_hidden
+from causalrep.data.simulators.confounders.proxies import causalml_hidden_confounder, noisy_copies
+from causalrep.data.simulators.effects.news import NewsSample, draw_news
+from causalrep.data.simulators.iv.linear import IVSample, linear_iv
+from causalrep.data.simulators.iv.nonlinear import (
     ZOO_FUNCTIONS,
     NonlinearIVSample,
     agmm_zoo,
@@ -65,14 +42,38 @@ from causalrep.data.nonlinear_iv_designs import (
     sine,
     zoo,
 )
-from causalrep.data.open_llm_leaderboard import Leaderboard
-from causalrep.data.optical_device import PAPER_EXPERIMENTS, OpticalDevice
-from causalrep.data.persona_designs import PersonaSample, TraitSample, persona_simulation, trait_simulation
-from causalrep.data.proxy_designs import causalml_hidden_confounder, noisy_copies
-from causalrep.data.rotated_images import RotatedImages, colored_domains, rotated_domains, shrunk
-from causalrep.data.rows import load_rows
-from causalrep.data.tables import IVTable
-from causalrep.data.vqa_designs import (
+from causalrep.data.simulators.iv.symmetry import (
+    LinearSample,
+    LinearSEM,
+    NonlinearIVLSample,
+    draw_linear,
+    nonlinear_ivl,
+    sample_linear_sem,
+)
+from causalrep.data.simulators.latent.environments import (
+    CausalRows,
+    LinearCRLModel,
+    buchholz_simulation,
+    cauca_simulation,
+    edge_signals,
+    segments_simulation,
+    squires_model,
+    varici_model,
+)
+from causalrep.data.simulators.latent.hca import HCASample, hca_simulation
+from causalrep.data.simulators.latent.ild import ILDData, ILDSample, ILDTruth, ild_simulation
+from causalrep.data.simulators.latent.ild_flow import ILDFlowData, ILDFlowTruth, ild_flow_simulation
+from causalrep.data.simulators.latent.mechanisms import (
+    EnvironmentRows,
+    Interventions,
+    draw_latents,
+    one_per_latent,
+    varsortability,
+)
+from causalrep.data.simulators.latent.personax import PersonaSample, TraitSample, persona_simulation, trait_simulation
+from causalrep.data.simulators.latent.series import leap_simulation
+from causalrep.data.simulators.latent.supports import ahuja_simulation
+from causalrep.data.simulators.multimodal.vqa import (
     VQAPrototypes,
     VQASample,
     answer_prior,
@@ -80,6 +81,11 @@ from causalrep.data.vqa_designs import (
     prior_shift_vqa,
     vqa_prototypes,
 )
+from causalrep.data.sources.folder import data_folder
+from causalrep.data.tables.connectivity_cohort import ConnectivityCohort
+from causalrep.data.tables.econometric import IVTable
+from causalrep.data.tables.open_llm_leaderboard import Leaderboard
+from causalrep.data.tables.types import EffectBenchmark, EffectSample, EffectTable
 
 __all__ = [
     "PAPER_EXPERIMENTS",

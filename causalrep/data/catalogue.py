@@ -4,21 +4,9 @@ import difflib
 import inspect
 from collections.abc import Callable
 
-from causalrep.data import (
-    acic,
-    connectivity_cohort,
-    fashion_mnist,
-    ihdp,
-    jobs,
-    mnist,
-    nhefs,
-    open_llm_leaderboard,
-    optical_device,
-    realcause,
-    small_digits,
-    tables,
-    twins,
-)
+from causalrep.data.images import fashion_mnist, mnist, optical_device, small_digits
+from causalrep.data.tables import acic, connectivity_cohort, ihdp, jobs, nhefs, open_llm_leaderboard, realcause, twins
+from causalrep.data.tables import econometric as tables
 from causalrep.errors import InputError
 
 _LOADERS: dict[str, Callable[..., object]] = {

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from causalrep.data.benchmark import EffectBenchmark, EffectTable
 from causalrep.data.catalogue import load
-from causalrep.data.fashion_mnist import LabelledImages
-from causalrep.data.mnist import Digits
-from causalrep.data.tables import IVTable
-from causalrep.data.tfds import prepared_source
+from causalrep.data.images.fashion_mnist import LabelledImages
+from causalrep.data.images.mnist import Digits
+from causalrep.data.sources.tfds import prepared_source
+from causalrep.data.tables.econometric import IVTable
+from causalrep.data.tables.types import EffectBenchmark, EffectTable
 from causalrep.errors import InputError
 
 

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
-from causalrep.inference.contingency import chi_square, g_square
-from causalrep.inference.independence import hsic, kci, rit
+from causalrep.inference.independence.categorical import chi_square, g_square
+from causalrep.inference.independence.kernel import hsic, kci, rit
+from causalrep.inference.multiplicity import benjamini_hochberg
 from causalrep.precision import in_float64
-from causalrep.validation import check_choice, check_range
 
 TestName = Literal["kci", "rit", "hsic", "chi_square", "g_square"]
 TESTS: tuple[TestName, ...] = get_args(TestName)
@@ -84,22 +84,6 @@ def dependence_table(
     table = pd.DataFrame(records, columns=["x", "y", "test", "n", "statistic", "p_value"])
     table["p_adjusted"] = table.groupby("test")["p_value"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
     return table.assign(dependent=table["p_adjusted"] < alpha)
-
-
-def benjamini_hochberg(p: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """Adjusted p-values: rejecting those below q keeps the expected share of false rejections below q.
-
-    NaN stays NaN and does not count.
-
-    >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).round(2)
-    array([0.03, 0.04,  nan, 0.04])
-    """
-    p = np.asarray(p, dtype=float)
-    adjusted, known = np.full_like(p, np.nan), np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1]
-    return adjusted
 
 
 @partial(jax.jit, static_argnames=("test", "levels"))

@@ -16,7 +16,7 @@ True
 
 from causalrep.effects import meta
 from causalrep.effects.base import AIPW, CrossFitted, EffectEstimator
-from causalrep.effects.diagnostics import (
+from causalrep.effects.checks import (
     BalanceTable,
     Calibration,
     OverlapReport,
@@ -28,6 +28,16 @@ from causalrep.effects.diagnostics import (
     trim,
     uplift_curve,
 )
+from causalrep.effects.checks.refutation import Refutation, refute
+from causalrep.effects.checks.sensitivity import (
+    EValue,
+    OLSSensitivity,
+    OmittedVariableBounds,
+    e_value,
+    e_value_of_difference,
+    ols_sensitivity,
+    omitted_variable_bounds,
+)
 from causalrep.effects.forest import CausalForest
 from causalrep.effects.learners import (
     DRLearner,
@@ -38,21 +48,11 @@ from causalrep.effects.learners import (
     TwoStage,
     XLearner,
 )
-from causalrep.effects.linear import LeastSquares, Logistic, Ridge
 from causalrep.effects.matching import Matching
-from causalrep.effects.neural import MLPRegression
-from causalrep.effects.neural.estimators import BNN, CFRNet, DragonNet, SNet, TARNet
-from causalrep.effects.nonparametric import KernelRidge, NearestNeighbours
-from causalrep.effects.refutation import Refutation, refute
-from causalrep.effects.sensitivity import (
-    EValue,
-    OLSSensitivity,
-    OmittedVariableBounds,
-    e_value,
-    e_value_of_difference,
-    ols_sensitivity,
-    omitted_variable_bounds,
-)
+from causalrep.effects.networks import MLPRegression
+from causalrep.effects.networks.estimators import BNN, CFRNet, DragonNet, SNet, TARNet
+from causalrep.effects.regressions.linear import LeastSquares, Logistic, Ridge
+from causalrep.effects.regressions.nonparametric import KernelRidge, NearestNeighbours
 from causalrep.effects.weighting import IPW
 
 __all__ = [

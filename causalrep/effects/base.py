@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import check_range
+from causalrep.effects.checks.balance import BalanceTable, balance_table
+from causalrep.effects.checks.overlap import OverlapReport, overlap_report
 from causalrep.effects.design import EffectDesign, make_effect_design
-from causalrep.effects.diagnostics.balance import BalanceTable, balance_table
-from causalrep.effects.diagnostics.overlap import OverlapReport, overlap_report
-from causalrep.effects.host import as_learner, call
-from causalrep.effects.linear import LOGISTIC, RIDGE
+from causalrep.effects.regressions.host import as_learner, call
+from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import (
     CLIP,
     Average,
@@ -28,11 +31,8 @@ from causalrep.effects.scores import (
     cross_fit_nuisances,
 )
 from causalrep.errors import InputError, OverlapWarning
-from causalrep.habits import Habits
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.precision import float64
-from causalrep.summary import Summary
-from causalrep.validation import check_range
 
 # Arms count as separated if the propensity orders more than this share of the pairs of treated and untreated.
 SEPARATED = 0.999
@@ -137,7 +137,7 @@ class EffectEstimator(Habits):
         return [
             "Causal under unconfoundedness (no unobserved variable moves both treatment and outcome given the "
             "covariates) and overlap (no covariates that decide the treatment). The data cannot show the first: see "
-            "causalrep.effects.sensitivity.",
+            "causalrep.effects.checks.sensitivity.",
         ]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment
 from causalrep.errors import CausalrepWarning, InputError
-from causalrep.validation import as_labels, as_matrix, as_vector, check_index_alignment
 
 # A column counts as constant if it varies by less than this share of its largest value.
 _CONSTANT = 1e-10

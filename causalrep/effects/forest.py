@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from causalrep.base.validation import check_range
 from causalrep.effects.base import CrossFitted
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.learners import MetaEstimator
-from causalrep.effects.linear import LOGISTIC, RIDGE
+from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP
 from causalrep.errors import CausalrepError
-from causalrep.validation import check_range
 
 
 class CausalForest(MetaEstimator):

@@ -54,7 +54,7 @@ def conformal_effects(
     Args:
         key: Random key of the halves.
         outcome: Regression within an arm, or a learner of both arms at once (with ``fit(data)`` and
-            ``outcomes(params, x)``, as :class:`~causalrep.effects.neural.CFRLearner`).
+            ``outcomes(params, x)``, as :class:`~causalrep.effects.networks.CFRLearner`).
         propensity: Regression of the treatment.
         data: The rows; ``x`` and ``z`` are the same.
         x: Where intervals are wanted.

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from causalrep.base.validation import as_matrix, check_choice, check_range
 from causalrep.effects import meta
 from causalrep.effects.base import CrossFitted
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.host import as_learner, call
 from causalrep.effects.intervals import bootstrap_effects, conformal_effects
-from causalrep.effects.linear import LOGISTIC, RIDGE
+from causalrep.effects.regressions.host import as_learner, call
+from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, Nuisances
 from causalrep.errors import InputError
 from causalrep.precision import float64
-from causalrep.validation import as_matrix, check_choice, check_range
 
 Kind = Literal["bootstrap", "conformal"]
 

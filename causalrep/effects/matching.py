@@ -8,15 +8,15 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
+from causalrep.base.validation import check_choice
 from causalrep.effects.base import EffectEstimator, check_overlap
+from causalrep.effects.checks.overlap import OverlapReport, overlap_report
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.diagnostics.overlap import OverlapReport, overlap_report
-from causalrep.effects.linear import LeastSquares
-from causalrep.effects.nonparametric import nearest
+from causalrep.effects.regressions.linear import LeastSquares
+from causalrep.effects.regressions.nonparametric import nearest
 from causalrep.effects.scores import Average
 from causalrep.effects.weighting import propensity_model
 from causalrep.errors import InputError
-from causalrep.validation import check_choice
 
 METRICS = ("mahalanobis", "euclidean")
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.effects.linear import LOGISTIC, RIDGE
+from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, Nuisances, aipw_scores, clipped, cross_fit_nuisances
 from causalrep.inference.crossfit import Learner, cross_fit
 

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from causalrep.base.validation import check_range
 from causalrep.effects.base import EffectEstimator, check_overlap
+from causalrep.effects.checks.overlap import OverlapReport, overlap_report
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.diagnostics.overlap import OverlapReport, overlap_report
-from causalrep.effects.linear import Logistic
+from causalrep.effects.regressions.linear import Logistic
 from causalrep.effects.scores import CLIP, Average, clipped
 from causalrep.linalg import pinv_psd_solve
-from causalrep.validation import check_range
 
 
 def hajek(

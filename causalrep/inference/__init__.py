@@ -5,12 +5,12 @@ imputations, and tests of independence.
 """
 
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
-from causalrep.inference.chi_square_mixture import chi_square_mixture_tail
 from causalrep.inference.conformal import conformal_quantile
-from causalrep.inference.contingency import chi_square, contingency_table, g_square
 from causalrep.inference.crossfit import Learner, cross_fit, is_host, stratified_folds
-from causalrep.inference.dependence_table import benjamini_hochberg, dependence_table
-from causalrep.inference.independence import Independence, hsic, kci, rit
+from causalrep.inference.independence.categorical import chi_square, contingency_table, g_square
+from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
+from causalrep.inference.independence.kernel import Independence, hsic, kci, rit
+from causalrep.inference.multiplicity import benjamini_hochberg
 from causalrep.inference.pooling import Pooled, pool
 from causalrep.inference.sandwich import (
     Covariance,
@@ -39,7 +39,6 @@ __all__ = [
     "conformal_quantile",
     "contingency_table",
     "cross_fit",
-    "dependence_table",
     "g_square",
     "hsic",
     "is_host",

@@ -1,8 +1,10 @@
 """Instruments: is there a source of variation outside the confounder?"""
 
-from causalrep.iv.base import LinearIVEstimator
-from causalrep.iv.confidence_set import ConfidenceSet
-from causalrep.iv.estimators import (
+from causalrep.iv.ivl.linear import IVLRegression
+from causalrep.iv.ivl.path import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl
+from causalrep.iv.ivl.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
+from causalrep.iv.linear.base import LinearIVEstimator
+from causalrep.iv.linear.estimators import (
     GMM,
     JIVE,
     LIML,
@@ -13,10 +15,8 @@ from causalrep.iv.estimators import (
     KClass,
     TwoStageLeastSquares,
 )
-from causalrep.iv.gmm import GMMFit, gmm
-from causalrep.iv.ivl import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl
-from causalrep.iv.ivl_estimator import IVLRegression
-from causalrep.iv.kclass import (
+from causalrep.iv.linear.gmm import GMMFit, gmm
+from causalrep.iv.linear.kclass import (
     LinearFit,
     anchor_regression,
     fuller,
@@ -26,6 +26,7 @@ from causalrep.iv.kclass import (
     ols,
     two_stage_least_squares,
 )
+from causalrep.iv.linear.pulse import PulseFit, pulse
 from causalrep.iv.nonlinear import (
     DFIV,
     DeepGMM,
@@ -39,10 +40,9 @@ from causalrep.iv.nonlinear import (
     SieveIV,
     ivl_objective,
 )
-from causalrep.iv.pulse import PulseFit, pulse
-from causalrep.iv.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
 from causalrep.iv.summary import Summary
 from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 
 __all__ = [
     "DFIV",

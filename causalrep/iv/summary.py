@@ -1,5 +1,5 @@
 """The printed result of an estimator, shared by all rooms."""
 
-from causalrep.summary import Summary
+from causalrep.base.summary import Summary
 
 __all__ = ["Summary"]

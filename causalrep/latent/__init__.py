@@ -3,10 +3,9 @@
 What is identified rests on assumptions that no data can check; each estimator's summary names its own.
 """
 
-from causalrep.latent.canonical import CanonicalForm, canonical_form
-from causalrep.latent.flow_mixing import FlowMixing, flow_forward, flow_inverse, init_flow
-from causalrep.latent.gated_flow import GatedFlow, flow_log_density
-from causalrep.latent.hca import (
+from causalrep.latent.environments.rows import CodedRows, Schedule, coded_rows, fit_best
+from causalrep.latent.hca.estimator import HCA, OrderDraws, Padded, bootstrap_orders, pad, unmix_domains
+from causalrep.latent.hca.model import (
     Hierarchy,
     OrderSearch,
     hierarchy,
@@ -16,41 +15,42 @@ from causalrep.latent.hca import (
     structural_weights,
     subspace_distance,
 )
-from causalrep.latent.hca_estimator import HCA, OrderDraws, Padded, bootstrap_orders, pad, unmix_domains
-from causalrep.latent.hca_naming import Named, name_latents
+from causalrep.latent.hca.naming import Named, name_latents
+from causalrep.latent.hca.soft_impute import soft_impute
 from causalrep.latent.ica import ICA, fast_ica
-from causalrep.latent.ild import Affine, ILDModel, Mixing, counterfactual, log_likelihood, noise_of, observe
-from causalrep.latent.ild_annealing import Annealed, fit_ild_annealed
-from causalrep.latent.ild_estimator import ILD
-from causalrep.latent.ild_evaluation import counterfactual_error, true_counterfactuals, true_model
-from causalrep.latent.ild_family import KINDS, ILDFamily, ILDParams
-from causalrep.latent.ild_fit import ILDRows, fit_ild
-from causalrep.latent.ild_vae import DomainImages, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
-from causalrep.latent.ild_vae_estimator import ILDVAE
-from causalrep.latent.multimodal import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
-from causalrep.latent.multimodal_estimator import PersonaX, fit_multimodal
-from causalrep.latent.multimodal_identification import identification
-from causalrep.latent.reference.cauca import CausalFlow, cauca_objective
-from causalrep.latent.reference.contrastive import ContrastiveModel, Penalties, contrastive_objective
-from causalrep.latent.reference.disentanglement import Disentangled, linear_disentanglement
-from causalrep.latent.reference.flow_estimators import CauCA, IFlow, TemporalFlow
-from causalrep.latent.reference.linear_estimators import LSCALEI, LinearDisentanglement
-from causalrep.latent.reference.lscale import ScoreBased, gaussian_score_changes, lscale
-from causalrep.latent.reference.moments import Moments, moments_of, sample_moments
-from causalrep.latent.reference.neural_estimators import IVAE, TCL, BetaVAE, ContrastiveCRL
-from causalrep.latent.reference.polynomial import (
+from causalrep.latent.ild.annealing import Annealed, fit_ild_annealed
+from causalrep.latent.ild.canonical import CanonicalForm, canonical_form
+from causalrep.latent.ild.estimator import ILD
+from causalrep.latent.ild.evaluation import counterfactual_error, true_counterfactuals, true_model
+from causalrep.latent.ild.family import KINDS, ILDFamily, ILDParams
+from causalrep.latent.ild.fit import ILDRows, fit_ild
+from causalrep.latent.ild.model import Affine, ILDModel, Mixing, counterfactual, log_likelihood, noise_of, observe
+from causalrep.latent.ild.pictures import DomainImages, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
+from causalrep.latent.ild.pictures_estimator import ILDVAE
+from causalrep.latent.ild.scm import LatentSCM, intervention_set
+from causalrep.latent.interventions.cauca import CausalFlow, cauca_objective
+from causalrep.latent.interventions.cauca_estimator import CauCA, IFlow, TemporalFlow
+from causalrep.latent.interventions.contrastive import ContrastiveModel, Penalties, contrastive_objective
+from causalrep.latent.interventions.disentanglement import Disentangled, linear_disentanglement
+from causalrep.latent.interventions.linear_estimators import LSCALEI, LinearDisentanglement
+from causalrep.latent.interventions.lscale import ScoreBased, gaussian_score_changes, lscale
+from causalrep.latent.interventions.moments import Moments, moments_of, sample_moments
+from causalrep.latent.interventions.polynomial import (
     PolynomialAutoencoder,
     constant_directions,
     reconstruction_objective,
 )
-from causalrep.latent.reference.polynomial_estimator import PolynomialDisentanglement
-from causalrep.latent.reference.rows import CodedRows, Schedule, coded_rows, fit_best
-from causalrep.latent.reference.segment_flow import SegmentFlow, segment_flow_objective
-from causalrep.latent.reference.tcl import SegmentClassifier, tcl_objective
-from causalrep.latent.reference.temporal_flow import TemporalFlowModel, temporal_flow_objective
-from causalrep.latent.reference.vae import VAE, elbo_objective
-from causalrep.latent.scm import LatentSCM, intervention_set
-from causalrep.latent.soft_impute import soft_impute
+from causalrep.latent.interventions.polynomial_estimator import PolynomialDisentanglement
+from causalrep.latent.personax.estimator import PersonaX, fit_multimodal
+from causalrep.latent.personax.identification import identification
+from causalrep.latent.personax.model import MultimodalSpec, MultimodalVAE, Weights, multimodal_objective, open_gates
+from causalrep.latent.segments.estimators import IVAE, TCL, BetaVAE, ContrastiveCRL
+from causalrep.latent.segments.iflow import SegmentFlow, segment_flow_objective
+from causalrep.latent.segments.tcl import SegmentClassifier, tcl_objective
+from causalrep.latent.segments.vae import VAE, elbo_objective
+from causalrep.latent.series.temporal_flow import TemporalFlowModel, temporal_flow_objective
+from causalrep.nn.flows.autoregressive import GatedFlow, flow_log_density
+from causalrep.nn.flows.coupling import FlowMixing, flow_forward, flow_inverse, init_flow
 
 __all__ = [
     "HCA",

@@ -1,14 +1,14 @@
 """Networks that more than one method uses, as flax Linen modules behind a training objective."""
 
-from causalrep.nn.conv_vae import ConvVAE, vae_objective
-from causalrep.nn.convolution import Conv, convolve
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
-from causalrep.nn.flows import Flow
-from causalrep.nn.image_codec import ImageDecoder, ImageEncoder
+from causalrep.nn.flows.monotone import Flow
+from causalrep.nn.images.convolution import Conv, convolve
+from causalrep.nn.images.image_codec import ImageDecoder, ImageEncoder
+from causalrep.nn.images.upsample import ConvTranspose, conv_transpose_2x
 from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
-from causalrep.nn.upsample import ConvTranspose, conv_transpose_2x
+from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 
 __all__ = [
     "MLP",

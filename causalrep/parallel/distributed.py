@@ -11,8 +11,8 @@ needs:
 * :func:`preemption` turns SIGTERM into an orderly stop with the exit code :data:`PREEMPTED`, which launchers
   understand as "saved; run me again".
 
-What processes say to each other is in :mod:`causalrep.training.processes`, how they end together in
-:mod:`causalrep.training.watch`; import from here.
+What processes say to each other is in :mod:`causalrep.parallel.processes`, how they end together in
+:mod:`causalrep.parallel.watch`; import from here.
 """
 
 import os
@@ -24,7 +24,7 @@ import time
 import jax
 
 from causalrep.errors import InputError
-from causalrep.training.processes import (
+from causalrep.parallel.processes import (
     DistributedError,
     agree,
     agree_bytes,
@@ -34,7 +34,7 @@ from causalrep.training.processes import (
     is_main,
     put,
 )
-from causalrep.training.watch import (
+from causalrep.parallel.watch import (
     INTERRUPTED,
     PREEMPTED,
     Failure,

@@ -18,7 +18,7 @@ from typing import NoReturn
 import jax
 
 from causalrep.errors import CausalrepError
-from causalrep.training.processes import PREFIX, agree, barrier, client, is_main
+from causalrep.parallel.processes import PREFIX, agree, barrier, client, is_main
 
 PREEMPTED = 75  # EX_TEMPFAIL: a temporary failure; what was finished is saved, and the same command goes on from there
 INTERRUPTED = 130

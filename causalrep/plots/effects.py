@@ -4,11 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from causalrep.effects.diagnostics.balance import RULE_OF_THUMB, BalanceTable
-from causalrep.effects.diagnostics.calibration import Calibration
-from causalrep.effects.diagnostics.overlap import OverlapReport
-from causalrep.effects.diagnostics.uplift import UpliftCurve
-from causalrep.effects.sensitivity import OLSSensitivity
+from causalrep.effects.checks.balance import RULE_OF_THUMB, BalanceTable
+from causalrep.effects.checks.calibration import Calibration
+from causalrep.effects.checks.overlap import OverlapReport
+from causalrep.effects.checks.sensitivity import OLSSensitivity
+from causalrep.effects.checks.uplift import UpliftCurve
 from causalrep.errors import InputError
 
 # Told apart with any colour vision (Okabe and Ito).

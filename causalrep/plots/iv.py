@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from causalrep.errors import InputError
-from causalrep.iv.confidence_set import ConfidenceSet
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 
 # Told apart with any colour vision (Okabe and Ito).
 BOUNDED, NOT_BOUNDED = "#0072B2", "#D55E00"

@@ -5,18 +5,18 @@ settings to run it at; :func:`run` computes the replications on all the machine 
 :class:`Records`.
 """
 
-from causalrep.study.claims import Claim, ClaimResult, Holds, Monotone, Ordering, Ratio, Within
-from causalrep.study.figures import AnyFigure, Curves, Figure, save_figure
+from causalrep.study.execution.placement import Placement, place
+from causalrep.study.execution.programs import study_programs
+from causalrep.study.execution.workspace import Workspace
 from causalrep.study.plan import Study, grid
-from causalrep.study.precision import Placement, place
-from causalrep.study.programs import study_programs
 from causalrep.study.records import read_records
-from causalrep.study.report import claims_markdown, run_markdown
-from causalrep.study.reported import PROVENANCES, ReportedNumber, load_reported
-from causalrep.study.runner import Records, run, run_folder
-from causalrep.study.summary import Estimate, estimate, select, unit_values
-from causalrep.study.tables import Table
-from causalrep.study.workspace import Workspace
+from causalrep.study.report.figures import AnyFigure, Curves, Figure, save_figure
+from causalrep.study.report.markdown import claims_markdown, run_markdown
+from causalrep.study.report.tables import Table
+from causalrep.study.run import Records, run, run_folder
+from causalrep.study.verdicts.claims import Claim, ClaimResult, Holds, Monotone, Ordering, Ratio, Within
+from causalrep.study.verdicts.estimates import Estimate, estimate, select, unit_values
+from causalrep.study.verdicts.reported import PROVENANCES, ReportedNumber, load_reported
 
 __all__ = [
     "PROVENANCES",

@@ -16,14 +16,14 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.validation import check_choice
 
 if TYPE_CHECKING:
-    from causalrep.study.claims import Claim
-    from causalrep.study.figures import AnyFigure
-    from causalrep.study.tables import Table
-    from causalrep.training.aot import Program
+    from causalrep.aot.programs import Program
+    from causalrep.study.report.figures import AnyFigure
+    from causalrep.study.report.tables import Table
+    from causalrep.study.verdicts.claims import Claim
 
 Scalar = str | bool | int | float
 Setting = Mapping[str, Any]

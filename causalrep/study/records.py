@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from causalrep.errors import CausalrepWarning, RecordsError
 from causalrep.storage import AnyPath, as_path, remove_tree, write_bytes
-from causalrep.study.execute import Columns
+from causalrep.study.execution.executor import Columns
 from causalrep.study.plan import Study
 
 RECORDS = "records.parquet"

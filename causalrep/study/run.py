@@ -25,18 +25,18 @@ import causalrep
 from causalrep import storage
 from causalrep.compilation_cache import enable_compilation_cache
 from causalrep.errors import CausalrepWarning, InputError, RecordsError
+from causalrep.parallel import distributed
 from causalrep.storage import AnyPath, as_path
 from causalrep.study import records as disk
-from causalrep.study.claims import ClaimResult
-from causalrep.study.execute import Executor, Mode
-from causalrep.study.figures import save_figure
+from causalrep.study.execution.executor import Executor, Mode
+from causalrep.study.execution.placement import Precision, place
+from causalrep.study.execution.profile import Trace
+from causalrep.study.execution.progress import Progress, Scalars
+from causalrep.study.execution.workspace import Workspaces
 from causalrep.study.plan import Study, canonical_json
-from causalrep.study.precision import Precision, place
-from causalrep.study.progress import Progress, Scalars
-from causalrep.study.reported import ReportedNumber
-from causalrep.study.trace import Trace
-from causalrep.study.workspace import Workspaces
-from causalrep.training import distributed
+from causalrep.study.report.figures import save_figure
+from causalrep.study.verdicts.claims import ClaimResult
+from causalrep.study.verdicts.reported import ReportedNumber
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Records:
 
     def markdown(self, reported: Sequence[ReportedNumber] = ()) -> str:
         """The report's tables and claims."""
-        from causalrep.study.report import run_markdown
+        from causalrep.study.report.markdown import run_markdown
 
         return run_markdown(self.study, self.frame, self.claims(), reported)
 
@@ -88,9 +88,9 @@ def run(
     complete, so a killed run continues where it was and ends with the same bytes in ``records.parquet``; a
     finished run computes nothing and only writes its report afresh. Two runs on one folder repeat each other's work
     but cannot damage it. SIGTERM ends the run after the chunk in work, with the exit code
-    ``causalrep.training.distributed.PREEMPTED``; the same call then goes on from there.
+    ``causalrep.parallel.distributed.PREEMPTED``; the same call then goes on from there.
 
-    To use all hosts of a pod, call ``causalrep.training.distributed.initialize()`` first, and this function in every
+    To use all hosts of a pod, call ``causalrep.parallel.distributed.initialize()`` first, and this function in every
     process, inside ``distributed.guard()``.
 
     Args:

@@ -3,13 +3,13 @@
 The mesh says where, :class:`Checkpoints` how often the state is kept, :func:`compile_for` whether a pod would run it.
 """
 
-from causalrep.training.aot import Program, ProgramReport, compile_for
-from causalrep.training.checkpoints import Checkpoints
+from causalrep.aot.programs import Program, ProgramReport, compile_for
+from causalrep.parallel.mesh import make_mesh
+from causalrep.training.checkpoints.store import Checkpoints
 from causalrep.training.clock import clocked, ticking
 from causalrep.training.fit import fit
 from causalrep.training.loader import GrainLoader
 from causalrep.training.loop import FitResult
-from causalrep.training.mesh import make_mesh
 from causalrep.training.objective import Objective, SVIObjective, svi_objective
 from causalrep.training.observe import Console, Progress, TensorBoard
 from causalrep.training.precision import mixed_precision, rematerialised

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from causalrep.parallel.sharding import by_rows, local_rows, place, replicated
 from causalrep.training.loader import GrainLoader
 from causalrep.training.objective import Batch
-from causalrep.training.sharding import by_rows, local_rows, place, replicated
 
 
 class Feed(Protocol):

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
 from causalrep.training.objective import Batch, Objective, Params
-from causalrep.validation import check_choice
 
 _POLICIES = {
     "nothing": jax.checkpoint_policies.nothing_saveable,

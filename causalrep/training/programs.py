@@ -11,13 +11,13 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from causalrep.aot.programs import Program
 from causalrep.errors import InputError
-from causalrep.training.aot import Program
-from causalrep.training.distributed import barrier
+from causalrep.parallel.distributed import barrier
+from causalrep.parallel.sharding import by_rows, replicated, state_shardings
 from causalrep.training.loop import FitResult, Loop, LoopState, count_rows, make_loop
 from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Stopwatch
-from causalrep.training.sharding import by_rows, replicated, state_shardings
 
 
 class ChunkPrograms:

@@ -13,16 +13,16 @@ import optax
 from jax.sharding import Mesh
 
 from causalrep.errors import DivergenceError, InputError
-from causalrep.training.checkpoints import Checkpoints, Store
-from causalrep.training.distributed import Preempted, Preemption, is_main, preemption
+from causalrep.parallel.distributed import Preempted, Preemption, is_main, preemption
+from causalrep.parallel.mesh import make_mesh
+from causalrep.parallel.sharding import by_rows, place, replicated
+from causalrep.training.checkpoints.store import Checkpoints, Store
 from causalrep.training.feed import Feed, make_feed
 from causalrep.training.loader import GrainLoader
 from causalrep.training.loop import FitResult, Loop, LoopState, check_counts, count_rows, make_loop
-from causalrep.training.mesh import make_mesh
 from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Observer, Stopwatch, last_finite
 from causalrep.training.programs import ChunkPrograms, check_mesh, chunk_programs, on_host
-from causalrep.training.sharding import by_rows, place, replicated
 
 ARRAY_CHUNK, LOADER_CHUNK = 100, 10
 

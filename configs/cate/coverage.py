@@ -7,7 +7,7 @@ Expected time: small 1 min, paper 3 min on two CPU cores.
 
 import dataclasses
 
-from experiments.cate.coverage import Coverage
+from experiments.papers.cate.coverage import Coverage
 
 PAPER = Coverage(replications=1000)
 SCALES = {

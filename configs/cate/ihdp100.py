@@ -7,8 +7,8 @@ Expected time: small 2 min, paper 4 min on two CPU cores.
 
 import dataclasses
 
-from experiments.cate.ihdp import Ihdp
-from experiments.cate.methods import LINEAR
+from experiments.papers.cate.ihdp import Ihdp
+from experiments.papers.cate.methods import LINEAR
 
 PAPER = Ihdp(name="cate/ihdp100")
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small (25 replications) 55 min (busy machine), paper (100) 80 min
 
 import dataclasses
 
-from experiments.cate.neural import BASELINES, IhdpNeural
+from experiments.papers.cate.neural import BASELINES, IhdpNeural
 
 PAPER = IhdpNeural(name="cate/ihdp_cevae", methods=(*BASELINES, "CEVAE"))
 SCALES = {

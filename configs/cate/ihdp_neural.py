@@ -7,7 +7,7 @@ Expected time: small 33 min (three networks; measured on a busy machine), paper 
 
 import dataclasses
 
-from experiments.cate.neural import BASELINES, IhdpNeural
+from experiments.papers.cate.neural import BASELINES, IhdpNeural
 
 PAPER = IhdpNeural()
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 3 min, paper 10 min on two CPU cores.
 
 import dataclasses
 
-from experiments.cate.intervals import Intervals
+from experiments.papers.cate.intervals import Intervals
 
 PAPER = Intervals(simulations=100, draws=200)
 SCALES = {

@@ -7,8 +7,8 @@ Expected time: small 1 min, paper (networks too) 10 min on two CPU cores (estima
 
 import dataclasses
 
-from experiments.cate.jobs import Jobs
-from experiments.cate.methods import NEURAL
+from experiments.papers.cate.jobs import Jobs
+from experiments.papers.cate.methods import NEURAL
 
 SMALL = Jobs()
 PAPER = dataclasses.replace(SMALL, methods=SMALL.methods + NEURAL)

@@ -7,8 +7,8 @@ Expected time: small 1 min, paper (networks too) 5 min on two CPU cores (estimat
 
 import dataclasses
 
-from experiments.cate.methods import LINEAR, LOGISTIC, NEURAL
-from experiments.cate.whole import WholeData
+from experiments.papers.cate.methods import LINEAR, LOGISTIC, NEURAL
+from experiments.papers.cate.whole import WholeData
 
 SMALL = WholeData("twins", files=1, methods=LINEAR + LOGISTIC)
 SCALES = {

@@ -8,7 +8,7 @@ Expected time: small 3 min (measured on a busy machine), paper 6 min (estimated)
 
 import dataclasses
 
-from experiments.causal_info_min.toy import Toy
+from experiments.papers.causal_info_min.toy import Toy
 
 PAPER = Toy()
 SCALES = {

@@ -9,7 +9,7 @@ Expected time: small 3 min, paper 5 min on two CPU cores, without a file (estima
 
 import dataclasses
 
-from experiments.causal_info_min.features import Features
+from experiments.papers.causal_info_min.features import Features
 
 PAPER = Features()
 SCALES = {

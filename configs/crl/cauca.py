@@ -1,13 +1,13 @@
 """Causal component analysis (von Kuegelgen et al., Liang et al. 2023) on its simulation, G1, right and misspecified.
 
-Command: python -m experiments.run crl/g1
+Command: python -m experiments.run crl/cauca
 Expected result: right graph and targets above a wrong graph above a linear unmixing; fewer layers are easier.
 Expected time: small 4 min, paper hours on two CPU cores.
 """
 
 import dataclasses
 
-from experiments.crl.components import CausalComponents
+from experiments.papers.crl.components import CausalComponents
 
 PAPER = CausalComponents()
 SCALES = {

@@ -1,6 +1,6 @@
 """Linear causal disentanglement (Squires et al. 2023) on its simulation, G2: exact, sampled and shuffled.
 
-Command: python -m experiments.run crl/g2
+Command: python -m experiments.run crl/linear_disentanglement
 Expected result: exact covariances recover H to 1e-10; on samples the median error falls 4 times for 10 times the rows,
 from .2 at 2,500 rows, and the ancestors are seldom all right.
 Expected time: small 2 min, paper 10 min on two CPU cores.
@@ -8,7 +8,7 @@ Expected time: small 2 min, paper 10 min on two CPU cores.
 
 import dataclasses
 
-from experiments.crl.linear import Disentanglement
+from experiments.papers.crl.linear import Disentanglement
 
 PAPER = Disentanglement()
 SCALES = {

@@ -1,13 +1,13 @@
 """Nonlinear ICA from 20 segments on its simulation, G6: TCL, iVAE and iFlow against a beta-VAE.
 
-Command: python -m experiments.run crl/g6
+Command: python -m experiments.run crl/nonlinear_ica
 Expected result: all three rise with the rows a segment and beat a beta-VAE by .15; shuffled segments leave chance.
 Expected time: small 6 min, paper hours on two CPU cores.
 """
 
 import dataclasses
 
-from experiments.crl.segments import Segments
+from experiments.papers.crl.segments import Segments
 
 PAPER = Segments()
 SCALES = {

@@ -1,13 +1,13 @@
 """Latents behind a polynomial, each held constant once (Ahuja et al. 2023), on their simulation, G5.
 
-Command: python -m experiments.run crl/g5
+Command: python -m experiments.run crl/polynomial
 Expected result: MCC of 1 whatever the distribution of the latents; the decoder alone finds them up to an affine map.
 Expected time: small 3 min, paper an hour on two CPU cores.
 """
 
 import dataclasses
 
-from experiments.crl.supports import Supports
+from experiments.papers.crl.supports import Supports
 
 PAPER = Supports()
 SCALES = {

@@ -1,13 +1,13 @@
 """Latents that cause one another over time, in the manner of LEAP (Yao et al. 2022), on their simulation, G7.
 
-Command: python -m experiments.run crl/g7
+Command: python -m experiments.run crl/temporal_flow
 Expected result: MCC near 1; with the past of another series less.
 Expected time: small 4 min, paper hours on two CPU cores.
 """
 
 import dataclasses
 
-from experiments.crl.series import Series
+from experiments.papers.crl.series import Series
 
 PAPER = Series()
 SCALES = {

@@ -10,7 +10,7 @@ Expected time: small 20 min, paper 3 h for 34,716 edges on one GPU (estimated, n
 
 import dataclasses
 
-from experiments.demovae.fmri import Cohort
+from experiments.papers.demovae.fmri import Cohort
 
 PAPER = Cohort()
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 3 min (measured), paper 16 min (estimated) on two CPU cores
 
 import dataclasses
 
-from experiments.demovae.standin import StandIn
+from experiments.papers.demovae.standin import StandIn
 
 PAPER = StandIn()
 SCALES = {

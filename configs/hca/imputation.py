@@ -7,7 +7,7 @@ Expected time: small 1 min, paper 5 min on two CPU cores.
 
 import dataclasses
 
-from experiments.hca.imputation import Imputation
+from experiments.papers.hca.imputation import Imputation
 
 PAPER = Imputation()
 SCALES = {

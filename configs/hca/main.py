@@ -7,7 +7,7 @@ Expected time: small 2 min on two CPU cores.
 
 import dataclasses
 
-from experiments.hca.leaderboard import Leaderboard
+from experiments.papers.hca.leaderboard import Leaderboard
 
 PAPER = Leaderboard()
 SCALES = {

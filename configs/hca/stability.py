@@ -7,7 +7,7 @@ Expected time: small 2 min, paper 8 min on two CPU cores.
 
 import dataclasses
 
-from experiments.hca.leaderboard import Stability
+from experiments.papers.hca.leaderboard import Stability
 
 PAPER = Stability()
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 3 min, paper 12 min on two CPU cores.
 
 import dataclasses
 
-from experiments.hca.synthetic import Synthetic
+from experiments.papers.hca.synthetic import Synthetic
 
 PAPER = Synthetic()
 SCALES = {

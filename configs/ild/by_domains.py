@@ -7,7 +7,7 @@ Expected time: small 8 min, paper 30 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.simulated import Simulated
+from experiments.papers.ild.simulated import Simulated
 
 PAPER = Simulated(name="ild/by_domains", domains=(2, 3, 5, 10), intervened=("4,5", "0,1"))
 SCALES = {

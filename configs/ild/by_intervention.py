@@ -7,7 +7,7 @@ Expected time: small 6 min, paper 45 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.simulated import Simulated
+from experiments.papers.ild.simulated import Simulated
 
 PAPER = Simulated(name="ild/by_intervention", domains=(2, 3, 10), intervened=("4,5", "3,4", "2,3", "1,2", "0,1"))
 SCALES = {

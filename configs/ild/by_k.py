@@ -7,7 +7,7 @@ Expected time: small 5 min, paper 15 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.simulated import Simulated
+from experiments.papers.ild.simulated import Simulated
 
 PAPER = Simulated(name="ild/by_k", domains=(2, 3, 10), k=(1, 2, 3, 4), methods=("Relax-Can",))
 SCALES = {

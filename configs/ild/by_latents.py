@@ -7,7 +7,7 @@ Expected time: small 6 min, paper 40 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.simulated import Simulated
+from experiments.papers.ild.simulated import Simulated
 
 PAPER = Simulated(name="ild/by_latents", latents=(4, 6, 8, 10), domains=(2, 3, 10), intervened=("last two",))
 SCALES = {

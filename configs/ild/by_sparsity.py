@@ -7,7 +7,7 @@ Expected time: small 8 min, paper 45 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.simulated import Simulated
+from experiments.papers.ild.simulated import Simulated
 
 PAPER = Simulated(name="ild/by_sparsity", domains=(3, 10), intervened=("5", "4,5", "3,4,5", "2,3,4,5"), k=(0, 2))
 SCALES = {

@@ -8,7 +8,7 @@ Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks); pa
 
 import dataclasses
 
-from experiments.ild.rotated import Rotated
+from experiments.papers.ild.rotated import Rotated
 
 PAPER = Rotated("ild/colored_rotated_mnist", colored=True, images=18_000)
 SMALL = dataclasses.replace(

@@ -7,7 +7,7 @@ Expected time: small 4 min on two CPU cores, paper hours: 200 fits of 50,000 ste
 
 import dataclasses
 
-from experiments.ild.flow import Flow
+from experiments.papers.ild.flow import Flow
 
 PAPER = Flow()
 SCALES = {

@@ -8,7 +8,7 @@ Expected time: small 10 min, paper 15 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.simulated import Simulated
+from experiments.papers.ild.simulated import Simulated
 
 PAPER = Simulated(name="ild/main", methods=("Dense", "Relax-Can", "Dense (annealed)", "Relax-Can (annealed)"))
 SCALES = {

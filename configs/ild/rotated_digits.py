@@ -8,7 +8,7 @@ Expected time: small 5 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.rotated import Rotated
+from experiments.papers.ild.rotated import Rotated
 
 SMALL = Rotated(
     "ild/rotated_digits",

@@ -9,7 +9,7 @@ Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks, thr
 
 import dataclasses
 
-from experiments.ild.rotated import Rotated
+from experiments.papers.ild.rotated import Rotated
 
 PAPER = Rotated("ild/rotated_fashion_mnist", "fashion_mnist")
 SMALL = dataclasses.replace(

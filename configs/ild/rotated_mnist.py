@@ -9,7 +9,7 @@ Expected time: small 5 min on two CPU cores (14 x 14 pixels, dense networks, thr
 
 import dataclasses
 
-from experiments.ild.rotated import Rotated
+from experiments.papers.ild.rotated import Rotated
 
 PAPER = Rotated()
 SMALL = dataclasses.replace(

@@ -7,7 +7,7 @@ Expected time: small 1 min on two CPU cores.
 
 import dataclasses
 
-from experiments.ild.theory import Theory
+from experiments.papers.ild.theory import Theory
 
 PAPER = Theory()
 SCALES = {

@@ -5,7 +5,7 @@ Expected result: linearmodels and ivmodels met to 1e-6 (coefficients), 1e-5 (SEs
 Expected time: 7 s, 25 s the first time (compiling), on two CPU cores.
 """
 
-from experiments.iv.returns import Card
+from experiments.papers.iv.returns import Card
 
 # Nothing is random: the scales are the same.
 SCALES = {"smoke": Card(), "small": Card(), "paper": Card()}

@@ -6,7 +6,7 @@ regression (4,100), whatever rho: the design does not show deconfounding.
 Expected time: small 10 min on two CPU cores (120 data sets; estimated from a run on a busy machine), paper hours.
 """
 
-from experiments.iv.demand import Demand
+from experiments.papers.iv.demand import Demand
 
 SCALES = {
     "smoke": Demand(

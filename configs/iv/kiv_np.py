@@ -5,7 +5,7 @@ Expected result: NP, n = 1,000: KIV's median error near .07, a kernel ridge regr
 Expected time: small 40 s on two CPU cores (80 data sets), paper 5 min (estimated).
 """
 
-from experiments.iv.kiv import NeweyPowell
+from experiments.papers.iv.kiv import NeweyPowell
 
 PAPER = NeweyPowell(samples=(1000, 5000, 10000), landmarks=200)
 SCALES = {

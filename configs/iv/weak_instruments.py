@@ -8,7 +8,7 @@ Expected time: small 12 s, paper 25 s on two CPU cores (28,000 data sets).
 
 import dataclasses
 
-from experiments.iv.weak import WeakInstruments
+from experiments.papers.iv.weak import WeakInstruments
 
 PAPER = WeakInstruments()
 SCALES = {

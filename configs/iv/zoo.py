@@ -6,7 +6,7 @@ steep. The other IV methods lie between.
 Expected time: small 10 min on two CPU cores (estimated; a quarter of it DeepGMM), paper an hour or an accelerator.
 """
 
-from experiments.iv.zoo import Zoo
+from experiments.papers.iv.zoo import Zoo
 
 SCALES = {
     "smoke": Zoo(

@@ -5,7 +5,7 @@ Expected result: nCER of ERM near .47, DA+ERM near .32, DA+IVL within .01 of it;
 Expected time: small 15 min on two CPU cores (2 seeds of a subset); paper: for an accelerator, all digits.
 """
 
-from experiments.ivl.cmnist import ColoredMNIST
+from experiments.papers.ivl.cmnist import ColoredMNIST
 
 SCALES = {
     "smoke": ColoredMNIST(seeds=1, samples=300, candidates=2, epochs=2, hidden=16),

@@ -5,7 +5,7 @@ Expected result: none published; a classifier that reads the colour is right on 
 Expected time: small 15 min on two CPU cores (2 seeds of a subset); paper: for an accelerator, all digits.
 """
 
-from experiments.ivl.cmnist import ColoredMNIST
+from experiments.papers.ivl.cmnist import ColoredMNIST
 
 TEXT = {"name": "ivl/colored_mnist_text", "protocol": "paper", "test_flip": 0.9}
 SCALES = {

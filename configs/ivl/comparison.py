@@ -5,7 +5,7 @@ Expected result: IVL-CC least, DA+ERM well below ERM, DA+IV near .5; see docs/re
 Expected time: small 2 min, paper 5 min on two CPU cores.
 """
 
-from experiments.ivl.comparison import Comparison
+from experiments.papers.ivl.comparison import Comparison
 
 SCALES = {
     "smoke": Comparison(simulations=1, samples=256, treatments=6),

@@ -7,7 +7,7 @@ Expected time: small 20 s, paper 60 s on two CPU cores.
 
 import dataclasses
 
-from experiments.ivl.linear import LinearSimulation
+from experiments.papers.ivl.linear import LinearSimulation
 
 PAPER = LinearSimulation(name="ivl/linear_simulation")
 SCALES = {

@@ -5,7 +5,7 @@ Expected result: none published; augmentation with and without IVL below plain r
 Expected time: small 3 min, paper 15 min on two CPU cores.
 """
 
-from experiments.ivl.nonlinear import NonlinearSimulation
+from experiments.papers.ivl.nonlinear import NonlinearSimulation
 
 SCALES = {
     "smoke": NonlinearSimulation(replications=2, samples=100, epochs=5, candidates=2),

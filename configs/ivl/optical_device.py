@@ -5,7 +5,7 @@ Expected result: ERM .824 (deterministic); solved methods within .04 of the pape
 Expected time: smoke 1 min (solved methods), small 6 min, paper 20 min on two CPU cores. Needs files (downloaded once).
 """
 
-from experiments.ivl.optical import OpticalDeviceTable
+from experiments.papers.ivl.optical import OpticalDeviceTable
 
 SCALES = {
     "smoke": OpticalDeviceTable(draws=1, trained=False),

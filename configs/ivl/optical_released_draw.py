@@ -5,7 +5,7 @@ Expected result: DA+ERM and DA+IVL-CC equal the re-run of the authors' code; doc
 Expected time: small 3 min, paper 8 min on two CPU cores. Needs the optical device files (downloaded once).
 """
 
-from experiments.ivl.released import ReleasedDraw
+from experiments.papers.ivl.released import ReleasedDraw
 
 SCALES = {
     "smoke": ReleasedDraw(splits=1),

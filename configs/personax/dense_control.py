@@ -7,7 +7,7 @@ Expected time: small 3 min on two CPU cores, paper 10 min.
 
 import dataclasses
 
-from experiments.personax.standin import StandIn
+from experiments.papers.personax.standin import StandIn
 
 PAPER = StandIn("personax/dense_control", seeds=10, cross=("sparse", "separate", "dense"), methods=("PersonaX",))
 SCALES = {

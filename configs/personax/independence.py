@@ -8,7 +8,7 @@ Expected time: small 9 min on two CPU cores that six other programs shared, pape
 
 import dataclasses
 
-from experiments.personax.independence import Rejections
+from experiments.papers.personax.independence import Rejections
 
 PAPER = Rejections()
 SCALES = {

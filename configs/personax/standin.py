@@ -7,7 +7,7 @@ Expected time: small 9 min on two CPU cores, paper 30 min.
 
 import dataclasses
 
-from experiments.personax.standin import StandIn
+from experiments.papers.personax.standin import StandIn
 
 PAPER = StandIn(seeds=10)
 SCALES = {

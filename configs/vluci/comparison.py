@@ -8,7 +8,7 @@ Expected time: small 6 min, paper 20 min on two CPU cores (estimated, not measur
 
 import dataclasses
 
-from experiments.vluci.comparison import Comparison
+from experiments.papers.vluci.comparison import Comparison
 
 PAPER = Comparison()
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 5 min, paper 10 min on two CPU cores.
 
 import dataclasses
 
-from experiments.vluci.designs import Design
+from experiments.papers.vluci.designs import Design
 
 PAPER = Design("vluci/identified", "identified")
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 4 min, paper 30 min on two CPU cores.
 
 import dataclasses
 
-from experiments.vluci.ihdp import Ihdp
+from experiments.papers.vluci.ihdp import Ihdp
 
 PAPER = Ihdp("vluci/ihdp", hidden=False, draws=10)
 SCALES = {

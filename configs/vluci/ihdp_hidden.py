@@ -7,7 +7,7 @@ Expected time: small 8 min, paper 20 min on two CPU cores.
 
 import dataclasses
 
-from experiments.vluci.ihdp import Ihdp
+from experiments.papers.vluci.ihdp import Ihdp
 
 PAPER = Ihdp("vluci/ihdp_hidden", hidden=True)
 SCALES = {

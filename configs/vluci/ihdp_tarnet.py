@@ -7,7 +7,7 @@ Expected time: small 10 min, paper 2 h on two CPU cores (estimated, not measured
 
 import dataclasses
 
-from experiments.vluci.ihdp import IhdpTARNet
+from experiments.papers.vluci.ihdp import IhdpTARNet
 
 PAPER = IhdpTARNet("vluci/ihdp_tarnet", hidden=False, draws=5)
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 4 min, paper 20 min on two CPU cores.
 
 import dataclasses
 
-from experiments.vluci.designs import Design
+from experiments.papers.vluci.designs import Design
 
 PAPER = Design("vluci/misspecified", "misspecified", replications=50)
 SCALES = {

@@ -7,7 +7,7 @@ Expected time: small 5 min, paper 30 min on two CPU cores (estimated, not measur
 
 import dataclasses
 
-from experiments.vluci.designs import Design
+from experiments.papers.vluci.designs import Design
 
 PAPER = Design("vluci/selection", "selection", replications=20, samples=(4000, 20000, 100000), excluded=(1.0, 0.0))
 SCALES = {

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from causalrep.errors import InputError
-from causalrep.training.distributed import PREEMPTED
+from causalrep.parallel.distributed import PREEMPTED
 from experiments.launch.shell import call, option, run_line
 
 # The node label of each chip, and xpk's name for a slice of so many chips. All have four chips a host in slices of

@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from causalrep.training.distributed import PREEMPTED
+from causalrep.parallel.distributed import PREEMPTED
 
 # A process that fails tells the others, which then leave on their own; this is how long they get, and how long after
 # SIGTERM.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from causalrep.errors import CausalrepError
-from causalrep.training.distributed import PREEMPTED
+from causalrep.parallel.distributed import PREEMPTED
 
 
 class LaunchError(CausalrepError):

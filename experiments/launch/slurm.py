@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 
 from causalrep.errors import InputError
-from causalrep.training.distributed import PREEMPTED
+from causalrep.parallel.distributed import PREEMPTED
 from experiments.launch.shell import call, option, run_line
 
 

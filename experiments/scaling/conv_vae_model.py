@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, UInt8
 
-from causalrep.nn.convolution import Conv
-from causalrep.nn.upsample import ConvTranspose
+from causalrep.nn.images.convolution import Conv
+from causalrep.nn.images.upsample import ConvTranspose
 from causalrep.training.objective import Objective
 
 

@@ -1,8 +1,8 @@
 """``python -m experiments.run <config> --compile-for tpu:v5e:16x16``: would it run on that slice?
 
 Compiles the config's programs with the slice's own compiler, on this machine, and prints what each needs.
-``python -m experiments.compile_for [config ...] [--target ...]`` does so for the paper scale of all configs, or of
-some, and puts their rows into the table of docs/pods-without-a-pod.md.
+``python -m experiments.tools.compile_for [config ...] [--target ...]`` does so for the paper scale of all configs,
+or of some, and puts their rows into the table of docs/pods-without-a-pod.md.
 """
 
 import argparse
@@ -16,18 +16,18 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from causalrep.aot.programs import ProgramReport, compile_for
+from causalrep.base.validation import check_range
 from causalrep.errors import CausalrepError, InputError
 from causalrep.study import Study
-from causalrep.study.precision import Precision, place
-from causalrep.study.programs import host_reason, study_programs
-from causalrep.training.aot import ProgramReport, compile_for
-from causalrep.validation import check_range
+from causalrep.study.execution.placement import Precision, place
+from causalrep.study.execution.programs import host_reason, study_programs
 from experiments import configs
-from experiments.pages import update_table
+from experiments.tools.pages import update_table
 
 PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
 TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
-COMMAND = "python -m experiments.compile_for"
+COMMAND = "python -m experiments.tools.compile_for"
 HEADER = [
     "config",
     "target",
@@ -244,7 +244,7 @@ def _short(report: ProgramReport) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code: 1 if a program has a problem."""
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.compile_for", description=f"Write rows of docs/{PAGE.name}, one a program."
+        prog="python -m experiments.tools.compile_for", description=f"Write rows of docs/{PAGE.name}, one a program."
     )
     parser.add_argument("configs", nargs="*", help="default: all")
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")

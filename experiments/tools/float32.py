@@ -1,9 +1,9 @@
 """How far float32 is from float64, method by method, on the same random numbers.
 
-``python -m experiments.float32 [config ...] [--publish]`` measures the studies that run in float32 on TPUs and prints
-their rows of the table in docs/float32.md, or writes them there as well. Both computations start from the same draws:
-random numbers are made in float32 and, for the reference, widened. Everything after them (simulation, fits, selection,
-metric) runs in its own precision.
+``python -m experiments.tools.float32 [config ...] [--publish]`` measures the studies that run in float32 on TPUs and
+prints their rows of the table in docs/float32.md, or writes them there as well. Both computations start from the
+same draws: random numbers are made in float32 and, for the reference, widened. Everything after them (simulation,
+fits, selection, metric) runs in its own precision.
 
 No TPU is used, so the error of its own kernels is not in the table. Its algorithm for singular values is: it is plain
 JAX, and stands in for LAPACK's here, in float32.
@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 
 from causalrep.study import Study
-from causalrep.study.execute import Program
-from causalrep.study.tables import markdown_table
+from causalrep.study.execution.executor import Program
+from causalrep.study.report.tables import markdown_table
 from experiments import configs
-from experiments.pages import update_table
+from experiments.tools.pages import update_table
 
 PAGE = configs.ROOT / "docs" / "float32.md"
-COMMAND = "python -m experiments.float32 --publish"
+COMMAND = "python -m experiments.tools.float32 --publish"
 HEADER = ["config", "method", "metric", "n", "median", "99%", "largest", "absolute", "off by over 1%", "measured"]
 
 
@@ -170,7 +170,7 @@ def _rank(row: Sequence[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.float32", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.tools.float32", description=__doc__.split("\n\n")[0])
     parser.add_argument("configs", nargs="*", help="default: all that run in float32 on TPUs")
     parser.add_argument("--publish", action="store_true", help=f"write the rows into docs/{PAGE.name}")
     options = parser.parse_args(argv)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from causalrep.errors import CausalrepError
 from causalrep.storage import write_text
-from causalrep.study.tables import markdown_table
+from causalrep.study.report.tables import markdown_table
 
 END = "<!-- end of table -->"
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
+from causalrep.aot.hlo.summary import read_hlo
+from causalrep.aot.hlo.text import shape_bytes
 from causalrep.training import make_mesh
-from causalrep.training.hlo import read_hlo
-from causalrep.training.hlo_text import shape_bytes
 
 # The spellings of asynchronous collectives that CPUs do not produce, as GPUs and TPUs write them.
 ASYNCHRONOUS = """HloModule jit_step, is_scheduled=true

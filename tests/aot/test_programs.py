@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
+from causalrep.aot.programs import CompileError, Program, compile_for
 from causalrep.errors import InputError
 from causalrep.iv import two_stage_least_squares
-from causalrep.training.aot import CompileError, Program, compile_for
 from tests.libtpu import needs_libtpu
 
 TARGET = "tpu:v5e:4x4"
@@ -173,7 +173,7 @@ def test_unknown_topologies_are_named(topology):
 def test_two_processes_compile_at_once():
     code = (
         "import causalrep, time\n"
-        "from causalrep.training.aot import tpu_devices\n"
+        "from causalrep.aot.programs import tpu_devices\n"
         "print(len(tpu_devices('v5e:2x2')), flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -17,7 +17,7 @@ from causalrep.effects import (
     trim,
     uplift_curve,
 )
-from causalrep.effects.diagnostics import crump_threshold, effective_sample_size
+from causalrep.effects.checks import crump_threshold, effective_sample_size
 from causalrep.errors import InputError
 
 

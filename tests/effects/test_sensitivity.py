@@ -12,7 +12,7 @@ from causalrep.effects import (
     ols_sensitivity,
     omitted_variable_bounds,
 )
-from causalrep.effects.sensitivity import _bias_scale
+from causalrep.effects.checks.sensitivity import _bias_scale
 from causalrep.errors import InputError
 
 

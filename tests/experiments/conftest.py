@@ -107,5 +107,6 @@ def roots(tmp_path):
     (folder / "slow.py").write_text(textwrap.dedent(SLOW).lstrip())
     reported = tmp_path / "reported"
     reported.mkdir()
-    (reported / "demo.toml").write_text(NUMBERS)
-    return {"config_root": tmp_path / "configs", "reported_root": reported}
+    (reported / "demo").mkdir()
+    (reported / "demo" / "reported.toml").write_text(NUMBERS)
+    return {"config_root": tmp_path / "configs", "papers_root": reported}

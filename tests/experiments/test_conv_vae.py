@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from causalrep.data import data_folder
+from causalrep.parallel.distributed import PREEMPTED
 from causalrep.study import read_records, run
-from causalrep.training.distributed import PREEMPTED
 from experiments import configs
 from experiments.launch import local
 

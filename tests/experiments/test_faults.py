@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from causalrep.training.distributed import PREEMPTED
+from causalrep.parallel.distributed import PREEMPTED
 from experiments import configs
 from experiments.launch import local
 from experiments.run import main
@@ -37,7 +37,7 @@ class Runs:
         monkeypatch.setattr(local, "TERMINATE_SECONDS", 0.5)
         program = ["-m", "experiments.run"]
         if roots:
-            program = ["-c", DRIVER, str(roots["config_root"]), str(roots["reported_root"])]
+            program = ["-c", DRIVER, str(roots["config_root"]), str(roots["papers_root"])]
         self._command = [sys.executable, *program, *arguments, "--results", str(folder)]
 
     def parts(self):
@@ -126,9 +126,9 @@ def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
 # One replication would take hours on two cores: the same programs, but for how often their loop turns. And the digits
 # of the data folder instead of all.
 LESS = {
-    "crl/g1": ["--steps", "200"],
-    "crl/g6": ["--steps", "200", "--autoencoder-steps", "200"],
-    "crl/g7": ["--steps", "200"],
+    "crl/cauca": ["--steps", "200"],
+    "crl/nonlinear_ica": ["--steps", "200", "--autoencoder-steps", "200"],
+    "crl/temporal_flow": ["--steps", "200"],
     "ivl/colored_mnist": ["--digits", "mnist-10k"],
     "ivl/colored_mnist_text": ["--digits", "mnist-10k"],
 }

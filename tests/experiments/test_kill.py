@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from experiments.run import main
 print("ready", flush=True)
-sys.exit(main(sys.argv[3:], config_root=Path(sys.argv[1]), reported_root=Path(sys.argv[2])))
+sys.exit(main(sys.argv[3:], config_root=Path(sys.argv[1]), papers_root=Path(sys.argv[2])))
 """
 
 
@@ -31,7 +31,7 @@ def _start(roots, *arguments):
         "-c",
         DRIVER,
         str(roots["config_root"]),
-        str(roots["reported_root"]),
+        str(roots["papers_root"]),
         *arguments,
     ]
     process = subprocess.Popen(

@@ -87,7 +87,7 @@ def test_a_run_says_how_fast_it_was(cli, tmp_path):
 
 
 def test_memory_that_bounds_a_chunk_is_said(cli, tmp_path, monkeypatch):
-    from causalrep.study import chunks
+    from causalrep.study.execution import chunks
 
     monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 4000)
     code, out, _ = cli("demo/location", "--results", str(tmp_path), "--samples", "100", "101")

@@ -20,8 +20,8 @@ from causalrep.latent import (
     noise_of,
     observe,
 )
-from causalrep.latent.ild import mix, unmix
-from causalrep.latent.scm import latents_of_noise, noise_of_latents, noise_to_latent, scm_of_maps
+from causalrep.latent.ild.model import mix, unmix
+from causalrep.latent.ild.scm import latents_of_noise, noise_of_latents, noise_to_latent, scm_of_maps
 
 pytestmark = pytest.mark.usefixtures("x64")
 

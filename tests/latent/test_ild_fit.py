@@ -21,9 +21,9 @@ from causalrep.latent import (
     true_counterfactuals,
     true_model,
 )
-from causalrep.latent.ild import unmix
-from causalrep.latent.ild_annealing import changed
-from causalrep.latent.ild_fit import shuffled_blocks
+from causalrep.latent.ild.annealing import changed
+from causalrep.latent.ild.fit import shuffled_blocks
+from causalrep.latent.ild.model import unmix
 
 QUICK = {"starts": 4, "rounds": 2, "steps": 600, "batch_size": 200}
 

@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 import pytest
 
 from causalrep.data import one_per_latent
-from causalrep.data.crl_mechanisms import draw_latents
+from causalrep.data.simulators.latent.mechanisms import draw_latents
 from causalrep.errors import InputError
 from causalrep.latent import (
     IVAE,

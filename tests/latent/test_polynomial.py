@@ -8,7 +8,7 @@ import pytest
 from causalrep.data import ahuja_simulation
 from causalrep.errors import InputError
 from causalrep.latent import PolynomialDisentanglement, Schedule, constant_directions
-from causalrep.latent.reference.polynomial import monomials
+from causalrep.latent.interventions.polynomial import monomials
 from causalrep.metrics import chance_level, mcc, weak_mcc
 
 ROWS = np.random.default_rng(0).normal(size=(400, 9))

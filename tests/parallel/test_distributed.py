@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from causalrep.errors import InputError
-from causalrep.training import distributed
-from causalrep.training.distributed import PREEMPTED, DistributedError, Preempted
+from causalrep.parallel import distributed
+from causalrep.parallel.distributed import PREEMPTED, DistributedError, Preempted
 from experiments.launch.local import _free_port, environment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from causalrep.errors import InputError
-from causalrep.iv.confidence_set import ConfidenceSet
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 from causalrep.plots.iv import plot_confidence_curves, plot_intervals
 
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.parallel import distributed
 from causalrep.study import Study, grid, run
-from causalrep.training import distributed
 from experiments import configs
 from experiments.scaling.mlp_fits import MLPFits
 

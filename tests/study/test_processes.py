@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalrep.study import execute, read_records, run
+from causalrep.study import read_records, run
+from causalrep.study.execution import executor as execute
 from experiments.launch import local
 from tests.study import replicated
 

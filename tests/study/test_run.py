@@ -15,10 +15,11 @@ import pytest
 
 from causalrep import compilation_cache, storage
 from causalrep.errors import CausalrepWarning, InputError, RecordsError
+from causalrep.parallel.distributed import PREEMPTED, Preempted
 from causalrep.storage import as_path
-from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder, runner
+from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder
 from causalrep.study import records as disk
-from causalrep.training.distributed import PREEMPTED, Preempted
+from causalrep.study import run as runner
 
 CALLS = []
 

@@ -7,9 +7,9 @@ import jax
 import pytest
 
 from causalrep.errors import InputError
+from causalrep.parallel.distributed import Preempted
 from causalrep.study import Study, Workspace, run
 from causalrep.training import train
-from causalrep.training.distributed import Preempted
 from tests.training.problems import ADAM, OBJECTIVE, rows
 
 DATA = rows(256)

@@ -12,8 +12,8 @@ import optax
 import pytest
 
 from causalrep.errors import CausalrepWarning, CheckpointError, DivergenceError, InputError
+from causalrep.parallel.distributed import PREEMPTED, Preempted
 from causalrep.training import Checkpoints, Objective, make_mesh, train
-from causalrep.training.distributed import PREEMPTED, Preempted
 from tests.training.problems import ADAM, OBJECTIVE, grain_rows, rows
 
 KEY = jax.random.key(0)

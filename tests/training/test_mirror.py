@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from causalrep.errors import CausalrepWarning, CheckpointError, InputError
-from causalrep.training import Checkpoints, make_mesh, mirror, train
+from causalrep.training import Checkpoints, make_mesh, train
+from causalrep.training.checkpoints import mirror
 from tests.training.problems import ADAM, OBJECTIVE, rows
 
 KEY = jax.random.key(0)

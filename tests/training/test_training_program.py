@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from causalrep.aot.programs import compile_for
 from causalrep.errors import InputError
 from causalrep.training import training_program
-from causalrep.training.aot import compile_for
+from tests.aot.test_programs import TARGET
 from tests.libtpu import needs_libtpu
 from tests.training.problems import ADAM, OBJECTIVE
-from tests.training.test_aot import TARGET
 
 BATCH = {"x": jax.ShapeDtypeStruct((64, 8), jnp.float32), "y": jax.ShapeDtypeStruct((64, 1), jnp.float32)}
 

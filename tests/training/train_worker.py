@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 import causalrep  # noqa: F401  (settings that must precede JAX's backend)
-from causalrep.training import Checkpoints, distributed, train
+from causalrep.parallel import distributed
+from causalrep.training import Checkpoints, train
 from tests.training.problems import ADAM, OBJECTIVE, grain_rows, rows
 
 

@@ -7,7 +7,7 @@ loops that store their history do.
 import re
 from collections.abc import Mapping
 
-from causalrep.training.hlo_text import FREE, Instruction, shape_bytes
+from causalrep.aot.hlo.text import FREE, Instruction, shape_bytes
 
 _INSIDE = re.compile(r"\bcalls=%?([\w.\-]+)")
 # What takes some rows of its first operand.

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from causalrep.training.hlo_text import FREE, KINDS, SHAPE, Instruction, dims_of, elements, tuple_parts
+from causalrep.aot.hlo.text import FREE, KINDS, SHAPE, Instruction, dims_of, elements, tuple_parts
 
 # Library calls that are matrix products or convolutions.
 PRODUCTS = frozenset(

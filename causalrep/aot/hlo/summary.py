@@ -15,9 +15,9 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
-from causalrep.training.hlo_bytes import Traffic, operand_bytes
-from causalrep.training.hlo_flops import PRODUCTS, flops
-from causalrep.training.hlo_text import (
+from causalrep.aot.hlo.bytes import Traffic, operand_bytes
+from causalrep.aot.hlo.flops import PRODUCTS, flops
+from causalrep.aot.hlo.text import (
     KINDS,
     Instruction,
     parse,

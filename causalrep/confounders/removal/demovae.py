@@ -28,11 +28,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from causalrep.confounders.demographics import Layout
-from causalrep.confounders.linear_guides import Guides, linear_guides
+from causalrep.confounders.removal.demographics import Layout
+from causalrep.confounders.removal.guides import Guides, linear_guides
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule
+from causalrep.training.rows import schedule
 
 Batch = Mapping[str, jax.Array]
 # Rows generated in each step for the guides, as in the authors' package.

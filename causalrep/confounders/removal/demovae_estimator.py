@@ -9,9 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.confounders.arguments import check_seed
-from causalrep.confounders.demographics import Demographics
-from causalrep.confounders.demovae import (
+from causalrep.base.arguments import check_seed
+from causalrep.base.summary import Summary
+from causalrep.base.transformer import Transformer
+from causalrep.base.validation import as_matrix, check_index_alignment, check_range
+from causalrep.confounders.removal.demographics import Demographics
+from causalrep.confounders.removal.demovae import (
     DemoVAEFit,
     DemoVAEModel,
     DemoVAETraining,
@@ -21,12 +24,9 @@ from causalrep.confounders.demovae import (
     regions,
     sample,
 )
-from causalrep.confounders.leakage import leakage
-from causalrep.confounders.transformer import Transformer
+from causalrep.confounders.removal.leakage import leakage
 from causalrep.errors import InputError
-from causalrep.summary import Summary
 from causalrep.training.loop import check_counts, refuse_divergence
-from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 WEIGHTS = ("reconstruction", "covariance", "mean", "demographics", "guide", "hsic")
 # Fewest rows that five folds of probes can be fitted to and scored on.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.confounders.demographics import Layout
+from causalrep.confounders.removal.demographics import Layout
 from causalrep.effects import KernelRidge, Logistic, Ridge
 from causalrep.inference.crossfit import Learner, cross_fit, stratified_folds
 from causalrep.metrics import correlations

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.confounders.demographics import Demographics
-from causalrep.confounders.transformer import Transformer
+from causalrep.base.transformer import Transformer
+from causalrep.base.validation import as_matrix, check_index_alignment
+from causalrep.confounders.removal.demographics import Demographics
 from causalrep.errors import InputError
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import float64
-from causalrep.validation import as_matrix, check_index_alignment
 
 
 class Residualization(NamedTuple):

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.confounders.completion import Completed, complete
-from causalrep.confounders.identification import FamilyFit
-from causalrep.confounders.model import LatentModel
-from causalrep.confounders.vluci import Training, VLUCIFit, decoded_outcomes, posterior, separation, vluci
+from causalrep.confounders.vluci.completion import Completed, complete
+from causalrep.confounders.vluci.fit import Training, VLUCIFit, decoded_outcomes, posterior, separation, vluci
+from causalrep.confounders.vluci.identification import FamilyFit
+from causalrep.confounders.vluci.model import LatentModel
 from causalrep.effects.design import EffectDesign
 from causalrep.inference.pooling import Pooled
 from causalrep.training.loop import refuse_divergence

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from causalrep.confounders.answers import Plan, Use, answer, decoded_effects
-from causalrep.confounders.arguments import check_seed, check_widths
-from causalrep.confounders.completion import complete
-from causalrep.confounders.identification import IdentificationReport
-from causalrep.confounders.latent import Family, prior
-from causalrep.confounders.model import Form, LatentModel, Link, Outcome
-from causalrep.confounders.vluci import Training, counterfactual_draws
+from causalrep.base.arguments import check_seed, check_widths
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, check_choice, check_range
+from causalrep.confounders.vluci.answers import Plan, Use, answer, decoded_effects
+from causalrep.confounders.vluci.completion import complete
+from causalrep.confounders.vluci.fit import Training, counterfactual_draws
+from causalrep.confounders.vluci.identification import IdentificationReport
+from causalrep.confounders.vluci.laws import Family, prior
+from causalrep.confounders.vluci.model import Form, LatentModel, Link, Outcome
 from causalrep.effects import EffectEstimator, TLearner
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import IdentificationWarning, InputError, NoIntervalError
-from causalrep.summary import Summary
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_choice, check_range
 
 # The laws of U under which the average effect is given as well.
 FAMILIES = (("two_point", 1), ("gaussian", 1), ("gaussian", 2))

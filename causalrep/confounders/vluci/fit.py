@@ -13,12 +13,19 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from causalrep.confounders.bounds import SELECTION, SELECTION_SAMPLES, Bounds, Settings, bounds, vluci_objective
 from causalrep.confounders.control_function import control_function
-from causalrep.confounders.latent import Posterior, prior
-from causalrep.confounders.model import Batch, LatentModel, OutcomeLaw, apply, with_treatment_slopes
+from causalrep.confounders.vluci.laws import Posterior, prior
+from causalrep.confounders.vluci.model import Batch, LatentModel, OutcomeLaw, apply, with_treatment_slopes
+from causalrep.confounders.vluci.objective import (
+    SELECTION,
+    SELECTION_SAMPLES,
+    Bounds,
+    Settings,
+    bounds,
+    vluci_objective,
+)
 from causalrep.training import Objective, fit, ticking
-from causalrep.training.epochs import schedule, split
+from causalrep.training.rows import schedule, split
 
 CLIP = 5.0
 
@@ -27,8 +34,9 @@ class Training(NamedTuple):
     """How it is trained; all static.
 
     Attributes:
-        objective: ``"double"`` or ``"joint"``; see :class:`~causalrep.confounders.bounds.Settings`. For a Gaussian U
-            take the second: the first's prior of U given x and t, a Gaussian q1, makes y Gaussian given both, whatever
+        objective: ``"double"`` or ``"joint"``; see
+            :class:`~causalrep.confounders.vluci.objective.Settings`. For a Gaussian U take the second: the first's
+            prior of U given x and t, a Gaussian q1, makes y Gaussian given both, whatever
             the confounding, and its best fit is none.
         epochs: Passes over the training rows, warm start included.
         warm_start: Passes with u = 0 at the start.

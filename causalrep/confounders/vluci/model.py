@@ -21,12 +21,12 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, PyTree
 from numpyro import handlers
 
+from causalrep.base.validation import check_choice
 from causalrep.confounders.closed_forms import affine_posterior
-from causalrep.confounders.latent import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, prior
+from causalrep.confounders.vluci.laws import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, prior
 from causalrep.errors import InputError
 from causalrep.nn import trained_mlp
 from causalrep.training.loop import check_counts
-from causalrep.validation import check_choice
 
 Batch = Mapping[str, jax.Array]
 Form = Literal["affine", "free"]
@@ -222,7 +222,7 @@ class PosteriorNet(nn.Module):
 
     @nn.compact
     def __call__(self, seen: Float[Array, "n d"]) -> Float[Array, "n o"]:
-        """Parameters, as :func:`~causalrep.confounders.latent.as_posterior` takes them."""
+        """Parameters, as :func:`~causalrep.confounders.vluci.laws.as_posterior` takes them."""
         features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(seen)
         return nn.Dense(outputs(self.model.latent, self.model.dim), kernel_init=nn.initializers.zeros)(features)
 

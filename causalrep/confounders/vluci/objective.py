@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from numpyro.infer import TraceMeanField_ELBO
 
-from causalrep.confounders.elbo import FiniteELBO
-from causalrep.confounders.latent import Posterior, prior
-from causalrep.confounders.model import Batch, LatentModel, Networks, apply, guide
+from causalrep.confounders.vluci.elbo import FiniteELBO
+from causalrep.confounders.vluci.laws import Posterior, prior
+from causalrep.confounders.vluci.model import Batch, LatentModel, Networks, apply, guide
 from causalrep.training import Objective, clocked
 
 # Samples of u in the bound that selects the parameters.

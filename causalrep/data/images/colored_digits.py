@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.data.augment import Augmented
+from causalrep.data.augmentation import Augmented
 
 Protocol = Literal["repo", "paper"]
 LABEL_NOISE = 0.25

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from causalrep.data.folder import find_file
+from causalrep.base.validation import check_choice
+from causalrep.data.sources.folder import find_file
 from causalrep.errors import DataError
-from causalrep.validation import check_choice
 
 BASE_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -18,9 +18,9 @@ from typing import Literal
 
 import numpy as np
 
-from causalrep.data.folder import data_folder, find_file
+from causalrep.base.validation import check_choice
+from causalrep.data.sources.folder import data_folder, find_file
 from causalrep.errors import DataError
-from causalrep.validation import check_choice
 
 BASE_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 FILES = {

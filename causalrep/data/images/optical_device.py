@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalrep.data.folder import data_folder, find_file
-from causalrep.data.tfds import prepared_source
+from causalrep.data.sources.folder import data_folder, find_file
+from causalrep.data.sources.tfds import prepared_source
 from causalrep.errors import DataError
 
 BASE_URL = "https://raw.githubusercontent.com/janzing/janzing.github.io/master/code/data_from_optical_device/"

@@ -5,7 +5,7 @@ Source: the test set of "Optical Recognition of Handwritten Digits" (Alpaydin an
 
 import numpy as np
 
-from causalrep.data.mnist import TEST_SHARE, Digits
+from causalrep.data.images.mnist import TEST_SHARE, Digits
 from causalrep.errors import DataError
 
 

@@ -64,7 +64,7 @@ def prepared_source(
             )
 
         def _split_generators(self, dl_manager):
-            del dl_manager  # files are found and checked by causalrep.data.folder
+            del dl_manager  # files are found and checked by causalrep.data.sources.folder
             return {"train": self._generate_examples()}
 
         def _generate_examples(self):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from causalrep.data.benchmark import EffectBenchmark, check_numbers
-from causalrep.data.folder import find_file
+from causalrep.data.sources.folder import find_file
+from causalrep.data.tables.types import EffectBenchmark, check_numbers
 
 BASE_URL = "https://raw.githubusercontent.com/BiomedSciAI/causallib/HEAD/causallib/datasets/data/acic_challenge_2016/"
 _COVARIATES_SHA256 = "914d4d6c8dcea14f0268bb0c0558292746cbfbff7111c71434801e8ce48cdbdf"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalrep.data.folder import data_folder
+from causalrep.data.sources.folder import data_folder
 from causalrep.errors import DataError
 
 FOLDER = "connectivity-cohort"

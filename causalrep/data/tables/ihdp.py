@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalrep.data.benchmark import EffectBenchmark, check_numbers
-from causalrep.data.r_random import RRandom
+from causalrep.data.sources.r_random import RRandom
+from causalrep.data.tables.types import EffectBenchmark, check_numbers
 from causalrep.errors import DataError
 
 REPLICATIONS = 1000

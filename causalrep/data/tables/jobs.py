@@ -10,10 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from causalrep.data.benchmark import EffectBenchmark, EffectTable
-from causalrep.data.folder import find_file
+from causalrep.base.validation import check_choice
+from causalrep.data.sources.folder import find_file
+from causalrep.data.tables.types import EffectBenchmark, EffectTable
 from causalrep.errors import DataError
-from causalrep.validation import check_choice
 
 Sample = Literal["dehejia-wahba", "lalonde"]
 Controls = Literal["experimental", "psid", "psid2", "psid3", "cps", "cps2", "cps3"]

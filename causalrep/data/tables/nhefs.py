@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from causalrep.data.benchmark import EffectTable
+from causalrep.data.tables.types import EffectTable
 from causalrep.errors import DataError
 
 COVARIATES = ("sex", "race", "age", "school", "smokeintensity", "smokeyrs", "exercise", "active", "wt71")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from causalrep.data.folder import data_folder
+from causalrep.base.validation import check_choice
+from causalrep.data.sources.folder import data_folder
 from causalrep.errors import DataError
-from causalrep.validation import check_choice
 
 BENCHMARKS = ("IFEval", "BBH", "MATH Lvl 5", "GPQA", "MUSR", "MMLU-PRO")
 ROWS = {"2025-02-20": 3913, "2025-02-08": 3827}

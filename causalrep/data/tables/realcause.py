@@ -10,10 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from causalrep.data.benchmark import EffectBenchmark
-from causalrep.data.folder import find_file
+from causalrep.base.validation import check_choice
+from causalrep.data.sources.folder import find_file
+from causalrep.data.tables.types import EffectBenchmark
 from causalrep.errors import InputError
-from causalrep.validation import check_choice
 
 Original = Literal["lalonde_psid", "lalonde_cps", "twins"]
 BASE_URL = "https://raw.githubusercontent.com/bradyneal/realcause/HEAD/realcause_datasets/"

@@ -7,8 +7,8 @@ simulated through the weeks of gestation (Louizos et al. 2017), of which the cov
 import numpy as np
 import pandas as pd
 
-from causalrep.data.benchmark import EffectBenchmark
-from causalrep.data.folder import find_file
+from causalrep.data.sources.folder import find_file
+from causalrep.data.tables.types import EffectBenchmark
 
 BASE_URL = "https://raw.githubusercontent.com/shalit-lab/Benchmarks/HEAD/Twins/"
 _SHA256 = "0262c41d518c582d56591186a54455254ff641973bf627c74abdca2a89a2b9d0"

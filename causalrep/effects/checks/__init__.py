@@ -1,15 +1,15 @@
 """Is the estimate to be trusted? Overlap, balance, calibration and uplift."""
 
-from causalrep.effects.diagnostics.balance import BalanceTable, balance_table
-from causalrep.effects.diagnostics.calibration import Calibration, calibration
-from causalrep.effects.diagnostics.overlap import (
+from causalrep.effects.checks.balance import BalanceTable, balance_table
+from causalrep.effects.checks.calibration import Calibration, calibration
+from causalrep.effects.checks.overlap import (
     OverlapReport,
     crump_threshold,
     effective_sample_size,
     overlap_report,
     trim,
 )
-from causalrep.effects.diagnostics.uplift import UpliftCurve, qini_curve, uplift_curve
+from causalrep.effects.checks.uplift import UpliftCurve, qini_curve, uplift_curve
 
 __all__ = [
     "BalanceTable",

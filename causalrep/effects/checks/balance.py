@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import as_matrix, as_vector
 from causalrep.errors import InputError
-from causalrep.validation import as_matrix, as_vector
 
 # Beyond this standardised difference a covariate is usually called out of balance.
 RULE_OF_THUMB = 0.1

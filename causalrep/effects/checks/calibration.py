@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from causalrep.base.validation import as_vector, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import sandwich_covariance
 from causalrep.precision import in_float64
-from causalrep.validation import as_vector, check_range
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import as_vector, check_range
 from causalrep.errors import InputError
-from causalrep.validation import as_vector, check_range
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalrep.base.validation import as_vector
 from causalrep.errors import InputError
-from causalrep.validation import as_vector
 
 
 @dataclass(frozen=True)

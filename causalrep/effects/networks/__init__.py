@@ -5,13 +5,13 @@ The first three are learners of ``tau(x)`` as those of :mod:`causalrep.effects.m
 replications vmap. The classes with ``fit(Y, T, X=X)`` are in :mod:`causalrep.effects`.
 """
 
-from causalrep.effects.neural.cfr import CFRLearner, cfr_objective
-from causalrep.effects.neural.dragonnet import DragonLearner, dragonnet_objective
-from causalrep.effects.neural.fitting import NetworkFit
-from causalrep.effects.neural.learner import Heads
-from causalrep.effects.neural.regression import MLPRegression, mlp_objective
-from causalrep.effects.neural.snet import SNetLearner, orthogonality, snet_objective
-from causalrep.effects.neural.units import Units, standardize
+from causalrep.effects.networks.cfr import CFRLearner, cfr_objective
+from causalrep.effects.networks.dragonnet import DragonLearner, dragonnet_objective
+from causalrep.effects.networks.fitting import NetworkFit
+from causalrep.effects.networks.learner import Heads
+from causalrep.effects.networks.regression import MLPRegression, mlp_objective
+from causalrep.effects.networks.snet import SNetLearner, orthogonality, snet_objective
+from causalrep.effects.networks.units import Units, standardize
 
 __all__ = [
     "CFRLearner",

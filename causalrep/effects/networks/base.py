@@ -7,22 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.effects.base import EffectEstimator, check_overlap
+from causalrep.effects.checks.overlap import OverlapReport, overlap_report
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.diagnostics.overlap import OverlapReport, overlap_report
-from causalrep.effects.host import as_learner, call
 from causalrep.effects.intervals import conformal_effects
 from causalrep.effects.learners import MetaEstimator
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural.crossfit import cross_fit_outcomes
-from causalrep.effects.neural.fitting import NetworkFit
-from causalrep.effects.neural.learner import NetworkLearner
+from causalrep.effects.networks.crossfit import cross_fit_outcomes
+from causalrep.effects.networks.fitting import NetworkFit
+from causalrep.effects.networks.learner import NetworkLearner
+from causalrep.effects.regressions.host import as_learner, call
 from causalrep.effects.scores import Average, Nuisances, aipw_ate, aipw_att, aipw_scores
 from causalrep.errors import DivergenceError, InputError, NoIntervalError
 from causalrep.inference.crossfit import cross_fit, stratified_folds
 from causalrep.precision import float64
 from causalrep.training.loop import check_counts
-from causalrep.validation import check_choice, check_range
 
 _LAZY = ("ate_", "att_", "nuisances_", "scores_")
 
@@ -38,7 +38,7 @@ class NeuralEffectEstimator(MetaEstimator):
     A subclass supplies ``_core()``.
 
     Attributes:
-        params_: The trained network (:class:`~causalrep.effects.neural.NetworkFit`).
+        params_: The trained network (:class:`~causalrep.effects.networks.NetworkFit`).
         propensity_: Out-of-fold propensities (n,).
         nuisances_: These, and the out-of-fold outcomes; made with ``ate_`` and ``att_``.
         scores_: The doubly robust scores (n,).

@@ -17,10 +17,10 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural.fitting import NetworkFit, summarize, train
-from causalrep.effects.neural.learner import Heads, NetworkLearner
-from causalrep.effects.neural.networks import fan_in_normal, features, head, squared_weights, unit_rows
-from causalrep.effects.neural.units import Units, split, standardize
+from causalrep.effects.networks.fitting import NetworkFit, summarize, train
+from causalrep.effects.networks.layers import fan_in_normal, features, head, squared_weights, unit_rows
+from causalrep.effects.networks.learner import Heads, NetworkLearner
+from causalrep.effects.networks.units import Units, split, standardize
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.training import Objective
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural.learner import NetworkLearner
+from causalrep.effects.networks.learner import NetworkLearner
 
 
 def cross_fit_outcomes(

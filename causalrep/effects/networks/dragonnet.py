@@ -14,10 +14,10 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural.fitting import NetworkFit, epoch, summarize, train
-from causalrep.effects.neural.learner import Heads, PropensityLearner
-from causalrep.effects.neural.networks import features, head, squared_weights
-from causalrep.effects.neural.units import Units, split, standardize
+from causalrep.effects.networks.fitting import NetworkFit, epoch, summarize, train
+from causalrep.effects.networks.layers import features, head, squared_weights
+from causalrep.effects.networks.learner import Heads, PropensityLearner
+from causalrep.effects.networks.units import Units, split, standardize
 from causalrep.training import Objective
 
 _NORMAL = nn.initializers.normal(0.05)
@@ -127,7 +127,7 @@ class DragonLearner(PropensityLearner):
 
 @lru_cache(maxsize=64)
 def dragonnet_objective(method: DragonLearner) -> Objective:
-    """The objective of :class:`DragonLearner` on batches of :class:`~causalrep.effects.neural.units.Units`.
+    """The objective of :class:`DragonLearner` on batches of :class:`~causalrep.effects.networks.units.Units`.
 
     A batch larger than ``batch_size``, such as the validation rows, counts as one of that size, so that penalty and
     fit weigh there what they weigh in training.

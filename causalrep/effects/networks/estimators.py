@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from causalrep.effects.linear import LOGISTIC
-from causalrep.effects.neural.base import NeuralEffectEstimator, check_widths
-from causalrep.effects.neural.cfr import DISCREPANCIES, CFRLearner
-from causalrep.effects.neural.dragonnet import DragonLearner
-from causalrep.effects.neural.snet import SNetLearner
+from causalrep.base.validation import check_choice, check_range
+from causalrep.effects.networks.base import NeuralEffectEstimator, check_widths
+from causalrep.effects.networks.cfr import DISCREPANCIES, CFRLearner
+from causalrep.effects.networks.dragonnet import DragonLearner
+from causalrep.effects.networks.snet import SNetLearner
+from causalrep.effects.regressions.linear import LOGISTIC
 from causalrep.effects.scores import CLIP
 from causalrep.training.loop import check_counts
-from causalrep.validation import check_choice, check_range
 
 
 class TARNet(NeuralEffectEstimator):
@@ -28,7 +28,7 @@ class TARNet(NeuralEffectEstimator):
         clip: Propensities are moved into ``[clip, 1 - clip]``.
         seed: Root of all randomness.
 
-    Source: Shalit, Johansson and Sontag (2017), ICML. See :class:`~causalrep.effects.neural.CFRLearner`.
+    Source: Shalit, Johansson and Sontag (2017), ICML. See :class:`~causalrep.effects.networks.CFRLearner`.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -112,7 +112,7 @@ class CFRNet(TARNet):
         clip: Propensities are moved into ``[clip, 1 - clip]``.
         seed: Root of all randomness.
 
-    Source: Shalit, Johansson and Sontag (2017), ICML. See :class:`~causalrep.effects.neural.CFRLearner`.
+    Source: Shalit, Johansson and Sontag (2017), ICML. See :class:`~causalrep.effects.networks.CFRLearner`.
     """
 
     _title = "Counterfactual regression (CFR)"
@@ -164,7 +164,7 @@ class BNN(CFRNet):
 
     See :class:`CFRNet` for the arguments.
 
-    Source: Johansson, Shalit and Sontag (2016), ICML. See :class:`~causalrep.effects.neural.CFRLearner`.
+    Source: Johansson, Shalit and Sontag (2016), ICML. See :class:`~causalrep.effects.networks.CFRLearner`.
     """
 
     _title = "Balancing neural network (BNN)"
@@ -210,7 +210,7 @@ class DragonNet(NeuralEffectEstimator):
     """DragonNet: the representation also predicts the treatment, with targeted regularisation.
 
     ``ate()`` is the cross-fitted doubly robust average, as for every estimator here;
-    :meth:`~causalrep.effects.neural.DragonLearner.average` is the paper's plug-in.
+    :meth:`~causalrep.effects.networks.DragonLearner.average` is the paper's plug-in.
 
     Args:
         representation: Widths of the shared layers.
@@ -227,7 +227,7 @@ class DragonNet(NeuralEffectEstimator):
         clip: Propensities are moved into ``[clip, 1 - clip]``.
         seed: Root of all randomness.
 
-    Source: Shi, Blei and Veitch (2019), NeurIPS. See :class:`~causalrep.effects.neural.DragonLearner`.
+    Source: Shi, Blei and Veitch (2019), NeurIPS. See :class:`~causalrep.effects.networks.DragonLearner`.
     """
 
     _title = "DragonNet"
@@ -304,7 +304,7 @@ class SNet(NeuralEffectEstimator):
         clip: Propensities are moved into ``[clip, 1 - clip]``.
         seed: Root of all randomness.
 
-    Source: Curth and van der Schaar (2021), AISTATS. See :class:`~causalrep.effects.neural.SNetLearner`.
+    Source: Curth and van der Schaar (2021), AISTATS. See :class:`~causalrep.effects.networks.SNetLearner`.
     """
 
     _title = "SNet"

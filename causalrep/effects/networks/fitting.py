@@ -5,7 +5,7 @@ from typing import NamedTuple
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from causalrep.effects.neural.units import Scaling, Units
+from causalrep.effects.networks.units import Scaling, Units
 from causalrep.training import FitResult, Objective, fit
 
 

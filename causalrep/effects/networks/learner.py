@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from causalrep.effects.neural.fitting import NetworkFit
-from causalrep.effects.neural.units import inputs, outcomes
+from causalrep.effects.networks.fitting import NetworkFit
+from causalrep.effects.networks.units import inputs, outcomes
 
 
 class Heads(NamedTuple):

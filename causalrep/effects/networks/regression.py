@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from causalrep.effects.neural.fitting import NetworkFit, summarize, train
-from causalrep.effects.neural.networks import head, squared_weights
-from causalrep.effects.neural.units import Units, inputs, outcomes, split, standardize
+from causalrep.effects.networks.fitting import NetworkFit, summarize, train
+from causalrep.effects.networks.layers import head, squared_weights
+from causalrep.effects.networks.units import Units, inputs, outcomes, split, standardize
 from causalrep.nn import MLP
 from causalrep.training import Objective
 
@@ -21,7 +21,7 @@ _LECUN = nn.initializers.lecun_normal()
 
 @dataclass(frozen=True)
 class MLPRegression:
-    """A multilayer perceptron with the interface of :class:`~causalrep.effects.linear.Ridge`.
+    """A multilayer perceptron with the interface of :class:`~causalrep.effects.regressions.linear.Ridge`.
 
     Covariates and outcome are standardised; ELU layers; Adam on the weighted squared error (or log loss) plus
     ``penalty / 2 |weights|^2``; the update with the least validation loss is taken. Pure, so it runs inside

@@ -15,10 +15,10 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural.fitting import NetworkFit, summarize, train
-from causalrep.effects.neural.learner import Heads, PropensityLearner
-from causalrep.effects.neural.networks import features, head, squared_weights
-from causalrep.effects.neural.units import Units, split, standardize
+from causalrep.effects.networks.fitting import NetworkFit, summarize, train
+from causalrep.effects.networks.layers import features, head, squared_weights
+from causalrep.effects.networks.learner import Heads, PropensityLearner
+from causalrep.effects.networks.units import Units, split, standardize
 from causalrep.training import Objective
 
 # What each representation feeds: c all heads, o both outcomes, m0 and m1 one outcome, w the propensity.
@@ -118,7 +118,7 @@ class SNetLearner(PropensityLearner):
 
 @lru_cache(maxsize=64)
 def snet_objective(method: SNetLearner) -> Objective:
-    """The objective of :class:`SNetLearner` on batches of :class:`~causalrep.effects.neural.units.Units`."""
+    """The objective of :class:`SNetLearner` on batches of :class:`~causalrep.effects.networks.units.Units`."""
     network = method.network
 
     def loss(params, key, batch: Units):

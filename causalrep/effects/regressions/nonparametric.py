@@ -1,7 +1,8 @@
 """Nuisance regressions without a linear form: kernel ridge and nearest neighbours.
 
-Frozen dataclasses with pure ``fit`` and ``predict``, as in ``causalrep.effects.linear``. Both keep all n rows, with
-weights for those left out, so that shapes do not depend on the data; kernel ridge costs O(n^3) time and O(n^2) memory.
+Frozen dataclasses with pure ``fit`` and ``predict``, as in ``causalrep.effects.regressions.linear``. Both keep all n
+rows, with weights for those left out, so that shapes do not depend on the data; kernel ridge
+costs O(n^3) time and O(n^2) memory.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.effects.linear import _generalised_cv, _scale
+from causalrep.effects.regressions.linear import _generalised_cv, _scale
 from causalrep.linalg import eigh
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from causalrep.inference.independence import Independence
+from causalrep.inference.independence.kernel import Independence
 
 
 def chi_square(

@@ -2,7 +2,8 @@
 
 Pure functions: they vmap over samples. All find dependence of any shape, given enough rows, and all p-values are of
 approximated null distributions, valid for independent rows alone. The widths and constants are those of the PersonaX
-code (Li et al. 2026), whose tests these are; :mod:`causalrep.inference.contingency` holds those for categories.
+code (Li et al. 2026), whose tests these are;
+:mod:`causalrep.inference.independence.categorical` holds those for categories.
 """
 
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from causalrep.inference.chi_square_mixture import chi_square_mixture_tail
+from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
 from causalrep.precision import full_products
 
 MEDIAN_ROWS = 500

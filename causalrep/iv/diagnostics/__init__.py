@@ -1,8 +1,7 @@
 """Diagnostics of an instrumental-variable fit: strength, overidentification, endogeneity."""
 
-from causalrep.iv.distributions import TestResult
-from causalrep.iv.endogeneity import durbin, hausman_regression, wu_hausman
-from causalrep.iv.first_stage import (
+from causalrep.iv.diagnostics.endogeneity import durbin, hausman_regression, wu_hausman
+from causalrep.iv.diagnostics.first_stage import (
     EffectiveF,
     cragg_donald,
     effective_f,
@@ -11,7 +10,8 @@ from causalrep.iv.first_stage import (
     kleibergen_paap,
     sanderson_windmeijer,
 )
-from causalrep.iv.overidentification import basmann, hansen_j, sargan
+from causalrep.iv.diagnostics.overidentification import basmann, hansen_j, sargan
+from causalrep.iv.distributions import TestResult
 
 __all__ = [
     "EffectiveF",

@@ -16,7 +16,7 @@ from causalrep.iv.reduced_form import (
     residual_dof,
     score_covariance,
 )
-from causalrep.iv.weak_tests import whiten
+from causalrep.iv.weak.statistics import whiten
 from causalrep.linalg import project, spd_solve
 from causalrep.precision import full_products
 

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
-from causalrep.iv.estimators import Penalised
-from causalrep.iv.ivl import ivl_path
-from causalrep.iv.kclass import LinearFit, anchor_regression
-from causalrep.iv.selection import (
+from causalrep.iv.ivl.path import ivl_path
+from causalrep.iv.ivl.selection import (
     confounder_corrected_norm,
     discretize,
     log_uniform_candidates,
@@ -20,8 +19,9 @@ from causalrep.iv.selection import (
     select_cv,
     select_level_cv,
 )
+from causalrep.iv.linear.estimators import Penalised
+from causalrep.iv.linear.kclass import LinearFit, anchor_regression
 from causalrep.linalg import orthonormal_basis, residualize
-from causalrep.validation import as_matrix, check_range
 
 Selector = Literal["cv", "lcv", "cc"]
 SELECTORS = ("cv", "lcv", "cc")

@@ -5,7 +5,7 @@ from functools import lru_cache
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.iv.nonlinear.ivl_objective import Form, ivl_objective
+from causalrep.iv.ivl.objective import Form, ivl_objective
 from causalrep.iv.nonlinear.training import (
     NeuralFit,
     scaled_inputs,
@@ -15,7 +15,7 @@ from causalrep.iv.nonlinear.training import (
 )
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule
+from causalrep.training.rows import schedule
 
 Widths = tuple[int, ...]
 
@@ -50,7 +50,7 @@ def neural_ivl(
         x: Treatments and controls.
         z: Instruments and controls; P projects a mini-batch's residuals on their columns.
         alpha: The penalty on the ordinary risk.
-        form: See :func:`~causalrep.iv.nonlinear.ivl_objective.ivl_objective`.
+        form: See :func:`~causalrep.iv.ivl.objective.ivl_objective`.
         hidden: Hidden widths.
         epochs: Passes over the rows.
         batch_size: Rows a step.

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from causalrep.iv.ivl import IVLPath, ivl, ivl_path
+from causalrep.iv.ivl.path import IVLPath, ivl, ivl_path
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import full_products
 

@@ -1,7 +1,7 @@
 """The façade shared by the linear instrumental-variable estimators: ``fit``, inference, ``summary``.
 
 A new estimator subclasses :class:`LinearIVEstimator` and supplies one method, ``_estimate``: arrays and a
-covariance request in, a :class:`~causalrep.iv.kclass.LinearFit` out. Names, checks, precision, intervals and
+covariance request in, a :class:`~causalrep.iv.linear.kclass.LinearFit` out. Names, checks, precision, intervals and
 printing are here.
 """
 
@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from causalrep.base.estimator import Habits
+from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
-from causalrep.habits import Habits
 from causalrep.inference.sandwich import KINDS, Covariance
-from causalrep.iv.design import Design, make_design
-from causalrep.iv.instruments import InstrumentReports
-from causalrep.iv.kclass import LinearFit
+from causalrep.iv.linear.design import Design, make_design
+from causalrep.iv.linear.instruments import InstrumentReports
+from causalrep.iv.linear.kclass import LinearFit
 from causalrep.iv.summary import Summary
 from causalrep.precision import float64
-from causalrep.validation import as_matrix, check_range
 
 
 class LinearIVEstimator(Habits, InstrumentReports):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment
 from causalrep.errors import InputError
-from causalrep.validation import as_labels, as_matrix, as_vector, check_index_alignment
 
 INTERCEPT = "Intercept"
 # A column counts as a combination of others if less than this share of its length is left after partialling

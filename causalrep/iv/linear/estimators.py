@@ -5,16 +5,16 @@ import warnings
 import jax
 from scipy import stats
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import CausalrepWarning, InputError
 from causalrep.inference.sandwich import Covariance
-from causalrep.iv import kclass
-from causalrep.iv.base import LinearIVEstimator
-from causalrep.iv.design import Design
-from causalrep.iv.gmm import STEPS, WEIGHTS, GMMFit, gmm
-from causalrep.iv.kclass import LinearFit
-from causalrep.iv.pulse import PulseFit, pulse
-from causalrep.iv.wild import WildBootstrapEstimator
-from causalrep.validation import check_choice, check_range
+from causalrep.iv.linear import kclass
+from causalrep.iv.linear.base import LinearIVEstimator
+from causalrep.iv.linear.design import Design
+from causalrep.iv.linear.gmm import STEPS, WEIGHTS, GMMFit, gmm
+from causalrep.iv.linear.kclass import LinearFit
+from causalrep.iv.linear.pulse import PulseFit, pulse
+from causalrep.iv.linear.wild import WildBootstrapEstimator
 
 # Compiled once per process and input shape, whichever instance calls.
 _ols = jax.jit(kclass.ols)
@@ -31,7 +31,7 @@ _pulse = jax.jit(pulse)
 class OLS(WildBootstrapEstimator):
     """Ordinary least squares of the outcome on treatments and controls: the benchmark without instruments.
 
-    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes. ``fit`` accepts
+    See :class:`~causalrep.iv.linear.base.LinearIVEstimator` for the arguments and fitted attributes. ``fit`` accepts
     and ignores ``Z``, so that a comparison can loop over estimators.
 
     >>> import numpy as np
@@ -50,7 +50,7 @@ class OLS(WildBootstrapEstimator):
 class TwoStageLeastSquares(WildBootstrapEstimator):
     """Two-stage least squares.
 
-    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes.
+    See :class:`~causalrep.iv.linear.base.LinearIVEstimator` for the arguments and fitted attributes.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -71,7 +71,7 @@ class TwoStageLeastSquares(WildBootstrapEstimator):
 class LIML(LinearIVEstimator):
     """Limited-information maximum likelihood: nearly median-unbiased with many or weak instruments.
 
-    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes.
+    See :class:`~causalrep.iv.linear.base.LinearIVEstimator` for the arguments and fitted attributes.
     """
 
     _title = "Limited-information maximum likelihood"
@@ -85,7 +85,7 @@ class Fuller(LinearIVEstimator):
 
     Args:
         a: 1 is nearly unbiased, 4 nearly minimises the mean squared error, 0 is LIML.
-        covariance: See :class:`~causalrep.iv.base.LinearIVEstimator`, also for what follows.
+        covariance: See :class:`~causalrep.iv.linear.base.LinearIVEstimator`, also for what follows.
         fit_intercept: Add a constant.
         debiased: Small-sample factors.
         bandwidth: HAC lags.
@@ -110,7 +110,7 @@ class KClass(LinearIVEstimator):
 
     Args:
         kappa: The k-class parameter.
-        covariance: See :class:`~causalrep.iv.base.LinearIVEstimator`, also for what follows.
+        covariance: See :class:`~causalrep.iv.linear.base.LinearIVEstimator`, also for what follows.
         fit_intercept: Add a constant.
         debiased: Small-sample factors.
         bandwidth: HAC lags.
@@ -130,7 +130,7 @@ class JIVE(LinearIVEstimator):
     """Jackknife instrumental variables (JIVE1): first-stage fits that leave the own row out.
 
     Less biased than 2SLS with many instruments, but more dispersed with few weak ones.
-    See :class:`~causalrep.iv.base.LinearIVEstimator` for the arguments and fitted attributes.
+    See :class:`~causalrep.iv.linear.base.LinearIVEstimator` for the arguments and fitted attributes.
     """
 
     _title = "Jackknife instrumental variables"

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError, WeakInstrumentWarning
 from causalrep.iv import diagnostics as tests
 from causalrep.iv import weak
-from causalrep.iv.confidence_set import ConfidenceSet
-from causalrep.iv.design import Design
+from causalrep.iv.linear.design import Design
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 from causalrep.precision import float64
-from causalrep.validation import check_choice
 
 # Staiger and Stock (1997), for the bias of 2SLS; Lee et al. (2022), for the size of a 5% t test with one
 # instrument.

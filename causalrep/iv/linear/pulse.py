@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import chi2
 from jaxtyping import Array, Bool, Float
 
-from causalrep.iv.kclass import LinearFit, Reduced, fit_reduced, reduce_data, treatment_coef
+from causalrep.iv.linear.kclass import LinearFit, Reduced, fit_reduced, reduce_data, treatment_coef
 
 
 class PulseFit(NamedTuple):

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
 from causalrep.inference.wild_bootstrap import wild_cluster_bootstrap, wild_cluster_interval
-from causalrep.iv.base import LinearIVEstimator
+from causalrep.iv.linear.base import LinearIVEstimator
 from causalrep.precision import float64
-from causalrep.validation import check_choice, check_range
 
 _STATIC = ("n_clusters", "index", "draws", "weights")
 _bootstrap = jax.jit(wild_cluster_bootstrap, static_argnames=_STATIC)

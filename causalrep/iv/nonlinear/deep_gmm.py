@@ -19,7 +19,7 @@ from causalrep.iv.nonlinear.training import (
 )
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule, split
+from causalrep.training.rows import schedule, split
 
 # Nystroem features of the instruments by which held-out moments are judged.
 JUDGES = 50

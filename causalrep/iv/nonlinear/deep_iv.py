@@ -18,7 +18,7 @@ from causalrep.iv.nonlinear.training import (
 )
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule, split
+from causalrep.training.rows import schedule, split
 
 Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]

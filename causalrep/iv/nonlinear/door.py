@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from causalrep.base.validation import as_matrix, as_vector, check_index_alignment, check_range
 from causalrep.errors import InputError
-from causalrep.validation import as_matrix, as_vector, check_index_alignment, check_range
 
 # Below this no half of the sample can fit, or judge, anything.
 FEWEST_ROWS = 20

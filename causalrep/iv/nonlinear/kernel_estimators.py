@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_choice
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData, check_count, check_penalties
 from causalrep.iv.nonlinear.kiv import (
@@ -18,7 +19,6 @@ from causalrep.iv.nonlinear.kiv import (
 )
 from causalrep.iv.nonlinear.mmr import kernel_mmr, nystroem_kernel_mmr
 from causalrep.precision import float64
-from causalrep.validation import check_choice
 
 Approximation = Literal["auto", "exact", "nystroem"]
 SHRUNK = "the penalties leave a bias of the order of the sampling error, which a bootstrap repeats instead of measuring"

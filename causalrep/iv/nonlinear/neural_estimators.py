@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.errors import DivergenceError, DivergenceWarning, InputError
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.deep_gmm import deep_gmm, deep_gmm_predict
@@ -15,7 +16,6 @@ from causalrep.iv.nonlinear.deep_iv import deep_iv, deep_iv_predict
 from causalrep.iv.nonlinear.dfiv import FeatureWidths, dfiv, dfiv_predict
 from causalrep.iv.nonlinear.door import NonlinearData, check_count
 from causalrep.iv.nonlinear.training import NeuralFit
-from causalrep.validation import check_range
 
 Static = tuple[tuple[str, Any], ...]
 

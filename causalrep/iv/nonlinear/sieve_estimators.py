@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
-from causalrep.iv.kclass import two_stage_least_squares
+from causalrep.iv.linear.kclass import two_stage_least_squares
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.bases import CUBIC, BasisKind, evaluate_basis, make_basis
 from causalrep.iv.nonlinear.door import NonlinearData, check_count, check_penalties
@@ -17,7 +18,6 @@ from causalrep.iv.nonlinear.kernel_estimators import SHRUNK
 from causalrep.iv.nonlinear.kiv import default_penalties
 from causalrep.iv.nonlinear.ridge import two_stage_ridge
 from causalrep.precision import float64
-from causalrep.validation import check_choice, check_range
 
 _two_stage_least_squares = jax.jit(partial(two_stage_least_squares, covariance=Covariance("HC1")))
 _two_stage_ridge = jax.jit(two_stage_ridge)

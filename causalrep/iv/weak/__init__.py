@@ -15,11 +15,11 @@ other sets are never empty and give no such warning. An unbounded set is an answ
 coefficient. Few clusters (below about 30) make the clustered sets too short.
 
 References: Andrews, Stock and Sun (2019), Annual Review of Economics 11; Mikusheva (2010), Journal of
-Econometrics 157; and those of :mod:`causalrep.iv.weak_tests`.
+Econometrics 157; and those of :mod:`causalrep.iv.weak.statistics`.
 """
 
-from causalrep.iv.weak_sets import anderson_rubin_set, clr_set, lm_set, lr_set
-from causalrep.iv.weak_tests import anderson_rubin_test, clr_test, lm_test, lr_test
+from causalrep.iv.weak.sets import anderson_rubin_set, clr_set, lm_set, lr_set
+from causalrep.iv.weak.statistics import anderson_rubin_test, clr_test, lm_test, lr_test
 
 __all__ = [
     "anderson_rubin_set",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from causalrep.iv.confidence_set import ConfidenceSet
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 
 UNIFORM, CLUSTERED, BRACKETS = 1024, 1024, 64
 GOLDEN = (math.sqrt(5) - 1) / 2

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment
 from causalrep.errors import InputError
-from causalrep.validation import as_labels, as_matrix, as_vector, check_index_alignment
 
 # Columns whose share outside the span of the others falls below this are collinear with them.
 COLLINEAR = 1e-10

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from causalrep.iv.conditional import conditional_p_value
-from causalrep.iv.confidence_set import ConfidenceSet
+from causalrep.iv.weak.conditional import conditional_p_value
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 
 EMPTY, INTERVAL, RAYS, LINE, LEFT_RAY, RIGHT_RAY = range(6)
 

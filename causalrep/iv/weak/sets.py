@@ -1,7 +1,7 @@
 """Confidence sets that stay valid however weak the instruments are: the tests of ``weak_tests``, inverted.
 
 Homoskedastic sets of one coefficient are closed forms; the robust and clustered ones, and the LM set of one
-of several coefficients, are found on the compactified line by :mod:`causalrep.iv.circle`.
+of several coefficients, are found on the compactified line by :mod:`causalrep.iv.weak.circle`.
 """
 
 from functools import partial
@@ -12,14 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
-from causalrep.iv.circle import invert
-from causalrep.iv.conditional import conditional_p_value
-from causalrep.iv.confidence_set import ConfidenceSet
-from causalrep.iv.door import IVData, check_iv_data
-from causalrep.iv.inversion import as_confidence_set, clr_level, level_region, lm_levels
 from causalrep.iv.reduced_form import COVARIANCES, Moments, ReducedForm, moments, reduced_form
-from causalrep.iv.weak_tests import (
+from causalrep.iv.weak.circle import invert
+from causalrep.iv.weak.conditional import conditional_p_value
+from causalrep.iv.weak.confidence_set import ConfidenceSet
+from causalrep.iv.weak.door import IVData, check_iv_data
+from causalrep.iv.weak.inversion import as_confidence_set, clr_level, level_region, lm_levels
+from causalrep.iv.weak.statistics import (
     Whitened,
     profiled_direction,
     quasi_likelihood_ratio,
@@ -28,7 +29,6 @@ from causalrep.iv.weak_tests import (
     whiten,
 )
 from causalrep.precision import in_float64
-from causalrep.validation import check_choice, check_range
 
 _moments = jax.jit(moments)
 _reduced_form = jax.jit(reduced_form, static_argnames="covariance")

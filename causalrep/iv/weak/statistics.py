@@ -22,9 +22,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from causalrep.errors import InputError
-from causalrep.iv.conditional import conditional_p_value
 from causalrep.iv.distributions import TestResult, chi2_result, f_result
 from causalrep.iv.reduced_form import Moments, ReducedForm, moments, reduced_form, residual_dof
+from causalrep.iv.weak.conditional import conditional_p_value
 from causalrep.linalg import spd_solve
 from causalrep.precision import full_products
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import as_labels, as_matrix, check_index_alignment
 from causalrep.errors import InputError
-from causalrep.validation import as_labels, as_matrix, check_index_alignment
 
 FEWEST = 10  # rows a column in an environment
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_labels, as_matrix, check_index_alignment, check_range
 from causalrep.errors import InputError
-from causalrep.habits import Habits
-from causalrep.latent.hca import OrderSearch, hierarchy, in_order, search_orders, structural_weights
-from causalrep.latent.hca_naming import Named, name_latents
+from causalrep.latent.hca.model import OrderSearch, hierarchy, in_order, search_orders, structural_weights
+from causalrep.latent.hca.naming import Named, name_latents
 from causalrep.latent.ica import fast_ica
 from causalrep.precision import float64
-from causalrep.summary import Summary
-from causalrep.validation import as_labels, as_matrix, check_index_alignment, check_range
 
 MOST_TUPLES = 10**6
 ASSUMPTIONS = (

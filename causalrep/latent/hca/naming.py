@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.latent.hca import Hierarchy
+from causalrep.latent.hca.model import Hierarchy
 from causalrep.linalg import min_norm_solve
 
 

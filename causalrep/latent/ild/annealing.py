@@ -19,9 +19,9 @@ import optax
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
-from causalrep.latent.ild import log_likelihood
-from causalrep.latent.ild_family import ILDFamily, ILDParams
-from causalrep.latent.ild_fit import ILDRows, ild_objective, shuffled_blocks
+from causalrep.latent.ild.family import ILDFamily, ILDParams
+from causalrep.latent.ild.fit import ILDRows, ild_objective, shuffled_blocks
+from causalrep.latent.ild.model import log_likelihood
 from causalrep.training import Objective, fit
 
 SPREAD = 0.3

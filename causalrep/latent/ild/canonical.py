@@ -9,8 +9,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.latent.ild import Affine, ILDModel
-from causalrep.latent.scm import intervention_set, latent_to_noise, noise_to_latent, scm_of_maps
+from causalrep.latent.ild.model import Affine, ILDModel
+from causalrep.latent.ild.scm import intervention_set, latent_to_noise, noise_to_latent, scm_of_maps
 
 
 class CanonicalForm(NamedTuple):

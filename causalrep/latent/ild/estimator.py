@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_labels, as_matrix, check_index_alignment, check_range
 from causalrep.errors import DivergenceError, InputError
-from causalrep.habits import Habits
 from causalrep.latent.domains import domain_codes
-from causalrep.latent.ild import ILDModel, Mixing, counterfactual, log_likelihood, noise_of, unmix
-from causalrep.latent.ild_annealing import fit_ild_annealed
-from causalrep.latent.ild_family import ILDFamily, Kind
-from causalrep.latent.ild_fit import ILDRows
-from causalrep.summary import Summary
-from causalrep.validation import as_labels, as_matrix, check_index_alignment, check_range
+from causalrep.latent.ild.annealing import fit_ild_annealed
+from causalrep.latent.ild.family import ILDFamily, Kind
+from causalrep.latent.ild.fit import ILDRows
+from causalrep.latent.ild.model import ILDModel, Mixing, counterfactual, log_likelihood, noise_of, unmix
 
 ASSUMPTIONS = (
     "Data alone identify no counterfactual. These rest on an invertible mixing shared by all domains, latent "
@@ -34,7 +34,7 @@ class ILD(Habits):
         k: Latents whose mechanisms may differ between domains; ``"auto"`` takes the fewest whose held-out likelihood is
             within ``tolerance`` of the dense model's, at the cost of as many fits as there are latents.
         kind: The family, ``"relax-can"``, ``"can"``, ``"dense"`` or ``"independent"``; see
-            :mod:`causalrep.latent.ild_family`.
+            :mod:`causalrep.latent.ild.family`.
         slope: Of the leaky ReLU; 1 for a linear mixing.
         tolerance: Nats a row, for ``k="auto"``.
         starts: Starts of each round of the search.

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.data.ild_designs import SLOPE, ILDSample, ILDTruth
-from causalrep.data.ild_flow_designs import ILDFlowTruth
-from causalrep.latent.ild import ILDModel, Mixing, noise_of, observe
-from causalrep.latent.scm import scm_of_maps
+from causalrep.data.simulators.latent.ild import SLOPE, ILDSample, ILDTruth
+from causalrep.data.simulators.latent.ild_flow import ILDFlowTruth
+from causalrep.latent.ild.model import ILDModel, Mixing, noise_of, observe
+from causalrep.latent.ild.scm import scm_of_maps
 
 
 def true_model(truth: ILDTruth) -> ILDModel:

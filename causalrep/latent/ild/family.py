@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
-from causalrep.latent.flow_mixing import FlowMixing, init_flow
-from causalrep.latent.ild import ILDModel, Mixing
-from causalrep.latent.scm import LatentSCM
-from causalrep.validation import check_choice, check_range
+from causalrep.latent.ild.model import ILDModel, Mixing
+from causalrep.latent.ild.scm import LatentSCM
+from causalrep.nn.flows.coupling import FlowMixing, init_flow
 
 Kind = Literal["dense", "relax-can", "can", "independent"]
 KINDS = ("dense", "relax-can", "can", "independent")

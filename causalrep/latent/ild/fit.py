@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from causalrep.latent.ild import log_likelihood
-from causalrep.latent.ild_family import ILDFamily, ILDParams
+from causalrep.latent.ild.family import ILDFamily, ILDParams
+from causalrep.latent.ild.model import log_likelihood
 from causalrep.training import FitResult, Objective, fit
 
 BLOCKS_A_BATCH = 25

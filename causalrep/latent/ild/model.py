@@ -6,7 +6,7 @@ The question is not what z was but what x would have been in another domain::
     x_{d -> d'} = g(f_d'(f_d^{-1}(g^{-1}(x))))
 
 Many models share the distributions of x in every domain and answer this differently, so the answer rests on the
-assumption that few mechanisms differ between domains (:mod:`causalrep.latent.ild_family`).
+assumption that few mechanisms differ between domains (:mod:`causalrep.latent.ild.family`).
 """
 
 from typing import NamedTuple
@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.latent.flow_mixing import FlowMixing, flow_forward, flow_inverse
-from causalrep.latent.scm import LatentSCM, latents_of_noise, noise_of_latents
+from causalrep.latent.ild.scm import LatentSCM, latents_of_noise, noise_of_latents
+from causalrep.nn.flows.coupling import FlowMixing, flow_forward, flow_inverse
 
 LOG_2PI = 1.8378770664093453
 

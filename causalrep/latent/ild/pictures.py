@@ -1,7 +1,7 @@
 """ILD for pictures: a variational autoencoder whose latent mechanisms differ between domains (Zhou et al. 2024).
 
 ``h = encoder(x)``, ``eps | x, d ~ N(M_d h, diag(exp(V_d h)))``, ``x = decoder(F_d eps) + noise``; M_d, V_d and F_d are
-affine autoregressive maps of one family (:class:`~causalrep.latent.ild_family.ILDFamily`): which of their rows differ
+affine autoregressive maps of one family (:class:`~causalrep.latent.ild.family.ILDFamily`): which of their rows differ
 between domains is the sparsity assumption. A counterfactual encodes in one domain and decodes in another.
 
 Two things decide whether counterfactuals move at all, since pictures show their domain and the noise can carry it:
@@ -27,12 +27,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.latent.ild_family import ILDFamily, ILDParams
-from causalrep.latent.scm import latents_of_noise
-from causalrep.nn.image_codec import ImageDecoder, ImageEncoder, Network
+from causalrep.latent.ild.family import ILDFamily, ILDParams
+from causalrep.latent.ild.scm import latents_of_noise
+from causalrep.nn.images.image_codec import ImageDecoder, ImageEncoder, Network
 from causalrep.training import FitResult, Objective, fit
-from causalrep.validation import check_choice
 
 LOG_VARIANCE_LIMIT = 15.0
 SPREAD = 0.1

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_labels, check_range
 from causalrep.errors import DivergenceError, InputError
-from causalrep.habits import Habits
 from causalrep.latent.domains import domain_codes
-from causalrep.latent.ild_estimator import ASSUMPTIONS
-from causalrep.latent.ild_family import ILDFamily, Kind
-from causalrep.latent.ild_vae import DomainImages, ILDVAEModel, fit_ild_vae
-from causalrep.summary import Summary
-from causalrep.validation import as_labels, check_range
+from causalrep.latent.ild.estimator import ASSUMPTIONS
+from causalrep.latent.ild.family import ILDFamily, Kind
+from causalrep.latent.ild.pictures import DomainImages, ILDVAEModel, fit_ild_vae
 
 
 class ILDVAE(Habits):
@@ -27,7 +27,7 @@ class ILDVAE(Habits):
         k: Latents whose mechanisms may differ between domains; fewer keep more of the picture and may fail to change
             its domain.
         kind: The family, ``"relax-can"``, ``"can"``, ``"dense"`` or ``"independent"``; see
-            :mod:`causalrep.latent.ild_family`.
+            :mod:`causalrep.latent.ild.family`.
         latents: m.
         network: ``"mlp"`` for small pictures, ``"conv"`` for 28 x 28 pixels.
         beta: Weight of the divergence from N(0, I) beside squared pixel errors; None for 1 at 28 x 28 pixels and in

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from causalrep.latent.reference.rows import CodedRows
+from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import Flow
 from causalrep.training import Objective
 

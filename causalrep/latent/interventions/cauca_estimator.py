@@ -7,13 +7,15 @@ from typing import Any, Self
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError
-from causalrep.latent.reference import cauca, segment_flow, temporal_flow
-from causalrep.latent.reference.door import as_environments, as_labelled, as_windows
-from causalrep.latent.reference.neural_estimators import Network
-from causalrep.latent.reference.rows import Schedule
+from causalrep.latent.environments.door import as_environments, as_labelled, as_windows
+from causalrep.latent.environments.rows import Schedule
+from causalrep.latent.interventions import cauca
+from causalrep.latent.segments import iflow as segment_flow
+from causalrep.latent.segments.estimators import Network
+from causalrep.latent.series import temporal_flow
 from causalrep.training import Objective
-from causalrep.validation import as_matrix, check_range
 
 # Flows of these sizes bear large steps, and with small ones do not leave the start's neighbourhood.
 RESTARTED = Schedule(learning_rate=2e-2, restarts=3)

@@ -7,15 +7,15 @@ import jax
 import numpy as np
 import pandas as pd
 
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import check_range
 from causalrep.errors import InputError
-from causalrep.habits import Habits
-from causalrep.latent.reference.disentanglement import linear_disentanglement
-from causalrep.latent.reference.door import as_environments, as_rows, check_one_per_latent
-from causalrep.latent.reference.lscale import gaussian_score_changes, lscale
-from causalrep.latent.reference.moments import Moments, ragged_moments
+from causalrep.latent.environments.door import as_environments, as_rows, check_one_per_latent
+from causalrep.latent.interventions.disentanglement import linear_disentanglement
+from causalrep.latent.interventions.lscale import gaussian_score_changes, lscale
+from causalrep.latent.interventions.moments import Moments, ragged_moments
 from causalrep.precision import float64
-from causalrep.summary import Summary
-from causalrep.validation import check_range
 
 
 class _LinearInterventional(Habits):

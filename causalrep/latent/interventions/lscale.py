@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from causalrep.latent.reference.moments import Moments
+from causalrep.latent.interventions.moments import Moments
 from causalrep.linalg import spd_solve
 from causalrep.metrics.graphs import transitive_closure
 from causalrep.precision import full_products

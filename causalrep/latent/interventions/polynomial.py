@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.latent.reference.rows import CodedRows
+from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import MLP
 from causalrep.training import Objective
 

@@ -5,12 +5,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.errors import InputError
-from causalrep.latent.reference import polynomial
-from causalrep.latent.reference.door import as_environments, check_one_per_latent
-from causalrep.latent.reference.neural_estimators import Network
-from causalrep.latent.reference.rows import Schedule
-from causalrep.validation import check_range
+from causalrep.latent.environments.door import as_environments, check_one_per_latent
+from causalrep.latent.environments.rows import Schedule
+from causalrep.latent.interventions import polynomial
+from causalrep.latent.segments.estimators import Network
 
 EXACTING = Schedule(steps=3000, learning_rate=1e-2, restarts=2)
 

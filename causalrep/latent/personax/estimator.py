@@ -11,9 +11,12 @@ import optax
 import pandas as pd
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.estimator import Habits
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, check_index_alignment, check_range
 from causalrep.errors import DivergenceError, InputError
-from causalrep.habits import Habits
-from causalrep.latent.multimodal import (
+from causalrep.latent.personax.identification import identification
+from causalrep.latent.personax.model import (
     Measurements,
     MultimodalSpec,
     MultimodalVAE,
@@ -21,10 +24,7 @@ from causalrep.latent.multimodal import (
     multimodal_objective,
     open_gates,
 )
-from causalrep.latent.multimodal_identification import identification
-from causalrep.summary import Summary
 from causalrep.training import FitResult, fit
-from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 ASSUMPTIONS = (
     "Blocks rest on at least three views of a modality, independent given its latents; single latents moreover on "

@@ -1,8 +1,8 @@
 """PersonaX's model: causal latents of several modalities, each measured several times (Li et al., ICLR 2026).
 
 Latents z_m of modality m have parents in any modality; measurement k of it is ``x_m^(k) = g_mk(z_m, eta_m^(k))`` with
-noise eta of its own. Encoders return (z_m, eta), decoders take it; a :class:`~causalrep.latent.gated_flow.GatedFlow`
-is the law of all z, and its gates between modalities cost.
+noise eta of its own. Encoders return (z_m, eta), decoders take it; a
+:class:`~causalrep.nn.flows.autoregressive.GatedFlow` is the law of all z, and its gates between modalities cost.
 
 What is ours: the paper's code computes a deterministic autoencoder's loss in which shrinking the latents pays without
 bound; this is the variational bound, with posterior noise of one learned scale a latent. Its map from latents to noises
@@ -20,8 +20,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.errors import InputError
-from causalrep.latent.gated_flow import GatedFlow, flow_log_density, sample_gates
 from causalrep.nn import ParallelMLPs
+from causalrep.nn.flows.autoregressive import GatedFlow, flow_log_density, sample_gates
 from causalrep.training import Objective
 
 GATE_PACE, OPEN = 20.0, 2.0

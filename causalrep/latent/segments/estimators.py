@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.estimator import Habits
+from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import DivergenceError, InputError
-from causalrep.habits import Habits
+from causalrep.latent.environments.door import as_environments, as_labelled, as_rows, check_one_per_latent
+from causalrep.latent.environments.rows import Schedule, coded_rows, fit_best, split
 from causalrep.latent.ica import fast_ica
-from causalrep.latent.reference import contrastive, tcl, vae
-from causalrep.latent.reference.door import as_environments, as_labelled, as_rows, check_one_per_latent
-from causalrep.latent.reference.rows import Schedule, coded_rows, fit_best, split
+from causalrep.latent.interventions import contrastive
+from causalrep.latent.segments import tcl, vae
 from causalrep.training import Objective
-from causalrep.validation import as_matrix, check_range
 
 DEFAULT = Schedule()
 PATIENT = Schedule(steps=10_000, learning_rate=5e-3)  # a decoder's noise falls slowly

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from causalrep.latent.reference.rows import CodedRows
+from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective
 

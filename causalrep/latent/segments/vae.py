@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.latent.reference.rows import CodedRows
+from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective
 

@@ -17,7 +17,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.latent.reference.rows import CodedRows
+from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import MLP, Flow
 from causalrep.training import Objective
 

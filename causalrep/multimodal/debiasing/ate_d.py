@@ -5,7 +5,7 @@
 2. The classifier is trained further on ``h' = w h`` with ``w = 1 - mean_k cos(W h, D_k)``, W and D fixed: an
    approximation of the adjustment ``sum_c P(y | r, c) P(c)``.
 
-**That what few dimensions keep is the confounder is a heuristic**, see :mod:`causalrep.confounders.te_d`.
+**That what few dimensions keep is the confounder is a heuristic**, see :mod:`causalrep.multimodal.debiasing.te_d`.
 
 Patil, Maharana and Bansal (2023), Findings of EMNLP; as in the authors' code, whose further term starts after the fifth
 epoch, which its runs of four do not reach: it is left out.
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from causalrep.confounders.two_streams import (
+from causalrep.multimodal.debiasing.two_streams import (
     Batch,
     Head,
     PlainNetworks,

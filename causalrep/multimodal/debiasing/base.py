@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.confounders.arguments import check_rows, check_seed
-from causalrep.confounders.two_streams import StreamSizes, StreamTraining
+from causalrep.base.arguments import check_rows, check_seed
+from causalrep.base.estimator import Habits
+from causalrep.base.validation import as_matrix, check_index_alignment, check_range
 from causalrep.errors import DivergenceError, InputError
-from causalrep.habits import Habits
+from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
 from causalrep.training.loop import check_counts
-from causalrep.validation import as_matrix, check_index_alignment, check_range
 
 
 class TwoModalityClassifier(Habits, ABC):

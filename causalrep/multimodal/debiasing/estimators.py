@@ -8,22 +8,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.confounders.ate_d import ATEDFit, ATEDModel, ATEDNetworks, Stream, ated
-from causalrep.confounders.coding_rate import coding_rate
-from causalrep.confounders.sufficiency import Sufficiency, sufficiency
-from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, fit_ted
-from causalrep.confounders.two_modality_classifier import TwoModalityClassifier
-from causalrep.confounders.two_streams import (
+from causalrep.base.validation import check_choice, check_range
+from causalrep.errors import IdentificationWarning, InputError
+from causalrep.multimodal.debiasing.ate_d import ATEDFit, ATEDModel, ATEDNetworks, Stream, ated
+from causalrep.multimodal.debiasing.base import TwoModalityClassifier
+from causalrep.multimodal.debiasing.coding_rate import coding_rate
+from causalrep.multimodal.debiasing.sufficiency import Sufficiency, sufficiency
+from causalrep.multimodal.debiasing.te_d import TEDModel, TEDNetworks, TEDOutput, fit_ted
+from causalrep.multimodal.debiasing.two_streams import (
     PlainNetworks,
     StreamSizes,
     StreamTraining,
     plain_objective,
     train_streams,
 )
-from causalrep.confounders.unimodal import Fusion, Modality, UnimodalModel, UnimodalNetworks, unimodal_objective
-from causalrep.errors import IdentificationWarning, InputError
+from causalrep.multimodal.debiasing.unimodal import (
+    Fusion,
+    Modality,
+    UnimodalModel,
+    UnimodalNetworks,
+    unimodal_objective,
+)
 from causalrep.training.loop import check_counts
-from causalrep.validation import check_choice, check_range
 
 Prediction = Literal["total_effect", "logits"]
 # Where the confounder keeps a larger share of the coding rate, the total effect was seen to be worthless.
@@ -51,7 +57,7 @@ class TEDClassifier(TwoModalityClassifier):
 
     Attributes:
         classes_: The answers, sorted.
-        params_: Of the networks (:class:`~causalrep.confounders.te_d.TEDNetworks`).
+        params_: Of the networks (:class:`~causalrep.multimodal.debiasing.te_d.TEDNetworks`).
         rate_share_: Coding rate of the confounder over that of the features, on the rows of the fit; near 0 if
             minimising it succeeded, which it does not from every start.
 
@@ -159,7 +165,7 @@ class ATEDClassifier(TwoModalityClassifier):
 
     Attributes:
         classes_: The answers, sorted.
-        params_: The :class:`~causalrep.confounders.ate_d.ATEDFit`.
+        params_: The :class:`~causalrep.multimodal.debiasing.ate_d.ATEDFit`.
 
     Source: Patil, Maharana and Bansal (2023), Findings of EMNLP.
 

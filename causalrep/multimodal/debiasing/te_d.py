@@ -21,8 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from causalrep.confounders.coding_rate import coding_rate
-from causalrep.confounders.two_streams import (
+from causalrep.multimodal.debiasing.coding_rate import coding_rate
+from causalrep.multimodal.debiasing.two_streams import (
     Batch,
     Dense,
     Head,

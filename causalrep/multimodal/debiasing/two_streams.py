@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.training import FitResult, Objective, fit
-from causalrep.training.epochs import schedule
+from causalrep.training.rows import schedule
 
 Batch = Mapping[str, jax.Array]
 

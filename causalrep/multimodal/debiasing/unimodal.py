@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, PyTree
 
-from causalrep.confounders.two_streams import Batch, Dense, Head, StreamSizes, TwoStreams, answer_loss
+from causalrep.multimodal.debiasing.two_streams import Batch, Dense, Head, StreamSizes, TwoStreams, answer_loss
 from causalrep.training import Objective
 
 Fusion = Literal["product", "rubi"]

@@ -5,9 +5,9 @@ from typing import Literal
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from causalrep.nn.convolution import Conv
+from causalrep.nn.images.convolution import Conv
+from causalrep.nn.images.upsample import ConvTranspose
 from causalrep.nn.mlp import trained_mlp
-from causalrep.nn.upsample import ConvTranspose
 
 Network = Literal["mlp", "conv"]
 HIDDEN = (256, 128)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
-from causalrep.nn.convolution import convolve, kernel_and_bias
+from causalrep.nn.images.convolution import convolve, kernel_and_bias
 
 Padding = str | Sequence[tuple[int, int]]
 

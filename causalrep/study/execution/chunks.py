@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
-from causalrep.training.hlo import read_hlo
+from causalrep.aot.hlo.summary import read_hlo
 
 # A chunk's size follows from these constants and the program alone, never from the memory that happens to be
 # free, so that every run of a study on one kind of machine has the same chunks.

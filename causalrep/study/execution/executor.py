@@ -19,15 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.study.chunks import Chunk, Cost, budget_of, cost_of, even_chunk, first_chunk, peak_bytes
-from causalrep.study.lanes import over_replications
+from causalrep.parallel import distributed
+from causalrep.parallel.mesh import make_mesh
+from causalrep.study.execution.chunks import Chunk, Cost, budget_of, cost_of, even_chunk, first_chunk, peak_bytes
+from causalrep.study.execution.lanes import over_replications
+from causalrep.study.execution.placement import place
+from causalrep.study.execution.workspace import Workspaces
 from causalrep.study.plan import Replicate, Scalar, Study
-from causalrep.study.precision import place
-from causalrep.study.workspace import Workspaces
-from causalrep.training import distributed
-from causalrep.training.mesh import make_mesh
-from causalrep.validation import check_choice
 
 Mode = Literal["auto", "loop", "vmap", "sharded"]
 Columns = tuple[tuple[str, str], ...]

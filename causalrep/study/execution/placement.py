@@ -11,9 +11,9 @@ from typing import Literal, get_args
 
 import jax
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
 from causalrep.study.plan import Study
-from causalrep.validation import check_choice
 
 Precision = Literal["auto", "float64", "float32", "host"]
 

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from causalrep.aot.programs import Program
 from causalrep.errors import InputError
-from causalrep.study.chunks import first_chunk
-from causalrep.study.execute import cell_program
-from causalrep.study.lanes import over_replications
+from causalrep.study.execution.chunks import first_chunk
+from causalrep.study.execution.executor import cell_program
+from causalrep.study.execution.lanes import over_replications
+from causalrep.study.execution.placement import Placement, Precision, place
 from causalrep.study.plan import Study
-from causalrep.study.precision import Placement, Precision, place
-from causalrep.training.aot import Program
 
 
 def study_programs(
@@ -22,12 +22,12 @@ def study_programs(
 ) -> list[Program]:
     """The programs of a study on a slice: one a set of static fields, sharded over all devices, and the gather.
 
-    They are built by the function that the runner uses (:func:`causalrep.study.lanes.over_replications`). The last
-    program brings one chunk's results to every device, the only communication of a replicated study.
+    They are built by the function that the runner uses (:func:`causalrep.study.execution.lanes.over_replications`). The
+    last program brings one chunk's results to every device, the only communication of a replicated study.
 
     Args:
         study: The study.
-        target: As for :func:`causalrep.training.aot.compile_for`.
+        target: As for :func:`causalrep.aot.programs.compile_for`.
         chunk: Replications per call; default as in a run, from the replications and a fixed budget of memory.
         precision: As for :func:`causalrep.study.run`.
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from causalrep.errors import InputError
 from causalrep.storage import AnyPath, write_bytes
-from causalrep.study.reported import ReportedNumber
-from causalrep.study.summary import Where, estimate, select, unit_values
+from causalrep.study.verdicts.estimates import Where, estimate, select, unit_values
+from causalrep.study.verdicts.reported import ReportedNumber
 
 # Okabe and Ito's palette, told apart with any colour vision; markers repeat the distinction.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from causalrep.study.claims import ClaimResult
 from causalrep.study.plan import Study
-from causalrep.study.reported import ReportedNumber
+from causalrep.study.verdicts.claims import ClaimResult
+from causalrep.study.verdicts.reported import ReportedNumber
 
 
 def run_markdown(

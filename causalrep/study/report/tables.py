@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from causalrep.errors import InputError
-from causalrep.study.reported import ReportedNumber
-from causalrep.study.summary import Estimate, Where, estimate, select, unit_values
+from causalrep.study.verdicts.estimates import Estimate, Where, estimate, select, unit_values
+from causalrep.study.verdicts.reported import ReportedNumber
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

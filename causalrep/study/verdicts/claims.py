@@ -25,9 +25,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.study.summary import Estimate, Where, estimate, select, two_se, unit_values
-from causalrep.validation import check_choice
+from causalrep.study.verdicts.estimates import Estimate, Where, estimate, select, two_se, unit_values
 
 Status = Literal["held", "failed", "undecided"]
 Side = str | tuple[str, Where]

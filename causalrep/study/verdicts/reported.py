@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from causalrep.errors import RecordsError
-from causalrep.study.summary import matches
+from causalrep.study.verdicts.estimates import matches
 
 PROVENANCES = (
     "paper",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from causalrep.training.sharding import place
+from causalrep.parallel.sharding import place
 
 
 def storable(state: PyTree) -> PyTree:

@@ -23,12 +23,12 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
+from causalrep.base.validation import check_range
 from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError
-from causalrep.training.digests import Ledger
-from causalrep.training.distributed import agree, barrier, is_main
-from causalrep.training.mirror import Mirror, bucket_of
-from causalrep.training.storable import restored, storable, storable_shapes
-from causalrep.validation import check_range
+from causalrep.parallel.distributed import agree, barrier, is_main
+from causalrep.training.checkpoints.digests import Ledger
+from causalrep.training.checkpoints.mirror import Mirror, bucket_of
+from causalrep.training.checkpoints.storable import restored, storable, storable_shapes
 
 _STATE, _HISTORY, _META = "state", "history", "meta"
 

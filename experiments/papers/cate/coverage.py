@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.effects import LeastSquares, Logistic, meta
 from causalrep.effects.scores import aipw_ate, aipw_att, cross_fit_nuisances
 from causalrep.inference.crossfit import Learner, stratified_folds
 from causalrep.study import Ordering, Study, Table, Within
-from causalrep.validation import check_range
-from experiments.cate.methods import FOLDS, difference_in_means
+from experiments.papers.cate.methods import FOLDS, difference_in_means
 
 RIGHT, NO_OUTCOME, NO_PROPENSITY, NEITHER = "both right", "outcome wrong", "propensity wrong", "both wrong"
 SCENARIOS = (RIGHT, NO_OUTCOME, NO_PROPENSITY, NEITHER)

@@ -5,14 +5,14 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import EffectBenchmark, load
 from causalrep.effects.meta import EffectRows
 from causalrep.errors import InputError
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import ate_error, pehe
 from causalrep.study import Ordering, Study, Table, Within
-from causalrep.validation import check_range
-from experiments.cate.methods import FOLDS, KERNEL, LINEAR, METHODS, traced
+from experiments.papers.cate.methods import FOLDS, KERNEL, LINEAR, METHODS, traced
 
 METRICS = ("pehe_in", "pehe_out", "ate_error_in", "ate_error_out")
 # Least squares on a fixed split is deterministic: means over the replications, to the digits the card prints.
@@ -35,7 +35,7 @@ class Ihdp:
     Attributes:
         name: Which table, as a config name.
         simulations: Replications 1 to this number of the 1,000 public ones.
-        methods: Names from experiments/cate/methods.py.
+        methods: Names from experiments/papers/cate/methods.py.
         seed: Root of the random keys (folds of cross-fitting).
     """
 

@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import EffectBenchmark, load
 from causalrep.effects import KernelRidge, Logistic, Ridge, meta
 from causalrep.effects.intervals import bootstrap_effects, conformal_effects
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import coverage
 from causalrep.study import Study, Table, Within
-from causalrep.validation import check_range
-from experiments.cate.coverage import draw
-from experiments.cate.methods import FOLDS, traced
+from experiments.papers.cate.coverage import draw
+from experiments.papers.cate.methods import FOLDS, traced
 
 LEVEL, QUANTILE = 0.95, 1.959964
 # Wide enough for the simulation error of a mean over a few dozen samples; a conformal interval may cover more.

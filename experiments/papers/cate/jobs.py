@@ -6,14 +6,14 @@ from functools import lru_cache, partial
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import EffectBenchmark, load
 from causalrep.effects.meta import EffectRows
 from causalrep.errors import InputError
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import att_error, policy_risk
 from causalrep.study import Ordering, Study, Table, Within
-from causalrep.validation import check_range
-from experiments.cate.methods import FOLDS, LINEAR, LOGISTIC, METHODS, traced
+from experiments.papers.cate.methods import FOLDS, LINEAR, LOGISTIC, METHODS, traced
 
 METRICS = ("policy_risk_in", "policy_risk_out", "att_error_in", "att_error_out")
 # Baselines that the risk of a learned policy is to be compared with.
@@ -26,7 +26,7 @@ class Jobs:
 
     Attributes:
         splits: How many of the ten.
-        methods: Names from experiments/cate/methods.py.
+        methods: Names from experiments/papers/cate/methods.py.
         seed: Root of the random keys (folds of cross-fitting).
     """
 

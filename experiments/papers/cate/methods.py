@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.effects import KernelRidge, LeastSquares, Logistic, NearestNeighbours, Ridge, meta
-from causalrep.effects.neural import CFRLearner, DragonLearner
+from causalrep.effects.networks import CFRLearner, DragonLearner
 from causalrep.effects.scores import aipw_ate, cross_fit_nuisances
 
 FOLDS = 5

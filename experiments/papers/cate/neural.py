@@ -8,16 +8,16 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.neural import CFRLearner, DragonLearner, SNetLearner
+from causalrep.effects.networks import CFRLearner, DragonLearner, SNetLearner
 from causalrep.errors import InputError
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import ate_error, pehe
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within, select
-from causalrep.validation import check_range
-from experiments.cate.ihdp import METRICS, data_and_tests
-from experiments.cate.latent import CEVAELearner
-from experiments.cate.methods import FOLDS, METHODS, traced
+from experiments.papers.cate.ihdp import METRICS, data_and_tests
+from experiments.papers.cate.latent import CEVAELearner
+from experiments.papers.cate.methods import FOLDS, METHODS, traced
 
 # As published: of the covariates the six continuous ones are standardised, the others are 0 or 1; alpha stands next to
 # errors in the outcome's own units.
@@ -45,7 +45,7 @@ class IhdpNeural:
     Attributes:
         name: Which table, as a config name.
         simulations: Replications 1 to this number of the 100 with a canonical split.
-        methods: Names from :data:`NETWORKS` and experiments/cate/methods.py.
+        methods: Names from :data:`NETWORKS` and experiments/papers/cate/methods.py.
         quick: Twenty updates instead of thousands, to see that everything runs.
         seed: Root of the random keys: initialisation, split, batches; another one for each replication.
     """

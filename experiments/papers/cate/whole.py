@@ -13,7 +13,7 @@ from causalrep.errors import InputError
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import ate_error, pehe
 from causalrep.study import Ordering, Study, Table, Within
-from experiments.cate.methods import FOLDS, LINEAR, METHODS, traced
+from experiments.papers.cate.methods import FOLDS, LINEAR, METHODS, traced
 
 # Estimated average effect and PEHE by file, from the card's section 6.
 ACIC_ANCHORS: Mapping[str, tuple[tuple[float, float], ...]] = {
@@ -52,7 +52,7 @@ class WholeData:
     Attributes:
         dataset: Which data.
         files: ACIC: files 1 to this number; Twins has one.
-        methods: Names from experiments/cate/methods.py.
+        methods: Names from experiments/papers/cate/methods.py.
         seed: Root of the random keys (folds of cross-fitting).
     """
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from causalrep.confounders.two_streams import StreamSizes, StreamTraining
+from causalrep.base.validation import check_range
 from causalrep.data import prior_shift_vqa, vqa_prototypes
 from causalrep.errors import DataError, InputError
+from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
 from causalrep.study import Ordering, Study
-from causalrep.validation import check_range
-from experiments.causal_info_min.methods import Pairs, claims_of_any_data, every_method, tables
-from experiments.causal_info_min.toy import SHIFT, pairs_of
+from experiments.papers.causal_info_min.methods import Pairs, claims_of_any_data, every_method, tables
+from experiments.papers.causal_info_min.toy import SHIFT, pairs_of
 
 ARRAYS = ("first", "second", "answers", "split")
 SPLITS = ("train", "id", "ood")

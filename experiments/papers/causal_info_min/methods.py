@@ -8,18 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.confounders import coding_rate
-from causalrep.confounders.ate_d import ATEDModel, ATEDNetworks, Confounders, find_confounders, recalibrate
-from causalrep.confounders.sufficiency import sufficiency
-from causalrep.confounders.te_d import TEDModel, TEDNetworks, TEDOutput, fit_ted, ted_objective
-from causalrep.confounders.two_streams import (
+from causalrep.multimodal import coding_rate
+from causalrep.multimodal.debiasing.ate_d import ATEDModel, ATEDNetworks, Confounders, find_confounders, recalibrate
+from causalrep.multimodal.debiasing.sufficiency import sufficiency
+from causalrep.multimodal.debiasing.te_d import TEDModel, TEDNetworks, TEDOutput, fit_ted, ted_objective
+from causalrep.multimodal.debiasing.two_streams import (
     PlainNetworks,
     StreamSizes,
     StreamTraining,
     plain_objective,
     train_streams,
 )
-from causalrep.confounders.unimodal import UnimodalModel, UnimodalNetworks, unimodal_objective
+from causalrep.multimodal.debiasing.unimodal import UnimodalModel, UnimodalNetworks, unimodal_objective
 from causalrep.study import Ordering, Table, Within
 
 ABLATIONS = {

@@ -6,12 +6,19 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from causalrep.confounders.two_streams import StreamSizes, StreamTraining
+from causalrep.base.validation import check_range
 from causalrep.data import VQASample, answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
-from causalrep.data.vqa_designs import ANSWERS
+from causalrep.data.simulators.multimodal.vqa import ANSWERS
+from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
 from causalrep.study import Study, Within, grid
-from causalrep.validation import check_range
-from experiments.causal_info_min.methods import SEVERAL, Pairs, accuracy, claims_of_any_data, every_method, tables
+from experiments.papers.causal_info_min.methods import (
+    SEVERAL,
+    Pairs,
+    accuracy,
+    claims_of_any_data,
+    every_method,
+    tables,
+)
 
 SHIFT = 2
 

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from causalrep.base.validation import check_range
 from causalrep.data import cauca_simulation, varsortability
 from causalrep.latent import CausalFlow, Schedule, cauca_objective, fit_best
-from causalrep.latent.reference import cauca
+from causalrep.latent.interventions import cauca
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.crl import scores
+from experiments.papers.crl import scores
 
 CAUCA, LINEAR = "CauCA", "CauCA, linear unmixing"
 WRONG_GRAPH, WRONG_TARGETS = "CauCA, wrong graph", "CauCA, wrong targets"
@@ -72,7 +72,7 @@ class CausalComponents:
         if {2, 5} <= set(self.layers):
             claims.append(Ordering(metric="mcc", methods=((CAUCA, {"layers": 5}), (CAUCA, {"layers": 2})), source=item))
         return Study(
-            name="crl/g1",
+            name="crl/cauca",
             replicate=partial(replicate_g1, config=self),
             settings=grid(layers=self.layers),
             replications=self.replications,

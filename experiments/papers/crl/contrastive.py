@@ -6,6 +6,7 @@ from functools import partial
 import jax
 from jaxtyping import Array
 
+from causalrep.base.validation import check_range
 from causalrep.data import buchholz_simulation
 from causalrep.latent import (
     ContrastiveModel,
@@ -16,10 +17,9 @@ from causalrep.latent import (
     lscale,
     sample_moments,
 )
-from causalrep.latent.reference import contrastive
+from causalrep.latent.interventions import contrastive
 from causalrep.study import Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.crl import scores
+from experiments.papers.crl import scores
 
 CONTRASTIVE, SHUFFLED, LSCALE = "Contrastive CRL", "Contrastive CRL, environments shuffled", "LSCALE-I"
 
@@ -67,7 +67,7 @@ class Contrastive:
                     Within(metric="above_chance", method=SHUFFLED, high=0.1, where=at, source=f"{item} (0.1: ours)"),
                 ]
         return Study(
-            name="crl/g4",
+            name="crl/contrastive",
             replicate=partial(replicate_g4, config=self),
             settings=grid(mixing=self.mixings, shifted=self.shifts),
             replications=self.replications,

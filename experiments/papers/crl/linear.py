@@ -9,8 +9,9 @@ import optax
 import pandas as pd
 from jaxtyping import Array, Float
 
+from causalrep.base.validation import check_range
 from causalrep.data import LinearCRLModel, draw_latents, squires_model, varici_model
-from causalrep.data.crl_mechanisms import varsortability
+from causalrep.data.simulators.latent.mechanisms import varsortability
 from causalrep.latent import (
     Disentangled,
     Moments,
@@ -21,8 +22,7 @@ from causalrep.latent import (
 )
 from causalrep.metrics import graph_chance_level, shd, transitive_closure
 from causalrep.study import Holds, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.crl import scores
+from experiments.papers.crl import scores
 
 EXACT, SAMPLED, SHUFFLED = "Squires, exact covariances", "Squires", "Squires, environments shuffled"
 SHUFFLED_ROWS = 5000
@@ -53,7 +53,7 @@ class Disentanglement:
         """The study: the same random models at every sample size."""
         tens = [(n, 10 * n) for n in self.samples if 10 * n in self.samples]
         return Study(
-            name="crl/g2",
+            name="crl/linear_disentanglement",
             replicate=partial(replicate_g2, config=self),
             settings=grid(n=self.samples),
             replications=self.graphs,
@@ -281,7 +281,7 @@ class ScoreBased:
             )
         methods = [POPULATION, ORACLE, GAUSSIAN, SHUFFLED_SCORES]
         return Study(
-            name="crl/g3",
+            name="crl/lscale",
             replicate=partial(replicate_g3, config=self),
             settings=grid(kind=self.kinds, observed=self.observed, n=self.samples),
             replications=self.graphs,

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from causalrep.base.validation import check_range
 from causalrep.data import segments_simulation
 from causalrep.latent import (
     VAE,
@@ -24,13 +25,12 @@ from causalrep.latent import (
     segment_flow_objective,
     tcl_objective,
 )
-from causalrep.latent.reference import segment_flow
-from causalrep.latent.reference.tcl import segment_features
-from causalrep.latent.reference.vae import posterior_mean
+from causalrep.latent.segments import iflow as segment_flow
+from causalrep.latent.segments.tcl import segment_features
+from causalrep.latent.segments.vae import posterior_mean
 from causalrep.metrics import chance_level, mcc
 from causalrep.study import Monotone, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.crl import scores
+from experiments.papers.crl import scores
 
 TCL, SHUFFLED, BETA_VAE = "TCL", "TCL, segments shuffled", "beta-VAE"
 IVAE, IFLOW, SHUFFLED_IFLOW = "iVAE", "iFlow", "iFlow, segments shuffled"
@@ -109,7 +109,7 @@ class Segments:
                     for metric, method in (("mcc", TCL), ("mcc_latents", IVAE), ("mcc_latents", IFLOW))
                 ]
         return Study(
-            name="crl/g6",
+            name="crl/nonlinear_ica",
             replicate=partial(replicate_g6, config=self),
             settings=grid(layers=self.layers, n=self.samples),
             replications=self.replications,

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from causalrep.base.validation import check_range
 from causalrep.data import leap_simulation
 from causalrep.latent import Schedule, TemporalFlowModel, coded_rows, fit_best, temporal_flow_objective
-from causalrep.latent.reference import temporal_flow
+from causalrep.latent.series import temporal_flow
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.crl import scores
+from experiments.papers.crl import scores
 
 FLOW, SHUFFLED = "Temporal flow", "Temporal flow, past of another series"
 
@@ -59,7 +59,7 @@ class Series:
                 Ordering(metric="mcc", methods=(SHUFFLED, FLOW), where=at, source="ours"),
             ]
         return Study(
-            name="crl/g7",
+            name="crl/temporal_flow",
             replicate=partial(replicate_g7, config=self),
             settings=grid(kind=self.kinds),
             replications=self.replications,

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from causalrep.base.validation import check_range
 from causalrep.data import ahuja_simulation
 from causalrep.latent import PolynomialAutoencoder, Schedule, constant_directions, fit_best, reconstruction_objective
-from causalrep.latent.reference import polynomial
+from causalrep.latent.interventions import polynomial
 from causalrep.metrics import weak_mcc
 from causalrep.study import Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.crl import scores
+from experiments.papers.crl import scores
 
 POLYNOMIAL, SHUFFLED = "Polynomial decoder, do", "Polynomial decoder, do, environments shuffled"
 CODES = "Polynomial decoder alone"
@@ -63,7 +63,7 @@ class Supports:
                 ]
         note = "Observational rows that were held out, by the distribution of the latents and the degree of the mixing."
         return Study(
-            name="crl/g5",
+            name="crl/polynomial",
             replicate=partial(replicate_g5, config=self),
             settings=grid(kind=self.kinds, degree=self.degrees),
             replications=self.replications,

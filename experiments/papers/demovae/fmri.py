@@ -11,16 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from causalrep.base.validation import check_range
 from causalrep.confounders import Demographics, DemoVAEModel, DemoVAETraining, demovae, leakage, residualization
-from causalrep.confounders.demographics import Layout
-from causalrep.confounders.demovae import encode, sample
+from causalrep.confounders.removal.demographics import Layout
+from causalrep.confounders.removal.demovae import encode, sample
 from causalrep.data import data_folder, load
-from causalrep.data.connectivity_cohort import FILES, FOLDER
+from causalrep.data.tables.connectivity_cohort import FILES, FOLDER
 from causalrep.errors import DataError
 from causalrep.metrics import association_scan
 from causalrep.study import Ordering, Study, Table, Within
-from causalrep.validation import check_range
-from experiments.demovae.standin import FOLDS, PLAIN
+from experiments.papers.demovae.standin import FOLDS, PLAIN
 
 LEVELS = {"05": 0.05, "01": 0.01}
 RAW, RESIDUAL = "Connectivity", "Linear residualization"

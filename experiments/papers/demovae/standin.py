@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from causalrep.base.validation import check_range
 from causalrep.confounders import DemoVAEFit, DemoVAEModel, DemoVAETraining, demovae, leakage, residualization
-from causalrep.confounders.demovae import decode, encode, sample
-from causalrep.confounders.linear_guides import Guides, linear_guides
+from causalrep.confounders.removal.demovae import decode, encode, sample
+from causalrep.confounders.removal.guides import Guides, linear_guides
 from causalrep.data import FCSample, draw_fc, fc_population
-from causalrep.data.fc_designs import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL
+from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL
 from causalrep.metrics import association_scan, correlations, r2
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
 
 LAYOUT = (1, 2, 2)  # age, sex, race
 VARIABLES = ("age", "sex", "race")

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import load
 from causalrep.latent import soft_impute
 from causalrep.study import Study, Table, Within
-from causalrep.validation import check_range
 
 TARGET = "qwen2.5-14b"
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.data import load
-from causalrep.data.open_llm_leaderboard import BENCHMARKS
+from causalrep.data.tables.open_llm_leaderboard import BENCHMARKS
 from causalrep.latent import (
     bootstrap_orders,
     hierarchy,
@@ -23,7 +24,6 @@ from causalrep.latent import (
 )
 from causalrep.precision import float64
 from causalrep.study import Holds, Ratio, Study, Table, Within
-from causalrep.validation import check_range
 
 INVARIANT = ("llama-3-8b", "qwen2.5-14b", "llama-3.1-8b", "qwen2.5-7b", "qwen2-7b")
 MAIN = INVARIANT[:4]

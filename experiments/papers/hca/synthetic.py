@@ -6,10 +6,10 @@ from functools import partial
 import jax.numpy as jnp
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.data import hca_simulation
 from causalrep.latent import Padded, hierarchy, in_order, search_orders, unmix_domains
 from causalrep.study import Holds, Ordering, Study, Table, grid
-from causalrep.validation import check_range
 
 
 @dataclasses.dataclass(frozen=True)

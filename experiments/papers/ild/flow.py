@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import ILDFlowData, ild_flow_simulation
 from causalrep.latent import ILDFamily, ILDRows, counterfactual_error, fit_ild, log_likelihood, true_counterfactuals
 from causalrep.study import Ordering, Study, Table, grid
-from causalrep.validation import check_range
 
 Method = Literal["Dense", "Relax-Can"]
 SEED = ("seed",)

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
+from causalrep.aot.programs import Program
+from causalrep.base.validation import check_range
 from causalrep.data import RotatedImages, colored_domains, load, rotated_domains, shrunk
 from causalrep.latent import DomainImages, ILDFamily, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
 from causalrep.metrics import CounterfactualAccuracy, counterfactual_accuracy
-from causalrep.nn.image_codec import Network
+from causalrep.nn.images.image_codec import Network
 from causalrep.study import Holds, Ordering, Study, Table, Within, Workspace, grid
 from causalrep.training import fit, train, training_program
-from causalrep.training.aot import Program
-from causalrep.validation import check_range
-from experiments.ild.classifiers import train_classifier
+from experiments.papers.ild.classifiers import train_classifier
 
 Method = Literal["Independent", "Dense", "Can", "Relax-Can"]
 SCORES = CounterfactualAccuracy._fields

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.data import ILDData, ILDSample, ild_simulation
 from causalrep.latent import (
     ILDFamily,
@@ -22,7 +23,6 @@ from causalrep.latent import (
     true_model,
 )
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within
-from causalrep.validation import check_range
 
 ANNEALED = "Relax-Can (annealed)"
 DENSE_ANNEALED = "Dense (annealed)"

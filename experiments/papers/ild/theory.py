@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.latent import (
     ILDModel,
     LatentSCM,
@@ -18,9 +19,8 @@ from causalrep.latent import (
     noise_of,
     observe,
 )
-from causalrep.latent.scm import noise_to_latent
+from causalrep.latent.ild.scm import noise_to_latent
 from causalrep.study import Holds, Study, Table
-from causalrep.validation import check_range
 
 ROWS = 20
 METHOD = "random affine ILD"

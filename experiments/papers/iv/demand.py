@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.data import demand, demand_function
 from causalrep.iv.nonlinear import (
     default_penalties,
@@ -20,8 +21,7 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_ridge,
 )
 from causalrep.study import Holds, Study, Table, grid
-from causalrep.validation import check_range
-from experiments.iv.medians import ENOUGH, median_of, median_ratio
+from experiments.papers.iv.medians import ENOUGH, median_of, median_ratio
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PUBLISHED, SCALED = 1.0, 10.0

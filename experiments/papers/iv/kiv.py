@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.data import NonlinearIVSample, newey_powell
 from causalrep.iv.nonlinear import (
     default_penalties,
@@ -23,8 +24,7 @@ from causalrep.iv.nonlinear import (
 )
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
 from causalrep.study import Curves, Holds, Study, Table, grid, select
-from causalrep.validation import check_range
-from experiments.iv.medians import median_ratio, median_within
+from experiments.papers.iv.medians import median_ratio, median_within
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PAPER = "paper's released results"

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from causalrep.study import Estimate, Holds, estimate, select, unit_values
-from causalrep.study.summary import two_se
+from causalrep.study.verdicts.estimates import two_se
 
 # The median's standard error comes from order statistics, which say little below this many replications.
 ENOUGH = 20

@@ -8,7 +8,7 @@ import pandas as pd
 
 from causalrep.study import Holds, ReportedNumber, load_reported, select
 
-REPORTED = Path(__file__).resolve().parent.parent / "reported" / "iv.toml"
+REPORTED = Path(__file__).with_name("reported.toml")
 
 
 def numbers_of(experiment: str) -> list[ReportedNumber]:

@@ -16,8 +16,8 @@ from causalrep.data import load
 from causalrep.iv import AnchorRegression
 from causalrep.plots import plot_intervals
 from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, grid, select
-from experiments.iv.printed import numbers_of, printed_digits
-from experiments.iv.specification import NONE, SETS, TESTS, Metrics, fuller_name, specification, with_instruments
+from experiments.papers.iv.printed import numbers_of, printed_digits
+from experiments.papers.iv.specification import NONE, SETS, TESTS, Metrics, fuller_name, specification, with_instruments
 
 BOTH = "nearc2+nearc4"
 LEGEND = "95% intervals, Wald's with a dot, weak-instrument-robust without"

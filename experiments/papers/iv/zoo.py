@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from causalrep.base.validation import check_range
 from causalrep.data import ZOO_FUNCTIONS, NonlinearIVSample, agmm_zoo, zoo
 from causalrep.iv.nonlinear import (
     deep_gmm,
@@ -25,8 +26,7 @@ from causalrep.iv.nonlinear.training import scaled_inputs, standardize, unscaled
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.training import Objective, fit
-from causalrep.training.epochs import schedule, split
-from causalrep.validation import check_range
+from causalrep.training.rows import schedule, split
 
 DIRECT = "Direct regression"
 Method = Literal["DeepGMM", "DeepIV", "DFIV", "KIV (Nystroem)", "Kernel MMR", "Direct regression", "OLS"]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.data import color_digits, jitter_translate, load
 from causalrep.invariance import (
     empirical_risk,
@@ -28,8 +29,7 @@ from causalrep.iv import discretize, ivl_objective, level_ids
 from causalrep.nn import trained_mlp
 from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, estimate, select, unit_values
 from causalrep.training import fit
-from causalrep.validation import check_choice, check_range
-from experiments.ivl.figures import method_means
+from experiments.papers.ivl.figures import method_means
 
 METHODS = ("ERM", "DA+ERM", "DA+IVL-CV", "DA+IVL-LCV", "DA+IV", "IRM", "DRO", "RICE", "V-REx", "MM-REx")
 SELECTED = ("DA+IVL-CV", "DA+IVL-LCV", "IRM", "RICE", "V-REx", "MM-REx")

@@ -5,14 +5,14 @@ import functools
 
 import jax
 
+from causalrep.base.validation import check_range
 from causalrep.data import Augmented, draw_linear, sample_linear_sem, translate
 from causalrep.metrics import normalized_excess_risk
 from causalrep.study import Figure, Ordering, Study, Table, Within
-from causalrep.validation import check_range
-from experiments.ivl.baselines import fit_baselines
-from experiments.ivl.figures import method_means
-from experiments.ivl.linear import LOWEST_ALPHA
-from experiments.ivl.methods import fit_all
+from experiments.papers.ivl.baselines import fit_baselines
+from experiments.papers.ivl.figures import method_means
+from experiments.papers.ivl.linear import LOWEST_ALPHA
+from experiments.papers.ivl.methods import fit_all
 
 
 @dataclasses.dataclass(frozen=True)

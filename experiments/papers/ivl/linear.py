@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import pandas as pd
 
+from causalrep.base.validation import check_range
 from causalrep.data import Augmented, draw_linear, sample_linear_sem
-from causalrep.iv.ivl import ivl
-from causalrep.iv.population import treatment_covariance
+from causalrep.iv.ivl.path import ivl
+from causalrep.iv.ivl.population import treatment_covariance
 from causalrep.metrics import causal_excess_risk, normalized_excess_risk
 from causalrep.study import Curves, Holds, Monotone, Ordering, Ratio, Study, Table, Within
-from causalrep.validation import check_range
-from experiments.ivl.methods import FIGURE_METHODS, SELECTED, fit_all
+from experiments.papers.ivl.methods import FIGURE_METHODS, SELECTED, fit_all
 
 LOWEST_ALPHA = 1e-4
 AT_ALPHA = "DA+IVL (alpha)"

@@ -8,8 +8,8 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from causalrep.data import Augmented
-from causalrep.iv.ivl import erm, ivl, ivl_path, min_norm_iv
-from causalrep.iv.selection import (
+from causalrep.iv.ivl.path import erm, ivl, ivl_path, min_norm_iv
+from causalrep.iv.ivl.selection import (
     confounder_corrected_norm,
     discretize,
     log_uniform_candidates,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from causalrep.base.validation import check_range
 from causalrep.data import nonlinear_ivl
 from causalrep.invariance import empirical_risk, predict
 from causalrep.iv import ivl_objective
@@ -15,7 +16,6 @@ from causalrep.iv.nonlinear import kernel_ivl, kernel_predict, select_kernel_ivl
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, grid
 from causalrep.training import fit
-from causalrep.validation import check_range
 
 FUNCTIONS = ("abs", "sin", "sign")
 KERNEL_ALPHAS, KERNEL_PENALTIES = (1e-3, 1e2), (1e-6, 1e-1)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import (
     PAPER_EXPERIMENTS,
     Augmentation,
@@ -22,10 +23,9 @@ from causalrep.data import (
 from causalrep.metrics import normalized_excess_risk
 from causalrep.precision import float64
 from causalrep.study import Figure, Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.ivl.baselines import TRAINED, fit_baselines
-from experiments.ivl.figures import method_means
-from experiments.ivl.methods import fit_all
+from experiments.papers.ivl.baselines import TRAINED, fit_baselines
+from experiments.papers.ivl.figures import method_means
+from experiments.papers.ivl.methods import fit_all
 
 # A 90-degree rotation and the two flips of a 3 x 3 image, as permutations of its pixels.
 ROTATE = random_flip([6, 3, 0, 7, 4, 1, 8, 5, 2])

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.data import PAPER_EXPERIMENTS, Augmented
 from causalrep.metrics import normalized_excess_risk
 from causalrep.study import Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.ivl.baselines import CANDIDATES, fit_solved
-from experiments.ivl.methods import fit_all
-from experiments.ivl.optical import AUGMENTATIONS, LOWEST_ALPHA, experiment, monomials, problems, used_columns
+from experiments.papers.ivl.baselines import CANDIDATES, fit_solved
+from experiments.papers.ivl.methods import fit_all
+from experiments.papers.ivl.optical import AUGMENTATIONS, LOWEST_ALPHA, experiment, monomials, problems, used_columns
 
 # One run of the authors' code, seed 42: the paper card's re-run values, in the order of AUGMENTATIONS.
 RERUN = {

@@ -6,10 +6,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from causalrep.base.validation import check_range
 from causalrep.data import trait_simulation
 from causalrep.inference import Independence, chi_square, g_square, hsic, kci, rit
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
 
 LINKS = ("independent", "linear", "u-shaped")
 RAW = "HSIC, raw units"

@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from causalrep.latent import MultimodalSpec, MultimodalVAE, Weights, fast_ica, fit_multimodal, open_gates
-from causalrep.latent.multimodal import Measurements
+from causalrep.latent.personax.model import Measurements
 from causalrep.nn import MLP
 from causalrep.training import Objective, fit
 

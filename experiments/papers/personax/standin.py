@@ -11,15 +11,15 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from causalrep.base.validation import check_range
 from causalrep.data import persona_simulation
-from causalrep.data.persona_designs import Cross, PersonaSample
+from causalrep.data.simulators.latent.personax import Cross, PersonaSample
 from causalrep.latent import Weights
-from causalrep.latent.multimodal import Measurements
+from causalrep.latent.personax.model import Measurements
 from causalrep.metrics import block_r2, chance_level, mcc
 from causalrep.metrics.correlation import correlations, halves
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.personax.methods import beta_vae, contrastive, pca_ica, personax
+from experiments.papers.personax.methods import beta_vae, contrastive, pca_ica, personax
 
 Method = Literal[
     "PersonaX", "PersonaX, 3 + 1", "PersonaX, 1 + 1", "PersonaX, no sparsity", "Beta-VAE", "Contrastive", "PCA and ICA"

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 
+from causalrep.base.validation import check_choice, check_range
 from causalrep.confounders import (
     CEVAEModel,
     CEVAETraining,
@@ -19,8 +20,7 @@ from causalrep.confounders import (
 )
 from causalrep.data import HiddenConfounderSample, hidden_confounder, noisy_copies
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_choice, check_range
-from experiments.vluci.methods import scores, with_vluci, without_vluci
+from experiments.papers.vluci.methods import scores, with_vluci, without_vluci
 
 DESIGNS = {
     "no trace in X": hidden_confounder,

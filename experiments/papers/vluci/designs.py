@@ -7,13 +7,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from causalrep.base.validation import check_range
 from causalrep.confounders import LatentModel, Training, control_function, two_point_em
-from causalrep.confounders.identification import SEPARATED, rejected
-from causalrep.confounders.vluci import separation
+from causalrep.confounders.vluci.fit import separation
+from causalrep.confounders.vluci.identification import SEPARATED, rejected
 from causalrep.data import hidden_confounder
 from causalrep.study import Ordering, Study, Table, Within, grid
-from causalrep.validation import check_range
-from experiments.vluci.methods import OLS_T, scores, with_vluci, without_vluci
+from experiments.papers.vluci.methods import OLS_T, scores, with_vluci, without_vluci
 
 # The two-point EM's iterations: where the misspecified design's anchor was computed.
 EM_ITERATIONS = 80

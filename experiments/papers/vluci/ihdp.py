@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.validation import check_range
 from causalrep.confounders import LatentModel, Training
 from causalrep.data import HiddenConfounderSample, draw_ihdp_hidden, ihdp_hidden, load
 from causalrep.effects import KernelRidge, meta
-from causalrep.effects.neural import CFRLearner
+from causalrep.effects.networks import CFRLearner
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within
-from causalrep.study.summary import estimate, select, two_se, unit_values
-from causalrep.validation import check_range
-from experiments.cate.methods import traced
-from experiments.vluci.methods import OLS_T, Estimator, learned, with_vluci, without_vluci
+from causalrep.study.verdicts.estimates import estimate, select, two_se, unit_values
+from experiments.papers.cate.methods import traced
+from experiments.papers.vluci.methods import OLS_T, Estimator, learned, with_vluci, without_vluci
 
 ESTIMATORS = {"OLS, ": OLS_T, "Kernel, ": learned(meta.T(KernelRidge()))}
 LAWS = {"Gaussian": "gaussian", "two-point": "two_point"}

@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from causalrep.confounders import Demographics, DemoVAE, DemoVAEModel, LinearResidualizer, demovae_objective, leakage
-from causalrep.confounders.demovae import Networks, association, hsic
-from causalrep.confounders.linear_guides import linear_guides
+from causalrep.confounders.removal.demovae import Networks, association, hsic
+from causalrep.confounders.removal.guides import linear_guides
 from causalrep.data import draw_fc, fc_population
 from causalrep.errors import InputError, NotFittedError
 from causalrep.metrics import association_scan

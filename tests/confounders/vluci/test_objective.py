@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from scipy.special import expit, logsumexp
 
-from causalrep.confounders.bounds import Settings, bounds, covariance_with, vluci_objective
-from causalrep.confounders.latent import Finite, Gaussian
-from causalrep.confounders.model import LatentModel, Networks, apply
+from causalrep.confounders.vluci.laws import Finite, Gaussian
+from causalrep.confounders.vluci.model import LatentModel, Networks, apply
+from causalrep.confounders.vluci.objective import Settings, bounds, covariance_with, vluci_objective
 
 N, D = 12, 3
 

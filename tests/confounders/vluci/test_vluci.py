@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from causalrep.confounders import VLUCI, LatentModel, vluci_objective
-from causalrep.confounders.bounds import Settings
-from causalrep.confounders.model import apply
-from causalrep.confounders.vluci import _two_step_start
+from causalrep.confounders.vluci.fit import _two_step_start
+from causalrep.confounders.vluci.model import apply
+from causalrep.confounders.vluci.objective import Settings
 from causalrep.data import hidden_confounder
 from causalrep.errors import IdentificationWarning, InputError, NoIntervalError, NotFittedError
 from causalrep.metrics import coverage

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 
-from causalrep.data import color_digits, jitter_translate, load, mnist
-from causalrep.data.colored_digits import turn_hue
+from causalrep.data import color_digits, jitter_translate, load
+from causalrep.data.images import mnist
+from causalrep.data.images.colored_digits import turn_hue
 from causalrep.errors import DataError, InputError
 
 

@@ -8,7 +8,7 @@ import pooch
 import pytest
 
 from causalrep.data import data_folder, load
-from causalrep.data.optical_device import BASE_URL, file_name
+from causalrep.data.images.optical_device import BASE_URL, file_name
 from causalrep.errors import DataError
 
 

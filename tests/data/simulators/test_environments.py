@@ -15,7 +15,7 @@ from causalrep.data import (
     varici_model,
     varsortability,
 )
-from causalrep.data.crl_mixings import leaky_mixing, mlp_mixing, orthogonal_columns, tanh_mixing
+from causalrep.data.simulators.latent.mixings import leaky_mixing, mlp_mixing, orthogonal_columns, tanh_mixing
 
 
 def test_rows_have_the_moments_of_the_model(x64):

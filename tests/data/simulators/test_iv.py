@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from causalrep.data import draw_linear, linear_iv, sample_linear_sem
-from causalrep.iv.population import confounding_vector, treatment_covariance
+from causalrep.iv.ivl.population import confounding_vector, treatment_covariance
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6])

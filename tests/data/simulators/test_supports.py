@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from causalrep.data import ahuja_simulation
-from causalrep.data.crl_mixings import polynomial_mixing
+from causalrep.data.simulators.latent.mixings import polynomial_mixing
 from causalrep.errors import InputError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from causalrep.data.tfds import prepared_source
+from causalrep.data.sources.tfds import prepared_source
 from causalrep.errors import DataError
 
 FEATURES = {"row": ((2, 3), np.int64), "label": ((), np.int64)}

@@ -11,8 +11,8 @@ import pooch
 import pytest
 
 from causalrep.data import data_folder, draw_news, load
-from causalrep.data.folder import find_file
-from causalrep.data.r_random import RRandom
+from causalrep.data.sources.folder import find_file
+from causalrep.data.sources.r_random import RRandom
 from causalrep.errors import DataError, InputError
 from causalrep.metrics import randomized_att
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from causalrep.effects import BNN, CFRNet, DragonNet, DRLearner, SNet, TARNet, meta
-from causalrep.effects.neural import CFRLearner, DragonLearner, MLPRegression, SNetLearner
+from causalrep.effects.networks import CFRLearner, DragonLearner, MLPRegression, SNetLearner
 from causalrep.errors import (
     CausalrepWarning,
     DivergenceError,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.effects.neural import (
+from causalrep.effects.networks import (
     CFRLearner,
     DragonLearner,
     MLPRegression,
@@ -17,8 +17,8 @@ from causalrep.effects.neural import (
     snet_objective,
     standardize,
 )
-from causalrep.effects.neural.cfr import _balanced
-from causalrep.effects.neural.units import split
+from causalrep.effects.networks.cfr import _balanced
+from causalrep.effects.networks.units import split
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 
 N, D = 30, 3

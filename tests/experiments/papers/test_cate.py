@@ -8,12 +8,12 @@ from causalrep.data import load
 from causalrep.errors import DataError, InputError
 from causalrep.study import load_reported, read_records, run, run_folder, select
 from experiments import configs
-from experiments.cate.coverage import att, draw
-from experiments.cate.ihdp import ANCHORS, Ihdp
-from experiments.cate.jobs import Jobs
-from experiments.cate.methods import METHODS
-from experiments.cate.neural import NETWORKS, IhdpNeural
-from experiments.cate.whole import WholeData
+from experiments.papers.cate.coverage import att, draw
+from experiments.papers.cate.ihdp import ANCHORS, Ihdp
+from experiments.papers.cate.jobs import Jobs
+from experiments.papers.cate.methods import METHODS
+from experiments.papers.cate.neural import NETWORKS, IhdpNeural
+from experiments.papers.cate.whole import WholeData
 from experiments.run import main
 
 NAMES = {
@@ -104,7 +104,7 @@ def test_the_claims_about_networks_can_fail():
 
 
 def test_every_reported_number_belongs_to_a_cell():
-    for number in load_reported(configs.REPORTED / "cate.toml"):
+    for number in load_reported(configs.reported_file("cate")):
         config = configs.load(number.experiment)["paper"]
         assert number.where["method"] in config.methods
         table = config.study().tables[0]

@@ -7,9 +7,9 @@ import pytest
 from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
-from experiments.causal_info_min.features import Features, read
-from experiments.causal_info_min.methods import SEVERAL, accuracy
-from experiments.causal_info_min.toy import Toy
+from experiments.papers.causal_info_min.features import Features, read
+from experiments.papers.causal_info_min.methods import SEVERAL, accuracy
+from experiments.papers.causal_info_min.toy import Toy
 from experiments.run import main
 
 FAITHFUL = {
@@ -60,7 +60,7 @@ def test_claims_hold_for_a_faithful_reproduction_and_fail_for_a_wrong_one():
 def test_every_reported_number_belongs_to_the_config():
     tables = configs.load("causal_info_min/toy")["paper"].study().tables
     shown = {metric for table in tables for metric in table.metric}
-    for number in load_reported(configs.REPORTED / "causal_info_min.toml"):
+    for number in load_reported(configs.reported_file("causal_info_min")):
         assert number.experiment == "causal_info_min/toy"
         assert number.metric in shown
 

@@ -7,10 +7,10 @@ import pytest
 
 from causalrep.study import load_reported, read_records, run_folder, select
 from experiments import configs
-from experiments.crl import components, contrastive, linear, scores, segments, series, supports
+from experiments.papers.crl import components, contrastive, linear, scores, segments, series, supports
 from experiments.run import main
 
-REPORTED = configs.REPORTED / "crl.toml"
+REPORTED = configs.reported_file("crl")
 METHODS = {
     "g1": (components.CAUCA, components.WRONG_GRAPH, components.WRONG_TARGETS, components.LINEAR, components.SHUFFLED),
     "g2": (linear.EXACT, linear.SAMPLED, linear.SHUFFLED),
@@ -108,7 +108,7 @@ def test_claims_can_hold_and_can_fail(name):
 
 def test_every_reported_number_has_its_cell():
     numbers = load_reported(REPORTED)
-    assert {number.experiment for number in numbers} == {"crl/g1", "crl/g2", "crl/g3"}
+    assert {number.experiment for number in numbers} == {"crl/cauca", "crl/linear_disentanglement", "crl/lscale"}
     for name in ("g1", "g2", "g3"):
         study = configs.study_of(configs.load(f"crl/{name}")["paper"])
         frame = frame_of(study, METHODS[name], lambda *cell: 1.0)

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from causalrep.confounders import DemoVAEFit, DemoVAEModel
-from causalrep.confounders.demovae import Networks
+from causalrep.confounders.removal.demovae import Networks
 from causalrep.data import draw_fc, fc_population
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
-from experiments.demovae.fmri import Cohort, Rows, group_error, read
-from experiments.demovae.standin import NETWORKS, RAW, RESIDUAL, StandIn
+from experiments.papers.demovae.fmri import Cohort, Rows, group_error, read
+from experiments.papers.demovae.standin import NETWORKS, RAW, RESIDUAL, StandIn
 from experiments.run import main
 
 FAITHFUL = {
@@ -70,7 +70,7 @@ def test_every_reported_number_belongs_to_the_config():
         name: {metric for table in configs.load(name)["paper"].study().tables for metric in table.metric}
         for name in ("demovae/standin", "demovae/fmri")
     }
-    for number in load_reported(configs.REPORTED / "demovae.toml"):
+    for number in load_reported(configs.reported_file("demovae")):
         assert number.metric in shown[number.experiment]
 
 

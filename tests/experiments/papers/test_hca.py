@@ -9,12 +9,12 @@ from causalrep.data import load
 from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder, select
 from experiments import configs
-from experiments.hca.imputation import Imputation
-from experiments.hca.leaderboard import BEST, MAIN, PAPERS, Leaderboard, Stability
-from experiments.hca.synthetic import Synthetic
+from experiments.papers.hca.imputation import Imputation
+from experiments.papers.hca.leaderboard import BEST, MAIN, PAPERS, Leaderboard, Stability
+from experiments.papers.hca.synthetic import Synthetic
 from experiments.run import main
 
-REPORTED = configs.REPORTED / "hca.toml"
+REPORTED = configs.reported_file("hca")
 FAITHFUL = {
     "within_five": 0.02,
     "five_to_others": 0.2,

@@ -8,12 +8,12 @@ import pytest
 
 from causalrep.study import load_reported, run, select
 from experiments import configs
-from experiments.ild.simulated import ANNEALED, IDENTITY, ORACLE_NLL, Simulated
-from experiments.ild.theory import Theory
+from experiments.papers.ild.simulated import ANNEALED, IDENTITY, ORACLE_NLL, Simulated
+from experiments.papers.ild.theory import Theory
 from experiments.run import main
 
 TABLES = ("main", "by_domains", "by_intervention", "by_sparsity", "by_k", "by_latents")
-REPORTED = configs.REPORTED / "ild.toml"
+REPORTED = configs.reported_file("ild")
 
 
 def frame_of(config, value):

@@ -9,9 +9,9 @@ from causalrep.data import linear_iv
 from causalrep.iv import LIML, TwoStageLeastSquares, anderson_rubin_set, clr_set
 from causalrep.study import load_reported, read_records, run_folder, select
 from experiments import configs, report
-from experiments.iv.printed import REPORTED, half_unit, numbers_of, tolerance
-from experiments.iv.returns import Card, Textbook
-from experiments.iv.weak import EQUAL, UNEQUAL, WeakInstruments, replicate
+from experiments.papers.iv.printed import REPORTED, half_unit, numbers_of, tolerance
+from experiments.papers.iv.returns import Card, Textbook
+from experiments.papers.iv.weak import EQUAL, UNEQUAL, WeakInstruments, replicate
 from experiments.run import main
 
 NAMES = ("iv/card", "iv/mroz", "iv/weak_instruments")

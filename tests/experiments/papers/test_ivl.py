@@ -8,12 +8,12 @@ import pytest
 from causalrep.data import load
 from causalrep.errors import DataError
 from causalrep.study import load_reported, run, select
-from causalrep.study.execute import Executor
+from causalrep.study.execution.executor import Executor
 from experiments import configs
 from experiments import run as command
-from experiments.ivl import optical, released
-from experiments.ivl.cmnist import ColoredMNIST
-from experiments.ivl.linear import LinearSimulation
+from experiments.papers.ivl import optical, released
+from experiments.papers.ivl.cmnist import ColoredMNIST
+from experiments.papers.ivl.linear import LinearSimulation
 
 LINEAR = ("ivl/linear_simulation", "ivl/cyclic", "ivl/partial_null_space")
 
@@ -81,7 +81,7 @@ def test_claims_hold_here_and_fail_on_shuffled_methods(small_sweep):
 
 
 def test_every_reported_number_has_a_cell():
-    reported = load_reported(configs.REPORTED / "ivl.toml")
+    reported = load_reported(configs.reported_file("ivl"))
     assert len(reported) > 200
     named = [(n.experiment, tuple(n.where.items()), n.metric, n.source, n.provenance) for n in reported]
     assert len(set(named)) == len(named), "a number is listed twice"

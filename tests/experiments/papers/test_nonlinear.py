@@ -8,11 +8,11 @@ import pytest
 
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
-from experiments.iv.demand import Demand
-from experiments.iv.kiv import NeweyPowell
-from experiments.iv.medians import median_ratio, median_within
-from experiments.iv.printed import REPORTED
-from experiments.iv.zoo import Zoo
+from experiments.papers.iv.demand import Demand
+from experiments.papers.iv.kiv import NeweyPowell
+from experiments.papers.iv.medians import median_ratio, median_within
+from experiments.papers.iv.printed import REPORTED
+from experiments.papers.iv.zoo import Zoo
 from experiments.run import main
 
 NAMES = ("iv/kiv_np", "iv/demand", "iv/zoo")

@@ -11,8 +11,8 @@ import pytest
 from causalrep.data import persona_simulation
 from causalrep.study import load_reported, run, select
 from experiments import configs
-from experiments.personax.independence import METHODS, RAW, Rejections
-from experiments.personax.standin import StandIn, scores
+from experiments.papers.personax.independence import METHODS, RAW, Rejections
+from experiments.papers.personax.standin import StandIn, scores
 
 
 def statuses(study, methods, metrics, value):
@@ -72,7 +72,7 @@ def test_every_reported_number_has_its_cell():
     study = configs.load("personax/independence")["paper"].study()
     record = {"replication": 0, "metric": "rejected", "value": 0.5}
     cells = [{**setting, **record, "method": method} for setting in study.settings for method in METHODS]
-    numbers = load_reported(configs.REPORTED / "personax.toml")
+    numbers = load_reported(configs.reported_file("personax"))
     assert len(numbers) == 18
     for number in numbers:
         assert number.experiment == study.name

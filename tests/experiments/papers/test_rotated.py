@@ -12,13 +12,13 @@ import jax
 import pandas as pd
 import pytest
 
+from causalrep.parallel.distributed import PREEMPTED
 from causalrep.study import Workspace, read_records, run, select
-from causalrep.training.distributed import PREEMPTED
 from causalrep.training.programs import ChunkPrograms
 from experiments import configs
-from experiments.ild import rotated
-from experiments.ild.rotated import SCORES, replicate
 from experiments.launch import local
+from experiments.papers.ild import rotated
+from experiments.papers.ild.rotated import SCORES, replicate
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,10 +9,10 @@ from causalrep.data import load
 from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
+from experiments.papers.vluci.comparison import Comparison
+from experiments.papers.vluci.ihdp import _hidden, _relative_gain
+from experiments.papers.vluci.methods import without_vluci
 from experiments.run import main
-from experiments.vluci.comparison import Comparison
-from experiments.vluci.ihdp import _hidden, _relative_gain
-from experiments.vluci.methods import without_vluci
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_relative_gain_is_paired():
 
 
 def test_every_reported_number_belongs_to_a_config():
-    for number in load_reported(configs.REPORTED / "vluci.toml"):
+    for number in load_reported(configs.reported_file("vluci")):
         assert number.experiment in configs.names()
 
 

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
+from causalrep.aot.hlo.summary import Collective
+from causalrep.aot.programs import Memory, ProgramReport, Roofline
 from causalrep.errors import InputError
-from causalrep.training.aot import Memory, ProgramReport, Roofline
-from causalrep.training.hlo import Collective
-from experiments import compile_for as tool
 from experiments import report as report_tool
-from experiments.pages import END, mark
 from experiments.run import main
+from experiments.tools import compile_for as tool
+from experiments.tools.pages import END, mark
 from tests.libtpu import needs_libtpu
 
 REPORT = ProgramReport(
@@ -152,5 +152,5 @@ def test_the_report_finds_a_run_in_float32(cli, roots, tmp_path):
 
 
 def test_a_field_that_a_config_does_not_have_is_a_user_s_error(capsys):
-    assert tool.main(["crl/g4", "--set", "digits=mnist-10k"]) == 2
-    assert "set (crl/g4): found digits; expected" in capsys.readouterr().err
+    assert tool.main(["crl/contrastive", "--set", "digits=mnist-10k"]) == 2
+    assert "set (crl/contrastive): found digits; expected" in capsys.readouterr().err

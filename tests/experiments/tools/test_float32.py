@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.float32 import errors, summary
-from experiments.ivl.linear import LinearSimulation
-from experiments.ivl.methods import SELECTED
+from experiments.papers.ivl.linear import LinearSimulation
+from experiments.papers.ivl.methods import SELECTED
+from experiments.tools.float32 import errors, summary
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from causalrep.errors import CausalrepError
-from experiments.pages import END, mark, update_table
+from experiments.tools.pages import END, mark, update_table
 
 
 def test_groups_of_rows_are_replaced_and_others_kept(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from ivmodels.models import AnchorRegression as IvmodelsAnchor
 
 from causalrep.iv import constrained_ivl, erm, ivl, ivl_path, k_class, min_norm_iv, projected_ivl
-from causalrep.iv.ivl import transformed_regression
+from causalrep.iv.ivl.path import transformed_regression
 
 pytestmark = pytest.mark.usefixtures("x64")
 

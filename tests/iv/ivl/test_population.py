@@ -7,7 +7,7 @@ import pytest
 
 from causalrep.data import draw_linear, sample_linear_sem
 from causalrep.iv import erm, ivl, ivl_path
-from causalrep.iv.population import augmentation_helps, confounding_vector, population_error, treatment_covariance
+from causalrep.iv.ivl.population import augmentation_helps, confounding_vector, population_error, treatment_covariance
 from causalrep.metrics import causal_excess_risk, normalized_excess_risk
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -9,7 +9,7 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 
 from causalrep.data import draw_linear, sample_linear_sem
 from causalrep.iv import ivl, ivl_path
-from causalrep.iv.selection import (
+from causalrep.iv.ivl.selection import (
     confounder_corrected_norm,
     discretize,
     held_out_levels,

@@ -8,7 +8,7 @@ from linearmodels.iv import IVGMM, IVGMMCUE
 
 from causalrep.inference import Covariance
 from causalrep.iv import gmm, liml, two_stage_least_squares
-from tests.iv.test_kclass import GROUPS, K, N, P, draw
+from tests.iv.linear.test_kclass import GROUPS, K, N, P, draw
 
 pytestmark = pytest.mark.usefixtures("x64")
 ORDER = [3, 4, 0, 1, 2]

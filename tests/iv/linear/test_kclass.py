@@ -12,7 +12,7 @@ from linearmodels.iv import IV2SLS, IVLIML
 
 from causalrep.inference import Covariance, sandwich_covariance
 from causalrep.iv import anchor_regression, fuller, jive, k_class, liml, ols, two_stage_least_squares
-from causalrep.iv.kclass import liml_kappa, reduce_data
+from causalrep.iv.linear.kclass import liml_kappa, reduce_data
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, P, K, GROUPS = 300, 2, 4, 15

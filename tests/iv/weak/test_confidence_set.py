@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from causalrep.errors import InputError
-from causalrep.iv.confidence_set import ConfidenceSet
+from causalrep.iv.weak.confidence_set import ConfidenceSet
 
 INF = math.inf
 

@@ -17,7 +17,6 @@ from ivmodels.tests import (
 from scipy import stats
 
 from causalrep.errors import InputError
-from causalrep.iv.inversion import as_confidence_set, level_region
 from causalrep.iv.reduced_form import moments, reduced_form
 from causalrep.iv.weak import (
     anderson_rubin_set,
@@ -29,6 +28,7 @@ from causalrep.iv.weak import (
     lr_set,
     lr_test,
 )
+from causalrep.iv.weak.inversion import as_confidence_set, level_region
 from causalrep.precision import float64
 from tests.iv.designs import SEED, simulate
 

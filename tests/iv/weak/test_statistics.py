@@ -23,8 +23,8 @@ from ivmodels.tests import (
 from scipy import stats
 
 from causalrep.errors import InputError
-from causalrep.iv.conditional import conditional_p_value
 from causalrep.iv.weak import anderson_rubin_test, clr_test, lm_test, lr_test
+from causalrep.iv.weak.conditional import conditional_p_value
 from tests.iv.designs import SEED, simulate
 
 ALL = (anderson_rubin_test, lm_test, lr_test, clr_test)

@@ -9,13 +9,13 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
-from causalrep.confounders import ATEDClassifier, TEDClassifier, UnimodalDebiasing, coding_rate, sufficiency
-from causalrep.confounders.ate_d import Confounders, k_means, nearest_centroid, tied_autoencoder
-from causalrep.confounders.sufficiency import softmax_loss
-from causalrep.confounders.te_d import TEDModel, TEDNetworks, contrast, fit_ted, ted_objective
-from causalrep.confounders.two_streams import StreamSizes, StreamTraining, answer_loss
 from causalrep.data import answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
 from causalrep.errors import IdentificationWarning, InputError
+from causalrep.multimodal import ATEDClassifier, TEDClassifier, UnimodalDebiasing, coding_rate, sufficiency
+from causalrep.multimodal.debiasing.ate_d import Confounders, k_means, nearest_centroid, tied_autoencoder
+from causalrep.multimodal.debiasing.sufficiency import softmax_loss
+from causalrep.multimodal.debiasing.te_d import TEDModel, TEDNetworks, contrast, fit_ted, ted_objective
+from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining, answer_loss
 from causalrep.training import fit
 
 

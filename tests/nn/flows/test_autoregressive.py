@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate
 
 from causalrep.latent import GatedFlow, flow_log_density
-from causalrep.latent.gated_flow import sample_gates
+from causalrep.nn.flows.autoregressive import sample_gates
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from causalrep.latent import (
     log_likelihood,
     true_counterfactuals,
 )
-from causalrep.latent.scm import scm_of_maps
+from causalrep.latent.ild.scm import scm_of_maps
 
 
 @pytest.mark.usefixtures("x64")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from causalrep.nn import Flow
-from causalrep.nn.flows import MonotoneLayer
+from causalrep.nn.flows.monotone import MonotoneLayer
 
 
 def perturbed(module, x, by):

@@ -9,7 +9,7 @@ import pytest
 
 from causalrep.errors import InputError
 from causalrep.study import Study, run
-from causalrep.study.chunks import cost_of
+from causalrep.study.execution.chunks import cost_of
 
 
 def _run(study, **options):
@@ -48,7 +48,7 @@ def test_a_program_that_cannot_be_read_costs_unknown_operations():
 
 
 def test_sharded_chunks_really_lie_on_all_devices(location_study):
-    from causalrep.study.execute import Executor
+    from causalrep.study.execution.executor import Executor
 
     executor = Executor(location_study(), "sharded", 16)
     with jax.enable_x64(True):
@@ -123,7 +123,7 @@ def test_default_chunk_follows_from_the_program(location_study):
         return {"m": {"x": jax.random.normal(key)}}
 
     common = {"settings": [{"n": 8}], "traced": (), "shared": (), "replications": 1000}
-    from causalrep.study.execute import Executor
+    from causalrep.study.execution.executor import Executor
 
     by_memory = Executor(location_study(replicate=large, **common)).chunk(0)
     assert by_memory.size == 1
@@ -137,7 +137,8 @@ def test_default_chunk_follows_from_the_program(location_study):
 
 def test_a_chunk_that_compiles_too_large_is_made_smaller(location_study, monkeypatch):
     """The first bound may be too low, where the compiler pads or copies: the compiled program decides."""
-    from causalrep.study import chunks, execute
+    from causalrep.study.execution import chunks
+    from causalrep.study.execution import executor as execute
 
     monkeypatch.setattr(execute, "peak_bytes", lambda jaxpr: 0)
     monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 2**16)
@@ -198,7 +199,7 @@ def test_sharded_programs_hold_no_collective(location_study):
         doubled = jax.lax.while_loop(lambda v: v < 10.0, lambda v: 2.0 * v, 1.0 + jnp.abs(a[0, 0]))
         return {"m": {"r": jnp.linalg.qr(a, mode="r")[0, 0], "doubled": doubled}}
 
-    from causalrep.study.execute import Executor
+    from causalrep.study.execution.executor import Executor
 
     study = location_study(replicate=factorised)
     executor = Executor(study, "sharded", 16)

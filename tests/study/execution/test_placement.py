@@ -9,8 +9,8 @@ import pytest
 
 from causalrep.errors import InputError
 from causalrep.study import Study, run, run_folder
-from causalrep.study.execute import Executor
-from causalrep.study.precision import place
+from causalrep.study.execution.executor import Executor
+from causalrep.study.execution.placement import place
 
 DECIDED = {
     # (the study's, the user's, platform): (precision, full products)

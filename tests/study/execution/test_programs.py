@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from causalrep.aot.programs import compile_for
 from causalrep.study import Study
-from causalrep.study.precision import place
-from causalrep.study.programs import host_reason, study_programs
+from causalrep.study.execution.placement import place
+from causalrep.study.execution.programs import host_reason, study_programs
 from causalrep.training import Objective, fit
-from causalrep.training.aot import compile_for
-from experiments.iv.weak import WeakInstruments
+from experiments.papers.iv.weak import WeakInstruments
 from tests.libtpu import needs_libtpu
 
 TARGET = "tpu:v5e:4x4"

@@ -6,7 +6,7 @@ import pytest
 
 from causalrep.errors import InputError, RecordsError
 from causalrep.study import Curves, Estimate, Figure, ReportedNumber, Table, load_reported, save_figure
-from causalrep.study.tables import difference, show
+from causalrep.study.report.tables import difference, show
 
 
 @pytest.fixture

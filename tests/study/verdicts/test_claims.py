@@ -16,7 +16,7 @@ from causalrep.study import (
     select,
     unit_values,
 )
-from causalrep.study.summary import two_se
+from causalrep.study.verdicts.estimates import two_se
 
 
 def _records(n=200, noise=1.0, means=(1.0, 1.2), levels=(0.0, 1.0, 2.0), slope=0.5, shared=5.0, seed=0):

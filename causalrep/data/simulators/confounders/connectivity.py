@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.validation import check_range
+from causalrep.base.validation import check_range
 
 AGE_MEAN, AGE_SD = 15.0, 4.04
 # Phenotype fields: those that follow demographics, those that follow one subject factor each, and noise.

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.data.benchmark import check_numbers
-from causalrep.data.hidden_confounder_designs import HiddenConfounderSample
-from causalrep.data.ihdp import (
+from causalrep.data.simulators.confounders.hidden import HiddenConfounderSample
+from causalrep.data.tables.ihdp import (
     CONTINUOUS,
     EFFECT_ON_TREATED,
     REPLICATIONS,
@@ -19,6 +18,7 @@ from causalrep.data.ihdp import (
     draw_coefficients,
     replication_stream,
 )
+from causalrep.data.tables.types import check_numbers
 
 
 class HiddenIHDP(NamedTuple):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from causalrep.data.hidden_confounder_designs import HiddenConfounderSample
+from causalrep.data.simulators.confounders.hidden import HiddenConfounderSample
 
 
 def causalml_hidden_confounder(key: Key[Array, ""], *, n: int = 20000, proxies: int = 5) -> HiddenConfounderSample:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.validation import check_choice
 from causalrep.precision import full_products
-from causalrep.validation import check_choice
 
 
 class LinearSEM(NamedTuple):

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.data.crl_mechanisms import (
+from causalrep.data.simulators.latent.mechanisms import (
     EnvironmentRows,
     Interventions,
     draw_latents,
@@ -23,7 +23,13 @@ from causalrep.data.crl_mechanisms import (
     random_weights,
     signed_uniform,
 )
-from causalrep.data.crl_mixings import CANDIDATES, leaky_mixing, mlp_mixing, orthogonal_columns, tanh_mixing
+from causalrep.data.simulators.latent.mixings import (
+    CANDIDATES,
+    leaky_mixing,
+    mlp_mixing,
+    orthogonal_columns,
+    tanh_mixing,
+)
 
 
 class LinearCRLModel(NamedTuple):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from causalrep.data.ild_designs import ILDSample, checked_columns, mechanisms, standard_noise
+from causalrep.data.simulators.latent.ild import ILDSample, checked_columns, mechanisms, standard_noise
 from causalrep.errors import InputError
 
 HIDDEN, SLOPE = 64, 0.01

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from causalrep.validation import check_choice, check_range
+from causalrep.base.validation import check_choice, check_range
 
 Cross = Literal["sparse", "separate", "dense"]
 Link = Literal["independent", "linear", "u-shaped"]

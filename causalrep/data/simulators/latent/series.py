@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.data.crl_mechanisms import EnvironmentRows
-from causalrep.data.crl_mixings import leaky_mixing
-from causalrep.validation import check_choice
+from causalrep.base.validation import check_choice
+from causalrep.data.simulators.latent.mechanisms import EnvironmentRows
+from causalrep.data.simulators.latent.mixings import leaky_mixing
 
 NOISE = 0.1  # scale of the Laplace noise
 BURN_IN = 30  # steps before the window, after which the start is forgotten

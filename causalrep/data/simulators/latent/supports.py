@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.data.crl_mechanisms import EnvironmentRows, random_weights
-from causalrep.data.crl_mixings import polynomial_mixing
-from causalrep.validation import check_choice
+from causalrep.base.validation import check_choice
+from causalrep.data.simulators.latent.mechanisms import EnvironmentRows, random_weights
+from causalrep.data.simulators.latent.mixings import polynomial_mixing
 
 WIDTH = 5.0  # latents are U(-5, 5) where they are uniform
 HELD_AT = 2.0  # value of the intervened latent (ours: the source's is not known to us)

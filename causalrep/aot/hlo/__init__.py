@@ -1,0 +1,1 @@
+"""Readers of compiled programs (HLO text): memory, bytes moved, operations, collectives."""

@@ -1,0 +1,1 @@
+"""VLUCI: variational learning of unobserved confounders, with a report of what identifies the answer."""

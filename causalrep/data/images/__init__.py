@@ -1,0 +1,1 @@
+"""Image data sets, and transformed images whose transformation is known."""

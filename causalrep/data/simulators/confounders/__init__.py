@@ -1,0 +1,1 @@
+"""Simulators with unobserved confounders, proxies and nuisance variables."""

@@ -1,0 +1,1 @@
+"""Real tables: benchmarks of treatment effects, econometric tables, questionnaires and leaderboards."""

@@ -1,0 +1,5 @@
+"""What causes what? Tables of dependence between variables."""
+
+from causalrep.discovery.dependence_table import dependence_table
+
+__all__ = ["dependence_table"]

@@ -1,0 +1,134 @@
+"""Refutation: fit the same estimator to data in which the answer is known, and see whether it finds that answer.
+
+The checks of the DoWhy library, by the same names. Passing them does not show that an estimate is causal; failing one
+shows that something is wrong with it.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import jax
+import numpy as np
+from scipy import stats
+
+from causalrep.base.validation import check_choice, check_range
+from causalrep.effects.base import EffectEstimator
+from causalrep.errors import CausalrepWarning
+
+Check = Literal["placebo_treatment", "random_common_cause", "data_subset", "dummy_outcome"]
+
+
+@dataclass(frozen=True)
+class Refutation:
+    """One check.
+
+    Attributes:
+        check: Its name.
+        estimate: The average effect on the data as they are.
+        refuted: Average effects on the altered data (simulations,).
+        expected: What they should be near: 0 for a placebo treatment or a dummy outcome, else the estimate.
+        p_value: Two-sided, of the gap between the mean of ``refuted`` and ``expected``; a small one is a bad sign. Its
+            scale is the spread of ``refuted`` where the answer should be 0, and the standard error of the estimate
+            where it should stay.
+    """
+
+    check: str
+    estimate: float
+    refuted: np.ndarray
+    expected: float
+    p_value: float
+
+    @property
+    def mean(self) -> float:
+        """Mean of the altered estimates."""
+        return float(self.refuted.mean())
+
+    def __str__(self) -> str:
+        return (
+            f"{self.check}: estimate {self.estimate:.4g}; on altered data {self.mean:.4g} +- "
+            f"{self.refuted.std(ddof=1):.2g}, expected near {self.expected:.4g} (p = {self.p_value:.2g})"
+        )
+
+
+def refute(
+    fitted: EffectEstimator,
+    check: Check,
+    *,
+    simulations: int = 20,
+    fraction: float = 0.8,
+    seed: int = 0,
+) -> Refutation:
+    """Refit an estimator to altered copies of its own data.
+
+    * ``"placebo_treatment"``: the treatment permuted; the effect should be 0.
+    * ``"random_common_cause"``: a standard normal covariate more; the estimate should stay.
+    * ``"data_subset"``: a random fraction of the rows; the estimate should stay.
+    * ``"dummy_outcome"``: an outcome of pure noise with the outcome's variance; the effect should be 0.
+
+    Args:
+        fitted: An estimator after ``fit``.
+        check: Which one.
+        simulations: Altered copies.
+        fraction: Share of rows in ``"data_subset"``.
+        seed: Of the alterations.
+    """
+    check_choice("check", check, get_args(Check))
+    count = int(check_range("simulations", simulations, at_least=2))
+    fraction = check_range("fraction", fraction, above=0, below=1)
+    design, estimate = fitted.design_, fitted.ate()
+    alter = _ALTERATIONS[check]
+    key = jax.random.key(seed)
+    found = np.empty(count)
+    for i in range(count):
+        # Seeds of NumPy's generator from JAX's keys: one root for all randomness.
+        words = np.asarray(jax.random.key_data(jax.random.fold_in(key, i)))
+        y, t, x, w = alter(design, np.random.default_rng(words), fraction)
+        copy = type(fitted)(**fitted.get_params())
+        with warnings.catch_warnings():
+            # The first fit has said it already.
+            warnings.simplefilter("ignore", CausalrepWarning)
+            found[i] = copy.fit(y, t, X=x, W=w).ate()
+    stays = check in ("random_common_cause", "data_subset")
+    expected, scale = (estimate, float(fitted.ate_.se)) if stays else (0.0, float(found.std(ddof=1)))
+    p_value = float(2 * stats.norm.sf(abs(found.mean() - expected) / scale))
+    return Refutation(check, estimate, found, expected, p_value)
+
+
+def _given(design: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    d = design.x.shape[1]
+    return (design.x if d else None), (design.z[:, d:] if design.z.shape[1] > d else None)
+
+
+def _placebo(design, rng, fraction):
+    return design.y, rng.permutation(design.t), *_given(design)
+
+
+def _common_cause(design, rng, fraction):
+    x, w = _given(design)
+    noise = rng.standard_normal((len(design.y), 1))
+    # Wherever covariates go that this estimator takes.
+    return (
+        (design.y, design.t, np.column_stack([x, noise]), w)
+        if x is not None
+        else (design.y, design.t, None, np.column_stack([w, noise]))
+    )
+
+
+def _subset(design, rng, fraction):
+    rows = np.sort(rng.choice(len(design.y), int(fraction * len(design.y)), replace=False))
+    x, w = _given(design)
+    return design.y[rows], design.t[rows], None if x is None else x[rows], None if w is None else w[rows]
+
+
+def _dummy_outcome(design, rng, fraction):
+    return design.y.std() * rng.standard_normal(len(design.y)), design.t, *_given(design)
+
+
+_ALTERATIONS: dict[str, Callable] = {
+    "placebo_treatment": _placebo,
+    "random_common_cause": _common_cause,
+    "data_subset": _subset,
+    "dummy_outcome": _dummy_outcome,
+}

@@ -1,0 +1,1 @@
+"""Tests of (conditional) independence: kernel tests and tests of contingency tables."""

@@ -1,0 +1,1 @@
+"""IV-like regression: outcome-invariant data augmentation used as an instrument."""

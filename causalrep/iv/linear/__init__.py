@@ -1,0 +1,1 @@
+"""Linear instrumental variables: k-class estimators, GMM, anchor regression, PULSE."""

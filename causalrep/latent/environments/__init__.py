@@ -1,0 +1,1 @@
+"""What representation learners from several environments share: coded rows, input checks, the network base."""

@@ -1,0 +1,1 @@
+"""Hierarchical component analysis: the causal order of latent capabilities across domains."""

@@ -1,0 +1,1 @@
+"""Invertible latent domain models: domain counterfactuals and their canonical form."""

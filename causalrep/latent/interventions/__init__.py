@@ -1,0 +1,1 @@
+"""Latents identified from interventions: linear disentanglement, LSCALE-I, contrastive learning, CauCA, polynomials."""

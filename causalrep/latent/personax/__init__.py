@@ -1,0 +1,1 @@
+"""PersonaX: shared and private latents of several modalities."""

@@ -1,0 +1,1 @@
+"""Latents that cause one another over time."""

@@ -1,0 +1,1 @@
+"""Normalizing flows: monotone, coupling and autoregressive."""

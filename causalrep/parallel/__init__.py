@@ -1,0 +1,1 @@
+"""Many devices and hosts: the mesh, sharding, processes and their supervision."""

@@ -1,0 +1,1 @@
+"""How replications are computed: modes, chunks, placement, programs, progress."""

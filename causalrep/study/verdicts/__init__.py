@@ -1,0 +1,1 @@
+"""What records say about a paper's claims, beside its reported numbers."""

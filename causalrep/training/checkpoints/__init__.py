@@ -1,0 +1,1 @@
+"""Checkpoints of long fits: their store, digests and mirrors."""

@@ -1,0 +1,1 @@
+"""Tools around experiments: compiling for other chips, float32 comparisons, pages."""
