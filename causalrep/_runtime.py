@@ -11,12 +11,15 @@ Batched factorisations on a CPU have two traps in jax 0.10.2, both measured on t
   factorisations of 32 matrices of 2,048 x 32 took up to 20 times longer. That copy of OpenBLAS is held to one thread;
   NumPy's own copy is not touched.
 
-They must be in place before the backend starts. Set ``CAUSALREP_KEEP_RUNTIME=1`` to leave everything alone.
+They must be in place before the backend starts. The numbers of a seed must not depend on the environment either: JAX's
+``jax_threefry_partitionable`` is set to its default, whatever ``JAX_THREEFRY_PARTITIONABLE`` says. Set
+``CAUSALREP_KEEP_RUNTIME=1`` to leave everything alone.
 """
 
 import os
 import warnings
 
+import jax
 import scipy.linalg  # noqa: F401  (loads the OpenBLAS that JAX calls)
 from threadpoolctl import ThreadpoolController
 
@@ -36,6 +39,7 @@ def configure() -> None:
     if os.environ.get(OPT_OUT, "") not in ("", "0"):
         return
     _single_threaded_lapack()
+    jax.config.update("jax_threefry_partitionable", True)
     flags = os.environ.get("XLA_FLAGS", "")
     if CPU_SCHEDULER_FLAG in flags and POOL_SIZE_VARIABLE in os.environ:
         return

@@ -127,6 +127,66 @@ def check_choice(argument: str, value: Any, choices: Sequence[str]) -> str:
     return value
 
 
+def check_counts(**counts: int | None) -> None:
+    """Refuse counts that are not whole numbers of at least 1; ``None`` passes."""
+    for argument, value in counts.items():
+        if value is not None:
+            check_count(argument, value)
+
+
+def check_count(argument: str, value: Any, *, at_least: int = 1) -> None:
+    """Refuse what is not a whole number of at least ``at_least``; NumPy's whole numbers are accepted."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
+        raise InputError(argument, found=repr(value), expected=f"a whole number of at least {at_least}")
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse a seed that is not a whole number."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise InputError("seed", found=repr(seed), expected="a whole number")
+
+
+def check_widths(argument: str, widths: Any, *, empty: bool = True) -> tuple[int, ...]:
+    """Widths of hidden layers, as a tuple.
+
+    Args:
+        argument: The name to use in errors.
+        widths: What the user passed.
+        empty: Whether no hidden layer at all, a linear network, is allowed.
+    """
+    whole = isinstance(widths, tuple | list) and all(
+        isinstance(width, int | np.integer) and not isinstance(width, bool) and width >= 1 for width in widths
+    )
+    if not whole or not (widths or empty):
+        raise InputError(argument, found=repr(widths), expected="whole numbers of at least 1, such as (64, 64)")
+    return tuple(int(width) for width in widths)
+
+
+def as_excluded(Z: Any, X: Any) -> np.ndarray | None:
+    """Excluded covariates (n, k), or None; one that the covariates determine excludes nothing.
+
+    Raises:
+        InputError: If a column of ``Z`` is an affine function of the columns of ``X``, a constant for instance.
+    """
+    if Z is None:
+        return None
+    x, _ = as_matrix("X", X)
+    z, names = as_matrix("Z", Z)
+    check_rows("Z", len(z), rows=len(x), of="X")
+    ones = np.column_stack([np.ones(len(x)), x])
+    left = z - ones @ np.linalg.lstsq(ones, z, rcond=None)[0]
+    determined = [name for name, part, whole in zip(names, left.T, z.T) if part.std() <= 1e-8 * np.abs(whole).max()]
+    if determined:
+        raise InputError("Z", found=f"columns {determined} that X determines", expected="others than X holds")
+    return z
+
+
+def check_rows(argument: str, count: int, *, rows: int, of: str) -> None:
+    """Refuse an argument with another number of rows than the one named ``of``."""
+    if count != rows:
+        raise InputError(argument, found=f"{count} rows", expected=f"{rows}, as many as {of}")
+
+
 def default_names(argument: str, count: int) -> list[str]:
     """``["T"]`` for one column, ``["T0", "T1", ...]`` for more."""
     return [argument] if count == 1 else [f"{argument}{j}" for j in range(count)]

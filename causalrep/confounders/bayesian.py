@@ -15,16 +15,23 @@ from jaxtyping import Array, Float
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 
-from causalrep.base.arguments import as_excluded, check_seed
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_choice, check_index_alignment, check_range
+from causalrep.base.validation import (
+    as_excluded,
+    as_matrix,
+    check_choice,
+    check_counts,
+    check_index_alignment,
+    check_range,
+    check_seed,
+)
 from causalrep.confounders.confounded_law import Confounded, Law
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import IdentificationWarning, InputError
+from causalrep.keys import root
 from causalrep.precision import float64
-from causalrep.training.loop import check_counts
 
 # Above it the chains disagree about the effect.
 LARGEST_R_HAT = 1.05
@@ -172,7 +179,7 @@ class BayesianConfounder(EffectEstimator):
                 chain_method="sequential",
                 progress_bar=False,
             )
-            self.mcmc_.run(jax.random.key(self.seed), *self._data[:2], ty=self._data[2], extra_fields=("diverging",))
+            self.mcmc_.run(root(self.seed), *self._data[:2], ty=self._data[2], extra_fields=("diverging",))
             samples = self.mcmc_.get_samples(group_by_chain=True)
             self._effect_draws = {name: np.asarray(samples[name]) for name in ("effect", "effect_slopes")}
             divergences = int(np.sum(self.mcmc_.get_extra_fields()["diverging"]))
@@ -218,7 +225,7 @@ class BayesianConfounder(EffectEstimator):
             raise ImportError("to_arviz() needs the package arviz: pip install 'causalrep[bayes]'") from error
         with float64():
             predictive = Predictive(self._program(), mcmc.get_samples(), return_sites=["ty"])
-            drawn = predictive(jax.random.key(self.seed + 1), *self._data[:2])
+            drawn = predictive(root(self.seed + 1), *self._data[:2])
             return arviz.from_numpyro(mcmc, posterior_predictive={"ty": np.asarray(drawn["ty"])})
 
     def summary(self, alpha: float = 0.05) -> Summary:

@@ -24,7 +24,7 @@ from numpyro.infer import TraceMeanField_ELBO
 from causalrep.confounders.vluci.fit import PotentialOutcomes
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule, split
+from causalrep.training.rows import plan_epochs, split_rows
 
 Batch = Mapping[str, jax.Array]
 # Units of the hidden layer of q(t|x), as in the authors' code.
@@ -236,11 +236,11 @@ def cevae(
     x_mean, x_std = jnp.where(binary, 0.0, x_mean), jnp.where(binary | (x_std == 0), 1.0, x_std)
     y_std = jnp.where(y_std > 0, y_std, 1.0)
     data = {"x": (x - x_mean) / x_std, "t": t, "y": (y - y_mean) / y_std}
-    plan = schedule(
+    plan = plan_epochs(
         len(y), validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
     )
     order = jax.random.permutation(split_key, len(y))
-    rows, held_out = split(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
+    rows, held_out = split_rows(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
     found = fit(
         cevae_objective(model, x.shape[1]),
         _adam(training.learning_rate, training.weight_decay),

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.base.arguments import check_seed
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_choice, check_range
+from causalrep.base.validation import as_matrix, check_choice, check_counts, check_range, check_seed
 from causalrep.confounders.cevae import CEVAEFit, CEVAEModel, CEVAETraining, cevae, cevae_outcomes
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import InputError, NoIntervalError
-from causalrep.training.loop import check_counts, refuse_divergence
+from causalrep.keys import root
+from causalrep.training.trained import refuse_divergence
 
 
 class CEVAE(EffectEstimator):
@@ -120,7 +120,7 @@ class CEVAE(EffectEstimator):
         )
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
         with jax.enable_x64(False):
-            self.cevae_: CEVAEFit = jax.device_get(_program(self._model, training)(jax.random.key(self.seed), *data))
+            self.cevae_: CEVAEFit = jax.device_get(_program(self._model, training)(root(self.seed), *data))
         refuse_divergence(self.cevae_, self)
         effects, unknown = self._effect(design.x), np.full(len(design.y), np.nan)
         self.ate_ = Average(effects.mean(), np.float64(np.nan), unknown)
@@ -146,7 +146,7 @@ class CEVAE(EffectEstimator):
 
     def _effect(self, x: np.ndarray) -> np.ndarray:
         with jax.enable_x64(False):
-            key, x = jax.random.key(self.seed + 1), x.astype(np.float32)
+            key, x = root(self.seed + 1), x.astype(np.float32)
             outcomes = _outcomes(key, self._model, self.cevae_, x, self.draws)
             return np.asarray(outcomes.mu1 - outcomes.mu0, np.float64)
 

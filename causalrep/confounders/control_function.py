@@ -19,17 +19,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.arguments import as_excluded, check_seed
-from causalrep.base.validation import as_matrix, check_index_alignment, check_range
+from causalrep.base.validation import (
+    as_excluded,
+    as_matrix,
+    check_counts,
+    check_index_alignment,
+    check_range,
+    check_seed,
+)
 from causalrep.confounders.closed_forms import generalized_residual
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import IdentificationWarning, InputError
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
+from causalrep.keys import root
 from causalrep.linalg import spd_solve
 from causalrep.precision import float64
-from causalrep.training.loop import check_counts
 
 # Of Newton's method, whose steps are exact for a concave likelihood this smooth.
 PROBIT_STEPS = 25
@@ -170,7 +176,7 @@ class ControlFunction(EffectEstimator):
     def _estimate(self, design: EffectDesign) -> None:
         x, t, y = (jnp.asarray(values) for values in (design.x, design.t, design.y))
         z = None if self._excluded is None else jnp.asarray(self._excluded)
-        found, drawn = _fit_and_bootstrap(jax.random.key(self.seed), x, t, y, z, draws=self.draws)
+        found, drawn = _fit_and_bootstrap(root(self.seed), x, t, y, z, draws=self.draws)
         self.selection_fit_ = jax.tree.map(np.asarray, found)
         effects = np.asarray(found.effect(x))
         # The sign of the generalised residual is that of the treatment; where the probit is sure of all, none is left.

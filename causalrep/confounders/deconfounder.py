@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.arguments import check_seed
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, as_vector, check_index_alignment, check_range
+from causalrep.base.validation import as_matrix, as_vector, check_counts, check_index_alignment, check_range, check_seed
 from causalrep.effects import LeastSquares
 from causalrep.errors import IdentificationWarning, InputError
+from causalrep.keys import root
 from causalrep.linalg import spd_solve
 from causalrep.precision import in_float64
-from causalrep.training.loop import check_counts
 
 # Where the predictive score of a factor model that fits should lie (Wang and Blei 2019, section 3).
 ACCEPTED = (0.1, 0.9)
@@ -96,7 +95,7 @@ def predictive_score(key: Key[Array, ""], model: FactorModel, a: Float[Array, "n
     return jnp.mean(jax.lax.map(lambda args: one(*args), (a, halves, jax.random.split(draw_key, n))))
 
 
-class Deconfounder(Habits):
+class Deconfounder(Estimator):
     """Effects of many treatments, adjusted for a factor that is inferred from the treatments themselves.
 
     For cause j the substitute confounder is inferred from the *other* causes, and Y is regressed on cause j and it.
@@ -199,7 +198,7 @@ class Deconfounder(Habits):
         order = np.random.default_rng(self.seed).permutation(len(y))
         rest, check = np.split(order, [len(y) - round(self.held_out * len(y))])
         found = factor_model(a[rest], self.factors)
-        self.predictive_score_ = float(jax.jit(predictive_score)(jax.random.key(self.seed), found, a[check]))
+        self.predictive_score_ = float(jax.jit(predictive_score)(root(self.seed), found, a[check]))
         found = factor_model(a, self.factors)
         ones, m = jnp.ones_like(y), a.shape[1]
 

@@ -29,7 +29,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from causalrep.confounders.vluci.fit import PotentialOutcomes
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule, split
+from causalrep.training.rows import plan_epochs, split_rows
 
 Batch = Mapping[str, jax.Array]
 # Least standard deviation of any normal, in standardised units: densities stay bounded.
@@ -176,11 +176,11 @@ def intact_vae(
     x_mean, y_mean = x.mean(0), y.mean()
     x_std, y_std = (jnp.where(sd > 0, sd, 1.0) for sd in (x.std(0), y.std()))
     data = {"x": (x - x_mean) / x_std, "t": t, "y": (y - y_mean) / y_std}
-    plan = schedule(
+    plan = plan_epochs(
         len(y), validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
     )
     order = jax.random.permutation(split_key, len(y))
-    rows, held_out = split(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
+    rows, held_out = split_rows(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
     found = fit(
         intact_vae_objective(model),
         _adam(training.learning_rate, training.weight_decay),

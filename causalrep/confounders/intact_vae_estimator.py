@@ -7,9 +7,8 @@ import jax
 import numpy as np
 import pandas as pd
 
-from causalrep.base.arguments import check_seed, check_widths
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_range
+from causalrep.base.validation import as_matrix, check_counts, check_range, check_seed, check_widths
 from causalrep.confounders.intact_vae import (
     IntactVAEFit,
     IntactVAEModel,
@@ -21,7 +20,8 @@ from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import InputError, NoIntervalError
-from causalrep.training.loop import check_counts, refuse_divergence
+from causalrep.keys import root
+from causalrep.training.trained import refuse_divergence
 
 NO_INTERVAL = "Intact-VAE has no interval: regularisation and early stopping leave a bias of unknown size."
 
@@ -121,7 +121,7 @@ class IntactVAE(EffectEstimator):
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
         with jax.enable_x64(False):
             program = _program(self._model, training)
-            self.intact_vae_: IntactVAEFit = jax.device_get(program(jax.random.key(self.seed), *data))
+            self.intact_vae_: IntactVAEFit = jax.device_get(program(root(self.seed), *data))
         refuse_divergence(self.intact_vae_, self)
         effects, unknown = self._effect(design.x), np.full(len(design.y), np.nan)
         self.ate_ = Average(effects.mean(), np.float64(np.nan), unknown)
@@ -137,7 +137,7 @@ class IntactVAE(EffectEstimator):
 
     def _effect(self, x: np.ndarray) -> np.ndarray:
         with jax.enable_x64(False):
-            key = jax.random.key(self.seed + 1)
+            key = root(self.seed + 1)
             outcomes = _outcomes(key, self._model, self.intact_vae_, x.astype(np.float32), self.draws)
             return np.asarray(outcomes.mu1 - outcomes.mu0, np.float64)
 

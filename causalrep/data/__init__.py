@@ -68,7 +68,6 @@ from causalrep.data.simulators.latent.mechanisms import (
     Interventions,
     draw_latents,
     one_per_latent,
-    varsortability,
 )
 from causalrep.data.simulators.latent.personax import PersonaSample, TraitSample, persona_simulation, trait_simulation
 from causalrep.data.simulators.latent.series import leap_simulation
@@ -177,7 +176,6 @@ __all__ = [
     "trait_simulation",
     "translate",
     "varici_model",
-    "varsortability",
     "vqa_prototypes",
     "zoo",
 ]

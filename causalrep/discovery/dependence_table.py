@@ -14,6 +14,7 @@ from causalrep.errors import InputError
 from causalrep.inference.independence.categorical import chi_square, g_square
 from causalrep.inference.independence.kernel import hsic, kci, rit
 from causalrep.inference.multiplicity import benjamini_hochberg
+from causalrep.keys import root
 from causalrep.precision import in_float64
 
 TestName = Literal["kci", "rit", "hsic", "chi_square", "g_square"]
@@ -73,7 +74,7 @@ def dependence_table(
     for number, x in enumerate(X.columns):
         for y in Y.columns:
             rows = np.isfinite(columns[x]) & np.isfinite(columns[y])
-            key = jax.random.fold_in(jax.random.key(seed), number * len(Y.columns) + Y.columns.get_loc(y))
+            key = jax.random.fold_in(root(seed), number * len(Y.columns) + Y.columns.get_loc(y))
             for test in tests:
                 if test in CATEGORICAL and not {x, y} <= codes.keys():
                     continue

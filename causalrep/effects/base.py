@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import check_range
 from causalrep.effects.checks.balance import BalanceTable, balance_table
@@ -32,13 +32,14 @@ from causalrep.effects.scores import (
 )
 from causalrep.errors import InputError, OverlapWarning
 from causalrep.inference.crossfit import stratified_folds
+from causalrep.keys import root
 from causalrep.precision import float64
 
 # Arms count as separated if the propensity orders more than this share of the pairs of treated and untreated.
 SEPARATED = 0.999
 
 
-class EffectEstimator(Habits):
+class EffectEstimator(Estimator):
     """Base of the effect estimators; see a subclass for use.
 
     Attributes:
@@ -187,7 +188,7 @@ class CrossFitted(EffectEstimator):
     def _estimate(self, design: EffectDesign) -> None:
         z, t, y = (jnp.asarray(a) for a in (design.z, design.t, design.y))
         if design.folds is None:
-            folds, n_folds = stratified_folds(jax.random.key(self.seed), t, self.cv), self.cv
+            folds, n_folds = stratified_folds(root(self.seed), t, self.cv), self.cv
         else:
             folds, n_folds = jnp.asarray(design.folds), int(design.folds.max()) + 1
         outcome, propensity = as_learner("outcome", self.outcome), as_learner("propensity", self.propensity)

@@ -16,6 +16,7 @@ from causalrep.effects.regressions.host import as_learner, call
 from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, Nuisances
 from causalrep.errors import InputError
+from causalrep.keys import root
 from causalrep.precision import float64
 
 Kind = Literal["bootstrap", "conformal"]
@@ -107,7 +108,7 @@ class MetaEstimator(CrossFitted):
         x = self._new_rows(X)
         alpha = check_range("alpha", alpha, above=0, below=1)
         check_choice("kind", kind, get_args(Kind))
-        design, key = self.design_, jax.random.key(self.seed + 1)
+        design, key = self.design_, root(self.seed + 1)
         if kind == "conformal" and design.z.shape[1] > design.x.shape[1]:
             raise InputError("kind", found="'conformal' after a fit with W", expected="all covariates in X")
         with float64():

@@ -15,7 +15,7 @@ from causalrep.metrics.effects import (
     randomized_att,
 )
 from causalrep.metrics.excess_risk import causal_excess_risk, normalized_excess_risk
-from causalrep.metrics.graphs import shd, sid, transitive_closure
+from causalrep.metrics.graphs import shd, sid, transitive_closure, varsortability
 from causalrep.metrics.information import entropy, mig, modularity, mutual_information, sap
 from causalrep.metrics.intervened import beta_vae_score, factor_vae_score, irs, triplet_distance
 from causalrep.metrics.predictability import DiagSep, block_r2, diag_sep, r2
@@ -58,5 +58,6 @@ __all__ = [
     "sid",
     "transitive_closure",
     "triplet_distance",
+    "varsortability",
     "weak_mcc",
 ]

@@ -6,7 +6,7 @@ undirected edge.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Num
+from jaxtyping import Array, Bool, Float, Num
 
 Graph = Num[Array, "d d"] | Bool[Array, "d d"]
 
@@ -92,3 +92,18 @@ def _closure(relation: Bool[Array, "s s"]) -> Bool[Array, "s s"]:
     for _ in range(max(1, (len(relation) - 1).bit_length())):
         reach = jnp.minimum(reach @ reach, 1.0)
     return reach > 0
+
+
+def varsortability(graph: Graph, variances: Float[Array, " d"]) -> Float[Array, ""]:
+    """Share of edges whose effect has the larger variance (Reisach et al. 2021), a warning about a simulation.
+
+    0.5 if the order of the variances says nothing about the causal order; near 1, sorting by variance finds the graph.
+    NaN without edges. Only edges are counted, not longer paths.
+
+    Args:
+        graph: A directed graph.
+        variances: Variances of the nodes in observational data.
+    """
+    edges = graph != 0
+    rises = variances[None, :] > variances[:, None]
+    return jnp.sum(rises & edges) / jnp.sum(edges)

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 
 from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
+from causalrep.keys import root
 
 if TYPE_CHECKING:
     from causalrep.aot.programs import Program
@@ -153,7 +154,7 @@ class Study:
     def cell_key(self, index: int) -> jax.Array:
         """The key of a cell; a replication's key is ``fold_in(cell_key, replication)``."""
         named = {field: value for field, value in self.settings[index].items() if field not in self.shared}
-        key = jax.random.key(self.seed)
+        key = root(self.seed)
         key = jax.random.fold_in(key, stable_hash(self.name))
         return jax.random.fold_in(key, stable_hash(canonical_json(named)))
 

@@ -15,7 +15,8 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from causalrep.errors import DivergenceError, InputError
+from causalrep.base.validation import check_counts
+from causalrep.errors import InputError
 from causalrep.training.objective import Batch, Objective, Params, SVIObjective
 
 
@@ -260,25 +261,6 @@ class Loop:
 _INIT, _ORDER, _LOSS, _VALIDATION = range(4)
 
 
-def refuse_divergence(found: Any, who: Any) -> None:
-    """Raise what an estimator raises when its training met a loss or gradient that is not finite.
-
-    Args:
-        found: The outcome, with ``diverged``, ``first_bad_step`` and ``params`` as in :class:`FitResult`.
-        who: Whose training it was, for the message.
-
-    Raises:
-        DivergenceError: If ``found.diverged``; it holds the last finite parameters.
-    """
-    if bool(found.diverged):
-        raise DivergenceError(
-            f"{who!r}: the loss or its gradient was not finite at update {int(found.first_bad_step)}. Lower "
-            "learning_rate, or look for extreme values in the data.",
-            step=int(found.first_bad_step),
-            params=found.params,
-        )
-
-
 def count_rows(argument: str, batch: Batch) -> int:
     """Rows that all leaves of a batch share.
 
@@ -289,13 +271,6 @@ def count_rows(argument: str, batch: Batch) -> int:
     if len(rows) != 1 or rows == {0}:
         raise InputError(argument, found=f"leaves of {sorted(rows)} rows", expected="arrays with equally many rows")
     return rows.pop()
-
-
-def check_counts(**counts: int | None) -> None:
-    """Refuse counts that are not whole numbers of at least 1; ``None`` passes."""
-    for argument, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise InputError(argument, found=repr(value), expected="a whole number of at least 1")
 
 
 def make_loop(

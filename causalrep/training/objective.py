@@ -10,6 +10,8 @@ from numpyro import handlers
 from numpyro.distributions import biject_to, constraints
 from numpyro.infer import Trace_ELBO
 
+from causalrep.keys import root
+
 Params = Any
 Batch = Any
 
@@ -70,7 +72,7 @@ def svi_objective(
 
     def transforms(batch: Batch) -> dict[str, Any]:
         # Only the constraints are read; the values traced beside them are dead code to the compiler.
-        found = sites(jax.random.key(0), batch)
+        found = sites(root(0), batch)
         return {name: biject_to(site["kwargs"].get("constraint", constraints.real)) for name, site in found.items()}
 
     def init(key: jax.Array, batch: Batch) -> Params:

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from causalrep.aot.programs import Program
 from causalrep.errors import InputError
+from causalrep.keys import root
 from causalrep.parallel.distributed import barrier
 from causalrep.parallel.sharding import by_rows, replicated, state_shardings
 from causalrep.training.loop import FitResult, Loop, LoopState, count_rows, make_loop
@@ -164,7 +165,7 @@ def training_program(
         own = loop(batch_sharding=by_rows(mesh))
         check_mesh(mesh, own.batch_size, accumulate, None)
         programs = chunk_programs(own, mesh, False, shard_above)
-        return programs, programs.state_shapes(jax.eval_shape(lambda: jax.random.key(0)), example)
+        return programs, programs.state_shapes(jax.eval_shape(lambda: root(0)), example)
 
     def arguments(mesh: Mesh) -> tuple:
         fed = (

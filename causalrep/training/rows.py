@@ -1,18 +1,96 @@
-"""How long a fit trains: passes over the rows turned into updates, and the rows that select the parameters."""
+"""What every fit does to its rows: a schedule of passes over them, their scale, and the split for validation."""
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import PyTree
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from causalrep.base.validation import check_counts, check_range
+from causalrep.errors import InputError
+
+# A column whose standard deviation is below this many roundings of its size is constant.
+_ROUNDINGS = 10
 
 
-class Schedule(NamedTuple):
-    """How long to train; all static.
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How a network is trained. Hashable, so that it can choose a compiled program.
+
+    ``None`` means the estimator's own value: ``TARNet(schedule=Schedule(steps=500))`` keeps the other defaults of
+    TARNet. A value for something that the estimator does not have is refused.
 
     Attributes:
-        rows: Rows trained on.
-        batch_size: Rows a step.
-        steps: Updates.
+        steps: Number of updates, for estimators that count updates.
+        epochs: Number of passes over the training rows, for estimators that count passes.
+        batch_size: Rows per step; at most all training rows.
+        learning_rate: The optimizer's learning rate, at its start where it decays.
+        weight_decay: Decoupled weight decay of AdamW, per step and unit of learning rate.
+        validation_share: Share of the rows that select the parameters.
+        patience: Evaluations without improvement before the fit stops.
+        restarts: Number of fits from different starts; the one with the lowest validation loss is kept.
+
+    >>> Schedule(steps=500).over(Schedule(steps=3000, batch_size=100)).batch_size
+    100
+    """
+
+    steps: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    validation_share: float | None = None
+    patience: int | None = None
+    restarts: int | None = None
+
+    def over(self, default: "Schedule") -> "Schedule":
+        """This schedule with an estimator's defaults where it says nothing, checked.
+
+        Args:
+            default: The estimator's schedule; a field that is None there does not exist for the estimator.
+
+        Raises:
+            InputError: If a value is out of its domain, or given for a field the estimator does not have.
+        """
+        if not isinstance(self, Schedule):
+            raise InputError("schedule", found=repr(self), expected="a Schedule, such as Schedule(learning_rate=1e-3)")
+        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        known = {name for name, value in dataclasses.asdict(default).items() if value is not None}
+        for name in given:
+            if name not in known:
+                raise InputError(
+                    f"schedule.{name}", found=repr(given[name]), expected=f"None; this method has {sorted(known)}"
+                )
+        merged = dataclasses.replace(default, **given)
+        counts = ("steps", "epochs", "batch_size", "patience", "restarts")
+        check_counts(**{f"schedule.{name}": getattr(merged, name) for name in counts})
+        if merged.learning_rate is not None:
+            check_range("schedule.learning_rate", merged.learning_rate, above=0)
+        if merged.weight_decay is not None:
+            check_range("schedule.weight_decay", merged.weight_decay, at_least=0)
+        if merged.validation_share is not None:
+            check_range("schedule.validation_share", merged.validation_share, above=0, at_most=0.9)
+        return _plain(merged)
+
+
+def _plain(schedule: Schedule) -> Schedule:
+    """Python numbers, since NumPy's are other static arguments to ``jit``."""
+    values = {
+        field.name: value.item() if isinstance(value := getattr(schedule, field.name), np.generic) else value
+        for field in dataclasses.fields(schedule)
+    }
+    return dataclasses.replace(schedule, **values)
+
+
+class Plan(NamedTuple):
+    """A schedule of passes turned into updates; all static.
+
+    Attributes:
+        rows: Number of training rows.
+        batch_size: Rows per step.
+        steps: Number of updates.
         eval_every: Updates between evaluations; it divides ``steps``.
     """
 
@@ -22,15 +100,111 @@ class Schedule(NamedTuple):
     eval_every: int
 
 
-def schedule(n: int, *, validation_share: float, epochs: int, batch_size: int, evaluations: int = 100) -> Schedule:
-    """Updates for so many passes over the rows left for training, evaluated about ``evaluations`` times."""
+def plan_epochs(n: int, *, epochs: int, batch_size: int, validation_share: float = 0.0, evaluations: int = 100) -> Plan:
+    """The updates of so many passes over the rows left for training, evaluated about ``evaluations`` times.
+
+    Args:
+        n: Number of rows, those for validation included.
+        epochs: Passes over the training rows, rounded up to whole evaluations.
+        batch_size: Rows per step; at most all training rows.
+        validation_share: Share of the rows for validation.
+        evaluations: Number of evaluations aimed at.
+    """
     rows = n - round(validation_share * n)
     batch_size = min(batch_size, rows)
-    epoch = rows // batch_size
-    eval_every = epoch * max(1, epochs // evaluations)
-    return Schedule(rows, batch_size, eval_every * -(-epochs * epoch // eval_every), eval_every)
+    per_epoch = rows // batch_size
+    eval_every = per_epoch * max(1, epochs // evaluations)
+    return Plan(rows, batch_size, eval_every * ceil_div(epochs * per_epoch, eval_every), eval_every)
 
 
-def split(data: PyTree, rows: int) -> tuple[PyTree, PyTree]:
-    """The first rows to train on, the others to validate; rows come in random order."""
-    return jax.tree.map(lambda leaf: leaf[:rows], data), jax.tree.map(lambda leaf: leaf[rows:], data)
+def ceil_div(a: int, b: int) -> int:
+    """``a / b`` rounded up."""
+    return -(-a // b)
+
+
+class Scaling(NamedTuple):
+    """Mean and standard deviation of each column of a block of data, and the way there and back.
+
+    Attributes:
+        mean: Column means (d,), or () for a vector.
+        std: Column standard deviations; 1 for a constant column, which then becomes 0.
+    """
+
+    mean: Float[Array, "*d"]
+    std: Float[Array, "*d"]
+
+    def apply(self, values: Float[Array, "n *d"]) -> Float[Array, "n *d"]:
+        """Values in standard deviations from the mean."""
+        return (values - self.mean) / self.std
+
+    def undo(self, values: Float[Array, "n *d"]) -> Float[Array, "n *d"]:
+        """Values in the units of the data."""
+        return self.mean + self.std * values
+
+
+def scaling_of(values: Float[Array, "n *d"], weights: Float[Array, " n"] | None = None) -> Scaling:
+    """The scaling of a block, in the precision of the block.
+
+    Take it before data of large mean and small spread are cast to float32, where they would lose their digits.
+
+    Args:
+        values: The block.
+        weights: Weights of the rows. Rows with weight 0 may hold anything, NaN included.
+    """
+    if weights is None:
+        mean, std = jnp.mean(values, axis=0), jnp.std(values, axis=0)
+        return Scaling(mean, jnp.where(std > 0, std, 1.0))
+    shares = weights / jnp.sum(weights)
+    values = jnp.where((weights > 0).reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
+    mean = shares @ values
+    std, size = jnp.sqrt(shares @ (values - mean) ** 2), jnp.sqrt(shares @ values**2)
+    # What is left of a constant after subtracting its mean is rounding.
+    return Scaling(mean, jnp.where(std > _ROUNDINGS * jnp.finfo(values.dtype).eps * size, std, 1.0))
+
+
+def no_scaling(values: Float[Array, "n *d"]) -> Scaling:
+    """The scaling that changes nothing, of the block's shape."""
+    return Scaling(jnp.zeros_like(values[0]), jnp.ones_like(values[0]))
+
+
+def split_rows(data: PyTree, rows: int) -> tuple[PyTree, PyTree]:
+    """The first rows for training and the others for validation; the rows must be in random order."""
+    return take_rows(data, slice(None, rows)), take_rows(data, slice(rows, None))
+
+
+def stratified_split(
+    key: Key[Array, ""], data: PyTree, strata: tuple[Array, ...], share: float
+) -> tuple[PyTree, PyTree]:
+    """Training rows in random order, and validation rows drawn at random within strata.
+
+    Args:
+        key: Random key.
+        data: A pytree of arrays with n rows.
+        strata: Columns (n,) that define the strata; the last one is compared first.
+        share: Share of the rows for validation; at least one row and at most all but one.
+    """
+    n = len(strata[0])
+    count = min(max(round(share * n), 1), n - 1)
+    order_key, shuffle_key = jax.random.split(key)
+    # Sorted by stratum, take every (n / count)-th row: which positions are taken is known before the data are.
+    order = jnp.lexsort((jax.random.uniform(order_key, (n,)), *strata))
+    position = np.arange(n)
+    chosen = (position + 1) * count // n > position * count // n
+    training = jax.random.permutation(shuffle_key, order[np.flatnonzero(~chosen)])
+    return take_rows(data, training), take_rows(data, order[np.flatnonzero(chosen)])
+
+
+def take_rows(data: PyTree, rows: Int[Array, " m"] | slice) -> PyTree:
+    """The given rows of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[rows], data)
+
+
+def check_schedule(schedule: Any, default: Schedule) -> Schedule:
+    """The schedule an estimator trains by: what the user gave over its defaults; ``None`` is the defaults.
+
+    Raises:
+        InputError: If it is no :class:`Schedule`, or one of its values is wrong or unknown to the estimator.
+    """
+    if schedule is None:
+        return default
+    return Schedule.over(schedule, default)

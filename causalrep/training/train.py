@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from causalrep.base.validation import check_counts
 from causalrep.errors import DivergenceError, InputError
 from causalrep.parallel.distributed import Preempted, Preemption, is_main, preemption
 from causalrep.parallel.mesh import make_mesh
@@ -19,7 +20,7 @@ from causalrep.parallel.sharding import by_rows, place, replicated
 from causalrep.training.checkpoints.store import Checkpoints, Store
 from causalrep.training.feed import Feed, make_feed
 from causalrep.training.loader import GrainLoader
-from causalrep.training.loop import FitResult, Loop, LoopState, check_counts, count_rows, make_loop
+from causalrep.training.loop import FitResult, Loop, LoopState, count_rows, make_loop
 from causalrep.training.objective import Batch, Objective, SVIObjective
 from causalrep.training.observe import Observer, Stopwatch, last_finite
 from causalrep.training.programs import ChunkPrograms, check_mesh, chunk_programs, on_host

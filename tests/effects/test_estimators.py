@@ -175,7 +175,7 @@ def test_habits(s2):
     model = XLearner(outcome=KernelRidge(penalty=0.1), cv=3)
     assert model.get_params()["cv"] == 3
     assert repr(model) == "XLearner(cv=3, outcome=KernelRidge(bandwidth=1.0, penalty=0.1))"
-    assert type(model)(**model.get_params()).set_params(cv=4).cv == 4
+    assert type(model)(**model.get_params(deep=False)).set_params(cv=4).cv == 4
     with pytest.raises(NotFittedError, match="XLearner is not fitted"):
         model.ate()
     with pytest.raises(NotFittedError):

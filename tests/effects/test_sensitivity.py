@@ -61,7 +61,7 @@ def test_the_standard_error_of_a_bound_is_the_jackknife_s(model):
 
 
 def test_negative_effects_mirror_positive_ones(s2, model):
-    mirrored = AIPW(**model.get_params()).fit(-s2.y, s2.t, X=s2.x, folds=s2.folds)
+    mirrored = AIPW(**model.get_params(deep=False)).fit(-s2.y, s2.t, X=s2.x, folds=s2.folds)
     ours, theirs = omitted_variable_bounds(mirrored), omitted_variable_bounds(model)
     assert ours.robustness_value == pytest.approx(theirs.robustness_value, abs=1e-8)
     assert ours.robustness_value_confidence == pytest.approx(theirs.robustness_value_confidence, abs=1e-8)

@@ -32,7 +32,7 @@ from causalrep.confounders.removal.demographics import Layout
 from causalrep.confounders.removal.guides import Guides, linear_guides
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule
+from causalrep.training.rows import plan_epochs
 
 Batch = Mapping[str, jax.Array]
 # Rows generated in each step for the guides, as in the authors' package.
@@ -234,7 +234,7 @@ def demovae(
     init_key, fit_key = jax.random.split(key)
     data = {"x": jnp.asarray(x, jnp.float32), "d": jnp.asarray(d, jnp.float32)}
     objective = demovae_objective(model, x.shape[1])
-    plan = schedule(len(x), validation_share=0.0, epochs=training.epochs, batch_size=training.batch_size)
+    plan = plan_epochs(len(x), validation_share=0.0, epochs=training.epochs, batch_size=training.batch_size)
     found = fit(
         objective,
         _adam(training.learning_rate, training.weight_decay),

@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.base.arguments import check_seed
+from causalrep.base.estimator import Transformer
 from causalrep.base.summary import Summary
-from causalrep.base.transformer import Transformer
-from causalrep.base.validation import as_matrix, check_index_alignment, check_range
+from causalrep.base.validation import as_matrix, check_counts, check_index_alignment, check_range, check_seed
 from causalrep.confounders.removal.demographics import Demographics
 from causalrep.confounders.removal.demovae import (
     DemoVAEFit,
@@ -26,7 +25,8 @@ from causalrep.confounders.removal.demovae import (
 )
 from causalrep.confounders.removal.leakage import leakage
 from causalrep.errors import InputError
-from causalrep.training.loop import check_counts, refuse_divergence
+from causalrep.keys import root
+from causalrep.training.trained import refuse_divergence
 
 WEIGHTS = ("reconstruction", "covariance", "mean", "demographics", "guide", "hsic")
 # Fewest rows that five folds of probes can be fitted to and scored on.
@@ -156,7 +156,7 @@ class DemoVAE(Transformer):
         training = DemoVAETraining(self.epochs, self.batch_size, float(self.learning_rate), float(self.weight_decay))
         with jax.enable_x64(False):
             program = _program(model, training)
-            found = jax.device_get(program(jax.random.key(self.seed), _single(x), _single(d)))
+            found = jax.device_get(program(root(self.seed), _single(x), _single(d)))
         refuse_divergence(found, self)
         self.demographics_, self.model_, self.demovae_ = code, model, found
         self.n_features_in_, self.n_obs_ = x.shape[1], len(x)
@@ -228,7 +228,7 @@ class DemoVAE(Transformer):
         count = rows if rows is not None else 1 if isinstance(D, Mapping) else len(D)
         d = self._coded(D, count)
         with jax.enable_x64(False):
-            key = jax.random.key(seed)
+            key = root(seed)
             return np.asarray(_sample(key, self.model_, self.demovae_, _single(d), self.n_features_in_), np.float64)
 
     def leakage(self, X: Any, D: Any, *, seed: int = 0) -> pd.DataFrame:
@@ -246,7 +246,7 @@ class DemoVAE(Transformer):
         if len(z) < AUDITED:
             raise InputError("X", found=f"{len(z)} rows", expected=f"at least {AUDITED} to fit probes to and to score")
         with jax.enable_x64(False):
-            found = _leakage(jax.random.key(seed), _single(z), _single(d), self.demographics_.layout)
+            found = _leakage(root(seed), _single(z), _single(d), self.demographics_.layout)
         table = pd.DataFrame({name: np.asarray(part, float) for name, part in found._asdict().items()})
         table.index = pd.Index(self.demographics_.names, name="variable")
         table.insert(0, "score", ["accuracy" if v.levels else "R2" for v in self.demographics_.variables])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.base.transformer import Transformer
+from causalrep.base.estimator import Transformer
 from causalrep.base.validation import as_matrix, check_index_alignment
 from causalrep.confounders.removal.demographics import Demographics
 from causalrep.errors import InputError

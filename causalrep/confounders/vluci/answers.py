@@ -13,7 +13,8 @@ from causalrep.confounders.vluci.identification import FamilyFit
 from causalrep.confounders.vluci.model import LatentModel
 from causalrep.effects.design import EffectDesign
 from causalrep.inference.pooling import Pooled
-from causalrep.training.loop import refuse_divergence
+from causalrep.keys import root
+from causalrep.training.trained import refuse_divergence
 
 Use = Literal["mean", "multiple", "decoder"]
 
@@ -45,7 +46,7 @@ def answer(design: EffectDesign, model: LatentModel, training: Training, plan: P
         DivergenceError: If training met a loss that is not finite.
     """
     x, t, y = (np.asarray(values, np.float32) for values in (design.x, design.t, design.y))
-    key, draw_key = jax.random.split(jax.random.key(plan.seed))
+    key, draw_key = jax.random.split(root(plan.seed))
     with jax.enable_x64(False):
         found = jax.device_get(_program(model, training)(key, x, t, y))
         refuse_divergence(found, model)

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from causalrep.base.arguments import check_seed, check_widths
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_choice, check_range
+from causalrep.base.validation import as_matrix, check_choice, check_counts, check_range, check_seed, check_widths
 from causalrep.confounders.vluci.answers import Plan, Use, answer, decoded_effects
 from causalrep.confounders.vluci.completion import complete
 from causalrep.confounders.vluci.fit import Training, counterfactual_draws
@@ -22,7 +21,7 @@ from causalrep.effects import EffectEstimator, TLearner
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import IdentificationWarning, InputError, NoIntervalError
-from causalrep.training.loop import check_counts
+from causalrep.keys import root
 
 # The laws of U under which the average effect is given as well.
 FAMILIES = (("two_point", 1), ("gaussian", 1), ("gaussian", 2))
@@ -259,7 +258,7 @@ class VLUCI(EffectEstimator):
     def _prior_draws(self, rows: int, draws: int) -> np.ndarray:
         with jax.enable_x64(False):
             law = prior(self._model.latent, self._model.dim, rows)
-            return np.asarray(law.sample(jax.random.key(self.seed + 1), draws))
+            return np.asarray(law.sample(root(self.seed + 1), draws))
 
     def ate_interval(self, alpha: float = 0.05, *, conditional: bool = False) -> tuple[float, float]:
         """Interval of :meth:`ate` at level ``1 - alpha``, as if the model of U were right and fitted without error.
@@ -306,7 +305,7 @@ class VLUCI(EffectEstimator):
         """
         alpha = check_range("alpha", alpha, above=0, below=1)
         check_counts(draws=draws)
-        design, key = self.design_, jax.random.key(self.seed + 2)
+        design, key = self.design_, root(self.seed + 2)
         with jax.enable_x64(False):
             drawn = counterfactual_draws(key, self._model, self.vluci_, design.x, design.t, design.y, draws)
         low, high = np.quantile(np.asarray(drawn), [alpha / 2, 1 - alpha / 2], axis=0)

@@ -25,7 +25,7 @@ from causalrep.confounders.vluci.objective import (
     vluci_objective,
 )
 from causalrep.training import Objective, fit, ticking
-from causalrep.training.rows import schedule, split
+from causalrep.training.rows import plan_epochs, split_rows
 
 CLIP = 5.0
 
@@ -122,12 +122,12 @@ def vluci(
     split_key, fit_key, check_key = jax.random.split(key, 3)
     init_key = jax.random.fold_in(fit_key, 1)
     scaling = _scaling(x, y, model)
-    plan = schedule(
+    plan = plan_epochs(
         x.shape[0], validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
     )
     order = jax.random.permutation(split_key, x.shape[0])
     batch = jax.tree.map(lambda leaf: leaf[order], scaled(scaling, x, t, y))
-    rows, held_out = split(batch, plan.rows)
+    rows, held_out = split_rows(batch, plan.rows)
     warm_start = training.warm_start * (plan.rows // plan.batch_size)
     settings = Settings(
         training.objective, training.independence, warm_start, round(training.warm_up * (plan.steps - warm_start))

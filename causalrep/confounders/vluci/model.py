@@ -21,12 +21,11 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, PyTree
 from numpyro import handlers
 
-from causalrep.base.validation import check_choice
+from causalrep.base.validation import check_choice, check_counts
 from causalrep.confounders.closed_forms import affine_posterior
 from causalrep.confounders.vluci.laws import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, prior
 from causalrep.errors import InputError
 from causalrep.nn import trained_mlp
-from causalrep.training.loop import check_counts
 
 Batch = Mapping[str, jax.Array]
 Form = Literal["affine", "free"]

@@ -16,6 +16,7 @@ from scipy import stats
 from causalrep.base.validation import check_choice, check_range
 from causalrep.effects.base import EffectEstimator
 from causalrep.errors import CausalrepWarning
+from causalrep.keys import root
 
 Check = Literal["placebo_treatment", "random_common_cause", "data_subset", "dummy_outcome"]
 
@@ -79,13 +80,13 @@ def refute(
     fraction = check_range("fraction", fraction, above=0, below=1)
     design, estimate = fitted.design_, fitted.ate()
     alter = _ALTERATIONS[check]
-    key = jax.random.key(seed)
+    key = root(seed)
     found = np.empty(count)
     for i in range(count):
         # Seeds of NumPy's generator from JAX's keys: one root for all randomness.
         words = np.asarray(jax.random.key_data(jax.random.fold_in(key, i)))
         y, t, x, w = alter(design, np.random.default_rng(words), fraction)
-        copy = type(fitted)(**fitted.get_params())
+        copy = type(fitted)(**fitted.get_params(deep=False))
         with warnings.catch_warnings():
             # The first fit has said it already.
             warnings.simplefilter("ignore", CausalrepWarning)

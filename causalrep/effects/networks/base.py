@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.validation import check_choice, check_counts, check_range
 from causalrep.effects.base import EffectEstimator, check_overlap
 from causalrep.effects.checks.overlap import OverlapReport, overlap_report
 from causalrep.effects.design import EffectDesign
@@ -21,8 +21,8 @@ from causalrep.effects.regressions.host import as_learner, call
 from causalrep.effects.scores import Average, Nuisances, aipw_ate, aipw_att, aipw_scores
 from causalrep.errors import DivergenceError, InputError, NoIntervalError
 from causalrep.inference.crossfit import cross_fit, stratified_folds
+from causalrep.keys import root
 from causalrep.precision import float64
-from causalrep.training.loop import check_counts
 
 _LAZY = ("ate_", "att_", "nuisances_", "scores_")
 
@@ -57,7 +57,7 @@ class NeuralEffectEstimator(MetaEstimator):
             self.__dict__.pop(name, None)
         learner, t = self._core(), jnp.asarray(design.t)
         if design.folds is None:
-            folds, n_folds = stratified_folds(jax.random.key(self.seed), t, self.cv), self.cv
+            folds, n_folds = stratified_folds(root(self.seed), t, self.cv), self.cv
         else:
             folds, n_folds = jnp.asarray(design.folds), int(design.folds.max()) + 1
         self.folds_, self._n_folds = np.asarray(folds), n_folds
@@ -133,7 +133,7 @@ class NeuralEffectEstimator(MetaEstimator):
         return t / e + (1 - t) / (1 - e)
 
     def _key(self, purpose: int) -> Key[Array, ""]:
-        return jax.random.fold_in(jax.random.key(self.seed), purpose)
+        return jax.random.fold_in(root(self.seed), purpose)
 
     def _check_converged(self, diverged: Array, step: int | Array) -> None:
         if bool(diverged):
@@ -165,14 +165,6 @@ class NeuralEffectEstimator(MetaEstimator):
             ("Propensities", f"{e.min():.3g} to {e.max():.3g}, {100 * outside:.1f}% clipped at {self._fitted_clip:g}"),
             ("effect(X)", f"mean {found.mean():.4g}; deciles 1, 5, 9: {low:.4g}, {median:.4g}, {high:.4g}"),
         ]
-
-
-def check_widths(argument: str, value: Any) -> None:
-    """Refuse anything but a sequence of whole numbers of at least 1."""
-    if isinstance(value, str) or not hasattr(value, "__iter__") or not (widths := tuple(value)):
-        raise InputError(argument, found=repr(value), expected="a tuple of layer widths, such as (200, 200)")
-    for width in widths:
-        check_counts(**{argument: width})
 
 
 def _fit(learner: NetworkLearner, data: EffectRows, key: Key[Array, ""]) -> NetworkFit:

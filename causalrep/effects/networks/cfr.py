@@ -21,6 +21,7 @@ from causalrep.effects.networks.fitting import NetworkFit, summarize, train
 from causalrep.effects.networks.layers import fan_in_normal, features, head, squared_weights, unit_rows
 from causalrep.effects.networks.learner import Heads, NetworkLearner
 from causalrep.effects.networks.units import Units, split, standardize
+from causalrep.keys import root
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.training import Objective
 
@@ -122,7 +123,7 @@ class CFRLearner(NetworkLearner):
 
     def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> NetworkFit:
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
-        split_key, fit_key = jax.random.split(jax.random.key(self.seed) if key is None else key)
+        split_key, fit_key = jax.random.split(root(self.seed) if key is None else key)
         units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
         units = _balanced(units)
         if self.outcome_units:

@@ -18,6 +18,7 @@ from causalrep.effects.networks.fitting import NetworkFit, epoch, summarize, tra
 from causalrep.effects.networks.layers import features, head, squared_weights
 from causalrep.effects.networks.learner import Heads, PropensityLearner
 from causalrep.effects.networks.units import Units, split, standardize
+from causalrep.keys import root
 from causalrep.training import Objective
 
 _NORMAL = nn.initializers.normal(0.05)
@@ -93,7 +94,7 @@ class DragonLearner(PropensityLearner):
 
     def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> NetworkFit:
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
-        split_key, *phase_keys = jax.random.split(jax.random.key(self.seed) if key is None else key, 3)
+        split_key, *phase_keys = jax.random.split(root(self.seed) if key is None else key, 3)
         units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
         training, validation = split(split_key, units, self.validation_share)
         phases = (

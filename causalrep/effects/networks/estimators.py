@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from causalrep.base.validation import check_choice, check_range
-from causalrep.effects.networks.base import NeuralEffectEstimator, check_widths
+from causalrep.base.validation import check_choice, check_counts, check_range, check_widths
+from causalrep.effects.networks.base import NeuralEffectEstimator
 from causalrep.effects.networks.cfr import DISCREPANCIES, CFRLearner
 from causalrep.effects.networks.dragonnet import DragonLearner
 from causalrep.effects.networks.snet import SNetLearner
 from causalrep.effects.regressions.linear import LOGISTIC
 from causalrep.effects.scores import CLIP
-from causalrep.training.loop import check_counts
 
 
 class TARNet(NeuralEffectEstimator):
@@ -85,8 +84,8 @@ class TARNet(NeuralEffectEstimator):
 
     def _check_hyperparameters(self) -> None:
         super()._check_hyperparameters()
-        check_widths("representation", self.representation)
-        check_widths("heads", self.heads)
+        check_widths("representation", self.representation, empty=False)
+        check_widths("heads", self.heads, empty=False)
         check_counts(steps=self.steps)
         check_range("penalty", self.penalty, at_least=0)
         check_range("learning_rate", self.learning_rate, above=0)
@@ -278,8 +277,8 @@ class DragonNet(NeuralEffectEstimator):
 
     def _check_hyperparameters(self) -> None:
         super()._check_hyperparameters()
-        check_widths("representation", self.representation)
-        check_widths("heads", self.heads)
+        check_widths("representation", self.representation, empty=False)
+        check_widths("heads", self.heads, empty=False)
         check_counts(adam_epochs=self.adam_epochs, sgd_epochs=self.sgd_epochs)
         for name in ("targeted", "penalty"):
             check_range(name, getattr(self, name), at_least=0)

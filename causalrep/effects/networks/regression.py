@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from causalrep.effects.networks.fitting import NetworkFit, summarize, train
 from causalrep.effects.networks.layers import head, squared_weights
 from causalrep.effects.networks.units import Units, inputs, outcomes, split, standardize
+from causalrep.keys import root
 from causalrep.nn import MLP
 from causalrep.training import Objective
 
@@ -61,7 +62,7 @@ class MLPRegression:
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> NetworkFit:
         """A network trained on the rows with weight."""
-        split_key, fit_key = jax.random.split(jax.random.key(self.seed))
+        split_key, fit_key = jax.random.split(root(self.seed))
         units, scaling = standardize(x, jnp.zeros_like(y), y, w, covariates=True)
         if self.binary:
             units = units._replace(y=jnp.where(w > 0, y, 0.0).astype(jnp.float32))

@@ -19,6 +19,7 @@ from causalrep.effects.networks.fitting import NetworkFit, summarize, train
 from causalrep.effects.networks.layers import features, head, squared_weights
 from causalrep.effects.networks.learner import Heads, PropensityLearner
 from causalrep.effects.networks.units import Units, split, standardize
+from causalrep.keys import root
 from causalrep.training import Objective
 
 # What each representation feeds: c all heads, o both outcomes, m0 and m1 one outcome, w the propensity.
@@ -99,7 +100,7 @@ class SNetLearner(PropensityLearner):
 
     def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> NetworkFit:
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
-        split_key, fit_key = jax.random.split(jax.random.key(self.seed) if key is None else key)
+        split_key, fit_key = jax.random.split(root(self.seed) if key is None else key)
         units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
         training, validation = split(split_key, units, self.validation_share)
         result = train(

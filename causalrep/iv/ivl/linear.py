@@ -21,6 +21,7 @@ from causalrep.iv.ivl.selection import (
 )
 from causalrep.iv.linear.estimators import Penalised
 from causalrep.iv.linear.kclass import LinearFit, anchor_regression
+from causalrep.keys import root
 from causalrep.linalg import orthonormal_basis, residualize
 
 Selector = Literal["cv", "lcv", "cc"]
@@ -115,9 +116,7 @@ class IVLRegression(Penalised):
         if isinstance(self.alpha, str):
             score = x if self._score_on is None else jnp.asarray(self._score_on)
             low, high = self.alpha_range
-            alpha = _select(
-                jax.random.key(self.seed), y, x, z, c, score, low, high, kind=self.alpha, count=self.candidates
-            )
+            alpha = _select(root(self.seed), y, x, z, c, score, low, high, kind=self.alpha, count=self.candidates)
         else:
             alpha = jnp.asarray(float(self.alpha))
         self.alpha_ = float(alpha)

@@ -15,7 +15,7 @@ from causalrep.iv.nonlinear.training import (
 )
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule
+from causalrep.training.rows import plan_epochs
 
 Widths = tuple[int, ...]
 
@@ -57,7 +57,7 @@ def neural_ivl(
         learning_rate: Of Adam.
     """
     data, scaling = standardize(y, x, z)
-    plan = schedule(len(y), validation_share=0.0, epochs=epochs, batch_size=batch_size)
+    plan = plan_epochs(len(y), validation_share=0.0, epochs=epochs, batch_size=batch_size)
     result = fit(
         neural_ivl_objective(hidden, alpha, form),
         _adam(learning_rate),

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.base.validation import as_matrix, check_choice, check_range
+from causalrep.base.validation import as_matrix, check_choice, check_count, check_range
 from causalrep.errors import InputError
 from causalrep.iv.ivl.kernel import kernel_ivl, select_kernel_ivl
 from causalrep.iv.ivl.neural import neural_ivl, neural_ivl_predict
 from causalrep.iv.ivl.objective import Form
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
-from causalrep.iv.nonlinear.door import NonlinearData, check_count, check_penalties
+from causalrep.iv.nonlinear.door import NonlinearData, check_penalties
 from causalrep.iv.nonlinear.kiv import KernelFit, default_penalties, kernel_predict
 from causalrep.iv.nonlinear.neural_estimators import NeuralIVEstimator
 from causalrep.iv.summary import Summary

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from causalrep.iv.ivl.path import IVLPath, ivl, ivl_path
+from causalrep.keys import root
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import full_products
 
@@ -112,7 +113,7 @@ def level_ids(z: Float[Array, "n k"]) -> Int[Array, " n"]:
     Rows are sorted by a random projection with a fixed key rather than column by column: different rows agree on it
     with probability zero, and sorting numbers is far faster than sorting rows.
     """
-    projection = z @ jax.random.normal(jax.random.key(0), (z.shape[1],), z.dtype)
+    projection = z @ jax.random.normal(root(0), (z.shape[1],), z.dtype)
     order = jnp.argsort(projection)
     # The projection only brings equal rows together; whether neighbours are equal, the rows themselves say. A
     # tolerance on the projection would, in float32, join levels that differ.

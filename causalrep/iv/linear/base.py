@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.inference.sandwich import KINDS, Covariance
@@ -24,7 +24,7 @@ from causalrep.iv.summary import Summary
 from causalrep.precision import float64
 
 
-class LinearIVEstimator(Habits, InstrumentReports):
+class LinearIVEstimator(Estimator, InstrumentReports):
     """Base of the linear estimators; see a subclass for use.
 
     To write an estimator, set the class attributes that differ and define::

@@ -9,6 +9,7 @@ from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
 from causalrep.inference.wild_bootstrap import wild_cluster_bootstrap, wild_cluster_interval
 from causalrep.iv.linear.base import LinearIVEstimator
+from causalrep.keys import root
 from causalrep.precision import float64
 
 _STATIC = ("n_clusters", "index", "draws", "weights")
@@ -78,7 +79,7 @@ class WildBootstrapEstimator(LinearIVEstimator):
         null = check_range("null", null)
         with float64():
             data = [None if a is None else jnp.asarray(a) for a in (design.y, design.x, design.z, design.c)]
-            key = jax.random.key(seed)
+            key = root(seed)
             common = {"n_clusters": design.n_clusters, "index": index, "draws": draws, "weights": weights}
             codes = jnp.asarray(design.clusters)
             test = _bootstrap(key, *data, codes, null=null, **common)

@@ -10,14 +10,15 @@ import jax
 import numpy as np
 import pandas as pd
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
 from causalrep.iv.summary import Summary
+from causalrep.keys import root
 
 
-class NonlinearIVEstimator(Habits):
+class NonlinearIVEstimator(Estimator):
     """Base of the estimators of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``; see a subclass for use.
 
     The constructor takes hyperparameters only and stores each under its own name. A subclass sets the class
@@ -65,7 +66,7 @@ class NonlinearIVEstimator(Habits):
 
     def _shuffled(self, seed: int, *arrays: np.ndarray) -> list[np.ndarray]:
         """Rows of all arrays in one random order: halves of a sample must not follow the file's order."""
-        order = np.asarray(jax.random.permutation(jax.random.key(seed), len(arrays[0])))
+        order = np.asarray(jax.random.permutation(root(seed), len(arrays[0])))
         return [array[order] for array in arrays]
 
     # ---------------------------------------------------------------- answers

@@ -19,7 +19,7 @@ from causalrep.iv.nonlinear.training import (
 )
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule, split
+from causalrep.training.rows import plan_epochs, split_rows
 
 # Nystroem features of the instruments by which held-out moments are judged.
 JUDGES = 50
@@ -111,8 +111,8 @@ def deep_gmm(
     """
     data, scaling = standardize(y, x, z)
     judges = nystroem(data.z[:JUDGES], median_lengthscale(data.z))
-    plan = schedule(len(y), validation_share=validation_share, epochs=epochs, batch_size=batch_size)
-    train, held_out = split(data._asdict(), plan.rows)
+    plan = plan_epochs(len(y), validation_share=validation_share, epochs=epochs, batch_size=batch_size)
+    train, held_out = split_rows(data._asdict(), plan.rows)
     held_out["psi"] = nystroem_features(judges, held_out["z"])
     result = fit(
         deep_gmm_objective(hidden, critic_hidden),

@@ -18,7 +18,7 @@ from causalrep.iv.nonlinear.training import (
 )
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule, split
+from causalrep.training.rows import plan_epochs, split_rows
 
 Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]
@@ -167,11 +167,11 @@ def deep_iv(
     n = len(y)
     dropout = default_dropout(n) if dropout is None else dropout
     data, scaling = standardize(y, x, z)
-    plan = schedule(n, validation_share=validation_share, epochs=epochs, batch_size=batch_size)
+    plan = plan_epochs(n, validation_share=validation_share, epochs=epochs, batch_size=batch_size)
     density_key, structural_key = jax.random.split(key)
 
     def train(objective: Objective, batch: dict, key: jax.Array):
-        rows, held_out = split(batch, plan.rows)
+        rows, held_out = split_rows(batch, plan.rows)
         return fit(
             objective,
             adam(learning_rate),

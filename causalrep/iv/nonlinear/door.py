@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from causalrep.base.validation import as_matrix, as_vector, check_index_alignment, check_range
+from causalrep.base.validation import as_matrix, as_vector, check_count, check_index_alignment, check_range
 from causalrep.errors import InputError
 
 # Below this no half of the sample can fit, or judge, anything.
@@ -89,12 +89,6 @@ def as_levels(argument: str, value: Any, treatments: int) -> np.ndarray:
     if not np.isfinite(array).all():
         raise InputError(argument, found="missing or infinite values", expected="finite numbers")
     return array
-
-
-def check_count(argument: str, value: object, *, at_least: int = 1) -> None:
-    """Refuse what is not a whole number of at least ``at_least``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
-        raise InputError(argument, found=repr(value), expected=f"a whole number of at least {at_least}")
 
 
 def check_penalties(candidates: object, penalty_range: object) -> None:

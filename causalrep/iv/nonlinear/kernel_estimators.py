@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.base.validation import check_choice
+from causalrep.base.validation import check_choice, check_count
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
-from causalrep.iv.nonlinear.door import NonlinearData, check_count, check_penalties
+from causalrep.iv.nonlinear.door import NonlinearData, check_penalties
 from causalrep.iv.nonlinear.kiv import (
     KernelFit,
     default_penalties,

@@ -8,14 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from causalrep.base.validation import check_range
+from causalrep.base.validation import check_count, check_range
 from causalrep.errors import DivergenceError, DivergenceWarning, InputError
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.deep_gmm import deep_gmm, deep_gmm_predict
 from causalrep.iv.nonlinear.deep_iv import deep_iv, deep_iv_predict
 from causalrep.iv.nonlinear.dfiv import FeatureWidths, dfiv, dfiv_predict
-from causalrep.iv.nonlinear.door import NonlinearData, check_count
+from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.training import NeuralFit
+from causalrep.keys import root
 
 Static = tuple[tuple[str, Any], ...]
 
@@ -58,7 +59,7 @@ class NeuralIVEstimator(NonlinearIVEstimator):
         check_range("learning_rate", self.learning_rate, above=0)
 
     def _fit(self, data: NonlinearData) -> None:
-        order_seed, fit_key = self.seed, jax.random.fold_in(jax.random.key(self.seed), 1)
+        order_seed, fit_key = self.seed, jax.random.fold_in(root(self.seed), 1)
         y, inputs, exogenous = self._shuffled(order_seed, data.y, data.inputs, data.exogenous)
         run = _program(type(self)._fit_method, tuple(self._options(data).items()))
         keys = jax.random.split(fit_key, self.seeds)

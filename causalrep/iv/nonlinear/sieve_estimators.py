@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.validation import check_choice, check_count, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.linear.kclass import two_stage_least_squares
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.bases import CUBIC, BasisKind, evaluate_basis, make_basis
-from causalrep.iv.nonlinear.door import NonlinearData, check_count, check_penalties
+from causalrep.iv.nonlinear.door import NonlinearData, check_penalties
 from causalrep.iv.nonlinear.kernel_estimators import SHRUNK
 from causalrep.iv.nonlinear.kiv import default_penalties
 from causalrep.iv.nonlinear.ridge import two_stage_ridge

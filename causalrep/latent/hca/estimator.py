@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import as_labels, as_matrix, check_index_alignment, check_range
 from causalrep.errors import InputError
+from causalrep.keys import root
 from causalrep.latent.hca.model import OrderSearch, hierarchy, in_order, search_orders, structural_weights
 from causalrep.latent.hca.naming import Named, name_latents
 from causalrep.latent.ica import fast_ica
@@ -96,7 +97,7 @@ def _counts(key: jax.Array, weights: Float[Array, " n"]) -> Float[Array, " n"]:
     return jnp.zeros_like(weights).at[chosen].add(weights)
 
 
-class HCA(Habits):
+class HCA(Estimator):
     """Hierarchical causal factors of scores that several domains share, such as benchmarks of language models.
 
     Args:
@@ -143,7 +144,7 @@ class HCA(Habits):
         self._check(x, codes)
         self.rows_, self.n_obs_ = (x, codes), len(x)
         with float64():
-            unmixing = unmix_domains(jax.random.key(self.seed), pad(x, codes), self.latents, self.restarts)
+            unmixing = unmix_domains(root(self.seed), pad(x, codes), self.latents, self.restarts)
             self.search_: OrderSearch = jax.jit(search_orders)(unmixing)
             found = hierarchy(in_order(unmixing, self.search_.rows))
             self.named_: Named = name_latents(found, jnp.asarray(x))
@@ -177,7 +178,7 @@ class HCA(Habits):
         check_range("draws", draws, at_least=1)
         with float64():
             rows = pad(*self.rows_)
-            found = bootstrap_orders(jax.random.key(self.seed), rows, latents=self.latents, draws=draws)
+            found = bootstrap_orders(root(self.seed), rows, latents=self.latents, draws=draws)
         sequences = [" -> ".join(self.feature_names_[int(c)] for c in row) for row in found.names]
         return pd.Series(sequences).value_counts(normalize=True).rename("share")
 

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import as_labels, as_matrix, check_index_alignment, check_range
 from causalrep.errors import DivergenceError, InputError
+from causalrep.keys import root
 from causalrep.latent.domains import domain_codes
 from causalrep.latent.ild.annealing import fit_ild_annealed
 from causalrep.latent.ild.family import ILDFamily, Kind
@@ -23,7 +24,7 @@ ASSUMPTIONS = (
 )
 
 
-class ILD(Habits):
+class ILD(Estimator):
     """What would a row have been, had it come from another domain? Invertible latent domain causal models.
 
     The mixing is a leaky ReLU between linear maps and the latent mechanisms are affine, fitted by maximum likelihood
@@ -146,14 +147,14 @@ class ILD(Habits):
         return next(name for name, (_, loss) in fits.items() if loss <= reference + self.tolerance)
 
     def _split(self, x: np.ndarray, codes: np.ndarray) -> tuple[ILDRows, ILDRows]:
-        order = np.asarray(jax.random.permutation(jax.random.key(self.seed), len(x)))
+        order = np.asarray(jax.random.permutation(root(self.seed), len(x)))
         rows = ILDRows(jnp.asarray(x[order], jnp.float32), jnp.asarray(codes[order], jnp.int32))
         held_out = max(1, round(self.validation_share * len(x)))
         return jax.tree.map(lambda a: a[held_out:], rows), jax.tree.map(lambda a: a[:held_out], rows)
 
     def _fit_one(self, family: ILDFamily, train: ILDRows, validation: ILDRows) -> tuple:
         found = fit_ild_annealed(
-            jax.random.key(self.seed),
+            root(self.seed),
             family,
             train,
             validation,

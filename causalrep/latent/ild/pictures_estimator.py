@@ -7,17 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import as_labels, check_range
 from causalrep.errors import DivergenceError, InputError
+from causalrep.keys import root
 from causalrep.latent.domains import domain_codes
 from causalrep.latent.ild.estimator import ASSUMPTIONS
 from causalrep.latent.ild.family import ILDFamily, Kind
 from causalrep.latent.ild.pictures import DomainImages, ILDVAEModel, fit_ild_vae
 
 
-class ILDVAE(Habits):
+class ILDVAE(Estimator):
     """What would a picture have been, had it come from another domain?
 
     A variational autoencoder with affine latent mechanisms, ``k`` of which may differ between domains. No interval
@@ -95,7 +96,7 @@ class ILDVAE(Habits):
         self.domains_ = pd.unique(np.asarray(domain).reshape(-1)).tolist()
         family = ILDFamily(self.kind, len(self.domains_), self.latents, self.k)
         self.model_, self.n_obs_ = ILDVAEModel(family, x.shape[1:], self.network), len(x)
-        order_key, fit_key = jax.random.split(jax.random.key(self.seed))
+        order_key, fit_key = jax.random.split(root(self.seed))
         order, held_out = jax.random.permutation(order_key, len(x)), max(1, round(self.validation_share * len(x)))
         rows = DomainImages(x[order], jnp.asarray(codes)[order])
         found = fit_ild_vae(

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import check_range
 from causalrep.errors import InputError
@@ -18,7 +18,7 @@ from causalrep.latent.interventions.moments import Moments, ragged_moments
 from causalrep.precision import float64
 
 
-class _LinearInterventional(Habits):
+class _LinearInterventional(Estimator):
     """What both have: moments in, a linear encoder out."""
 
     def _moments(self, X: Any, environment: Any, observational: Any) -> Moments:

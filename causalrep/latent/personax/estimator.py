@@ -11,10 +11,11 @@ import optax
 import pandas as pd
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import as_matrix, check_index_alignment, check_range
 from causalrep.errors import DivergenceError, InputError
+from causalrep.keys import root
 from causalrep.latent.personax.identification import identification
 from causalrep.latent.personax.model import (
     Measurements,
@@ -70,7 +71,7 @@ def fit_multimodal(
     )
 
 
-class PersonaX(Habits):
+class PersonaX(Estimator):
     """Causal latents of several modalities, such as texts and pictures of the same units, each measured repeatedly.
 
     No interval comes with the latents: they are identified up to maps that no data fix. On real people, findings
@@ -145,7 +146,7 @@ class PersonaX(Habits):
         columns = tuple(tuple(x.shape[1] for x in modality) for modality in arrays)
         self.spec_ = MultimodalSpec(tuple(self.latents), columns, self.specific, tuple(self.hidden))
         rows = self._standardized(arrays)
-        order_key, fit_key = jax.random.split(jax.random.key(self.seed))
+        order_key, fit_key = jax.random.split(root(self.seed))
         order, held_out = jax.random.permutation(order_key, n), max(1, round(self.validation_share * n))
         found = fit_multimodal(
             fit_key,

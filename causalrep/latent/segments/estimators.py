@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.base.estimator import Habits
+from causalrep.base.estimator import Estimator
 from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import DivergenceError, InputError
+from causalrep.keys import root
 from causalrep.latent.environments.door import as_environments, as_labelled, as_rows, check_one_per_latent
 from causalrep.latent.environments.rows import Schedule, coded_rows, fit_best, split
 from causalrep.latent.ica import fast_ica
@@ -20,7 +21,7 @@ DEFAULT = Schedule()
 PATIENT = Schedule(steps=10_000, learning_rate=5e-3)  # a decoder's noise falls slowly
 
 
-class Network(Habits):
+class Network(Estimator):
     """What they share: standardised rows, one training loop, the best of a few starts."""
 
     def _train(self, x: np.ndarray, codes: np.ndarray, objective: Objective, scaling: np.ndarray | None = None) -> None:
@@ -30,7 +31,7 @@ class Network(Habits):
         if not (scale > 0).all():
             raise InputError("X", found=f"a constant column {int(np.argmin(scale))}", expected="none")
         self.scaling_ = np.diag(1.0 / scale) if scaling is None else scaling
-        order_key, fit_key = jax.random.split(jax.random.key(self.seed))
+        order_key, fit_key = jax.random.split(root(self.seed))
         coded = coded_rows((x - self.mean_) @ self.scaling_, codes, int(codes.max()) + 1)
         found = fit_best(objective, self.schedule, fit_key, *split(order_key, coded))
         if not np.isfinite(found.final_loss):
@@ -194,7 +195,7 @@ class TCL(Network):
         self.model_ = tcl.SegmentClassifier(self.latents, int(codes.max()) + 1, tuple(self.hidden))
         self._train(x, codes, tcl.tcl_objective(self.model_))
         learned = tcl.segment_features(self.model_, self.params_, self._standardized(x))
-        self.unmixing_ = np.asarray(fast_ica(jax.random.key(self.seed), learned, self.latents).unmixing)
+        self.unmixing_ = np.asarray(fast_ica(root(self.seed), learned, self.latents).unmixing)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -8,15 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from causalrep.base.arguments import check_rows, check_seed
-from causalrep.base.estimator import Habits
-from causalrep.base.validation import as_matrix, check_index_alignment, check_range
+from causalrep.base.estimator import Estimator
+from causalrep.base.validation import (
+    as_matrix,
+    check_counts,
+    check_index_alignment,
+    check_range,
+    check_rows,
+    check_seed,
+)
 from causalrep.errors import DivergenceError, InputError
+from causalrep.keys import root
 from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
-from causalrep.training.loop import check_counts
 
 
-class TwoModalityClassifier(Habits, ABC):
+class TwoModalityClassifier(Estimator, ABC):
     """A classifier of pairs of embeddings; subclasses say how it is trained and what its logits are."""
 
     def fit(self, first: Any, second: Any, y: Any) -> Self:
@@ -49,7 +55,7 @@ class TwoModalityClassifier(Habits, ABC):
             # Standardised: the networks' scale is not the embeddings'.
             self._moments = [(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in (a, b)]
             data = dict(zip(("first", "second"), self._standard(a, b)), y=jax.nn.one_hot(codes, len(classes)))
-            params, diverged = jax.device_get(self._train(jax.random.key(self.seed), data, sizes, training))
+            params, diverged = jax.device_get(self._train(root(self.seed), data, sizes, training))
         if diverged:
             raise DivergenceError(
                 f"{self!r}: a loss or gradient was not finite. Lower learning_rate, or look for extreme values.",

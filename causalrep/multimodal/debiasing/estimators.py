@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.validation import check_choice, check_counts, check_range
 from causalrep.errors import IdentificationWarning, InputError
+from causalrep.keys import root
 from causalrep.multimodal.debiasing.ate_d import ATEDFit, ATEDModel, ATEDNetworks, Stream, ated
 from causalrep.multimodal.debiasing.base import TwoModalityClassifier
 from causalrep.multimodal.debiasing.coding_rate import coding_rate
@@ -29,7 +30,6 @@ from causalrep.multimodal.debiasing.unimodal import (
     UnimodalNetworks,
     unimodal_objective,
 )
-from causalrep.training.loop import check_counts
 
 Prediction = Literal["total_effect", "logits"]
 # Where the confounder keeps a larger share of the coding rate, the total effect was seen to be worthless.
@@ -333,7 +333,7 @@ def _ated_logits(model: ATEDModel, explicit: bool, found: ATEDFit, first: jax.Ar
 def _sufficiency(features, reference, predictions: np.ndarray, classes: int) -> Sufficiency:
     with jax.enable_x64(False):
         arguments = (jnp.asarray(features), jnp.asarray(reference), jnp.asarray(predictions, jnp.int32))
-        found = _compiled_sufficiency(jax.random.key(0), *arguments, classes=classes)
+        found = _compiled_sufficiency(root(0), *arguments, classes=classes)
         return Sufficiency(*(np.float64(part) for part in found))
 
 

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from causalrep.inference.crossfit import stratified_folds
+from causalrep.keys import root
 from causalrep.training import Objective, fit
 
 FOLDS = 5
@@ -78,7 +79,7 @@ def softmax_loss(
 
     def held_out(fold: Array) -> Array:
         data = {"x": x, "y": y, "w": (folds != fold).astype(x.dtype)}
-        found = fit(objective, optimizer, data, jax.random.key(0), steps=STEPS)
+        found = fit(objective, optimizer, data, root(0), steps=STEPS)
         losses = _losses(found.params, x, y)
         return jnp.sum(jnp.where(folds == fold, losses, 0.0))
 

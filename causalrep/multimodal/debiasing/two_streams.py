@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.training import FitResult, Objective, fit
-from causalrep.training.rows import schedule
+from causalrep.training.rows import plan_epochs
 
 Batch = Mapping[str, jax.Array]
 
@@ -161,7 +161,7 @@ def train_streams(
     key: Key[Array, ""], objective: Objective, data: Batch, training: StreamTraining, start: PyTree | None = None
 ) -> FitResult:
     """Minimise an objective of two modalities."""
-    plan = schedule(
+    plan = plan_epochs(
         len(data["y"]), validation_share=0.0, epochs=training.epochs, batch_size=training.batch_size, evaluations=10**9
     )
     return fit(

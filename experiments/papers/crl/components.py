@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from causalrep.base.validation import check_range
-from causalrep.data import cauca_simulation, varsortability
+from causalrep.data import cauca_simulation
 from causalrep.latent import CausalFlow, Schedule, cauca_objective, fit_best
 from causalrep.latent.interventions import cauca
 from causalrep.study import Ordering, Study, Table, Within, grid
@@ -152,7 +152,7 @@ def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict
         metrics[name] |= {"loss": value, "own_correlation": _own_correlation(z, codes[name])}
     for name in (WRONG_GRAPH, WRONG_TARGETS, LINEAR):
         metrics[name]["loss_of_mcc"] = metrics[CAUCA]["mcc"] - metrics[name]["mcc"]
-    return metrics | {scores.CHANCE: {"mcc": chance, "varsortability": varsortability(data.interventions)}}
+    return metrics | {scores.CHANCE: {"mcc": chance, "varsortability": scores.varsortability_of(data.interventions)}}
 
 
 def _own_correlation(z: Array, codes: Array) -> Array:

@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_range
 from causalrep.data import LinearCRLModel, draw_latents, squires_model, varici_model
-from causalrep.data.simulators.latent.mechanisms import varsortability
 from causalrep.latent import (
     Disentangled,
     Moments,
@@ -147,7 +146,7 @@ def replicate_g2(key: Array, setting: dict, *, config: Disentanglement) -> dict:
     codes = {name: observed @ fit.unmixing.T for name, fit in fits.items()}
     chance = scores.chance(keys[3], seen)
     metrics = scores.scored(seen, {**codes, **scores.baselines(keys[4], seen, observed)}, chance)
-    metrics[scores.CHANCE] = {"mcc": chance, "varsortability": varsortability(model.interventions)}
+    metrics[scores.CHANCE] = {"mcc": chance, "varsortability": scores.varsortability_of(model.interventions)}
     for name, fit in fits.items():
         metrics[name] |= _against_truth(model, fit)
     return metrics
@@ -338,7 +337,7 @@ def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
     metrics[scores.CHANCE] = {
         "mcc": chance,
         "shd": graph_chance_level(shd, keys[5], graph).mean,
-        "varsortability": varsortability(model.interventions),
+        "varsortability": scores.varsortability_of(model.interventions),
     }
     return metrics
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.data import Interventions
 from causalrep.latent import CodedRows, coded_rows, fast_ica
-from causalrep.metrics import chance_level, mcc
+from causalrep.metrics import chance_level, mcc, varsortability
 
 ROWS = 4000  # to score on
 HELD_OUT = 0.2  # of the rows of every environment
@@ -84,3 +85,8 @@ def _least_squares(z: Float[Array, "n d"], x: Float[Array, "n p"]) -> Float[Arra
     even = design[::2]
     penalty = 1e-6 * jnp.trace(even.T @ even) / len(design.T)
     return design @ jnp.linalg.solve(even.T @ even + penalty * jnp.eye(len(design.T), dtype=x.dtype), even.T @ z[::2])
+
+
+def varsortability_of(interventions: Interventions) -> Array:
+    """Varsortability of the latents' graph, by their observational variances."""
+    return varsortability(interventions.graph, jnp.diagonal(interventions.covariances()[0]))

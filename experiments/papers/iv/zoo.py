@@ -26,7 +26,7 @@ from causalrep.iv.nonlinear.training import scaled_inputs, standardize, unscaled
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.training import Objective, fit
-from causalrep.training.rows import schedule, split
+from causalrep.training.rows import plan_epochs, split_rows
 
 DIRECT = "Direct regression"
 Method = Literal["DeepGMM", "DeepIV", "DFIV", "KIV (Nystroem)", "Kernel MMR", "Direct regression", "OLS"]
@@ -189,8 +189,8 @@ ESTIMATORS = {
 def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> jax.Array:
     """Least squares with DeepGMM's structural network, its split and its number of epochs, at the test points."""
     data, scaling = standardize(s.y, s.t, s.z)
-    plan = schedule(len(s.y), validation_share=0.5, epochs=epochs, batch_size=1024)
-    train, held_out = split({"x": data.x, "y": data.y}, plan.rows)
+    plan = plan_epochs(len(s.y), validation_share=0.5, epochs=epochs, batch_size=1024)
+    train, held_out = split_rows({"x": data.x, "y": data.y}, plan.rows)
     result = fit(
         _squared_error(),
         _adam(),

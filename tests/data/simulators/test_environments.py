@@ -13,9 +13,9 @@ from causalrep.data import (
     segments_simulation,
     squires_model,
     varici_model,
-    varsortability,
 )
 from causalrep.data.simulators.latent.mixings import leaky_mixing, mlp_mixing, orthogonal_columns, tanh_mixing
+from causalrep.metrics import varsortability
 
 
 def test_rows_have_the_moments_of_the_model(x64):
@@ -54,8 +54,8 @@ def test_varsortability_of_a_growing_and_a_shrinking_chain(x64):
     weights = jnp.array([[0.0, 0.0], [0.8, 0.0]])
     growing = one_per_latent(jnp.eye(2) - weights, jnp.eye(2))
     shrinking = one_per_latent((jnp.eye(2) - weights) * jnp.array([[1.0], [4.0]]), jnp.eye(2))
-    assert float(varsortability(growing)) == 1.0
-    assert float(varsortability(shrinking)) == 0.0
+    assert float(varsortability(growing.graph, jnp.diagonal(growing.covariances()[0]))) == 1.0
+    assert float(varsortability(shrinking.graph, jnp.diagonal(shrinking.covariances()[0]))) == 0.0
 
 
 def test_shifted_interventions_move_the_means_of_descendants(x64):

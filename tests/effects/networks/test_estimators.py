@@ -119,7 +119,7 @@ SMALL = TARNet(representation=(24,), heads=(16,), steps=400, learning_rate=3e-3,
 def fitted():
     x, t, y, tau = draw(2)
     frame = pd.DataFrame(x, columns=["a", "b", "c"])
-    model = TARNet(**SMALL.get_params()).fit(pd.Series(y, name="wage"), pd.Series(t, name="course"), X=frame)
+    model = TARNet(**SMALL.get_params(deep=False)).fit(pd.Series(y, name="wage"), pd.Series(t, name="course"), X=frame)
     return model, frame, t, y, tau
 
 
@@ -239,7 +239,7 @@ def test_constant_covariates_tiny_samples_and_thin_overlap_give_numbers():
     with pytest.raises(InputError, match="no overlap"):
         SMALL.fit(y, (x[:, 0] > 0).astype(float), X=x)
     with pytest.warns(OverlapWarning, match=r"of 400 rows"):
-        TARNet(**SMALL.get_params() | {"clip": 0.2}).fit(y, t, X=x)
+        TARNet(**SMALL.get_params(deep=False) | {"clip": 0.2}).fit(y, t, X=x)
 
 
 def test_before_fit_and_after_divergence(fitted):

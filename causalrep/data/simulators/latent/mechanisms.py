@@ -94,16 +94,5 @@ def draw_latents(key: Array, interventions: Interventions, n: int) -> Float[Arra
     return jnp.einsum("eni,eji->enj", noise, jax.vmap(_inverse)(interventions.maps))
 
 
-def varsortability(interventions: Interventions) -> Float[Array, ""]:
-    """Share of edges whose effect has the larger observational variance (Reisach et al. 2021), as a warning.
-
-    0.5 if the order of the variances tells nothing of the causal order; near 1, sorting by variance finds the graph.
-    NaN without edges. Edges alone are counted, not longer paths.
-    """
-    variance = jnp.diagonal(interventions.covariances()[0])
-    rises = variance[None, :] > variance[:, None]
-    return jnp.sum(rises & interventions.graph) / jnp.sum(interventions.graph)
-
-
 def _inverse(b: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return jax.scipy.linalg.solve_triangular(b, jnp.eye(len(b), dtype=b.dtype), lower=True)
