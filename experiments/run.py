@@ -145,16 +145,16 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
         ],
         frozen=True,
     )
-    entry = next(entry for entry in configs.entries(root) if entry.name == name)
+    entry = configs.entry(name, root)
     description = f"{entry.reproduces} Expected time: {entry.expected_time}"
     parsed = tyro.cli(command, args=arguments, prog=f"python -m experiments.run {name}", description=description)
     return parsed.options, parsed.config
 
 
 def _list(root: Path) -> None:
-    listing = Listing("config", "reproduces", "expected time", box=None, pad_edge=False)
+    listing = Listing("config", "reproduces", "expected time", "data", box=None, pad_edge=False)
     for entry in configs.entries(root):
-        listing.add_row(entry.name, entry.reproduces, entry.expected_time)
+        listing.add_row(entry.name, entry.reproduces, entry.expected_time, ", ".join(entry.data))
     console = Console()
     if not console.is_terminal:
         # One line each where a program may read it.

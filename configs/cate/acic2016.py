@@ -10,6 +10,9 @@ import dataclasses
 from experiments.papers.cate.methods import NEURAL
 from experiments.papers.cate.whole import WholeData
 
+DATA = ("acic2016",)
+REPRODUCE = "small"
+
 SMALL = WholeData("acic2016")
 PAPER = dataclasses.replace(SMALL, methods=SMALL.methods + NEURAL)
 SCALES = {

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.cate.coverage import Coverage
 
+REPRODUCE = "small"
+
 PAPER = Coverage(replications=1000)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, n=200, replications=4, scenarios=("both right",), large=False),

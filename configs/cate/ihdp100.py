@@ -10,6 +10,9 @@ import dataclasses
 from experiments.papers.cate.ihdp import Ihdp
 from experiments.papers.cate.methods import LINEAR
 
+DATA = ("ihdp",)
+REPRODUCE = "small"
+
 PAPER = Ihdp(name="cate/ihdp100")
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=3, methods=LINEAR),

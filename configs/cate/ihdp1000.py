@@ -10,6 +10,10 @@ import dataclasses
 from experiments.papers.cate.ihdp import Ihdp
 from experiments.papers.cate.methods import LINEAR
 
+DATA = ("ihdp",)
+REPRODUCE = "small"
+MAIN = True
+
 PAPER = Ihdp(name="cate/ihdp1000", simulations=1000, methods=(*LINEAR, "5-NN T"))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=3),

@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.cate.neural import BASELINES, IhdpNeural
 
+DATA = ("ihdp",)
+REPRODUCE = "smoke"
+
 PAPER = IhdpNeural()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=2, methods=(*BASELINES, "TARNet"), quick=True),

@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.cate.intervals import Intervals
 
+DATA = ("ihdp", "acic2016")
+REPRODUCE = "smoke"
+
 PAPER = Intervals(simulations=100, draws=200)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, datasets=("linear",), simulations=2, draws=10, kernel=False),

@@ -10,6 +10,10 @@ import dataclasses
 from experiments.papers.cate.jobs import Jobs
 from experiments.papers.cate.methods import NEURAL
 
+DATA = ("jobs",)
+REPRODUCE = "small"
+MAIN = True
+
 SMALL = Jobs()
 PAPER = dataclasses.replace(SMALL, methods=SMALL.methods + NEURAL)
 SCALES = {

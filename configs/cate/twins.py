@@ -10,6 +10,9 @@ import dataclasses
 from experiments.papers.cate.methods import LINEAR, LOGISTIC, NEURAL
 from experiments.papers.cate.whole import WholeData
 
+DATA = ("twins",)
+REPRODUCE = "small"
+
 SMALL = WholeData("twins", files=1, methods=LINEAR + LOGISTIC)
 SCALES = {
     "smoke": dataclasses.replace(SMALL, methods=("Difference in means", "OLS-1")),

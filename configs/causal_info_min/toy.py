@@ -10,6 +10,8 @@ import dataclasses
 
 from experiments.papers.causal_info_min.toy import Toy
 
+REPRODUCE = "small"
+
 PAPER = Toy()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=300, tests=200, epochs=1),

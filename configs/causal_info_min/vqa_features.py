@@ -11,6 +11,8 @@ import dataclasses
 
 from experiments.papers.causal_info_min.features import Features
 
+REPRODUCE = "smoke"
+
 PAPER = Features()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, share=0.05, width=16, epochs=1),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.crl.components import CausalComponents
 
+REPRODUCE = "smoke"
+
 PAPER = CausalComponents()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, layers=(2,), n=500, steps=40, restarts=1, batch_size=256),

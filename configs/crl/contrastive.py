@@ -10,6 +10,8 @@ import dataclasses
 
 from experiments.papers.crl.contrastive import Contrastive
 
+REPRODUCE = "smoke"
+
 PAPER = Contrastive()
 SCALES = {
     "smoke": dataclasses.replace(

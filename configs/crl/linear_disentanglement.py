@@ -10,6 +10,8 @@ import dataclasses
 
 from experiments.papers.crl.linear import Disentanglement
 
+REPRODUCE = "small"
+
 PAPER = Disentanglement()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, graphs=3, samples=(2500,)),

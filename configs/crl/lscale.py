@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.crl.linear import ScoreBased
 
+REPRODUCE = "small"
+
 PAPER = ScoreBased()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, graphs=3, observed=(25,), samples=(5000,)),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.crl.segments import Segments
 
+REPRODUCE = "smoke"
+
 PAPER = Segments()
 SCALES = {
     "smoke": dataclasses.replace(

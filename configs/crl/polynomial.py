@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.crl.supports import Supports
 
+REPRODUCE = "smoke"
+
 PAPER = Supports()
 SCALES = {
     "smoke": dataclasses.replace(

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.crl.series import Series
 
+REPRODUCE = "smoke"
+
 PAPER = Series()
 SCALES = {
     "smoke": dataclasses.replace(

@@ -12,6 +12,9 @@ import dataclasses
 
 from experiments.papers.demovae.fmri import Cohort
 
+DATA = ("connectivity_cohort",)
+REPRODUCE = "small"
+
 PAPER = Cohort()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, latents=4, hidden=16, epochs=20),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.demovae.standin import StandIn
 
+REPRODUCE = "smoke"
+
 PAPER = StandIn()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=200, latents=8, hidden=32, epochs=20),

@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.hca.imputation import Imputation
 
+DATA = ("open_llm_leaderboard",)
+REPRODUCE = "small"
+
 PAPER = Imputation()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, draws=2, fractions=(0.3,)),

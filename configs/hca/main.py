@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.hca.leaderboard import Leaderboard
 
+DATA = ("open_llm_leaderboard",)
+REPRODUCE = "small"
+
 PAPER = Leaderboard()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, restarts=5, five=False),

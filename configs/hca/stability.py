@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.hca.leaderboard import Stability
 
+DATA = ("open_llm_leaderboard",)
+REPRODUCE = "small"
+
 PAPER = Stability()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, draws=2, snapshots=("2025-02-20",)),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.hca.synthetic import Synthetic
 
+REPRODUCE = "smoke"
+
 PAPER = Synthetic()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, graphs=2, samples=(400,), inexactness=(0.0,), restarts=3),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
 
+REPRODUCE = "smoke"
+
 PAPER = Simulated(name="ild/by_domains", domains=(2, 3, 5, 10), intervened=("4,5", "0,1"))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, domains=(2, 3)),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
 
+REPRODUCE = "smoke"
+
 PAPER = Simulated(name="ild/by_intervention", domains=(2, 3, 10), intervened=("4,5", "3,4", "2,3", "1,2", "0,1"))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, domains=(3,)),

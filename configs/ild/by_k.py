@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
 
+REPRODUCE = "smoke"
+
 PAPER = Simulated(name="ild/by_k", domains=(2, 3, 10), k=(1, 2, 3, 4), methods=("Relax-Can",))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, domains=(3,)),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
 
+REPRODUCE = "smoke"
+
 PAPER = Simulated(name="ild/by_latents", latents=(4, 6, 8, 10), domains=(2, 3, 10), intervened=("last two",))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, latents=(4,), domains=(2,)),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
 
+REPRODUCE = "smoke"
+
 PAPER = Simulated(name="ild/by_sparsity", domains=(3, 10), intervened=("5", "4,5", "3,4,5", "2,3,4,5"), k=(0, 2))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, domains=(3,)),

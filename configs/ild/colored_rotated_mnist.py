@@ -10,6 +10,9 @@ import dataclasses
 
 from experiments.papers.ild.rotated import Rotated
 
+DATA = ("mnist",)
+REPRODUCE = "smoke"
+
 PAPER = Rotated("ild/colored_rotated_mnist", colored=True, images=18_000)
 SMALL = dataclasses.replace(
     PAPER,

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.flow import Flow
 
+REPRODUCE = "smoke"
+
 PAPER = Flow()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=1000, steps=100, intervened=("4,5",), depth=(4,)),

@@ -10,6 +10,8 @@ import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
 
+REPRODUCE = "smoke"
+
 PAPER = Simulated(name="ild/main", methods=("Dense", "Relax-Can", "Dense (annealed)", "Relax-Can (annealed)"))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=2, samples=2000, steps=300, annealed_steps=200, rounds=2),

@@ -10,6 +10,9 @@ import dataclasses
 
 from experiments.papers.ild.rotated import Rotated
 
+DATA = ("small_digits",)
+REPRODUCE = "smoke"
+
 SMALL = Rotated(
     "ild/rotated_digits",
     "small_digits",

@@ -11,6 +11,9 @@ import dataclasses
 
 from experiments.papers.ild.rotated import Rotated
 
+DATA = ("fashion_mnist",)
+REPRODUCE = "smoke"
+
 PAPER = Rotated("ild/rotated_fashion_mnist", "fashion_mnist")
 SMALL = dataclasses.replace(
     PAPER,

@@ -11,6 +11,9 @@ import dataclasses
 
 from experiments.papers.ild.rotated import Rotated
 
+DATA = ("mnist",)
+REPRODUCE = "smoke"
+
 PAPER = Rotated()
 SMALL = dataclasses.replace(
     PAPER,

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.ild.theory import Theory
 
+REPRODUCE = "small"
+
 PAPER = Theory()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, models=5, sizes=(3,)),

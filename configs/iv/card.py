@@ -7,5 +7,8 @@ Expected time: 7 s, 25 s the first time (compiling), on two CPU cores.
 
 from experiments.papers.iv.returns import Card
 
+REPRODUCE = "paper"
+MAIN = True
+
 # Nothing is random: the scales are the same.
 SCALES = {"smoke": Card(), "small": Card(), "paper": Card()}

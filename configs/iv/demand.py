@@ -8,6 +8,8 @@ Expected time: small 10 min on two CPU cores (120 data sets; estimated from a ru
 
 from experiments.papers.iv.demand import Demand
 
+REPRODUCE = "smoke"
+
 SCALES = {
     "smoke": Demand(
         replications=2, samples=(200,), rhos=(0.5,), exact_up_to=200, landmarks=60, candidates=6, dfiv_updates=2

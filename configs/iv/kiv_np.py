@@ -7,6 +7,9 @@ Expected time: small 40 s on two CPU cores (80 data sets), paper 5 min (estimate
 
 from experiments.papers.iv.kiv import NeweyPowell
 
+REPRODUCE = "small"
+MAIN = True
+
 PAPER = NeweyPowell(samples=(1000, 5000, 10000), landmarks=200)
 SCALES = {
     "smoke": NeweyPowell(replications=2, samples=(200,), exact_up_to=200, landmarks=60, candidates=8),

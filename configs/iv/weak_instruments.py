@@ -10,6 +10,9 @@ import dataclasses
 
 from experiments.papers.iv.weak import WeakInstruments
 
+REPRODUCE = "small"
+MAIN = True
+
 PAPER = WeakInstruments()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=8, strengths=(0.03, 0.1, 0.3)),

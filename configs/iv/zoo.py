@@ -8,6 +8,8 @@ Expected time: small 10 min on two CPU cores (estimated; a quarter of it DeepGMM
 
 from experiments.papers.iv.zoo import Zoo
 
+REPRODUCE = "smoke"
+
 SCALES = {
     "smoke": Zoo(
         replications=2,

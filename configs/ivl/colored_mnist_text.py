@@ -7,6 +7,9 @@ Expected time: small 15 min on two CPU cores (2 seeds of a subset); paper: for a
 
 from experiments.papers.ivl.cmnist import ColoredMNIST
 
+DATA = ("mnist",)
+REPRODUCE = "smoke"
+
 TEXT = {"name": "ivl/colored_mnist_text", "protocol": "paper", "test_flip": 0.9}
 SCALES = {
     "smoke": ColoredMNIST(**TEXT, seeds=1, samples=300, candidates=2, epochs=2, hidden=16),

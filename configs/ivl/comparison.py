@@ -7,6 +7,8 @@ Expected time: small 2 min, paper 5 min on two CPU cores.
 
 from experiments.papers.ivl.comparison import Comparison
 
+REPRODUCE = "smoke"
+
 SCALES = {
     "smoke": Comparison(simulations=1, samples=256, treatments=6),
     "small": Comparison(),

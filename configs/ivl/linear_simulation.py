@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.ivl.linear import LinearSimulation
 
+REPRODUCE = "paper"
+MAIN = True
+
 PAPER = LinearSimulation(name="ivl/linear_simulation")
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=2, points=3, samples=256),

@@ -7,6 +7,8 @@ Expected time: small 3 min, paper 15 min on two CPU cores.
 
 from experiments.papers.ivl.nonlinear import NonlinearSimulation
 
+REPRODUCE = "smoke"
+
 SCALES = {
     "smoke": NonlinearSimulation(replications=2, samples=100, epochs=5, candidates=2),
     "small": NonlinearSimulation(),

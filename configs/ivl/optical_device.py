@@ -7,6 +7,10 @@ Expected time: smoke 1 min (solved methods), small 6 min, paper 20 min on two CP
 
 from experiments.papers.ivl.optical import OpticalDeviceTable
 
+DATA = ("optical_device",)
+REPRODUCE = "smoke"
+MAIN = True
+
 SCALES = {
     "smoke": OpticalDeviceTable(draws=1, trained=False),
     "small": OpticalDeviceTable(draws=5),

@@ -7,6 +7,9 @@ Expected time: small 3 min, paper 8 min on two CPU cores. Needs the optical devi
 
 from experiments.papers.ivl.released import ReleasedDraw
 
+DATA = ("optical_device",)
+REPRODUCE = "smoke"
+
 SCALES = {
     "smoke": ReleasedDraw(splits=1),
     "small": ReleasedDraw(splits=5),

@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.ivl.linear import LinearSimulation
 
+REPRODUCE = "small"
+MAIN = True
+
 PAPER = LinearSimulation(name="ivl/partial_null_space", keep=2 / 3)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=2, points=3, samples=256),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.personax.standin import StandIn
 
+REPRODUCE = "smoke"
+
 PAPER = StandIn("personax/dense_control", seeds=10, cross=("sparse", "separate", "dense"), methods=("PersonaX",))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=600, steps=100),

@@ -10,6 +10,8 @@ import dataclasses
 
 from experiments.papers.personax.independence import Rejections
 
+REPRODUCE = "small"
+
 PAPER = Rejections()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, draws=10),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.personax.standin import StandIn
 
+REPRODUCE = "smoke"
+
 PAPER = StandIn(seeds=10)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, seeds=1, samples=600, steps=100),

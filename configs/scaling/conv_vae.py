@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.scaling.conv_vae import FashionVAE
 
+DATA = ("fashion_mnist",)
+REPRODUCE = "smoke"
+
 PAPER = FashionVAE()
 _TINY = dataclasses.replace(PAPER, latents=8, channels=(8, 16), hidden=64, batch_size=64)
 SCALES = {

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.scaling.mlp_fits import MLPFits
 
+REPRODUCE = "small"
+
 PAPER = MLPFits()
 SCALES = {
     "smoke": dataclasses.replace(PAPER, fits=4, samples=(128, 512), steps=100),

@@ -10,6 +10,8 @@ import dataclasses
 
 from experiments.papers.vluci.comparison import Comparison
 
+REPRODUCE = "smoke"
+
 PAPER = Comparison()
 SCALES = {
     "smoke": dataclasses.replace(

@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.vluci.ihdp import Ihdp
 
+DATA = ("ihdp",)
+REPRODUCE = "smoke"
+
 PAPER = Ihdp("vluci/ihdp", hidden=False, draws=10)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=2, epochs=25, draws=2, width=16),

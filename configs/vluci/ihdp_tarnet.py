@@ -9,6 +9,9 @@ import dataclasses
 
 from experiments.papers.vluci.ihdp import IhdpTARNet
 
+DATA = ("ihdp",)
+REPRODUCE = "smoke"
+
 PAPER = IhdpTARNet("vluci/ihdp_tarnet", hidden=False, draws=5)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, simulations=1, epochs=25, draws=2, width=16, steps=20),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.vluci.designs import Design
 
+REPRODUCE = "smoke"
+
 PAPER = Design("vluci/misspecified", "misspecified", replications=50)
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=(400,), epochs=25, draws=4),

@@ -9,6 +9,8 @@ import dataclasses
 
 from experiments.papers.vluci.designs import Design
 
+REPRODUCE = "smoke"
+
 PAPER = Design("vluci/selection", "selection", replications=20, samples=(4000, 20000, 100000), excluded=(1.0, 0.0))
 SCALES = {
     "smoke": dataclasses.replace(PAPER, replications=1, samples=(400,), excluded=(1.0,), epochs=25, draws=4),

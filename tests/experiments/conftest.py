@@ -17,6 +17,8 @@ import jax.numpy as jnp
 
 from causalrep.study import Curves, Ordering, Study, Table, grid
 
+REPRODUCE = "small"
+
 
 def replicate(key, setting):
     x = jax.random.normal(key, (setting["n"],)) + setting["mu"]
@@ -64,6 +66,8 @@ import time
 import jax
 
 from causalrep.study import Study
+
+REPRODUCE = "smoke"
 
 
 def replicate(key, setting):

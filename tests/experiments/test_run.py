@@ -151,6 +151,31 @@ def test_damaged_configs_are_explained(cli, roots):
     assert cli("--list")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("", "location.py: REPRODUCE is None; expected one of smoke, small, paper"),
+        ('REPRODUCE = "large"', "location.py: REPRODUCE is 'large'"),
+        ('REPRODUCE = "small"\nMAIN = 1', "location.py: MAIN is 1; expected True or False"),
+        ('REPRODUCE = "small"\nDATA = ("ihdp")', "location.py: DATA is 'ihdp'; expected a tuple"),
+        ("REPRODUCE = min(1, 2)", "location.py: REPRODUCE is not a literal value"),
+    ],
+)
+def test_a_config_must_say_how_it_is_reproduced(cli, roots, declared, message):
+    path = roots["config_root"] / "demo" / "location.py"
+    path.write_text(path.read_text().replace('REPRODUCE = "small"', declared))
+    code, _, err = cli("--list")
+    assert code == 2
+    assert message in err
+
+
+def test_the_place_to_run_it_is_named_where_configs_are_missing(roots, tmp_path, capsys):
+    nowhere = {**roots, "config_root": tmp_path / "nowhere"}
+    for arguments in (["demo/location"], ["--list"]):
+        assert main(arguments, **nowhere) == 2
+        assert "start the command in that root" in capsys.readouterr().err
+
+
 def test_report_collects_the_largest_scale(cli, roots, tmp_path, capsys):
     results, docs = tmp_path / "results", tmp_path / "docs"
     assert report_tool.main(["demo", "--results", str(results)], docs=docs, **roots) == 2
