@@ -63,10 +63,10 @@ def _row(name: str, fit: Callable, note: str) -> Row | None:
 
 
 def _ours(fit: Callable) -> tuple[Timing, float]:
-    key = jax.random.key(0)
-    x = jax.random.normal(key, (ROWS, 25))
-    t = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, (ROWS,)).astype(x.dtype)
-    y = x[:, 0] + t + jax.random.normal(jax.random.fold_in(key, 2), (ROWS,))
+    x_key, t_key, y_key, key = jax.random.split(jax.random.key(0), 4)
+    x = jax.random.normal(x_key, (ROWS, 25))
+    t = jax.random.bernoulli(t_key, 0.5, (ROWS,)).astype(x.dtype)
+    y = x[:, 0] + t + jax.random.normal(y_key, (ROWS,))
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, x, t, y).compile()
     compile_seconds = time.perf_counter() - start
