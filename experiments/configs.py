@@ -108,7 +108,8 @@ def entry(name: str, root: Path = CONFIGS) -> Entry:
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as Python ({error}).") from error
     doc = ast.get_docstring(tree) or "(no docstring)"
-    time = re.search(r"^Expected time:\s*(.+?)\s*$", doc, re.MULTILINE)
+    # The paragraph may run over several lines.
+    time = re.search(r"^Expected time:(.+?)(?:\n\s*\n|\Z)", doc, re.MULTILINE | re.DOTALL)
     said = _declarations(path, tree)
     reproduce, main, data = said.get("REPRODUCE"), said.get("MAIN", False), said.get("DATA", ())
     if reproduce not in SCALE_NAMES:
@@ -117,7 +118,9 @@ def entry(name: str, root: Path = CONFIGS) -> Entry:
         raise ConfigError(f"{path}: MAIN is {main!r}; expected True or False.")
     if not isinstance(data, tuple) or not all(isinstance(dataset, str) for dataset in data):
         raise ConfigError(f"{path}: DATA is {data!r}; expected a tuple of names of data sets.")
-    return Entry(name, doc.splitlines()[0], time.group(1) if time else "not stated", reproduce, main, data)
+    return Entry(
+        name, doc.splitlines()[0], " ".join(time.group(1).split()) if time else "not stated", reproduce, main, data
+    )
 
 
 def _declarations(path: Path, tree: ast.Module) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Coverage of intervals for individual effects, bootstrap and conformal, on a simulation, IHDP and ACIC 2016.
+"""Coverage of bootstrap and conformal intervals for individual effects on a simulation, IHDP and ACIC 2016.
 
 Command: python -m experiments.run cate/intervals
-Expected result: conformal intervals cover at least 93%; the bootstrap covers where the model is right, and not on IHDP.
+Expected result: conformal intervals cover at least 93%; the bootstrap covers where the model is right, but not on IHDP.
 Expected time: small 3 min, paper 10 min on two CPU cores.
 """
 

@@ -1,7 +1,7 @@
-"""ILD by the number of domains, the last or the first two of six latents intervened on.
+"""ILD by the number of domains, with interventions on the last or the first two of six latents.
 
 Command: python -m experiments.run ild/by_domains --scale paper
-Expected result: Relax-Can below Dense in every cell.
+Expected result: Relax-Can is below Dense in every cell.
 Expected time: small 8 min, paper 30 min on two CPU cores.
 """
 

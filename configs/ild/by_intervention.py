@@ -1,7 +1,7 @@
-"""ILD by the position of the two intervened latents.
+"""ILD by the position of the two latents that are intervened on.
 
 Command: python -m experiments.run ild/by_intervention --scale paper
-Expected result: Relax-Can below Dense wherever they are.
+Expected result: Relax-Can is below Dense at every position.
 Expected time: small 6 min, paper 45 min on two CPU cores.
 """
 

@@ -1,4 +1,4 @@
-"""ILD by the sparsity k of the fitted model, two latents intervened on.
+"""ILD by the sparsity k of the fitted model, with interventions on two latents.
 
 Command: python -m experiments.run ild/by_k --scale paper
 Expected result: the error grows for k well above 2.

@@ -1,7 +1,7 @@
-"""ILD by the number of latents, the last two intervened on.
+"""ILD by the number of latents, with interventions on the last two.
 
 Command: python -m experiments.run ild/by_latents --scale paper
-Expected result: Relax-Can below Dense from six latents on.
+Expected result: Relax-Can is below Dense from six latents on.
 Expected time: small 6 min, paper 40 min on two CPU cores.
 """
 

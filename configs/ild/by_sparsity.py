@@ -1,7 +1,8 @@
-"""ILD by the number of intervened latents, with k as many and with k = 2.
+"""ILD by the number of intervened latents, with k equal to that number and with k = 2.
 
 Command: python -m experiments.run ild/by_sparsity --scale paper
-Expected result: Relax-Can below Dense where one latent is intervened on; with three seeds, no clear order for more.
+Expected result: Relax-Can is below Dense where one latent is intervened on; for more there is no clear order with three
+seeds.
 Expected time: small 8 min, paper 45 min on two CPU cores.
 """
 

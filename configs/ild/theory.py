@@ -1,4 +1,4 @@
-"""ILD's theory on random models: round trips, densities, and the canonical form, to rounding.
+"""ILD's theory on random models: round trips, densities and the canonical form hold to rounding.
 
 Command: python -m experiments.run ild/theory
 Expected result: every claim holds, with errors near 1e-12.

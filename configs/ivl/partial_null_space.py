@@ -1,7 +1,7 @@
-"""Figure 7: the sweeps of Figure 4 with each null-space direction kept with probability 2/3.
+"""Figure 7: the sweeps of Figure 4, with each null-space direction kept with probability 2/3.
 
 Command: python -m experiments.run ivl/partial_null_space --scale paper
-Expected result: the ordering DA+IVL-CC < DA+IVL-CV < DA+ERM < ERM at kappa = 1; see docs/results/ivl.md.
+Expected result: DA+IVL-CC < DA+IVL-CV < DA+ERM < ERM at kappa = 1; see docs/results/ivl.md.
 Expected time: small 20 s, paper 60 s on two CPU cores.
 """
 

@@ -1,8 +1,8 @@
-"""A convolutional VAE of Fashion-MNIST: one fit over all devices of all hosts, with checkpoints.
+"""A convolutional VAE of Fashion-MNIST: each fit uses all devices of all hosts and saves checkpoints.
 
 Command: python -m experiments.run scaling/conv_vae --scale paper
-Expected result: well below the average picture's nats; held-out loss near the training loss.
-Expected time: small 5 min on two CPU cores; paper hours there, minutes on an accelerator.
+Expected result: the loss is well below that of the average image, and the held-out loss is near the training loss.
+Expected time: small 5 min on two CPU cores; paper hours there, or minutes on an accelerator.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The command line, in this process: listing, fields, errors and their exit codes."""
+"""The command line, called in this process: listing, fields, errors and exit codes."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def test_a_run_says_how_fast_it_was(cli, tmp_path):
     code, out, _ = cli(*command)
     assert code == 0
     assert re.search(r"\n160 replications in \S+ s \(\S+/s\) after \S+ s of compiling; vmap on 1 x cpu: cpu\.\n", out)
-    assert re.search(r"As compiled: (at least )?\S+ FLOP a replication, so (at least )?\S+ FLOP/s", out)
+    assert re.search(r"As compiled: (at least )?\S+ FLOP per replication, so (at least )?\S+ FLOP/s", out)
     assert f"memory://{tmp_path.name}/demo/location/small-" in out
     assert list((tmp_path / "demo" / "location").rglob("events.out.*"))
     code, out, _ = cli(*command)
@@ -92,7 +92,7 @@ def test_memory_that_bounds_a_chunk_is_said(cli, tmp_path, monkeypatch):
     monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 4000)
     code, out, _ = cli("demo/location", "--results", str(tmp_path), "--samples", "100", "101")
     assert code == 0
-    assert re.search(r"Cells 1, 2: \d+ replications a call, by memory: the compiled program needs", out)
+    assert re.search(r"Cells 1, 2: \d+ replications per call, limited by memory: the compiled program needs", out)
 
 
 def test_preemption_has_its_exit_code(cli, roots, tmp_path):
@@ -189,7 +189,7 @@ def test_report_collects_the_largest_scale(cli, roots, tmp_path, capsys):
     page = (docs / "demo.md").read_text()
     assert page.startswith("<!-- Written by `python -m experiments.report demo --publish`; do not edit. -->")
     for text in (printed, page):
-        assert "Scale small, 40 replications a cell" in text
+        assert "Scale small, 40 replications per cell" in text
         assert "0.2523 [card]" in text
         assert "Not run yet: demo/slow" in text
         assert "python -m experiments.run demo/location --scale small" in text

@@ -20,7 +20,7 @@ from experiments.launch import local
 from experiments.papers.ild import rotated
 from experiments.papers.ild.rotated import SCORES, replicate
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 NAMES = ("rotated_digits", "rotated_mnist", "rotated_fashion_mnist", "colored_rotated_mnist")
 
