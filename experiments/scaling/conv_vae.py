@@ -24,7 +24,7 @@ from causalrep.training import GrainLoader, Objective, mixed_precision, train, t
 from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 
 METHOD = "ConvVAE"
-AVERAGE = "average picture"  # This name stands in published records.
+AVERAGE = "average picture"  # this name stands in the published records
 # On a CPU, XLA's convolutions take several times as long inside a loop as outside, so each program runs one step.
 CPU_CHUNK, CHUNK = 1, 10
 
