@@ -16,7 +16,7 @@ ROWS, COVARIATES, FOLDS, EFFECT = 5000, 20, 5, 2.0
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """y (n,), t (n,), x (n, d) and the true effects (n,)."""
+    """Arrays y (n,), t (n,), x (n, d) and the true effects (n,)."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(ROWS, COVARIATES))
     t = (rng.uniform(size=ROWS) < 1 / (1 + np.exp(-(x[:, 0] + 0.5 * x[:, 1] - 0.5 * x[:, 2])))).astype(float)

@@ -20,7 +20,7 @@ LANES = 20  # data sets per batch, as many as fit into the cache
 
 
 def draw() -> tuple[jax.Array, ...]:
-    """y (F, n), x (F, n, 1), z (F, n, 3) and the constant (F, n, 1)."""
+    """Arrays y (F, n), x (F, n, 1), z (F, n, 3) and the constant (F, n, 1)."""
     keys = jax.random.split(jax.random.key(0), 4)
     z = jax.random.normal(keys[0], (FITS, ROWS, 3))
     u, e, w = (jax.random.normal(key, (FITS, ROWS)) for key in keys[1:])

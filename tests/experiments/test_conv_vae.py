@@ -50,9 +50,9 @@ def same(found, expected, rtol=1e-5):
     np.testing.assert_array_less(np.abs(found["value"] - expected["value"]) / scale, rtol)
 
 
-def test_two_processes_of_four_devices_leave_the_records_of_one_device(tmp_path, monkeypatch):
-    one = launch(tmp_path / "1", 1, 1, monkeypatch)
-    same(launch(tmp_path / "2x4", 2, 4, monkeypatch), one)
+def test_two_processes_of_four_devices_give_the_records_of_this_process(tmp_path, monkeypatch):
+    here = run(configs.study_of(configs.load("scaling/conv_vae")["smoke"]), tmp_path / "here", progress=False).frame
+    same(launch(tmp_path / "2x4", 2, 4, monkeypatch), here)
     (environment,) = (tmp_path / "2x4").rglob("environment.json")
     assert len(json.loads(environment.read_text())["devices"]) == 8
 

@@ -102,7 +102,7 @@ def _matrix(roots, tmp_path, monkeypatch, moments, seed):
 
 
 def test_signals_at_random_moments_and_resumed(roots, tmp_path, monkeypatch):
-    _matrix(roots, tmp_path, monkeypatch, moments=4, seed=0)
+    _matrix(roots, tmp_path, monkeypatch, moments=2, seed=0)
 
 
 @pytest.mark.slow

@@ -63,7 +63,8 @@ def _kill_after(process, results, parts, delay):
 @pytest.mark.parametrize(
     ("arguments", "parts", "kills", "longest"),
     [
-        (["demo/slow"], 64, 5, 0.1),
+        (["demo/slow"], 64, 3, 0.1),
+        pytest.param(["demo/slow"], 64, 8, 0.1, marks=pytest.mark.slow),
         pytest.param(
             ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"],
             256,

@@ -50,6 +50,7 @@ def test_smoke_runs_write_everything(name, tmp_path, capsys):
     assert "nCER against confounding kappa" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_modes_agree():
     study = dataclasses.replace(LinearSimulation(), simulations=8, points=3, samples=256).study()
     columns, loop = Executor(study, "loop").compute(4, 0, 8)

@@ -70,13 +70,13 @@ def test_a_small_run(tmp_path):
     assert set(frame["method"]) == {"Identity map", "Real pictures", "Relax-Can"}
 
 
-def _tiny():
-    """Convolutions, the network of the paper's scale, on a few pictures for a few steps."""
+def _tiny(network):
+    """A few images for a few steps, with dense layers that compile in seconds or the paper scale's convolutions."""
     smoke = configs.load("ild/rotated_mnist")["smoke"]
     return dataclasses.replace(
         smoke,
-        network="conv",
-        pixels=28,
+        network=network,
+        pixels={"conv": 28, "dense": 14}[network],
         images=100,
         steps=10,
         classifier_steps=10,
@@ -86,10 +86,15 @@ def _tiny():
     )
 
 
-def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkeypatch):
-    config, key = _tiny(), jax.random.key(0)
-    assert config.study().spread
+def test_only_convolutions_take_all_devices():
+    assert _tiny("conv").study().spread
+    assert not _tiny("dense").study().spread
     assert not configs.load("ild/rotated_digits")["paper"].study().spread
+
+
+@pytest.mark.parametrize("network", ["dense", pytest.param("conv", marks=pytest.mark.slow)])
+def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkeypatch, network):
+    config, key = _tiny(network), jax.random.key(0)
     saved = replicate(key, {"k": 1}, Workspace(tmp_path), config=config)
     assert (tmp_path / "can" / "steps" / "10").is_dir()
     in_one_program = replicate(key, {"k": 1}, config=config)
