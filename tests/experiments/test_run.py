@@ -18,8 +18,8 @@ def cli(roots, tmp_path, capsys):
             code = main([*arguments], **roots)
         except SystemExit as stop:  # tyro's own errors and --help
             code = stop.code
-        found = capsys.readouterr()
-        return code, found.out, found.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return call
 
@@ -29,7 +29,7 @@ def test_list_names_every_config(cli):
     assert code == 0
     lines = out.splitlines()
     assert len(lines) == 3
-    expected = "demo/location The mean against the median of a normal sample. 2 s at any scale."
+    expected = "demo/location Absolute error of the mean and the median of a normal sample. 2 s at any scale."
     assert " ".join(lines[1].split()) == expected
 
 
@@ -68,7 +68,7 @@ def test_a_run_prints_table_claims_and_folder(cli, tmp_path):
         "replications": 300,
         "samples": [10, 40],
     }
-    # A field changes the folder; the same command again computes nothing.
+    # The same command again computes nothing.
     code, _, err = cli("demo/location", "--results", str(results), "--samples", "10", "40", "--replications", "300")
     assert (code, err) == (0, "")
 

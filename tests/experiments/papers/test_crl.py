@@ -1,4 +1,4 @@
-"""The experiments of causal representation learning: claims can hold and can fail, numbers find their cells."""
+"""Causal representation learning: claims can hold and can fail, and reported numbers have cells."""
 
 import itertools
 
@@ -61,7 +61,7 @@ def frame_of(study, methods, value):
 
 
 def faithful(setting, method, metric):
-    """What a working method shows."""
+    """The value of a working method."""
     if metric == "h_error":
         return 0.0 if method == linear.EXACT else 0.2 * (2500 / setting.get("n", 2500)) ** 0.6
     if metric in ("mcc", "mcc_latents", "own_correlation", "weak_mcc"):
@@ -91,7 +91,7 @@ def faithful(setting, method, metric):
 
 
 def useless(setting, method, metric):
-    """What a broken one shows."""
+    """The value of a broken method."""
     if metric in (
         "mcc",
         "mcc_latents",
@@ -115,8 +115,8 @@ def test_claims_can_hold_and_can_fail(name):
     assert study.claims
     for records, verdict in ((faithful, "held"), (useless, "failed")):
         frame = frame_of(study, METHODS[name], records)
-        found = {claim.name: claim.evaluate(frame).status for claim in study.claims}
-        assert set(found.values()) == {verdict}, found
+        statuses = {claim.name: claim.evaluate(frame).status for claim in study.claims}
+        assert set(statuses.values()) == {verdict}, statuses
 
 
 def test_every_reported_number_has_its_cell():
@@ -143,6 +143,6 @@ def test_small_runs(name, tmp_path):
     assert main([f"crl/{name}", "--scale", "smoke", "--results", str(tmp_path)]) == 0
     study = configs.study_of(configs.load(f"crl/{name}")["smoke"])
     frame = read_records(run_folder(study, tmp_path, "smoke") / "records.parquet")
-    found = frame[frame["metric"] == "mcc"]
-    assert found["value"].between(0, 1 + 1e-9).all()
-    assert {scores.CHANCE, "PCA", "Linear ICA", "Supervised linear", *METHODS[name]} <= set(found["method"])
+    rows = frame[frame["metric"] == "mcc"]
+    assert rows["value"].between(0, 1 + 1e-9).all()
+    assert {scores.CHANCE, "PCA", "Linear ICA", "Supervised linear", *METHODS[name]} <= set(rows["method"])

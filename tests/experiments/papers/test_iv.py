@@ -1,4 +1,4 @@
-"""The IV experiments: every reported number met, and claims that fail on wrong records."""
+"""The IV experiments reproduce every reported number, and their claims fail on wrong records."""
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from experiments.papers.iv.weak import EQUAL, UNEQUAL, WeakInstruments, replicat
 from experiments.run import main
 
 NAMES = ("iv/card", "iv/mroz", "iv/weak_instruments")
-# The ten specifications of iv/mroz compile for long. The fast tests run those of one data set, the main job all.
+# The ten specifications of iv/mroz take long to compile: fast tests run one of its data sets, make reproduce runs all.
 TEXTBOOK = ["iv/card", pytest.param("iv/mroz", marks=pytest.mark.slow)]
 ALL = [*TEXTBOOK, "iv/weak_instruments"]
 
@@ -121,7 +121,7 @@ def test_half_a_unit_of_the_last_digit():
     assert [half_unit(v) for v in (0.132, 13.2558, 46.0)] == pytest.approx([5e-4, 5e-5, 0.5])
 
 
-# ---------------------------------------------------------------- the Monte Carlo
+# ---------------------------------------------------------------- the Monte Carlo with weak instruments
 
 
 @pytest.mark.parametrize("errors", [EQUAL, UNEQUAL])
@@ -173,7 +173,7 @@ def test_claims_of_the_monte_carlo_hold_on_the_card_s_numbers_and_fail_on_others
     claims = WeakInstruments(strengths=(0.03, 0.1, 0.3)).study().claims
     good = records(RIGHT, WALD, {"2SLS": 1.123, "LIML": 0.991})
     assert [claim.name for claim in claims if claim.evaluate(good).status != "held"] == []
-    # Tests that over-reject when they should not, and the other way round; Wald's rises with the strength.
+    # Valid tests reject too often, invalid ones too seldom, and the rate of Wald's test rises with the strength.
     rates = dict.fromkeys(RIGHT, 0.15) | {"LR": 0.05, "AR, heteroskedastic": 0.04}
     bad = records(rates, {0.03: 0.1, 0.1: 0.3, 0.3: 0.5}, {"2SLS": 1.0, "LIML": 0.9})
     assert [claim.name for claim in claims if claim.evaluate(bad).status != "failed"] == []

@@ -1,4 +1,4 @@
-"""ILD on pictures: claims can hold and can fail, a small run works, a long one goes on where it was killed."""
+"""ILD on images: claims can hold and can fail, a small run works, and a finished fit is not fitted again."""
 
 import dataclasses
 import io
@@ -64,7 +64,7 @@ def test_a_small_run(tmp_path):
     real = {name: select(frame, {}, method="Real pictures", metric=name)["value"].item() for name in names}
     assert identity["preservation"] == pytest.approx(real["preservation"])
     assert identity["composition"] == pytest.approx(real["preservation"])
-    # Every target is aimed at equally often, and what stays in its domain reaches one in three.
+    # All targets are equally frequent, so images that stay in their domain reach one target in three.
     assert identity["effectiveness"] == pytest.approx(100 / 3)
     assert identity["cf_error"] > real["cf_error"] == 0.0
     assert set(frame["method"]) == {"Identity map", "Real pictures", "Relax-Can"}
@@ -112,7 +112,7 @@ def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkey
 
 @pytest.mark.slow
 def test_two_processes_share_each_fit(tmp_path, monkeypatch):
-    """The records are those of one process to rounding, accuracies included."""
+    """The records, accuracies included, equal those of one process up to rounding."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     flags = [
@@ -145,13 +145,13 @@ def test_two_processes_share_each_fit(tmp_path, monkeypatch):
     assert one.drop(columns="value").equals(two.drop(columns="value"))
     losses = [select(frame, {}, method="Dense", metric="loss")["value"].item() for frame in frames]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    assert (one["value"] - two["value"]).abs().max() <= 100 / 50, "a picture or two may change class by rounding"
+    assert (one["value"] - two["value"]).abs().max() <= 100 / 50, "one or two images may change class by rounding"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "rotated_digits"])
 def test_paper_scale_saves_itself_on_two_processes_and_is_preempted(name, tmp_path, monkeypatch):
-    """All pictures and networks; only the judges are trained for less."""
+    """All images and networks are those of paper scale; only the classifiers are trained for less."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     run_it = [
