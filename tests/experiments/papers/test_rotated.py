@@ -76,7 +76,7 @@ def _tiny(network):
     return dataclasses.replace(
         smoke,
         network=network,
-        pixels={"conv": 28, "dense": 14}[network],
+        pixels={"conv": 28, "mlp": 14}[network],
         images=100,
         steps=10,
         classifier_steps=10,
@@ -88,11 +88,11 @@ def _tiny(network):
 
 def test_only_convolutions_take_all_devices():
     assert _tiny("conv").study().spread
-    assert not _tiny("dense").study().spread
+    assert not _tiny("mlp").study().spread
     assert not configs.load("ild/rotated_digits")["paper"].study().spread
 
 
-@pytest.mark.parametrize("network", ["dense", pytest.param("conv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("network", ["mlp", pytest.param("conv", marks=pytest.mark.slow)])
 def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkeypatch, network):
     config, key = _tiny(network), jax.random.key(0)
     saved = replicate(key, {"k": 1}, Workspace(tmp_path), config=config)
