@@ -1,6 +1,6 @@
-"""Training steps of ILD's simulated experiments beside the released PyTorch code.
+"""Compares training steps of ILD's simulated experiments with the released PyTorch code.
 
-As for :mod:`benchmarks.neural_iv`, with ``CAUSALREP_ILD=/path/to/ild-domain-counterfactuals``.
+Set it up as for :mod:`benchmarks.neural_iv`, with ``CAUSALREP_ILD=/path/to/ild-domain-counterfactuals``.
 """
 
 import time
@@ -17,7 +17,7 @@ STEPS = 10_000
 
 
 def run() -> Row | None:
-    """Steps of maximum likelihood on 500 rows: three domains, six latents, Relax-Can with k = 2."""
+    """Times maximum-likelihood steps on 500 rows of three domains with six latents, Relax-Can with k = 2."""
     peer = released("ild", "CAUSALREP_ILD")
     if peer is None:
         return None
@@ -42,7 +42,7 @@ def run() -> Row | None:
         compile_seconds=compile_seconds,
         claim=3,
         note=(
-            "the same model, optimiser and batch size in float32; ours includes shuffling and an evaluation every 100 "
-            "steps, theirs neither that nor its data loader."
+            "both sides use the same model, optimizer and batch size in float32. Ours includes shuffling and an "
+            "evaluation every 100 steps; theirs includes neither, nor its data loader."
         ),
     )

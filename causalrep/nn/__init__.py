@@ -8,13 +8,11 @@ from causalrep.nn.images.upsample import ConvTranspose, conv_transpose_2x
 from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
-from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 
 __all__ = [
     "MLP",
     "Conv",
     "ConvTranspose",
-    "ConvVAE",
     "Flow",
     "ImageDecoder",
     "ImageEncoder",
@@ -26,5 +24,4 @@ __all__ = [
     "rbf_mmd",
     "sinkhorn_wasserstein",
     "trained_mlp",
-    "vae_objective",
 ]

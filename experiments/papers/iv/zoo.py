@@ -1,4 +1,4 @@
-"""DeepGMM's zoo: five IV estimators and two regressions on seven functions, strongly confounded."""
+"""DeepGMM's zoo: five IV estimators and two regressions on seven functions with strong confounding."""
 
 import dataclasses
 from functools import lru_cache, partial
@@ -39,16 +39,16 @@ class Zoo:
     """Mean squared error of the estimated structural function at 2,000 new treatments.
 
     Attributes:
-        replications: Data sets a cell (paper: 10 fits of one data set).
-        family: The zoo of the paper's code, or that of adversarial GMM.
+        replications: Data sets per cell (paper: 10 fits of one data set).
+        family: The zoo of the paper's code, or the one of adversarial GMM.
         functions: Structural functions.
         methods: Estimators to run.
-        samples: Rows, half of them to select DeepGMM's parameters (paper: 2,000 and 2,000).
+        samples: Rows; half of them select DeepGMM's parameters (paper: 2,000 and 2,000).
         gmm_epochs: DeepGMM's passes over its training half (released code: up to 6,000).
         deep_iv_epochs: DeepIV's passes at each stage (its paper: 300).
-        dfiv_updates: DFIV's updates of the treatment's features (its released code: 100).
-        landmarks: Of the kernel methods.
-        seed: Root of all random keys.
+        dfiv_updates: DFIV's updates of the treatment features (its released code: 100).
+        landmarks: Number of landmarks of the kernel methods.
+        seed: Random seed.
     """
 
     replications: int = 10
@@ -69,13 +69,13 @@ class Zoo:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: functions as cells, data sets as replications."""
+        """The study: cells are functions, replications are data sets."""
         return Study(
             name="iv/zoo",
             replicate=partial(replicate, config=self),
             settings=[{"function": name, "number": list(ZOO_FUNCTIONS).index(name)} for name in self.functions],
             replications=self.replications,
-            # The function's number is traced and its name not seen: one compiled program serves all functions.
+            # The program sees the number of the function and not its name, so one program serves all functions.
             traced=("number",),
             labels=("function",),
             claims=self._claims(),
@@ -84,8 +84,8 @@ class Zoo:
 
     def _tables(self) -> tuple[Table, ...]:
         note = (
-            f"{self.samples} rows. Direct regression: DeepGMM's network by least squares. In the outcome's units (its "
-            "error has variance 25.5 in the zoo, 4 in adversarial GMM's)."
+            f"{self.samples} rows. Direct regression is DeepGMM's network fitted by least squares. Errors are in units "
+            "of the outcome, whose noise has variance 25.5 in the zoo and 4 in that of adversarial GMM."
         )
         title = "Mean squared error of the structural function"
         tables = [Table(title=title, metric="mse", columns="function", note=note)]
@@ -126,14 +126,14 @@ class Zoo:
 
 
 def replicate(key, setting, *, config: Zoo):
-    """One data set: every method's error."""
+    """Errors of every method on one data set."""
     data_key, fit_key = jax.random.split(key)
     draw = {"zoo": zoo, "agmm": agmm_zoo}[config.family]
     function = partial(jax.lax.switch, setting["number"], list(ZOO_FUNCTIONS.values()))
     s = draw(data_key, n=config.samples, function=function)
     metrics = {}
     for method in config.methods:
-        # A key of its own for each method: leaving one out must not change the others' numbers.
+        # Each method has its own key, so that leaving one out does not change the numbers of the others.
         estimate, facts = ESTIMATORS[method](jax.random.fold_in(fit_key, METHODS.index(method)), s, config)
         slope = _slope(s.test_t[:, 0], estimate)
         metrics[method] = {"mse": jnp.mean((estimate - s.test_f) ** 2), "slope": slope, **facts}
@@ -187,7 +187,7 @@ ESTIMATORS = {
 
 
 def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> jax.Array:
-    """Least squares with DeepGMM's structural network, its split and its number of epochs, at the test points."""
+    """Predictions at the test points by least squares with DeepGMM's network, split and number of epochs."""
     data, scaling = standardize(s.y, s.t, s.z)
     plan = plan_epochs(len(s.y), validation_share=0.5, epochs=epochs, batch_size=1024)
     train, held_out = split_rows({"x": data.x, "y": data.y}, plan.rows)

@@ -26,6 +26,7 @@ from causalrep.invariance import (
     v_rex,
 )
 from causalrep.iv import discretize, ivl_objective, level_ids
+from causalrep.keys import derive
 from causalrep.nn import trained_mlp
 from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, estimate, select, unit_values
 from causalrep.training import fit
@@ -206,7 +207,7 @@ def fit_method(key, method: str, model: nn.Module, train, augment: Callable, aug
     if method == "DA+IVL-LCV":
         return selected(lambda a: iv(alpha=a), {**augmented, "z": levels}, by_levels, plain["x"])
     if method == "RICE":
-        subset_key, copies_key = jax.random.split(jax.random.fold_in(augment_key, 1))
+        subset_key, copies_key = jax.random.split(derive(augment_key, "copies"))
         # A third of the digits with three copies each: as many images as the other methods see.
         rows = jax.random.permutation(subset_key, n)[: n // RICE_COPIES]
         copies = jax.vmap(lambda k: _flat(augment(k).gx)[rows])(jax.random.split(copies_key, RICE_COPIES))

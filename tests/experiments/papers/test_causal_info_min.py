@@ -1,4 +1,4 @@
-"""The study of causal information minimization: claims that can hold and can fail, and a smoke run."""
+"""The studies of causal information minimization: claims can hold and can fail, and smoke runs work."""
 
 import numpy as np
 import pandas as pd
