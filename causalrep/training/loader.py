@@ -1,4 +1,4 @@
-"""Batches from a grain data set: for images and other data that do not lie whole on a device."""
+"""Batches from a grain data set, for images and other data that do not fit on a device."""
 
 import sys
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ Rows = Any
 
 
 class GrainLoader:
-    """A grain data set cut into batches, read ahead by threads, each process reading its own rows alone.
+    """A grain data set cut into batches, which threads read ahead; each process reads only its own rows.
 
-    The batch of step s is made of elements ``s * batch_size`` to ``(s + 1) * batch_size - 1`` of the data set, on any
-    number of processes, after any resume: the position is the step's number. Shuffling, epochs and augmentation are
-    grain's own: each of them is deterministic and has random access.
+    The batch of step s consists of elements ``s * batch_size`` to ``(s + 1) * batch_size - 1`` of the data set, for any
+    number of processes and after any resume, since the position is the step's number. Shuffling, epochs and
+    augmentation are grain's own; all of them are deterministic and have random access.
 
     >>> import grain, numpy as np
     >>> source = grain.MapDataset.source(np.arange(10)).seed(0).shuffle().repeat()
@@ -29,9 +29,9 @@ class GrainLoader:
     Args:
         dataset: A ``grain.MapDataset`` whose elements are pytrees of arrays or numbers of fixed shapes. Without
             ``.repeat()`` it ends after one pass.
-        batch_size: Rows a step, over all processes.
-        threads: Threads that read.
-        read_ahead: Batches kept ready.
+        batch_size: Rows per step, over all processes.
+        threads: Number of reading threads.
+        read_ahead: Number of batches kept ready.
 
     Raises:
         InputError: If ``dataset`` is no ``MapDataset`` or has fewer elements than one batch.
@@ -55,11 +55,11 @@ class GrainLoader:
         self._reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=read_ahead)
 
     def __len__(self) -> int:
-        """Number of batches; ``sys.maxsize`` of a data set that repeats for ever."""
+        """Number of batches; ``sys.maxsize`` for a data set that repeats forever."""
         return sys.maxsize if len(self.dataset) >= sys.maxsize // 2 else len(self.dataset) // self.batch_size
 
     def example(self) -> Rows:
-        """The first batch, which shows shapes and dtypes."""
+        """The first batch, to show shapes and dtypes."""
         return _Batches(self.dataset, self.batch_size, np.arange(self.batch_size))[0]
 
     def batches(self, start: int, rows: np.ndarray | None = None) -> Iterator[Rows]:
@@ -67,7 +67,7 @@ class GrainLoader:
 
         Args:
             start: The first step.
-            rows: Which of a batch's rows to read, in order; default all.
+            rows: The rows of each batch to read, in order; default all.
         """
         rows = np.arange(self.batch_size) if rows is None else rows
         batches = grain.MapDataset.source(_Batches(self.dataset, self.batch_size, rows, start))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from causalrep.arithmetic import ceil_div
 from causalrep.base.validation import check_counts, check_range
 from causalrep.errors import InputError
 
@@ -115,11 +116,6 @@ def plan_epochs(n: int, *, epochs: int, batch_size: int, validation_share: float
     per_epoch = rows // batch_size
     eval_every = per_epoch * max(1, epochs // evaluations)
     return Plan(rows, batch_size, eval_every * ceil_div(epochs * per_epoch, eval_every), eval_every)
-
-
-def ceil_div(a: int, b: int) -> int:
-    """``a / b`` rounded up."""
-    return -(-a // b)
 
 
 class Scaling(NamedTuple):

@@ -1,4 +1,4 @@
-"""A profile of a run: ``jax.profiler``'s trace of its first chunks, in the run's folder."""
+"""Profiling a run: ``jax.profiler`` traces its first chunks into the run's folder."""
 
 import contextlib
 import tempfile
@@ -16,8 +16,11 @@ TRACED_CHUNKS = 3
 class Trace:
     """A context manager that traces the first few chunks computed inside it, if a folder is given.
 
-    The trace of each process lies in ``profile/process-<index>``. View it with TensorBoard's profile plugin (xprof), or
-    open its ``*.trace.json.gz`` at ui.perfetto.dev.
+    The trace of each process is written to ``profile/process-<index>``. View it with TensorBoard's profile plugin
+    (xprof), or open its ``*.trace.json.gz`` at ui.perfetto.dev.
+
+    Args:
+        run: The run's folder, or None to trace nothing.
     """
 
     def __init__(self, run: AnyPath | None):
@@ -30,9 +33,9 @@ class Trace:
 
     @contextlib.contextmanager
     def chunk(self) -> Iterator[None]:
-        """One chunk, traced if it is among the first."""
+        """A block that computes one chunk; it is traced if it is among the first."""
         if self._left and self._local is None:
-            # The profiler writes to local disks; a bucket gets a copy.
+            # The profiler writes to local disks only; a bucket gets a copy at the end.
             remote = isinstance(self._folder, Remote)
             self._local = Path(tempfile.mkdtemp(prefix="causalrep-profile-")) if remote else self._folder
             jax.profiler.start_trace(str(self._local))

@@ -1,26 +1,26 @@
 """Claims: what a faithful reproduction must show, as code that can fail.
 
-A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard
-errors, and
-*undecided* between. A comparison (an ordering, a monotone trend, a one-sided bound) is held only when it
-clears zero by two
-standard errors as well: a difference within the noise shows nothing. A two-sided band already carries its
-author's allowance for Monte Carlo error, so a mean inside it holds. "Two" is widened by Student's t for few
-units. A single unit (a deterministic quantity) has no standard error and is judged by the point. Comparisons
-are
-paired: both sides are averaged within each unit, and the standard error is that of the difference. Non-finite
-values are
-never dropped: they leave a claim undecided and say so. A claim that matches no rows is an error, since it
-would otherwise hold by
-saying
-nothing.
+A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard errors, and
+*undecided* in between.
+
+- A comparison (an ordering, a monotone trend, a one-sided bound) is held only if it clears zero by two standard errors
+  as well, since a difference within the noise shows nothing. A two-sided band already contains its author's allowance
+  for Monte Carlo error, so a mean inside it holds.
+- "Two" is widened by Student's t for few units. A single unit (a deterministic quantity) has no standard error and is
+  judged by the point.
+- Comparisons are paired: both sides are averaged within each unit, and the standard error is that of the difference.
+- Values that are not finite are never dropped: they leave a claim undecided, and its detail says so.
+- A claim that matches no rows is an error, since it would otherwise hold without saying anything.
+
+Claims about means are here; about medians in :mod:`causalrep.study.verdicts.medians`; about reported numbers in
+:mod:`causalrep.study.verdicts.printed`.
 """
 
 import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,17 @@ Side = str | tuple[str, Where]
 
 @dataclasses.dataclass(frozen=True)
 class ClaimResult:
-    """The verdict on one claim, with the number behind it."""
+    """The verdict on one claim.
+
+    Attributes:
+        name: The claim.
+        status: ``"held"``, ``"failed"`` or ``"undecided"``.
+        statistic: The number it was judged by; None if there is none, or it is not finite.
+        se: Its standard error, or None.
+        n: Number of independent units.
+        detail: The numbers behind the verdict, as a sentence.
+        source: Where the paper says so.
+    """
 
     name: str
     status: Status
@@ -46,17 +56,30 @@ class ClaimResult:
     source: str = ""
 
 
+class Claim(Protocol):
+    """Anything with a name that judges records."""
+
+    @property
+    def name(self) -> str:
+        """A short sentence."""
+        ...
+
+    def evaluate(self, frame: pd.DataFrame) -> ClaimResult:
+        """The verdict on these records."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Claim:
-    """What every claim on a metric has.
+class MetricClaim:
+    """The base of all claims about a metric.
 
     Attributes:
-        metric: The metric it speaks of.
-        where: Setting fields and methods it is restricted to.
+        metric: The metric.
+        where: Setting fields and methods that the claim is restricted to.
         unit: Columns that index independent units; ``()`` for a deterministic quantity.
         name: A short sentence; built from the fields if left out.
         source: Where the paper says so.
-        min_replications: Fewer independent units leave it undecided.
+        min_replications: The fewest independent units that decide it.
     """
 
     metric: str
@@ -77,12 +100,12 @@ class _Claim:
         Raises:
             InputError: If the claim matches no rows.
         """
-        status, found, detail = self._judge(frame)
-        if not math.isfinite(found.value):
+        status, judged, detail = self._judge(frame)
+        if not math.isfinite(judged.value):
             status, detail = "undecided", f"{detail}; some values are not finite"
-        elif found.n < self.min_replications:
-            status, detail = "undecided", f"{detail}; {found.n} units, {self.min_replications} needed"
-        return ClaimResult(self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source)
+        elif judged.n < self.min_replications:
+            status, detail = "undecided", f"{detail}; {judged.n} units, {self.min_replications} needed"
+        return ClaimResult(self.name, status, _number(judged.value), _number(judged.se), judged.n, detail, self.source)
 
     def _values(self, frame: pd.DataFrame, side: Side) -> pd.Series:
         method, where = side if isinstance(side, tuple) else (side, {})
@@ -97,24 +120,26 @@ class _Claim:
         return unit_values(rows, self.unit)
 
     def _suffix(self) -> str:
-        return f" at {_spelled(self.where)}" if self.where else ""
+        return f" at {spelled(self.where)}" if self.where else ""
 
     def _check(self) -> None:
-        """Refuse a claim that says nothing."""
+        """Refuse a claim that says nothing, when it is made."""
 
     def _default_name(self) -> str:
-        raise TypeError("a claim names itself")
+        raise NotImplementedError
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        raise TypeError("a claim judges records")
+        """The status, the number it rests on, and the detail."""
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Ordering(_Claim):
+class Ordering(MetricClaim):
     """The methods' means increase strictly in the order given.
 
-    A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs must hold; one failed
-    pair fails it.
+    Attributes:
+        methods: Two or more methods. A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs
+            must hold, and one failed pair fails the claim.
     """
 
     methods: tuple[Side, ...]
@@ -124,28 +149,34 @@ class Ordering(_Claim):
             raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
 
     def _default_name(self) -> str:
-        return f"{self.metric}: " + " < ".join(_label(side) for side in self.methods) + self._suffix()
+        return f"{self.metric}: " + " < ".join(label(side) for side in self.methods) + self._suffix()
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         values = [self._values(frame, side) for side in self.methods]
         gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
-        verdicts = [_exceeds(gap, 0.0) for gap in gaps]
+        verdicts = [exceeds(gap, 0.0) for gap in gaps]
         tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
-        means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
-        pair = f"{_label(self.methods[tightest])} to {_label(self.methods[tightest + 1])}"
+        means = ", ".join(f"{label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
+        pair = f"{label(self.methods[tightest])} to {label(self.methods[tightest + 1])}"
         return (
             _all(verdicts),
             gaps[tightest],
-            f"means: {means}; tightest gap, {pair}: {_shown(gaps[tightest])}",
+            f"means: {means}; tightest gap, {pair}: {shown(gaps[tightest])}",
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Ratio(_Claim):
+class Ratio(MetricClaim):
     """The ratio of two means lies between ``low`` and ``high``; either may be left out.
 
-    The standard error is the delta method's for paired units. Each side is a method or a pair ``(method,
-    where)``.
+    With r the ratio of the means of a and b, the delta method gives the standard error of r as that of the mean of
+    ``(a - r b) / mean(b)`` over paired units.
+
+    Attributes:
+        numerator: A method, or a pair ``(method, where)``.
+        denominator: The same.
+        low: Least ratio.
+        high: Greatest ratio.
     """
 
     numerator: Side
@@ -154,51 +185,61 @@ class Ratio(_Claim):
     high: float | None = None
 
     def _check(self) -> None:
-        _check_bounds(self.low, self.high)
+        check_bounds(self.low, self.high)
 
     def _default_name(self) -> str:
-        sides = f"{_label(self.numerator)} / {_label(self.denominator)}"
-        return f"{self.metric}: {sides} {_bounds(self.low, self.high)}{self._suffix()}"
+        sides = f"{label(self.numerator)} / {label(self.denominator)}"
+        return f"{self.metric}: {sides} {bounds(self.low, self.high)}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         top, bottom = self._values(frame, self.numerator), self._values(frame, self.denominator)
         mean = float(np.mean(bottom))
         ratio = float(np.mean(top)) / mean if mean != 0.0 else math.nan
         if top.index.equals(bottom.index):
-            found = Estimate(ratio, estimate((top - ratio * bottom) / mean).se, len(top))
+            judged = Estimate(ratio, estimate((top - ratio * bottom) / mean).se, len(top))
         else:
             se = math.hypot(estimate(top).se, ratio * estimate(bottom).se) / abs(mean)
-            found = Estimate(ratio, se, min(len(top), len(bottom)))
-        return _inside(found, self.low, self.high), found, f"ratio {_shown(found)}"
+            judged = Estimate(ratio, se, min(len(top), len(bottom)))
+        return inside(judged, self.low, self.high), judged, f"ratio {shown(judged)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Within(_Claim):
-    """A method's mean lies between ``low`` and ``high``; either may be left out."""
+class Within(MetricClaim):
+    """A method's mean lies between ``low`` and ``high``; either may be left out.
+
+    Attributes:
+        method: The method.
+        low: Least mean.
+        high: Greatest mean.
+    """
 
     method: str
     low: float | None = None
     high: float | None = None
 
     def _check(self) -> None:
-        _check_bounds(self.low, self.high)
+        check_bounds(self.low, self.high)
 
     def _default_name(self) -> str:
-        return f"{self.metric}: {self.method} {_bounds(self.low, self.high)}{self._suffix()}"
+        return f"{self.metric}: {self.method} {bounds(self.low, self.high)}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        found = estimate(self._values(frame, self.method))
-        return _inside(found, self.low, self.high), found, f"mean {_shown(found)}"
+        mean = estimate(self._values(frame, self.method))
+        return inside(mean, self.low, self.high), mean, f"mean {shown(mean)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Monotone(_Claim):
+class Monotone(MetricClaim):
     """A method's mean only rises, or only falls, along a setting field.
 
-    Held when the change from the first value to the last is in the direction by two standard errors and no
-    step goes against it by that much; failed when the whole change or some step contradicts it. The level for
-    single steps is split over the steps, since among many flat steps one would pass two standard errors by
-    chance.
+    The claim is held if the change from the first value to the last is in the direction by two standard errors and no
+    step goes against it by that much; it is failed if the whole change or some step contradicts it. The level for
+    single steps is split over the steps, since among many flat steps one would pass two standard errors by chance.
+
+    Attributes:
+        method: The method.
+        along: The setting field.
+        direction: ``"increasing"`` or ``"decreasing"``.
     """
 
     method: str
@@ -224,16 +265,83 @@ class Monotone(_Claim):
         whole = _difference(values[0], values[-1])
         steps = [_difference(a, b) for a, b in itertools.pairwise(values)]
         worst = min(range(len(steps)), key=lambda i: _score(steps[i]))
-        against = _exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
-        status = "failed" if against else _exceeds(whole, 0.0)
-        detail = f"change from {self.along}={levels[0]:g} to {levels[-1]:g}: {_shown(whole)}"
-        step = f"least step, {levels[worst]:g} to {levels[worst + 1]:g}: {_shown(steps[worst])}"
+        against = exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
+        status = "failed" if against else exceeds(whole, 0.0)
+        detail = f"change from {self.along}={levels[0]:g} to {levels[-1]:g}: {shown(whole)}"
+        step = f"least step, {levels[worst]:g} to {levels[worst + 1]:g}: {shown(steps[worst])}"
         return status, whole, f"{detail}; {step}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RelativeGain(MetricClaim):
+    """A method's mean error is below another's by a share of more than ``more_than``.
+
+    The gain is ``1 - mean(error of method) / mean(error of over)``; its standard error is that of the paired difference
+    over the mean of ``over``.
+
+    Attributes:
+        method: The method, or a pair ``(method, where)``.
+        over: The method it is compared with.
+        more_than: The share that must be exceeded.
+    """
+
+    method: Side
+    over: Side
+    more_than: float = 0.0
+    min_replications: int = 2
+
+    def _default_name(self) -> str:
+        gain = f"relative gain of {label(self.method)} over {label(self.over)} above {self.more_than:g}"
+        return f"{self.metric}: {gain}{self._suffix()}"
+
+    def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
+        ours, theirs = self._values(frame, self.method), self._values(frame, self.over)
+        gain = _difference(ours / float(np.mean(theirs)), theirs / float(np.mean(theirs)))
+        detail = f"relative gain {gain.value:.3f} ± {gain.se:.3f} (paired, n={gain.n})"
+        return exceeds(gain, self.more_than), gain, detail
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Every(MetricClaim):
+    """Every single value of a method lies between ``low`` and ``high``; either may be left out.
+
+    It is for quantities that are exact in theory: the verdict is by the points, and a value that is not finite fails.
+
+    Attributes:
+        method: The method.
+        low: Least value.
+        high: Greatest value.
+    """
+
+    method: str
+    low: float | None = None
+    high: float | None = None
+
+    def _check(self) -> None:
+        check_bounds(self.low, self.high)
+
+    def _default_name(self) -> str:
+        return f"{self.metric}: {self.method} {bounds(self.low, self.high)} in every replication{self._suffix()}"
+
+    def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
+        units = self._values(frame, self.method)
+        values = select(frame, self.where, metric=self.metric, method=self.method)["value"]
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        fitting = values.between(low, high) & np.isfinite(values)
+        detail = f"{fitting.sum()} of {len(values)}; from {values.min():.2g} to {values.max():.2g}"
+        return "held" if fitting.all() else "failed", Estimate(float(fitting.mean()), math.nan, len(units)), detail
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Holds:
-    """Any other claim: a function from records to ``(True | False | None, sentence)``; None is undecided."""
+    """Any other claim, as a function.
+
+    Attributes:
+        name: A short sentence.
+        function: A function from records to ``(True | False | None, sentence)``; None leaves it undecided.
+        source: Where the paper says so.
+    """
 
     name: str
     function: Callable[[pd.DataFrame], tuple[bool | None, str]]
@@ -246,9 +354,6 @@ class Holds:
         return ClaimResult(self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source)
 
 
-Claim = Ordering | Ratio | Within | Monotone | Holds
-
-
 def _difference(low: pd.Series, high: pd.Series) -> Estimate:
     """``high - low``: paired if both have the same units, as of independent samples otherwise."""
     if low.index.equals(high.index):
@@ -257,30 +362,33 @@ def _difference(low: pd.Series, high: pd.Series) -> Estimate:
     return Estimate(b.value - a.value, math.hypot(a.se, b.se), min(a.n, b.n))
 
 
-def _margin(found: Estimate, comparisons: int = 1) -> float:
-    return two_se(found.n, comparisons) * found.se if found.n > 1 else 0.0
+def _margin(judged: Estimate, comparisons: int = 1) -> float:
+    return two_se(judged.n, comparisons) * judged.se if judged.n > 1 else 0.0
 
 
-def _exceeds(found: Estimate, bound: float, comparisons: int = 1) -> Status:
-    gap, margin = found.value - bound, _margin(found, comparisons)
+def exceeds(judged: Estimate, bound: float, comparisons: int = 1) -> Status:
+    """Whether an estimate is above a bound, by two standard errors; ``comparisons`` splits the level."""
+    gap, margin = judged.value - bound, _margin(judged, comparisons)
     if gap > margin:
         return "held"
     return "failed" if gap < -margin or margin == 0.0 else "undecided"
 
 
-def _inside(found: Estimate, low: float | None, high: float | None) -> Status:
-    margin = _margin(found)
+def inside(judged: Estimate, low: float | None, high: float | None) -> Status:
+    """Whether an estimate is inside a band, or on the right side of a single bound by two standard errors."""
+    margin = _margin(judged)
     if low is None or high is None:
-        gap = found.value - low if low is not None else high - found.value
+        gap = judged.value - low if low is not None else high - judged.value
         if gap > margin or (margin == 0.0 and gap == 0.0):
             return "held"
         return "failed" if gap < -margin or margin == 0.0 else "undecided"
-    if low <= found.value <= high:
+    if low <= judged.value <= high:
         return "held"
-    return "failed" if found.value < low - margin or found.value > high + margin else "undecided"
+    return "failed" if judged.value < low - margin or judged.value > high + margin else "undecided"
 
 
-def _check_bounds(low: float | None, high: float | None) -> None:
+def check_bounds(low: float | None, high: float | None) -> None:
+    """Refuse a claim without a bound, or with bounds in the wrong order."""
     if low is None and high is None:
         raise InputError("low, high", found="neither", expected="at least one bound")
     if low is not None and high is not None and low > high:
@@ -291,32 +399,36 @@ def _all(verdicts: list[Status]) -> Status:
     return "failed" if "failed" in verdicts else "undecided" if "undecided" in verdicts else "held"
 
 
-def _score(found: Estimate) -> float:
-    """Standard errors above zero; without one, the sign alone orders."""
-    if not math.isfinite(found.value):
+def _score(judged: Estimate) -> float:
+    """Standard errors above zero; without a standard error, the value."""
+    if not math.isfinite(judged.value):
         return -math.inf
-    return found.value / found.se if found.n > 1 and found.se > 0 else found.value
+    return judged.value / judged.se if judged.n > 1 and judged.se > 0 else judged.value
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _shown(found: Estimate) -> str:
-    if found.n == 1:
-        return f"{found.value:.7g} (n=1)"
-    return f"{found.value:.4g} ± {found.se:.2g} (n={found.n})"
+def shown(judged: Estimate) -> str:
+    """``0.824 ± 0.01 (n=32)``."""
+    if judged.n == 1:
+        return f"{judged.value:.7g} (n=1)"
+    return f"{judged.value:.4g} ± {judged.se:.2g} (n={judged.n})"
 
 
-def _label(side: Side) -> str:
-    return f"{side[0]} [{_spelled(side[1])}]" if isinstance(side, tuple) else side
+def label(side: Side) -> str:
+    """``method``, or ``method [n=100]`` for one cell of it."""
+    return f"{side[0]} [{spelled(side[1])}]" if isinstance(side, tuple) else side
 
 
-def _spelled(where: Mapping[str, Any]) -> str:
+def spelled(where: Mapping[str, Any]) -> str:
+    """``kappa=0.5, method=x``."""
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in where.items())
 
 
-def _bounds(low: float | None, high: float | None) -> str:
+def bounds(low: float | None, high: float | None) -> str:
+    """``at most 2``, ``at least 1`` or ``within [1, 2]``."""
     if low is None:
         return f"at most {high:g}"
     return f"at least {low:g}" if high is None else f"within [{low:g}, {high:g}]"

@@ -23,8 +23,7 @@ from causalrep.iv.nonlinear import (
     two_stage_ridge,
 )
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
-from causalrep.study import Curves, Holds, Study, Table, grid, select
-from experiments.papers.iv.medians import median_ratio, median_within
+from causalrep.study import Curves, Holds, MedianRatio, MedianWithin, Study, Table, grid, select
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PAPER = "paper's released results"
@@ -96,17 +95,17 @@ class NeweyPowell:
         found = []
         for design in self.designs:
             for n in self.samples:
-                where = {"design": design, "n": n}
+                common = {
+                    "metric": "mse",
+                    "where": {"design": design, "n": n},
+                    "source": "card, section 8, item 3",
+                }
                 kiv = KIV if n <= self.exact_up_to else NYSTROEM
                 if (design, n) == ("NP", 1000):
-                    found.append(median_within("mse", kiv, high=0.10, where=where, source="card, section 8, item 3"))
-                found.append(
-                    median_ratio("mse", RIDGE, kiv, at_least=1.5, where=where, source="card, section 8, item 3")
-                )
+                    found.append(MedianWithin(method=kiv, high=0.10, **common))
+                found.append(MedianRatio(numerator=RIDGE, denominator=kiv, low=1.5, **common))
                 if design == "NP":
-                    found.append(
-                        median_within("mse", RIDGE, low=0.12, high=0.14, where=where, source="card, section 8, item 3")
-                    )
+                    found.append(MedianWithin(method=RIDGE, low=0.12, high=0.14, **common))
                 if n <= self.exact_up_to:
                     found.append(
                         Holds(

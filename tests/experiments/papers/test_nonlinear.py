@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causalrep.study import load_reported, read_records, run_folder
+from causalrep.study import MedianRatio, MedianWithin, load_reported, read_records, run_folder
 from experiments import configs
 from experiments.papers.iv.demand import Demand
 from experiments.papers.iv.kiv import NeweyPowell
-from experiments.papers.iv.medians import median_ratio, median_within
 from experiments.papers.iv.printed import REPORTED
 from experiments.papers.iv.zoo import Zoo
 from experiments.run import main
@@ -83,8 +82,9 @@ def test_few_replications_decide_no_median():
     frame = newey_powell(0.068, 0.134)
     few = frame[frame["replication"] < 5]
     where = {"design": "NP", "n": 1000}
-    assert median_within("mse", "KIV", high=0.1, where=where, source="").evaluate(few).status == "undecided"
-    ratio = median_ratio("mse", "Kernel ridge (no IV)", "KIV", at_least=1.5, where=where, source="")
+    within = MedianWithin(metric="mse", method="KIV", high=0.1, where=where)
+    assert within.evaluate(few).status == "undecided"
+    ratio = MedianRatio(metric="mse", numerator="Kernel ridge (no IV)", denominator="KIV", low=1.5, where=where)
     assert ratio.evaluate(few).status == "undecided"
     assert ratio.evaluate(frame).status == "held"
 
