@@ -16,32 +16,34 @@ import jax.numpy as jnp
 
 from benchmarks.harness import Row, Timing, measure
 from benchmarks.neural_iv import released
-from causalrep.confounders import CEVAEModel, CEVAETraining, LatentModel, Training, cevae, vluci
+from causalrep.confounders import CEVAEModel, LatentModel, cevae, vluci
+from causalrep.training.rows import Schedule
 
 EPOCHS, ROWS = 30, 1000
+SCHEDULE = Schedule(epochs=EPOCHS, batch_size=100, validation_share=0.1)
 PYRO = "CAUSALREP_PYRO"
 
 
 def run_cevae() -> Row | None:
     """Our CEVAE, in the layers of its authors' code, beside Pyro's, which has a few less."""
-    model = CEVAEModel(latents=20, hidden=200)
-    training = CEVAETraining(epochs=EPOCHS, batch_size=100, validation_share=0.1)
+    model = CEVAEModel(latents=20, width=200)
     note = (
         "widths and batch are the same; ours has one hidden layer more in the arms of posterior and outcome guess and "
         "in the treatment network; it trains on 900 rows and evaluates 100 every epoch."
     )
-    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, training=training).params, note)
+    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, schedule=SCHEDULE).params, note)
 
 
 def run_vluci() -> Row | None:
     """VLUCI with networks as large as CEVAE's."""
     model = LatentModel("gaussian", 20, hidden=(200, 200, 200))
-    training = Training(epochs=EPOCHS, batch_size=100, warm_start=0, validation_share=0.1)
     note = (
         "another method with networks as large (five of three layers of 200, a latent of 20), both bounds; it trains "
         "on 900 rows and evaluates 100 with 16 samples each every epoch."
     )
-    return _row("VLUCI", lambda key, *data: vluci(key, *data, model=model, training=training).params, note)
+    return _row(
+        "VLUCI", lambda key, *data: vluci(key, *data, model=model, schedule=SCHEDULE, warm_start=0).params, note
+    )
 
 
 def _row(name: str, fit: Callable, note: str) -> Row | None:
@@ -70,6 +72,6 @@ def _ours(fit: Callable) -> tuple[Timing, float]:
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, x, t, y).compile()
     compile_seconds = time.perf_counter() - start
-    found = program(key, x, t, y)
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(found))
+    params = program(key, x, t, y)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
     return measure(lambda: program(key, x, t, y), units=EPOCHS, repeats=5), compile_seconds
