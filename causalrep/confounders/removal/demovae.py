@@ -30,6 +30,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from causalrep.confounders.removal.demographics import Layout
 from causalrep.confounders.removal.guides import Guides, linear_guides
+from causalrep.linalg import centered_kernel, hsic_statistic, squared_distances
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.rows import plan_epochs
@@ -205,13 +206,11 @@ def hsic(z: Float[Array, "n l"], d: Float[Array, "n c"]) -> Float[Array, ""]:
     Source: Gretton, Bousquet, Smola and Schölkopf (2005), the biased estimate.
     """
 
-    def centred(a: Array) -> Array:
-        squares = jnp.sum(a**2, axis=1)
-        distances = jnp.maximum(squares[:, None] + squares - 2 * a @ a.T, 0.0)
-        kernel = jnp.exp(-distances / jax.lax.stop_gradient(distances.mean()))
-        return kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
+    def kernel(a: Array) -> Array:
+        distances = squared_distances(a, a)
+        return centered_kernel(jnp.exp(-distances / jax.lax.stop_gradient(distances.mean())))
 
-    return jnp.sum(centred(z) * centred(d)) / len(z) ** 2
+    return hsic_statistic(kernel(z), kernel(d), len(z))
 
 
 def demovae(
