@@ -12,68 +12,17 @@ from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.linear.kclass import two_stage_least_squares
 from causalrep.iv.nonlinear.base import NonlinearIVEstimator
-from causalrep.iv.nonlinear.bases import CUBIC, BasisKind, evaluate_basis, make_basis
-from causalrep.iv.nonlinear.door import NonlinearData, check_penalties
-from causalrep.iv.nonlinear.kernel_estimators import SHRUNK
-from causalrep.iv.nonlinear.kiv import default_penalties
+from causalrep.iv.nonlinear.bases import CUBIC, Basis, BasisKind, evaluate_basis, make_basis
+from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
+from causalrep.iv.nonlinear.kernel_fit import SHRUNK, candidate_penalties
 from causalrep.iv.nonlinear.ridge import two_stage_ridge
-from causalrep.precision import float64
 
 _two_stage_least_squares = jax.jit(partial(two_stage_least_squares, covariance=Covariance("HC1")))
 _two_stage_ridge = jax.jit(two_stage_ridge)
 _evaluate = jax.jit(evaluate_basis)
 
 
-class SieveEstimator(NonlinearIVEstimator):
-    """What the sieve estimators share: the bases of treatments and instruments.
-
-    Attributes:
-        basis_: Of treatments and controls.
-        coef_: Its coefficients (J,).
-        instruments_: K, the terms of the instruments' basis.
-    """
-
-    def _check_hyperparameters(self) -> None:
-        check_choice("basis", self.basis, ("spline", "polynomial"))
-        least = CUBIC + 1 if self.basis == "spline" else 2
-        check_count("terms", self.terms, at_least=least)
-        if self.instrument_terms is not None:
-            check_count("instrument_terms", self.instrument_terms, at_least=least)
-
-    def _features(self, data: NonlinearData, most: int | None = None) -> tuple[jax.Array, jax.Array]:
-        """The bases at the data, of the structural function (n, J) and of the instruments (n, K) with K <= ``most``."""
-        inputs, exogenous = jnp.asarray(data.inputs), jnp.asarray(data.exogenous)
-        basis = make_basis(inputs, self.terms, self.basis)
-        # As NumPy arrays: unpickled in a process without 64-bit types, a JAX array would lose half of its digits.
-        self.basis_ = jax.tree.map(np.asarray, basis)
-        instruments = make_basis(exogenous, self.instrument_terms or self.terms + 2, self.basis)
-        if instruments.size < self.basis_.size:
-            raise InputError(
-                "instrument_terms",
-                found=f"{instruments.size} products of the instruments for {self.basis_.size} of the treatments",
-                expected="at least as many: raise instrument_terms or lower terms",
-            )
-        if most is not None and instruments.size > most:
-            raise InputError(
-                "instrument_terms",
-                found=f"{instruments.size} products of the instruments for {len(inputs)} rows",
-                expected="fewer terms than rows",
-            )
-        self.instruments_ = instruments.size
-        return _evaluate(basis, inputs), _evaluate(instruments, exogenous)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return self._terms(inputs) @ self.coef_
-
-    def _terms(self, inputs: np.ndarray) -> np.ndarray:
-        with float64():
-            return np.asarray(_evaluate(self.basis_, jnp.asarray(inputs)))
-
-    def _facts(self) -> list[tuple[str, str]]:
-        return [("Basis", f"{self.basis_.kind}, {self.basis_.size} terms for {self.instruments_} instruments")]
-
-
-class SieveIV(SieveEstimator):
+class SieveIV(NonlinearIVEstimator):
     """Sieve two-stage least squares: linear in a series basis, with intervals.
 
     Treatments (and controls) are expanded in a tensor product of B-splines or in polynomials, instruments (and
@@ -82,12 +31,15 @@ class SieveIV(SieveEstimator):
     (undersmoothing); add terms to see whether an answer depends on them.
 
     Args:
-        terms: One-dimensional functions for each treatment and control: at least 4 for splines, 2 for polynomials.
-        instrument_terms: The same for each instrument and control; default ``terms + 2``.
+        terms: Number of one-dimensional functions per treatment and control: at least 4 for splines, 2 for polynomials.
+        instrument_terms: Number of functions per instrument and control; default ``terms + 2``.
         basis: ``"spline"`` (cubic, knots at quantiles) or ``"polynomial"`` (up to a total degree of ``terms - 1``).
 
     Attributes:
+        basis_: Basis of treatments and controls.
+        coef_: Coefficients of the basis (J,).
         cov_: Covariance of ``coef_`` (J, J).
+        instruments_: Number K of terms in the instruments' basis.
 
     Source: Newey and Powell (2003), "Instrumental Variable Estimation of Nonparametric Models"; inference: Chen and
     Christensen (2018), "Optimal sup-norm rates and uniform inference on nonlinear functionals of nonparametric IV
@@ -110,12 +62,22 @@ class SieveIV(SieveEstimator):
         self.instrument_terms = instrument_terms
         self.basis = basis
 
+    def _check_hyperparameters(self) -> None:
+        _check_terms(self)
+
     def _fit(self, data: NonlinearData) -> None:
-        with float64():
-            treatments, instruments = self._features(data, most=len(data.y) - 1)
-            _check_rank(treatments, instruments)
-            fit = _two_stage_least_squares(jnp.asarray(data.y), treatments, instruments, None)
-            self.coef_, self.cov_ = np.asarray(fit.coef), np.asarray(fit.cov)
+        self.basis_, treatments, instruments = _features(self, data, most=len(data.y) - 1)
+        _check_rank(treatments, instruments)
+        self.instruments_ = instruments.shape[1]
+        fit = _two_stage_least_squares(jnp.asarray(data.y), treatments, instruments, None)
+        self.coef_, self.cov_ = np.asarray(fit.coef), np.asarray(fit.cov)
+
+    def _terms(self, inputs: np.ndarray) -> np.ndarray:
+        with self._computing():
+            return np.asarray(_evaluate(self.basis_, jnp.asarray(inputs)))
+
+    def _function(self, inputs: np.ndarray) -> np.ndarray:
+        return self._terms(inputs) @ self.coef_
 
     def _interval(
         self, before: np.ndarray, after: np.ndarray, alpha: float, *, average: bool
@@ -123,28 +85,34 @@ class SieveIV(SieveEstimator):
         check_range("alpha", alpha, above=0, below=1)
         contrast = self._terms(after) - self._terms(before)
         contrast = contrast.mean(axis=0, keepdims=True) if average else contrast
-        centre = contrast @ self.coef_
+        center = contrast @ self.coef_
         half = stats.norm.isf(alpha / 2) * np.sqrt(np.einsum("ij,jk,ik->i", contrast, self.cov_, contrast))
-        return centre - half, centre + half
+        return center - half, center + half
+
+    def _facts(self) -> list[tuple[str, str]]:
+        return _sieve_facts(self.basis_, self.instruments_)
 
 
-class RidgeSieveIV(SieveEstimator):
+class RidgeSieveIV(NonlinearIVEstimator):
     """Sieve two-stage least squares with a ridge penalty at each stage, tuned by causal validation as in KIV.
 
     Stage 1 is fitted on one half of the rows and stage 2 on the other; each penalty is chosen on the half that its
-    stage has not seen. The penalties allow richer bases than :class:`SieveIV` can bear. There is no interval, because
-    they leave a bias of the order of the sampling error.
+    stage has not seen. The penalties allow richer bases than :class:`SieveIV` can fit. There is no interval, because
+    the penalties leave a bias of the order of the sampling error.
 
     Args:
-        terms: One-dimensional functions for each treatment and control: at least 4 for splines, 2 for polynomials.
-        instrument_terms: The same for each instrument and control; default ``terms + 2``.
+        terms: Number of one-dimensional functions per treatment and control: at least 4 for splines, 2 for polynomials.
+        instrument_terms: Number of functions per instrument and control; default ``terms + 2``.
         basis: ``"spline"`` or ``"polynomial"``, as in :class:`SieveIV`.
-        candidates: Penalties tried at each stage, all in one program.
-        penalty_range: Their ends, on a logarithmic scale.
-        seed: Of the halves.
+        candidates: Number of penalties tried at each stage, all in one program.
+        penalty_range: Lowest and highest penalty, on a logarithmic scale; equal ends fix the penalty.
+        seed: Random seed of the halves.
 
     Attributes:
+        basis_: Basis of treatments and controls.
+        coef_: Coefficients of the basis (J,).
         penalties_: The penalties chosen, stage by stage.
+        instruments_: Number K of terms in the instruments' basis.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -176,33 +144,68 @@ class RidgeSieveIV(SieveEstimator):
         self.seed = seed
 
     def _check_hyperparameters(self) -> None:
-        super()._check_hyperparameters()
+        _check_terms(self)
         check_penalties(self.candidates, self.penalty_range)
 
     def _fit(self, data: NonlinearData) -> None:
-        with float64():
-            features = [np.asarray(block) for block in self._features(data)]
-            self.offset_ = float(np.mean(data.y))
-            shuffled = self._shuffled(self.seed, *features, data.y - self.offset_)
-            half = len(data.y) // 2
-            halves = [(jnp.asarray(block[:half]), jnp.asarray(block[half:])) for block in shuffled]
-            low, high = self.penalty_range
-            penalties = default_penalties(self.candidates if high > low else 1, low, high)
-            fit = _two_stage_ridge(*halves, penalties, penalties)
-            self.coef_ = np.asarray(fit.coef)
-            self.penalties_ = float(fit.first_penalty), float(fit.second_penalty)
+        self.basis_, *features = _features(self, data)
+        self.instruments_ = features[1].shape[1]
+        self.offset_ = float(np.mean(data.y))
+        blocks = shuffled(self.seed, *map(np.asarray, features), data.y - self.offset_)
+        half = len(data.y) // 2
+        halves = [(jnp.asarray(block[:half]), jnp.asarray(block[half:])) for block in blocks]
+        penalties = candidate_penalties(self.candidates, self.penalty_range)
+        fit = _two_stage_ridge(*halves, penalties, penalties)
+        self.coef_ = np.asarray(fit.coef)
+        self.penalties_ = float(fit.first_penalty), float(fit.second_penalty)
 
     def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return super()._function(inputs) + self.offset_
+        with self._computing():
+            return np.asarray(_evaluate(self.basis_, jnp.asarray(inputs))) @ self.coef_ + self.offset_
 
     def _facts(self) -> list[tuple[str, str]]:
         names = ("First-stage penalty", "Second-stage penalty")
         chosen = [(name, f"{value:.3g}") for name, value in zip(names, self.penalties_, strict=True)]
-        return [*super()._facts(), *chosen]
+        return [*_sieve_facts(self.basis_, self.instruments_), *chosen]
+
+
+def _check_terms(estimator: "SieveIV | RidgeSieveIV") -> None:
+    check_choice("basis", estimator.basis, ("spline", "polynomial"))
+    least = CUBIC + 1 if estimator.basis == "spline" else 2
+    check_count("terms", estimator.terms, at_least=least)
+    if estimator.instrument_terms is not None:
+        check_count("instrument_terms", estimator.instrument_terms, at_least=least)
+
+
+def _features(
+    estimator: "SieveIV | RidgeSieveIV", data: NonlinearData, most: int | None = None
+) -> tuple[Basis, jax.Array, jax.Array]:
+    """The structural basis, its values at the data (n, J), and those of at most ``most`` instruments (n, K)."""
+    inputs, exogenous = jnp.asarray(data.inputs), jnp.asarray(data.exogenous)
+    basis = make_basis(inputs, estimator.terms, estimator.basis)
+    instruments = make_basis(exogenous, estimator.instrument_terms or estimator.terms + 2, estimator.basis)
+    if instruments.size < basis.size:
+        raise InputError(
+            "instrument_terms",
+            found=f"{instruments.size} products of the instruments for {basis.size} of the treatments",
+            expected="at least as many: raise instrument_terms or lower terms",
+        )
+    if most is not None and instruments.size > most:
+        raise InputError(
+            "instrument_terms",
+            found=f"{instruments.size} products of the instruments for {len(inputs)} rows",
+            expected="fewer terms than rows",
+        )
+    # Kept as NumPy arrays: unpickled in a process without 64-bit types, a JAX array would lose half of its digits.
+    return jax.tree.map(np.asarray, basis), _evaluate(basis, inputs), _evaluate(instruments, exogenous)
+
+
+def _sieve_facts(basis: Basis, instruments: int) -> list[tuple[str, str]]:
+    return [("Basis", f"{basis.kind}, {basis.size} terms for {instruments} instruments")]
 
 
 def _check_rank(treatments: jax.Array, instruments: jax.Array) -> None:
-    """Refuse bases that these rows, or these instruments, cannot tell apart."""
+    """Refuse bases that are linearly dependent on these rows, or that the instruments do not identify."""
     needed = treatments.shape[1]
     if np.linalg.matrix_rank(np.asarray(treatments), rtol=1e-10) < needed:
         raise InputError(

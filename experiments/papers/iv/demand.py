@@ -21,6 +21,7 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_ridge,
 )
 from causalrep.study import Holds, Study, Table, grid
+from causalrep.training.rows import Schedule
 from experiments.papers.iv.medians import ENOUGH, median_of, median_ratio
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
@@ -132,7 +133,7 @@ def replicate(key, setting, *, config: Demand):
         else nystroem_kernel_ridge(y, x, penalties, landmarks=config.landmarks),
     }
     predictors = {name: partial(kernel_predict, fitted) for name, fitted in kernels.items()}
-    predictors["DFIV"] = partial(dfiv_predict, dfiv(fit_key, y, x, z, updates=config.dfiv_updates))
+    predictors["DFIV"] = partial(dfiv_predict, dfiv(fit_key, y, x, z, schedule=Schedule(steps=config.dfiv_updates)))
     grid_inputs, new_inputs = jnp.column_stack([s.test_t, s.test_x]), jnp.column_stack([new.t, new.x])
     return {
         name: {
