@@ -1,6 +1,6 @@
 """Instruments: is there a source of variation outside the confounder?"""
 
-from causalrep.iv.ivl.linear import IVLRegression
+from causalrep.iv.ivl import IVLRegression, KernelIVL, NeuralIVL, ivl_objective
 from causalrep.iv.ivl.path import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl
 from causalrep.iv.ivl.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
 from causalrep.iv.linear.base import LinearIVEstimator
@@ -32,13 +32,10 @@ from causalrep.iv.nonlinear import (
     DeepGMM,
     DeepIV,
     KernelIV,
-    KernelIVL,
     KernelMMR,
-    NeuralIVL,
     NonlinearIVEstimator,
     RidgeSieveIV,
     SieveIV,
-    ivl_objective,
 )
 from causalrep.iv.summary import Summary
 from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set

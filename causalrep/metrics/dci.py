@@ -2,13 +2,11 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.linalg import lasso
 from causalrep.metrics.correlation import halves
-
-SWEEPS = 200
 
 
 class DCI(NamedTuple):
@@ -57,28 +55,6 @@ def dci_from_importance(importance: Float[Array, "k d"]) -> tuple[Float[Array, "
         the normalised row or column and rho its share of all importance.
     """
     return _concentration(importance), _concentration(importance.T)
-
-
-def lasso(x: Float[Array, "n k"], y: Float[Array, "n d"], penalty: float) -> Float[Array, "k d"]:
-    """Minimise ``||y - x b||^2 / (2 n) + penalty ||b||_1`` column by column, by coordinate descent.
-
-    Args:
-        x: Regressors, centred; a zero column gets coefficient 0.
-        y: Outcomes, centred.
-        penalty: Non-negative.
-    """
-    gram, moments = x.T @ x / len(x), x.T @ y / len(x)
-    own = jnp.diagonal(gram)
-
-    def coordinate(j: Array, b: Array) -> Array:
-        partial = moments[j] - gram[j] @ b + own[j] * b[j]
-        shrunk = jnp.sign(partial) * jnp.maximum(jnp.abs(partial) - penalty, 0.0)
-        return b.at[j].set(shrunk / jnp.where(own[j] > 0, own[j], 1.0))
-
-    def sweep(_: Array, b: Array) -> Array:
-        return jax.lax.fori_loop(0, len(own), coordinate, b)
-
-    return jax.lax.fori_loop(0, SWEEPS, sweep, jnp.zeros_like(moments))
 
 
 def _concentration(table: Float[Array, "a b"]) -> Float[Array, ""]:

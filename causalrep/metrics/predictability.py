@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import eigh, min_norm_solve
+from causalrep.linalg import eigh, min_norm_solve, squared_distances
 from causalrep.metrics.correlation import halves
 
 Regressor = Literal["linear", "kernel"]
@@ -87,7 +87,7 @@ def _least_squares(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Ar
 
 def _kernel_ridge(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Array, "m k"]) -> Float[Array, "m d"]:
     """Gaussian-kernel ridge regression; the penalty of each column of y has the least leave-one-out error."""
-    distances = _squared_distances(x, x)
+    distances = squared_distances(x, x)
     # The diagonal's zeros are no distances: above them, the median of the pairs.
     width = jnp.median(distances[jnp.triu_indices(len(x), 1)])
     values, vectors = eigh(jnp.exp(-distances / width))
@@ -102,9 +102,4 @@ def _kernel_ridge(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Arr
 
     duals, errors = jax.lax.map(leave_one_out, jnp.asarray(PENALTIES, x.dtype))
     dual = jnp.take_along_axis(duals, jnp.argmin(errors, axis=0)[None, None, :], axis=0)[0]
-    return jnp.exp(-_squared_distances(new, x) / width) @ dual
-
-
-def _squared_distances(a: Float[Array, "n k"], b: Float[Array, "m k"]) -> Float[Array, "n m"]:
-    products = -2.0 * a @ b.T + jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)
-    return jnp.maximum(products, 0.0)
+    return jnp.exp(-squared_distances(new, x) / width) @ dual

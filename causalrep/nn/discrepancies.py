@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.linalg import squared_distances
+
 # Below every squared distance that matters in float32: keeps the square root's gradient finite at 0.
 _TINY = 1e-10
 
@@ -108,11 +110,6 @@ def sinkhorn_wasserstein(
         u = a / (kernel @ (b / (u @ kernel)))
     plan = u[:, None] * kernel * (b / (u @ kernel))
     return _if_both(2.0 * jnp.sum(jnp.where(plan > 0, plan * cost, 0.0)), wx, wy)
-
-
-def squared_distances(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[Array, "n m"]:
-    """Squared Euclidean distances of all pairs of rows."""
-    return jnp.maximum(jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1) - 2 * x @ y.T, 0.0)
 
 
 def _shares(w: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -20,6 +20,7 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_ridge,
 )
 from causalrep.study import MedianRatio, Study, Table, grid
+from causalrep.training.rows import Schedule
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PUBLISHED, SCALED = 1.0, 10.0
@@ -155,7 +156,7 @@ def replicate(key, setting, *, config: Demand):
         else nystroem_kernel_ridge(y, x, penalties, landmarks=config.landmarks),
     }
     predictors = {name: partial(kernel_predict, fitted) for name, fitted in kernels.items()}
-    predictors["DFIV"] = partial(dfiv_predict, dfiv(fit_key, y, x, z, updates=config.dfiv_updates))
+    predictors["DFIV"] = partial(dfiv_predict, dfiv(fit_key, y, x, z, schedule=Schedule(steps=config.dfiv_updates)))
     grid_inputs, new_inputs = jnp.column_stack([s.test_t, s.test_x]), jnp.column_stack([new.t, new.x])
     return {
         name: {
