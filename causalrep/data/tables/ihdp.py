@@ -171,7 +171,7 @@ def draw_coefficients(stream: RRandom, d: int) -> tuple[float, np.ndarray]:
 
 
 def _test_rows(numbers: list[int]) -> np.ndarray:
-    text = resources.files("causalrep.data").joinpath("ihdp_100_test_rows.txt").read_text(encoding="utf-8")
+    text = resources.files("causalrep.data.tables").joinpath("ihdp_100_test_rows.txt").read_text(encoding="utf-8")
     canonical = np.array([line.split() for line in text.splitlines() if not line.startswith("#")], np.int64)
     return np.stack([canonical[number - 1] if number <= len(canonical) else _seeded_rows(number) for number in numbers])
 
