@@ -37,7 +37,7 @@ def test_source_is_named_and_split(digits):
 
 def test_a_changed_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("CAUSALREP_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"mnist_10k\.npz is not there"):
+    with pytest.raises(DataError, match=r"mnist_10k\.npz does not exist"):
         load("mnist", source="mnist-10k")
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "mnist_10k.npz").write_bytes(b"not digits")
