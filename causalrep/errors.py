@@ -70,3 +70,8 @@ class NotFittedError(CausalrepError, ValueError, AttributeError):
 
 class NoIntervalError(CausalrepError):
     """The estimator has no valid interval; the message says why."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to 300 characters; the error's type if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

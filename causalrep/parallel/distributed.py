@@ -23,7 +23,8 @@ import time
 
 import jax
 
-from causalrep.errors import InputError
+from causalrep.base.validation import check_count
+from causalrep.errors import InputError, first_line
 from causalrep.parallel.processes import (
     DistributedError,
     agree,
@@ -32,7 +33,6 @@ from causalrep.parallel.processes import (
     gather,
     gather_rows,
     is_main,
-    put,
 )
 from causalrep.parallel.watch import (
     INTERRUPTED,
@@ -41,7 +41,6 @@ from causalrep.parallel.watch import (
     Preempted,
     Preemption,
     Watch,
-    first_line,
     guard,
     is_default_handler,
     leave_preempted,
@@ -65,7 +64,6 @@ __all__ = [
     "initialize",
     "is_main",
     "preemption",
-    "put",
 ]
 
 
@@ -151,8 +149,7 @@ def _check_flags(coordinator: str | None, process_count: int | None, process_ind
     if not given:
         return False
     for name, value, least in (("process_count", process_count, 1), ("process_index", process_index, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(name, found=repr(value), expected=f"a whole number of at least {least}")
+        check_count(name, value, at_least=least)
     if process_index >= process_count:
         raise InputError("process_index", found=process_index, expected=f"less than process_count = {process_count}")
     host, _, port = coordinator.rpartition(":")

@@ -47,26 +47,6 @@ def gather_rows(rows: np.ndarray) -> np.ndarray:
     return multihost_utils.process_allgather(words, tiled=True).view(rows.dtype)
 
 
-def put(values: Any, shardings: Any) -> Any:
-    """Values that every process holds, as arrays over the devices of all hosts; random keys too."""
-    if jax.process_count() == 1:
-        return jax.device_put(values, shardings)
-
-    def one(value: Any, sharding: jax.sharding.Sharding) -> jax.Array:
-        if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
-            data = np.asarray(jax.random.key_data(value))
-            return jax.random.wrap_key_data(one(data, sharding), impl=jax.random.key_impl(value))
-        array = np.asarray(value)
-        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
-
-    return jax.tree.map(
-        lambda sharding, tree: jax.tree.map(lambda value: one(value, sharding), tree),
-        shardings,
-        values,
-        is_leaf=lambda leaf: isinstance(leaf, jax.sharding.Sharding),
-    )
-
-
 def agree(value: Any = None) -> Any:
     """Process 0's value, on every process; call it at the same points everywhere.
 

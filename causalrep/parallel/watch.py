@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import jax
 
-from causalrep.errors import CausalrepError
+from causalrep.errors import CausalrepError, first_line
 from causalrep.parallel.processes import PREFIX, agree, barrier, client, is_main
 
 PREEMPTED = 75  # EX_TEMPFAIL: a temporary failure; what was finished is saved, and the same command goes on from there
@@ -311,11 +311,6 @@ def _described(error: BaseException) -> str:
 def host() -> str:
     """The name of this host."""
     return socket.gethostname()
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message, cut to one line."""
-    return (str(error).splitlines() or [""])[0][:300]
 
 
 def say(text: str) -> None:

@@ -24,7 +24,7 @@ from etils import epath
 from jaxtyping import PyTree
 
 from causalrep.base.validation import check_range
-from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError
+from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError, first_line
 from causalrep.parallel.distributed import agree, barrier, is_main
 from causalrep.training.checkpoints.digests import Ledger
 from causalrep.training.checkpoints.mirror import Mirror, bucket_of
@@ -224,7 +224,7 @@ class Store:
                     self._check_identity(meta)
                     found = self._restore(step, meta["history"])
                 except (ValueError, OSError, KeyError) as error:
-                    found, damage = None, _first_line(error)
+                    found, damage = None, first_line(error)
                 damage = _any_process(damage)
             if damage is None:
                 self._last_step, self._last_time = step, time.monotonic()
@@ -340,7 +340,7 @@ class Store:
             whole = self._whole()
             before = f"the one at step {whole} is whole" if whole is not None else "there is none before it"
             raise CheckpointError(
-                f"{self.place}: the checkpoint at step {step} could not be written ({_first_line(error)}); {before}."
+                f"{self.place}: the checkpoint at step {step} could not be written ({first_line(error)}); {before}."
             ) from error
 
     def _whole(self) -> int | None:
@@ -369,8 +369,4 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return getattr(error, "strerror", None) or first_line(error)

@@ -19,7 +19,7 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_iv,
     nystroem_kernel_ridge,
 )
-from causalrep.study import MedianRatio, Study, Table, grid
+from causalrep.study import Ratio, Study, Table, grid
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PUBLISHED, SCALED = 1.0, 10.0
@@ -94,8 +94,9 @@ class Demand:
             if small <= 1000:
                 # The caution as a claim: where IV methods excel, a regression's error is 1.5 times theirs and more.
                 found.append(
-                    MedianRatio(
+                    Ratio(
                         metric="mse",
+                        aggregate="median",
                         numerator=self._kiv(small),
                         denominator=RIDGE,
                         low=1 / 1.5,
@@ -105,8 +106,9 @@ class Demand:
                 )
             if (small, large) == (1000, 10000):
                 found.append(
-                    MedianRatio(
+                    Ratio(
                         metric="mse",
+                        aggregate="median",
                         numerator=(NYSTROEM, {"n": large}),
                         denominator=(NYSTROEM, {"n": small}),
                         low=0.5,
@@ -119,8 +121,9 @@ class Demand:
         if PUBLISHED in self.noises and {0.1, 0.9} <= set(self.rhos):
             kiv = self._kiv(small)
             found.append(
-                MedianRatio(
+                Ratio(
                     metric="mse",
+                    aggregate="median",
                     numerator=(kiv, {"rho": 0.9}),
                     denominator=(kiv, {"rho": 0.1}),
                     low=0.95,
