@@ -24,7 +24,7 @@ from causalrep.study import Records, claims_markdown, load_reported, run
 from experiments import configs
 from experiments.tools.compile_for import compile_study, prefer_cpu
 
-LOWER_BOUND = "library calls, such as factorisations, are not counted, nor how often loops turn that data end"
+LOWER_BOUND = "library calls such as factorizations are not counted, and loops that end when data say so count once"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _speed(environment: Mapping[str, Any]) -> str:
     if environment.get("flops") and count:
         each, rate = environment["flops"] / count, environment["flops"] / max(compute, 1e-9)
         least, why = ("", "") if environment["flops_complete"] else ("at least ", f" ({LOWER_BOUND})")
-        lines.append(f"As compiled: {least}{each:.3g} FLOP a replication, so {least}{rate:.3g} FLOP/s{why}.")
+        lines.append(f"As compiled: {least}{each:.3g} FLOP per replication, so {least}{rate:.3g} FLOP/s{why}.")
     return "\n".join(lines)
 
 

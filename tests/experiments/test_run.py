@@ -78,7 +78,7 @@ def test_a_run_says_how_fast_it_was(cli, tmp_path):
     code, out, _ = cli(*command)
     assert code == 0
     assert re.search(r"\n160 replications in \S+ s \(\S+/s\) after \S+ s of compiling; vmap on 1 x cpu: cpu\.\n", out)
-    assert re.search(r"As compiled: (at least )?\S+ FLOP a replication, so (at least )?\S+ FLOP/s", out)
+    assert re.search(r"As compiled: (at least )?\S+ FLOP per replication, so (at least )?\S+ FLOP/s", out)
     assert f"memory://{tmp_path.name}/demo/location/small-" in out
     assert list((tmp_path / "demo" / "location").rglob("events.out.*"))
     code, out, _ = cli(*command)
