@@ -194,12 +194,16 @@ def tpu_devices(topology: str) -> list[jax.Device]:
 
 
 def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Chip | None) -> ProgramReport:
+    # Imported here so that programs can be described, and run, without the reader of compiled text.
+    from causalrep.aot.hlo.summary import read_hlo
+
     mesh = make_mesh(program.replica, program.data, devices=devices)
     start = time.perf_counter()
     with program.context():
         lowered = program.jitted(mesh).lower(*program.arguments(mesh))
-        lower_seconds = time.perf_counter() - start
-        start = time.perf_counter()
+        middle = time.perf_counter()
+        report = ProgramReport(program.name, target, len(devices), program.collectives, middle - start)
+        report = dataclasses.replace(report, limit=None if chip is None else chip.memory)
         try:
             with _uncached():
                 compiled = lowered.compile()
@@ -207,10 +211,9 @@ def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Ch
             message = " ".join(str(error).partition("\nSee ")[0].split())
             if not message.startswith("RESOURCE_EXHAUSTED"):
                 raise CompileError(f"{program.name} does not compile for {target}: {message[:600]}") from error
-            seconds = time.perf_counter() - start
             words = message.removeprefix("RESOURCE_EXHAUSTED: ")
-            return _report(target, program, len(devices), chip, lower_seconds, seconds, too_large=words)
-    seconds = time.perf_counter() - start
+            return dataclasses.replace(report, compile_seconds=time.perf_counter() - middle, too_large=words)
+    seconds = time.perf_counter() - middle
     stats = compiled.memory_analysis()
     memory = Memory(
         stats.argument_size_in_bytes,
@@ -219,48 +222,19 @@ def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Ch
         stats.generated_code_size_in_bytes,
         stats.alias_size_in_bytes,
     )
-    # Imported here so that programs can be described, and run, without the reader of compiled text.
-    from causalrep.aot.hlo.summary import read_hlo
-
     text = read_hlo(compiled.as_text())
-    return _report(target, program, len(devices), chip, lower_seconds, seconds, memory, text)
-
-
-def _report(
-    target: str,
-    program: Program,
-    chips: int,
-    chip: Chip | None,
-    lower_seconds: float,
-    compile_seconds: float,
-    memory: Memory | None = None,
-    text: "HloSummary | None" = None,
-    too_large: str = "",
-) -> ProgramReport:
-    flops = bytes_moved = estimate = None
-    if text is not None:
-        flops, bytes_moved = text.flops, text.bytes
-        if chip is not None:
-            network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
-            estimate = Roofline(flops / chip.flops, bytes_moved / chip.bandwidth, network)
-    return ProgramReport(
-        name=program.name,
-        target=target,
-        chips=chips,
+    return dataclasses.replace(
+        report,
+        compile_seconds=seconds,
         memory=memory,
-        limit=chip.memory if chip is not None else None,
-        flops=flops,
-        bytes=bytes_moved,
-        collectives=text.collectives if text is not None else None,
-        expected=program.collectives,
-        open_loops=text.open_loops if text is not None else 0,
-        kernels=dict(text.kernels) if text is not None else {},
-        fast_products=text.fast_products if text is not None else 0,
-        lower_seconds=lower_seconds,
-        compile_seconds=compile_seconds,
-        estimate=estimate,
-        too_large=too_large,
+        estimate=None if chip is None else _roofline(text, chip, len(devices)),
+        **{field.name: getattr(text, field.name) for field in dataclasses.fields(text)},
     )
+
+
+def _roofline(text: "HloSummary", chip: Chip, chips: int) -> Roofline:
+    network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
+    return Roofline(text.flops / chip.flops, text.bytes / chip.bandwidth, network)
 
 
 def _network_bytes(collective: Collective, chips: int) -> float:
@@ -284,7 +258,7 @@ def _lowered(target: str, program: Program, devices: int) -> ProgramReport:
         traced = program.jitted(mesh).trace(*program.arguments(mesh))
         traced.lower(lowering_platforms=("cuda",))
     seconds = time.perf_counter() - start
-    return _report(target, program, devices, None, seconds, 0.0)
+    return ProgramReport(program.name, target, devices, program.collectives, seconds)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Reports on programs compiled ahead of time: memory, communication, a roofline, and problems."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from causalrep.aot.collectives import Collective
 
@@ -62,17 +63,17 @@ class ProgramReport:
         name: The program's name.
         target: The target it was compiled for.
         chips: Number of devices.
+        expected: The kinds of collective that were expected.
+        lower_seconds: Seconds of tracing and lowering.
+        compile_seconds: Seconds of compiling; 0 if it was only lowered.
         memory: Bytes per chip; None if it was only lowered, or did not fit.
         limit: Bytes of a chip's memory that a program may use; None if unknown.
         flops: Operations per chip, loops multiplied out, without the kernels of factorizations. None if unknown.
         bytes: Bytes moved to and from memory per chip, loops multiplied out. None if unknown.
         collectives: Every collective; None if it was only lowered, since the compiler adds them.
-        expected: The kinds of collective that were expected.
         open_loops: Number of loops that end when data say so; they count once in ``flops``, ``bytes``, ``collectives``.
         kernels: Number of calls of each hand-written kernel (factorizations), by name.
         fast_products: Number of matrix products in one bfloat16 pass.
-        lower_seconds: Seconds of tracing and lowering.
-        compile_seconds: Seconds of compiling; 0 if it was only lowered.
         estimate: Roofline of one call; None if the chip is not known.
         too_large: The compiler's message if the program does not fit.
     """
@@ -80,18 +81,18 @@ class ProgramReport:
     name: str
     target: str
     chips: int
-    memory: Memory | None
-    limit: int | None
-    flops: float | None
-    bytes: float | None
-    collectives: tuple[Collective, ...] | None
     expected: tuple[str, ...]
-    open_loops: int
-    kernels: dict[str, int]
-    fast_products: int
     lower_seconds: float
-    compile_seconds: float
-    estimate: Roofline | None
+    compile_seconds: float = 0.0
+    memory: Memory | None = None
+    limit: int | None = None
+    flops: float | None = None
+    bytes: float | None = None
+    collectives: tuple[Collective, ...] | None = None
+    open_loops: int = 0
+    kernels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    fast_products: int = 0
+    estimate: Roofline | None = None
     too_large: str = ""
 
     @property

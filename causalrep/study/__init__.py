@@ -15,7 +15,6 @@ from causalrep.study.run import run, run_folder
 from causalrep.study.verdicts.claims import (
     Claim,
     ClaimResult,
-    Every,
     Holds,
     Monotone,
     Ordering,
@@ -24,7 +23,6 @@ from causalrep.study.verdicts.claims import (
     Within,
 )
 from causalrep.study.verdicts.estimates import Estimate, estimate, select, unit_values
-from causalrep.study.verdicts.medians import MedianRatio, MedianWithin
 from causalrep.study.verdicts.printed import PrintedDigits
 from causalrep.study.verdicts.reported import ReportedNumber, load_reported
 
@@ -33,11 +31,8 @@ __all__ = [
     "ClaimResult",
     "Curves",
     "Estimate",
-    "Every",
     "Figure",
     "Holds",
-    "MedianRatio",
-    "MedianWithin",
     "Monotone",
     "Ordering",
     "PrintedDigits",

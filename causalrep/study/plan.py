@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from causalrep.base.validation import check_choice
+from causalrep.base.validation import check_choice, check_count
 from causalrep.errors import InputError
 from causalrep.keys import root
 
@@ -98,8 +98,8 @@ class Study:
             raise InputError("name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'")
         if not callable(self.replicate):
             raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
-        if isinstance(self.replications, bool) or not isinstance(self.replications, int) or self.replications < 1:
-            raise InputError("replications", found=repr(self.replications), expected="a whole number of at least 1")
+        check_count("replications", self.replications)
+        object.__setattr__(self, "replications", int(self.replications))
         check_choice("precision", self.precision, ("auto", "float64", "float32", "host"))
         if self.spread and self.compiled:
             raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causalrep.errors import CausalrepWarning, RecordsError
+from causalrep.errors import CausalrepWarning, RecordsError, first_line
 from causalrep.storage import AnyPath, as_path, remove_tree, write_bytes
 from causalrep.study.plan import Columns, Study
 from causalrep.study.verdicts.claims import ClaimResult
@@ -119,7 +119,7 @@ def parse_records(data: bytes, name: str) -> pd.DataFrame:
         frame = pq.ParquetFile(io.BytesIO(data)).read().to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RecordsError(
-            f"{name}: not a readable records file ({_first_line(error)}). Delete it and run the study again."
+            f"{name}: not a readable records file ({first_line(error).rstrip('.')}). Delete it and run the study again."
         ) from error
     missing = [column for column in ("method", "replication", "metric", "value") if column not in frame.columns]
     if missing:
@@ -195,7 +195,3 @@ def _arrow_column(column: pd.Series) -> pa.Array:
     if column.dtype.kind in "bif":
         return pa.array(column.to_numpy(), from_pandas=False)
     return pa.array(column.to_numpy(object), pa.string())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,6 +8,7 @@ import grain
 import jax
 import numpy as np
 
+from causalrep.base.validation import check_counts
 from causalrep.errors import DataError, InputError
 
 Rows = Any
@@ -44,9 +45,7 @@ class GrainLoader:
                 found=type(dataset).__name__,
                 expected="a grain.MapDataset, which has random access: before .to_iter_dataset() and without .batch()",
             )
-        for argument, value in (("batch_size", batch_size), ("threads", threads), ("read_ahead", read_ahead)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(argument, found=repr(value), expected="a whole number of at least 1")
+        check_counts(batch_size=batch_size, threads=threads, read_ahead=read_ahead)
         if len(dataset) < batch_size:
             raise InputError(
                 "dataset", found=f"{len(dataset)} elements", expected=f"at least batch_size = {batch_size}"

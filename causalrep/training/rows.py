@@ -1,4 +1,4 @@
-"""What every fit does to its rows: a schedule of passes over them, their scale, and the split for validation."""
+"""Rows of a fit: how many passes over them (schedules), their scaling, and the split for validation."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -86,7 +86,7 @@ def _plain(schedule: Schedule) -> Schedule:
 
 
 class Plan(NamedTuple):
-    """A schedule of passes turned into updates; all static.
+    """A schedule of passes, converted to updates; all values are static.
 
     Attributes:
         rows: Number of training rows.
@@ -102,10 +102,10 @@ class Plan(NamedTuple):
 
 
 def plan_epochs(n: int, *, epochs: int, batch_size: int, validation_share: float = 0.0, evaluations: int = 100) -> Plan:
-    """The updates of so many passes over the rows left for training, evaluated about ``evaluations`` times.
+    """The updates for a number of passes over the training rows, with about ``evaluations`` evaluations.
 
     Args:
-        n: Number of rows, those for validation included.
+        n: Number of rows, including those for validation.
         epochs: Passes over the training rows, rounded up to whole evaluations.
         batch_size: Rows per step; at most all training rows.
         validation_share: Share of the rows for validation.
@@ -119,7 +119,7 @@ def plan_epochs(n: int, *, epochs: int, batch_size: int, validation_share: float
 
 
 class Scaling(NamedTuple):
-    """Mean and standard deviation of each column of a block of data, and the way there and back.
+    """Mean and standard deviation of each column of a block of data, and the standardization that they define.
 
     Attributes:
         mean: Column means (d,), or () for a vector.
@@ -130,18 +130,18 @@ class Scaling(NamedTuple):
     std: Float[Array, "*d"]
 
     def apply(self, values: Float[Array, "n *d"]) -> Float[Array, "n *d"]:
-        """Values in standard deviations from the mean."""
+        """Standardize: values in standard deviations from the mean."""
         return (values - self.mean) / self.std
 
     def undo(self, values: Float[Array, "n *d"]) -> Float[Array, "n *d"]:
-        """Values in the units of the data."""
+        """Undo the standardization: values in the units of the data."""
         return self.mean + self.std * values
 
 
 def scaling_of(values: Float[Array, "n *d"], weights: Float[Array, " n"] | None = None) -> Scaling:
-    """The scaling of a block, in the precision of the block.
+    """The scaling of a block, computed in the block's precision.
 
-    Take it before data of large mean and small spread are cast to float32, where they would lose their digits.
+    Compute it before the data are cast to float32: data with a large mean and a small spread would lose their digits.
 
     Args:
         values: The block.
@@ -154,12 +154,12 @@ def scaling_of(values: Float[Array, "n *d"], weights: Float[Array, " n"] | None 
     values = jnp.where((weights > 0).reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
     mean = shares @ values
     std, size = jnp.sqrt(shares @ (values - mean) ** 2), jnp.sqrt(shares @ values**2)
-    # What is left of a constant after subtracting its mean is rounding.
+    # A constant minus its mean leaves rounding errors, which must not be scaled up to variance 1.
     return Scaling(mean, jnp.where(std > _ROUNDINGS * jnp.finfo(values.dtype).eps * size, std, 1.0))
 
 
 def no_scaling(values: Float[Array, "n *d"]) -> Scaling:
-    """The scaling that changes nothing, of the block's shape."""
+    """The scaling of the block's shape that changes nothing."""
     return Scaling(jnp.zeros_like(values[0]), jnp.ones_like(values[0]))
 
 
@@ -182,7 +182,8 @@ def stratified_split(
     n = len(strata[0])
     count = min(max(round(share * n), 1), n - 1)
     order_key, shuffle_key = jax.random.split(key)
-    # Sorted by stratum, take every (n / count)-th row: which positions are taken is known before the data are.
+    # Sort by stratum, in random order within each, and take every (n / count)-th row. The positions depend on n and
+    # count alone, so shapes are static: position i is taken where floor((i + 1) count / n) exceeds floor(i count / n).
     order = jnp.lexsort((jax.random.uniform(order_key, (n,)), *strata))
     position = np.arange(n)
     chosen = (position + 1) * count // n > position * count // n
@@ -191,15 +192,15 @@ def stratified_split(
 
 
 def take_rows(data: PyTree, rows: Int[Array, " m"] | slice) -> PyTree:
-    """The given rows of every leaf."""
+    """The given rows of every leaf of a pytree."""
     return jax.tree.map(lambda leaf: leaf[rows], data)
 
 
 def check_schedule(schedule: Any, default: Schedule) -> Schedule:
-    """The schedule an estimator trains by: what the user gave over its defaults; ``None`` is the defaults.
+    """The schedule that an estimator trains with: the user's values, and its defaults for the rest.
 
     Raises:
-        InputError: If it is no :class:`Schedule`, or one of its values is wrong or unknown to the estimator.
+        InputError: If it is not a :class:`Schedule`, or one of its values is wrong or does not apply to the estimator.
     """
     if schedule is None:
         return default

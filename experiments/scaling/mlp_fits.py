@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from causalrep.study import Curves, Every, Monotone, Ordering, Study, Table, grid
+from causalrep.study import Curves, Monotone, Ordering, Study, Table, Within, grid
 from causalrep.training import Objective, fit
 
 FEATURES = 4
@@ -117,7 +117,8 @@ class MLPFits:
                     for samples in self.samples
                 ),
                 Monotone(metric="error", method="network", along="samples", direction="decreasing"),
-                Every(
+                Within(
+                    aggregate="every",
                     metric="lead",
                     method="network",
                     high=CHANCE,

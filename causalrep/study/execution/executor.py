@@ -19,10 +19,12 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from causalrep.arithmetic import ceil_div
-from causalrep.base.validation import check_choice
+from causalrep.base.validation import check_choice, check_counts
 from causalrep.errors import InputError
 from causalrep.parallel import distributed
 from causalrep.parallel.mesh import make_mesh
+from causalrep.parallel.sharding import place as shard
+from causalrep.parallel.sharding import replicated
 from causalrep.study.execution.cell_program import CellProgram, cell_program, flatten_metrics
 from causalrep.study.execution.chunks import Chunk, budget_of, even_chunk, first_chunk, memory_of, operations_of
 from causalrep.study.execution.placement import place
@@ -68,8 +70,7 @@ class Executor:
         *,
         count_operations: bool = False,
     ):
-        if chunk is not None:
-            check_chunk(chunk)
+        check_counts(chunk=chunk)
         self.study = place(study).study
         self.processes = jax.process_count()
         self.compute_seconds, self.flops, self.flops_exact = 0.0, 0.0, True
@@ -215,9 +216,10 @@ class Executor:
         if self.mode != "sharded":
             return jax.device_put(arguments, self.devices[0])
         mesh = make_mesh(devices=self.devices)
-        everywhere = NamedSharding(mesh, PartitionSpec())
+        everywhere = replicated(mesh)
         split = NamedSharding(mesh, PartitionSpec("replica") if np.ndim(replications) else PartitionSpec())
-        return distributed.put(arguments, (everywhere, split, everywhere))
+        key, numbers, traced = arguments
+        return shard(key, everywhere), shard(numbers, split), shard(traced, everywhere)
 
     def _count(self, program: CellProgram, size: int, compiled: jax.stages.Compiled, calls: int) -> None:
         """Add the operations of some calls to ``flops``, if they are counted; ``size`` is the chunk's, 0 in a loop."""
@@ -237,12 +239,6 @@ class Executor:
 
     def _context(self) -> contextlib.AbstractContextManager:
         return jax.enable_x64(self.study.precision != "float32")
-
-
-def check_chunk(chunk: int) -> None:
-    """Refuse a chunk that is not a whole number of at least 1."""
-    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
-        raise InputError("chunk", found=repr(chunk), expected="a whole number of at least 1, or None")
 
 
 def _choose_mode(mode: Mode, study: Study, devices: list[jax.Device]) -> Literal["loop", "vmap", "sharded"]:

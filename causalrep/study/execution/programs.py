@@ -10,9 +10,9 @@ from jax.sharding import Mesh, PartitionSpec
 
 from causalrep.aot.programs import Program
 from causalrep.arithmetic import ceil_div
+from causalrep.base.validation import check_counts
 from causalrep.study.execution.cell_program import cell_program, over_replications
 from causalrep.study.execution.chunks import first_chunk
-from causalrep.study.execution.executor import check_chunk
 from causalrep.study.execution.placement import Placement, Precision, place
 from causalrep.study.plan import Study
 
@@ -96,7 +96,7 @@ def _identity(values: jax.Array) -> jax.Array:
 def _lanes(study: Study, cell: int, mesh: Mesh, chunk: int | None) -> int:
     count = mesh.shape["replica"]
     if chunk is not None:
-        check_chunk(chunk)
+        check_counts(chunk=chunk)
         return count * ceil_div(min(chunk, study.replications), count)
     single = _abstract(study, cell, jax.ShapeDtypeStruct((), np.uint32))
     each = cell_program(study, cell).replication_bytes(*single)

@@ -12,8 +12,7 @@ A claim is *held* when the records satisfy it, *failed* when they contradict it 
 - Values that are not finite are never dropped: they leave a claim undecided, and its detail says so.
 - A claim that matches no rows is an error, since it would otherwise hold without saying anything.
 
-Claims about means are here; about medians in :mod:`causalrep.study.verdicts.medians`; about reported numbers in
-:mod:`causalrep.study.verdicts.printed`.
+Claims that compare our numbers with reported ones are in :mod:`causalrep.study.verdicts.printed`.
 """
 
 import dataclasses
@@ -27,10 +26,24 @@ import pandas as pd
 
 from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.study.verdicts.estimates import Estimate, Where, estimate, select, two_se, unit_values
+from causalrep.study.verdicts.estimates import (
+    Estimate,
+    Status,
+    Where,
+    difference,
+    estimate,
+    exceeds,
+    inside,
+    score,
+    select,
+    shown,
+    unit_values,
+)
 
-Status = Literal["held", "failed", "undecided"]
 Side = str | tuple[str, Where]
+
+# The standard error of a median comes from order statistics, which say little below this many units.
+ENOUGH = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +133,7 @@ class MetricClaim:
         return unit_values(rows, self.unit)
 
     def _suffix(self) -> str:
-        return f" at {spelled(self.where)}" if self.where else ""
+        return f" at {_spelled(self.where)}" if self.where else ""
 
     def _check(self) -> None:
         """Refuse a claim that says nothing, when it is made."""
@@ -149,15 +162,15 @@ class Ordering(MetricClaim):
             raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
 
     def _default_name(self) -> str:
-        return f"{self.metric}: " + " < ".join(label(side) for side in self.methods) + self._suffix()
+        return f"{self.metric}: " + " < ".join(_label(side) for side in self.methods) + self._suffix()
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         values = [self._values(frame, side) for side in self.methods]
-        gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
+        gaps = [difference(low, high) for low, high in itertools.pairwise(values)]
         verdicts = [exceeds(gap, 0.0) for gap in gaps]
-        tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
-        means = ", ".join(f"{label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
-        pair = f"{label(self.methods[tightest])} to {label(self.methods[tightest + 1])}"
+        tightest = min(range(len(gaps)), key=lambda i: score(gaps[i]))
+        means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
+        pair = f"{_label(self.methods[tightest])} to {_label(self.methods[tightest + 1])}"
         return (
             _all(verdicts),
             gaps[tightest],
@@ -167,65 +180,82 @@ class Ordering(MetricClaim):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Ratio(MetricClaim):
-    """The ratio of two means lies between ``low`` and ``high``; either may be left out.
+    """The ratio of two means or medians lies between ``low`` and ``high``; either may be left out.
 
-    With r the ratio of the means of a and b, the delta method gives the standard error of r as that of the mean of
-    ``(a - r b) / mean(b)`` over paired units.
+    The delta method gives the standard error. With r the ratio of the means of a and b, it is that of the mean of
+    ``(a - r b) / mean(b)`` over paired units. Medians count as independent although they share data sets: leaving out
+    their covariance errs on the side of "undecided".
 
     Attributes:
         numerator: A method, or a pair ``(method, where)``.
         denominator: The same.
         low: Least ratio.
         high: Greatest ratio.
+        aggregate: ``"mean"``, or ``"median"`` for errors with heavy tails; medians need 20 units.
     """
 
     numerator: Side
     denominator: Side
     low: float | None = None
     high: float | None = None
+    aggregate: Literal["mean", "median"] = "mean"
 
     def _check(self) -> None:
-        check_bounds(self.low, self.high)
+        _check_bounds(self.low, self.high)
+        _check_aggregate(self, ("mean", "median"))
 
     def _default_name(self) -> str:
-        sides = f"{label(self.numerator)} / {label(self.denominator)}"
-        return f"{self.metric}: {sides} {bounds(self.low, self.high)}{self._suffix()}"
+        sides = f"{_label(self.numerator)} / {_label(self.denominator)}"
+        return f"{_of(self)}: {sides} {_bounds(self.low, self.high)}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         top, bottom = self._values(frame, self.numerator), self._values(frame, self.denominator)
-        mean = float(np.mean(bottom))
-        ratio = float(np.mean(top)) / mean if mean != 0.0 else math.nan
-        if top.index.equals(bottom.index):
-            judged = Estimate(ratio, estimate((top - ratio * bottom) / mean).se, len(top))
+        a, b = estimate(top, self.aggregate), estimate(bottom, self.aggregate)
+        ratio = a.value / b.value if b.value != 0.0 else math.nan
+        if self.aggregate == "mean" and top.index.equals(bottom.index):
+            judged = Estimate(ratio, estimate((top - ratio * bottom) / b.value).se, len(top))
         else:
-            se = math.hypot(estimate(top).se, ratio * estimate(bottom).se) / abs(mean)
-            judged = Estimate(ratio, se, min(len(top), len(bottom)))
-        return inside(judged, self.low, self.high), judged, f"ratio {shown(judged)}"
+            # d(a / b) = da / b - (a / b) db / b
+            judged = Estimate(ratio, math.hypot(a.se, ratio * b.se) / (abs(b.value) or math.nan), min(a.n, b.n))
+        sides = "" if self.aggregate == "mean" else f"medians {a.value:.4g} and {b.value:.4g}, "
+        return inside(judged, self.low, self.high), judged, f"{sides}ratio {shown(judged)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Within(MetricClaim):
-    """A method's mean lies between ``low`` and ``high``; either may be left out.
+    """A method's mean, its median, or every value lies between ``low`` and ``high``; either may be left out.
 
     Attributes:
         method: The method.
-        low: Least mean.
-        high: Greatest mean.
+        low: Least value.
+        high: Greatest value.
+        aggregate: ``"mean"``; ``"median"`` for errors with heavy tails, which needs 20 units; or ``"every"`` for
+            quantities that are exact in theory: each value is judged by itself, and one that is not finite fails.
     """
 
     method: str
     low: float | None = None
     high: float | None = None
+    aggregate: Literal["mean", "median", "every"] = "mean"
 
     def _check(self) -> None:
-        check_bounds(self.low, self.high)
+        _check_bounds(self.low, self.high)
+        _check_aggregate(self, ("mean", "median", "every"))
 
     def _default_name(self) -> str:
-        return f"{self.metric}: {self.method} {bounds(self.low, self.high)}{self._suffix()}"
+        return f"{_of(self)}: {self.method} {_bounds(self.low, self.high)}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        mean = estimate(self._values(frame, self.method))
-        return inside(mean, self.low, self.high), mean, f"mean {shown(mean)}"
+        units = self._values(frame, self.method)
+        if self.aggregate != "every":
+            judged = estimate(units, self.aggregate)
+            return inside(judged, self.low, self.high), judged, f"{self.aggregate} {shown(judged)}"
+        values = select(frame, self.where, metric=self.metric, method=self.method)["value"]
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        fitting = values.between(low, high) & np.isfinite(values)
+        detail = f"{fitting.sum()} of {len(values)}; from {values.min():.2g} to {values.max():.2g}"
+        return "held" if fitting.all() else "failed", Estimate(float(fitting.mean()), math.nan, len(units)), detail
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -262,9 +292,9 @@ class Monotone(MetricClaim):
         values = [self._values(frame, (self.method, {self.along: level})) for level in levels]
         if self.direction == "decreasing":
             values, levels = values[::-1], levels[::-1]
-        whole = _difference(values[0], values[-1])
-        steps = [_difference(a, b) for a, b in itertools.pairwise(values)]
-        worst = min(range(len(steps)), key=lambda i: _score(steps[i]))
+        whole = difference(values[0], values[-1])
+        steps = [difference(a, b) for a, b in itertools.pairwise(values)]
+        worst = min(range(len(steps)), key=lambda i: score(steps[i]))
         against = exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
         status = "failed" if against else exceeds(whole, 0.0)
         detail = f"change from {self.along}={levels[0]:g} to {levels[-1]:g}: {shown(whole)}"
@@ -291,46 +321,14 @@ class RelativeGain(MetricClaim):
     min_replications: int = 2
 
     def _default_name(self) -> str:
-        gain = f"relative gain of {label(self.method)} over {label(self.over)} above {self.more_than:g}"
+        gain = f"relative gain of {_label(self.method)} over {_label(self.over)} above {self.more_than:g}"
         return f"{self.metric}: {gain}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         ours, theirs = self._values(frame, self.method), self._values(frame, self.over)
-        gain = _difference(ours / float(np.mean(theirs)), theirs / float(np.mean(theirs)))
+        gain = difference(ours / float(np.mean(theirs)), theirs / float(np.mean(theirs)))
         detail = f"relative gain {gain.value:.3f} ± {gain.se:.3f} (paired, n={gain.n})"
         return exceeds(gain, self.more_than), gain, detail
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Every(MetricClaim):
-    """Every single value of a method lies between ``low`` and ``high``; either may be left out.
-
-    It is for quantities that are exact in theory: the verdict is by the points, and a value that is not finite fails.
-
-    Attributes:
-        method: The method.
-        low: Least value.
-        high: Greatest value.
-    """
-
-    method: str
-    low: float | None = None
-    high: float | None = None
-
-    def _check(self) -> None:
-        check_bounds(self.low, self.high)
-
-    def _default_name(self) -> str:
-        return f"{self.metric}: {self.method} {bounds(self.low, self.high)} in every replication{self._suffix()}"
-
-    def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        units = self._values(frame, self.method)
-        values = select(frame, self.where, metric=self.metric, method=self.method)["value"]
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        fitting = values.between(low, high) & np.isfinite(values)
-        detail = f"{fitting.sum()} of {len(values)}; from {values.min():.2g} to {values.max():.2g}"
-        return "held" if fitting.all() else "failed", Estimate(float(fitting.mean()), math.nan, len(units)), detail
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -354,40 +352,7 @@ class Holds:
         return ClaimResult(self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source)
 
 
-def _difference(low: pd.Series, high: pd.Series) -> Estimate:
-    """``high - low``: paired if both have the same units, as of independent samples otherwise."""
-    if low.index.equals(high.index):
-        return estimate(high - low)
-    a, b = estimate(low), estimate(high)
-    return Estimate(b.value - a.value, math.hypot(a.se, b.se), min(a.n, b.n))
-
-
-def _margin(judged: Estimate, comparisons: int = 1) -> float:
-    return two_se(judged.n, comparisons) * judged.se if judged.n > 1 else 0.0
-
-
-def exceeds(judged: Estimate, bound: float, comparisons: int = 1) -> Status:
-    """Whether an estimate is above a bound, by two standard errors; ``comparisons`` splits the level."""
-    gap, margin = judged.value - bound, _margin(judged, comparisons)
-    if gap > margin:
-        return "held"
-    return "failed" if gap < -margin or margin == 0.0 else "undecided"
-
-
-def inside(judged: Estimate, low: float | None, high: float | None) -> Status:
-    """Whether an estimate is inside a band, or on the right side of a single bound by two standard errors."""
-    margin = _margin(judged)
-    if low is None or high is None:
-        gap = judged.value - low if low is not None else high - judged.value
-        if gap > margin or (margin == 0.0 and gap == 0.0):
-            return "held"
-        return "failed" if gap < -margin or margin == 0.0 else "undecided"
-    if low <= judged.value <= high:
-        return "held"
-    return "failed" if judged.value < low - margin or judged.value > high + margin else "undecided"
-
-
-def check_bounds(low: float | None, high: float | None) -> None:
+def _check_bounds(low: float | None, high: float | None) -> None:
     """Refuse a claim without a bound, or with bounds in the wrong order."""
     if low is None and high is None:
         raise InputError("low, high", found="neither", expected="at least one bound")
@@ -395,39 +360,35 @@ def check_bounds(low: float | None, high: float | None) -> None:
         raise InputError("low, high", found=f"{low:g} > {high:g}", expected="low at most high")
 
 
+def _check_aggregate(claim: "Ratio | Within", choices: tuple[str, ...]) -> None:
+    check_choice("aggregate", claim.aggregate, choices)
+    if claim.aggregate == "median":
+        object.__setattr__(claim, "min_replications", max(claim.min_replications, ENOUGH))
+
+
+def _of(claim: "Ratio | Within") -> str:
+    return claim.metric if claim.aggregate == "mean" else f"{claim.aggregate} {claim.metric}"
+
+
 def _all(verdicts: list[Status]) -> Status:
     return "failed" if "failed" in verdicts else "undecided" if "undecided" in verdicts else "held"
-
-
-def _score(judged: Estimate) -> float:
-    """Standard errors above zero; without a standard error, the value."""
-    if not math.isfinite(judged.value):
-        return -math.inf
-    return judged.value / judged.se if judged.n > 1 and judged.se > 0 else judged.value
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def shown(judged: Estimate) -> str:
-    """``0.824 ± 0.01 (n=32)``."""
-    if judged.n == 1:
-        return f"{judged.value:.7g} (n=1)"
-    return f"{judged.value:.4g} ± {judged.se:.2g} (n={judged.n})"
-
-
-def label(side: Side) -> str:
+def _label(side: Side) -> str:
     """``method``, or ``method [n=100]`` for one cell of it."""
-    return f"{side[0]} [{spelled(side[1])}]" if isinstance(side, tuple) else side
+    return f"{side[0]} [{_spelled(side[1])}]" if isinstance(side, tuple) else side
 
 
-def spelled(where: Mapping[str, Any]) -> str:
+def _spelled(where: Mapping[str, Any]) -> str:
     """``kappa=0.5, method=x``."""
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in where.items())
 
 
-def bounds(low: float | None, high: float | None) -> str:
+def _bounds(low: float | None, high: float | None) -> str:
     """``at most 2``, ``at least 1`` or ``within [1, 2]``."""
     if low is None:
         return f"at most {high:g}"

@@ -19,7 +19,7 @@ from causalrep.latent import (
     moments_of,
 )
 from causalrep.metrics import graph_chance_level, shd, transitive_closure
-from causalrep.study import Every, MedianRatio, MedianWithin, Study, Table, Within, grid
+from causalrep.study import Ratio, Study, Table, Within, grid
 from experiments.papers.crl import scores
 
 EXACT, SAMPLED, SHUFFLED = "Squires, exact covariances", "Squires", "Squires, environments shuffled"
@@ -59,7 +59,8 @@ class Disentanglement:
             shared=("n",),
             config={"gamma": self.gamma},
             claims=(
-                Every(
+                Within(
+                    aggregate="every",
                     metric="h_error",
                     method=EXACT,
                     low=0.0,
@@ -67,7 +68,8 @@ class Disentanglement:
                     name="h_error: exact covariances give H to 1e-10 in every graph",
                     source=ITEM,
                 ),
-                Every(
+                Within(
+                    aggregate="every",
                     metric="order_exact",
                     method=EXACT,
                     low=1.0,
@@ -76,7 +78,8 @@ class Disentanglement:
                     source=ITEM,
                 ),
                 *(
-                    MedianWithin(
+                    Within(
+                        aggregate="median",
                         metric="h_error",
                         method=SAMPLED,
                         low=0.15,
@@ -88,7 +91,8 @@ class Disentanglement:
                     for n in {2500} & set(self.samples)
                 ),
                 *(
-                    MedianRatio(
+                    Ratio(
+                        aggregate="median",
                         metric="h_error",
                         numerator=(SAMPLED, {"n": a}),
                         denominator=(SAMPLED, {"n": b}),
@@ -227,7 +231,8 @@ class ScoreBased:
         claims = []
         if "hard" in self.kinds:
             claims += [
-                Every(
+                Within(
+                    aggregate="every",
                     metric="mcc_hard",
                     method=POPULATION,
                     low=0.9999,
@@ -235,7 +240,8 @@ class ScoreBased:
                     name="mcc: exact moments, hard interventions, at least 0.9999 in every graph",
                     source=ITEM,
                 ),
-                Every(
+                Within(
+                    aggregate="every",
                     metric="shd_hard",
                     method=POPULATION,
                     low=0.0,
@@ -269,7 +275,8 @@ class ScoreBased:
             ]
         if "soft" in self.kinds:
             claims.append(
-                Every(
+                Within(
+                    aggregate="every",
                     metric="shd_soft",
                     method=POPULATION,
                     low=0.0,

@@ -18,7 +18,7 @@ from causalrep.latent import (
     observe,
 )
 from causalrep.latent.ild.scm import noise_to_latent
-from causalrep.study import Every, Study, Table
+from causalrep.study import Study, Table, Within
 
 ROWS = 20
 METHOD = "random affine ILD"
@@ -54,7 +54,8 @@ class Theory:
             seed=self.seed,
             claims=(
                 *(
-                    Every(
+                    Within(
+                        aggregate="every",
                         metric=metric,
                         method=METHOD,
                         high=bound,
@@ -63,7 +64,8 @@ class Theory:
                     )
                     for metric, bound, source in zip(names, bounds, sources, strict=True)
                 ),
-                Every(
+                Within(
+                    aggregate="every",
                     metric="set_last",
                     method=METHOD,
                     low=1.0,

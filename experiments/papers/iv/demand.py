@@ -19,7 +19,7 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_iv,
     nystroem_kernel_ridge,
 )
-from causalrep.study import MedianRatio, Study, Table, grid
+from causalrep.study import Ratio, Study, Table, grid
 from causalrep.training.rows import Schedule
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
@@ -96,8 +96,9 @@ class Demand:
                 # The note above as a claim: where IV methods excel, the error of a regression is at least 1.5 times
                 # theirs.
                 found.append(
-                    MedianRatio(
+                    Ratio(
                         metric="mse",
+                        aggregate="median",
                         numerator=self._kiv(small),
                         denominator=RIDGE,
                         low=1 / 1.5,
@@ -107,8 +108,9 @@ class Demand:
                 )
             if (small, large) == (1000, 10000):
                 found.append(
-                    MedianRatio(
+                    Ratio(
                         metric="mse",
+                        aggregate="median",
                         numerator=(NYSTROEM, {"n": large}),
                         denominator=(NYSTROEM, {"n": small}),
                         low=0.5,
@@ -121,8 +123,9 @@ class Demand:
         if PUBLISHED in self.noises and {0.1, 0.9} <= set(self.rhos):
             kiv = self._kiv(small)
             found.append(
-                MedianRatio(
+                Ratio(
                     metric="mse",
+                    aggregate="median",
                     numerator=(kiv, {"rho": 0.9}),
                     denominator=(kiv, {"rho": 0.1}),
                     low=0.95,

@@ -23,7 +23,7 @@ from causalrep.iv.nonlinear import (
     two_stage_ridge,
 )
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
-from causalrep.study import Curves, Holds, MedianRatio, MedianWithin, Study, Table, grid, select
+from causalrep.study import Curves, Holds, Ratio, Study, Table, Within, grid, select
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PAPER = "paper's released results"
@@ -98,14 +98,15 @@ class NeweyPowell:
                 common = {
                     "metric": "mse",
                     "where": {"design": design, "n": n},
+                    "aggregate": "median",
                     "source": "card, section 8, item 3",
                 }
                 kiv = KIV if n <= self.exact_up_to else NYSTROEM
                 if (design, n) == ("NP", 1000):
-                    found.append(MedianWithin(method=kiv, high=0.10, **common))
-                found.append(MedianRatio(numerator=RIDGE, denominator=kiv, low=1.5, **common))
+                    found.append(Within(method=kiv, high=0.10, **common))
+                found.append(Ratio(numerator=RIDGE, denominator=kiv, low=1.5, **common))
                 if design == "NP":
-                    found.append(MedianWithin(method=RIDGE, low=0.12, high=0.14, **common))
+                    found.append(Within(method=RIDGE, low=0.12, high=0.14, **common))
                 if n <= self.exact_up_to:
                     found.append(
                         Holds(

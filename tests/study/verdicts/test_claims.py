@@ -6,10 +6,7 @@ import pytest
 
 from causalrep.errors import InputError
 from causalrep.study import (
-    Every,
     Holds,
-    MedianRatio,
-    MedianWithin,
     Monotone,
     Ordering,
     PrintedDigits,
@@ -122,9 +119,9 @@ def test_claims_that_say_nothing_are_refused_when_made():
         (lambda: Ratio(metric="x", numerator="a", denominator="b", low=2.0, high=1.0), "low, high"),
         (lambda: Ordering(metric="x", methods=("a",)), "methods"),
         (lambda: Monotone(metric="x", method="a", along="gamma", direction="up"), "direction"),
-        (lambda: Every(metric="x", method="a"), "low, high"),
-        (lambda: MedianWithin(metric="x", method="a", low=2.0, high=1.0), "low, high"),
-        (lambda: MedianRatio(metric="x", numerator="a", denominator="b"), "low, high"),
+        (lambda: Within(metric="x", aggregate="every", method="a"), "low, high"),
+        (lambda: Within(metric="x", aggregate="median", method="a", low=2.0, high=1.0), "low, high"),
+        (lambda: Ratio(metric="x", aggregate="every", numerator="a", denominator="b", low=1.0), "aggregate"),
     ):
         with pytest.raises(InputError, match=named):
             make()
@@ -191,21 +188,24 @@ def test_claims_about_medians_hold_where_the_means_say_otherwise():
         ({"high": 0.8}, "failed"),
         ({"low": 1.0001 * frame.loc[frame["method"] == "a", "value"].median()}, "undecided"),
     ):
-        assert MedianWithin(metric="x", method="a", **bounds).evaluate(frame).status == status, bounds
+        assert Within(metric="x", aggregate="median", method="a", **bounds).evaluate(frame).status == status, bounds
     for bounds, status in (({"low": 1.5}, "held"), ({"low": 3.0}, "failed"), ({"low": 1.5, "high": 2.5}, "held")):
-        ratio = MedianRatio(metric="x", numerator="b", denominator="a", **bounds)
+        ratio = Ratio(metric="x", aggregate="median", numerator="b", denominator="a", **bounds)
         assert ratio.evaluate(frame).status == status, bounds
     few = frame[frame["replication"] < 19]
-    assert MedianWithin(metric="x", method="a", high=1.3).evaluate(few).status == "undecided"
-    assert MedianRatio(metric="x", numerator="b", denominator="a", low=1.5).evaluate(few).status == "undecided"
+    assert Within(metric="x", aggregate="median", method="a", high=1.3).evaluate(few).status == "undecided"
+    assert (
+        Ratio(metric="x", aggregate="median", numerator="b", denominator="a", low=1.5).evaluate(few).status
+        == "undecided"
+    )
     zero = frame.assign(value=frame["value"].where(frame["method"] == "b", 0.0))
-    result = MedianRatio(metric="x", numerator="b", denominator="a", low=1.5).evaluate(zero)
+    result = Ratio(metric="x", aggregate="median", numerator="b", denominator="a", low=1.5).evaluate(zero)
     assert (result.status, result.statistic) == ("undecided", None)
 
 
 def test_every_value_counts_by_itself():
     frame = _records(noise=0.0, shared=0.0, slope=0.0)
-    exact = Every(metric="x", method="a", low=11.0, high=11.0)
+    exact = Within(metric="x", aggregate="every", method="a", low=11.0, high=11.0)
     result = exact.evaluate(frame)
     assert (result.status, result.statistic, result.n) == ("held", 1.0, 200)
     assert result.detail == "600 of 600; from 11 to 11"
