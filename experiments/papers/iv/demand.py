@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import pandas as pd
 
 from causalrep.base.validation import check_range
-from causalrep.data import demand, demand_function
+from causalrep.data import demand
+from causalrep.data.simulators.iv.nonlinear import demand_function
 from causalrep.iv.nonlinear import (
     default_penalties,
     dfiv,
