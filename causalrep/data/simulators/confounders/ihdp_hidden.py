@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +91,9 @@ def draw_ihdp_hidden(
     >>> draw_ihdp_hidden(root(0), d.x, d.u, d.propensity, d.mu0[0], d.linear[0]).y.shape
     (747,)
     """
+    # Loaded tables are float64; JAX's precision decides here.
+    x, u, propensity, mu0, linear = (jnp.asarray(values) for values in (x, u, propensity, mu0, linear))
+    chex.assert_equal_shape([u, propensity, mu0, linear])
     t_key, noise_key = jax.random.split(key)
     t = jax.random.bernoulli(t_key, propensity).astype(x.dtype)
     # omega = mean(linear - mu0 | t = 1) - 4, so that the effect on the treated is 4.

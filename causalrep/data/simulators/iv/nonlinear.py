@@ -92,9 +92,9 @@ def demand(
     """The airline demand of Hartford et al.: fuel cost moves the price; season and type of customer are controls.
 
     The type ``s`` is uniform on 1..7 and the time ``t`` on (0, 10); the cost ``c`` and ``v`` are standard normal, and
-    ``e = rho v + sqrt(1 - rho^2) N(0, 1)``. The price is ``p = 25 + (c + 3) psi(t) + v`` and the demand ``y = 100 + (10
-    + p) s psi(t) - 2 p + e``. The treatment is p, the controls are (t, s), and the instrument is c. Test points are all
-    combinations of 20 prices in [10, 25], 20 times in [0, 10], and the 7 types.
+    ``e = rho v + sqrt(1 - rho^2) N(0, 1)``. The price is ``p = 25 + (c + 3) psi(t) + v`` and the demand
+    ``y = 100 + (10 + p) s psi(t) - 2 p + e``. The treatment is p, the controls are (t, s), and the instrument is c.
+    Test points are all combinations of 20 prices in [10, 25], 20 times in [0, 10], and the 7 types.
 
     As published (``noise=1``) the simulation hardly tells an instrumental-variable method from a regression. The noise
     has variance 1 in an outcome of variance near 25,000, and the price is nearly a function of time, so that most test

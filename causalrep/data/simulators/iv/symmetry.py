@@ -66,8 +66,8 @@ def sample_linear_sem(
         treatments: Dimension m of X.
         confounders: Dimension c of C.
         cyclic: Whether f and tau are uniform on the unit sphere (the paper's Fig. 6); otherwise tau is 0.
-        keep: Probability that a basis vector of null(f^T) is a direction of the augmentation: 1 keeps all of them, Fig.
-            7 uses 2/3 and Fig. 5 uses 1/3. The draw is repeated until at least one is kept.
+        keep: Probability that a basis vector of null(f^T) is a direction of the augmentation. 1 keeps all of
+            them; the paper's Fig. 7 uses 2/3 and Fig. 5 uses 1/3. The draw is repeated until at least one is kept.
 
     Returns:
         The model, with k = m - 1 rows in ``gamma``.
