@@ -20,8 +20,8 @@ def leap_simulation(
 ) -> EnvironmentRows:
     """Windows of independent series, after LEAP (Yao et al., ICLR 2022).
 
-    ``z_t = f(z_{t-1}, ..., z_{t-lags}) + eps_t`` with independent Laplace noises of scale 0.1, and ``x_t = g(z_t)`` with
-    leaky layers. f sums rotations of the past, where each lag has half the weight of the one before it,
+    ``z_t = f(z_{t-1}, ..., z_{t-lags}) + eps_t`` with independent Laplace noises of scale 0.1, and ``x_t = g(z_t)``
+    with leaky layers. f sums rotations of the past, where each lag has half the weight of the one before it,
     and a nonlinear f passes the sum through a leaky layer. The weights are our choice; the source's are unknown to us.
 
     Args:
