@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.data import colored_domains, rotated_domains, shrunk
+from causalrep.data import colored_domains, rotated_domains
+from causalrep.data.images.rotated_images import shrunk
 from causalrep.errors import InputError, NotFittedError
 from causalrep.latent import ILDVAE, DomainImages, ILDFamily, ILDVAEModel, ild_vae_objective
 from causalrep.metrics import counterfactual_accuracy

@@ -12,6 +12,7 @@ Source: Arjovsky et al. (arXiv 1907.02893), section 5.2; Akbar et al. (arXiv 251
 
 from typing import Literal, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -65,6 +66,7 @@ def color_digits(
     >>> color_digits(root(0), jnp.ones((6, 28, 28), jnp.uint8), jnp.arange(6), flip=0.9).x.shape
     (6, 3, 14, 14)
     """
+    chex.assert_shape(images, (digits.shape[0], 28, 28))
     noise_key, environment_key, color_key = jax.random.split(key, 3)
     n = digits.shape[0]
     label = (digits < 5) if protocol == "repo" else (digits >= 5)
@@ -100,6 +102,7 @@ def jitter_translate(key: Key[Array, ""], x: Float[Array, "n 3 h w"], *, protoco
     Returns:
         Augmented images (n, 3, h, w) and parameters G (n, 6).
     """
+    chex.assert_shape(x, (None, 3, None, None))
     n, _, height, width = x.shape
     # The median of three uniform numbers is Beta(2, 2), and needs no rejection sampling.
     draws = jnp.median(jax.random.uniform(key, (n, 6, 3), x.dtype), axis=-1)

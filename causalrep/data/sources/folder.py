@@ -51,11 +51,11 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str | None
     places = list(dict.fromkeys([data_folder() / dataset, _CACHE.expanduser() / dataset]))
     for path in [place / name for place in places for name in (file_name, f"{file_name}.gz")]:
         if path.is_file():
-            found = digest(path, decompress=gzipped or path.name != file_name)
-            if found != sha256:
+            actual = digest(path, decompress=gzipped or path.name != file_name)
+            if actual != sha256:
                 again = f"it is downloaded again from {base_url}" if base_url else "put a good copy in its place"
                 raise DataError(
-                    f"{dataset}: the file {path} is corrupt (sha256 {found[:12]}..., expected {sha256[:12]}...). "
+                    f"{dataset}: the file {path} is corrupt (sha256 {actual[:12]}..., expected {sha256[:12]}...). "
                     f"Delete it, and {again}."
                 )
             return path

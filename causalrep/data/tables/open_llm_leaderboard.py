@@ -1,4 +1,4 @@
-"""Open LLM Leaderboard v2: six benchmark scores of thousands of language models, with the base model behind each.
+"""Open LLM Leaderboard v2: six benchmark scores of thousands of language models, with the base model of each.
 
 There are two snapshots, from before and after the leaderboard regraded MATH; the later one is the default. The scores
 are the leaderboard's, in the tables of the repository hlzhang109/causal-eval. Base models were identified from names,

@@ -9,7 +9,8 @@ import optax
 from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_range
-from causalrep.data import LinearCRLModel, draw_latents, squires_model, varici_model
+from causalrep.data import draw_latents, squires_model, varici_model
+from causalrep.data.simulators.latent.environments import LinearCRLModel
 from causalrep.latent import (
     Disentangled,
     Moments,

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.data import ILDFlowData, ild_flow_simulation
+from causalrep.data import ild_flow_simulation
+from causalrep.data.simulators.latent.ild import ILDData
+from causalrep.data.simulators.latent.ild_flow import ILDFlowTruth
 from causalrep.latent import ILDFamily, ILDRows, counterfactual_error, fit_ild, log_likelihood, true_counterfactuals
 from causalrep.study import Ordering, Study, Table, grid
 
@@ -111,7 +113,7 @@ def replicate(key, setting, *, config: Flow):
 
 
 @lru_cache(maxsize=1)
-def _data(seed: int, intervened: str, samples: int) -> tuple[ILDFlowData, np.ndarray]:
+def _data(seed: int, intervened: str, samples: int) -> tuple[ILDData[ILDFlowTruth], np.ndarray]:
     columns = tuple(int(column) for column in intervened.split(","))
     data = ild_flow_simulation(seed, intervened=columns, n=samples)
     return data, true_counterfactuals(data.truth, data.test).astype(np.float32)

@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 
 from causalrep.aot.programs import Program
 from causalrep.base.validation import check_range
-from causalrep.data import RotatedImages, colored_domains, load, rotated_domains, shrunk
+from causalrep.data import colored_domains, load, rotated_domains
+from causalrep.data.images.rotated_images import RotatedImages, shrunk
 from causalrep.latent import DomainImages, ILDFamily, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
 from causalrep.metrics import CounterfactualAccuracy, counterfactual_accuracy
 from causalrep.nn.images.image_codec import Network

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from causalrep.base.validation import check_range
-from causalrep.data import ILDData, ILDSample, ild_simulation
+from causalrep.data import ild_simulation
+from causalrep.data.simulators.latent.ild import ILDData, ILDSample
 from causalrep.latent import (
     ILDFamily,
     ILDModel,

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.data import demand, demand_function
+from causalrep.data import demand
+from causalrep.data.simulators.iv.nonlinear import demand_function
 from causalrep.iv.nonlinear import (
     default_penalties,
     dfiv,

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import pandas as pd
 
 from causalrep.base.validation import check_range
-from causalrep.data import NonlinearIVSample, newey_powell
+from causalrep.data import newey_powell
+from causalrep.data.simulators.iv.nonlinear import NonlinearIVSample
 from causalrep.iv.nonlinear import (
     default_penalties,
     evaluate_basis,
@@ -125,7 +126,7 @@ class NeweyPowell:
 def replicate(key, setting, *, config: NeweyPowell):
     """Errors of every method on the test grid for one data set."""
     n = setting["n"]
-    sample = newey_powell(key, n=n, design=setting["design"])
+    sample = newey_powell(key, n=n, function=setting["design"])
     y, x, z = sample.y, sample.t, sample.z
     penalties = default_penalties(config.candidates)
     fits = {

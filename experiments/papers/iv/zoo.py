@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.data import ZOO_FUNCTIONS, NonlinearIVSample, agmm_zoo, zoo
+from causalrep.data import agmm_zoo, zoo
+from causalrep.data.simulators.iv.nonlinear import ZOO_FUNCTIONS, NonlinearIVSample
 from causalrep.iv.nonlinear import (
     deep_gmm,
     deep_gmm_predict,
