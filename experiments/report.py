@@ -99,6 +99,7 @@ def collect(
         raise configs.ConfigError(f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}")
     runs, missing = [], []
     for name in own:
+        # The loop over scales stops at the first run it finds; without one, its else branch notes the config.
         scales = configs.load(name, config_root)
         for candidate in [scale] if scale else reversed(configs.SCALE_NAMES):
             study = configs.study_of(scales[candidate])

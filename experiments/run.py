@@ -141,6 +141,7 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
     clash = {field.name for field in dataclasses.fields(preset)} & {f.name for f in dataclasses.fields(Options)}
     if clash:
         raise configs.ConfigError(f"{name}: the command line has options named {sorted(clash)}; rename these fields.")
+    # One dataclass with two groups of flags; the empty name keeps tyro from writing --options.scale.
     command = dataclasses.make_dataclass(
         "Command",
         [

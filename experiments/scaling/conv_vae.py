@@ -149,6 +149,7 @@ def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: Fa
     images, held_out = load("fashion_mnist").image[: config.images], load("fashion_mnist", split="test").image
     held_out = held_out[: config.held_out]
     module, objective, optimizer = problem(config)
+    # grain takes an integer as seed, which must come from the replication's key.
     order = int(jax.random.randint(order_key, (), 0, 2**31 - 1))
     rows = grain.MapDataset.source(images).seed(order).shuffle().map(lambda image: {"image": image}).repeat()
     result = train(
@@ -166,6 +167,7 @@ def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: Fa
         profile=workspace.profile,
     )
     loss, error = _score(module)(result.params, score_key, held_out)
+    # The training loss is the mean over the last tenth of the steps: single batches are noisy.
     window = max(config.steps // 10, 1)
     return {
         METHOD: {
@@ -197,9 +199,11 @@ def _baselines(images: np.ndarray, held_out: np.ndarray, components: int) -> dic
     few = images[:10_000].reshape(len(images[:10_000]), -1) / 255.0
     new = held_out.reshape(len(held_out), -1) / 255.0
     mean = few.mean(0)
+    # Pixels that are black in all images would cost infinitely many nats if one of them is white in a new image.
     p = np.clip(mean, 1e-3, 1 - 1e-3)
     nats = -(new * np.log(p) + (1 - new) * np.log(1 - p)).sum(1).mean()
     _, vectors = np.linalg.eigh((few - mean).T @ (few - mean))
+    # eigh sorts eigenvalues in ascending order, so the last vectors explain most.
     basis = vectors[:, -components:]
     projected = mean + (new - mean) @ basis @ basis.T
     return {

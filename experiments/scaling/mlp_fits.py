@@ -66,6 +66,7 @@ def replicate(key: jax.Array, setting: dict) -> dict:
         "line": (y_test - line[0] - x_test @ line[1:]) ** 2,
     }
     scores = {method: {"error": jnp.mean(squared)} for method, squared in errors.items()}
+    # The lead over the truth in its standard errors, over the pairs of squared errors at the same test rows.
     lead = errors["truth"] - errors["network"]
     scores["network"] |= {
         "lead": jnp.mean(lead) / (jnp.std(lead) / jnp.sqrt(TEST_ROWS)),

@@ -93,6 +93,7 @@ def cells(report: ProgramReport) -> list[str]:
         parts = (report.memory.arguments, report.memory.outputs, report.memory.temporaries, report.memory.code)
         memory = f"{size(report.memory.total)} ({' + '.join(map(size, parts))})"
         used = f"{report.memory.total / report.limit:.1%}" if report.limit else "unknown chip"
+    # None says that the program was only lowered: XLA inserts collectives when it compiles.
     collectives = "unknown before compiling" if report.collectives is None else "none"
     if report.collective_totals():
         collectives = ", ".join(f"{n} {kind}, {size(b)}" for kind, (n, b) in report.collective_totals().items())
@@ -201,7 +202,7 @@ def publish(
         for target in targets:
             print(f"{name} for {target}", file=sys.stderr, flush=True)
             programs = study_programs(study, target)
-            # The last program gathers the results.
+            # The last program gathers the results; it is always compiled.
             chosen = [*programs[:most], programs[-1]] if most and len(programs) > most + 1 else programs
             reports, left = [], len(programs) - len(chosen)
             for program in chosen:

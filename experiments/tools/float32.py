@@ -113,6 +113,7 @@ def _values(study: Study, cell: int, replications: int, precision: str, tpu_svd:
             program = CellProgram(study.replicate, study.static_values(cell), precision, True)
             _PROGRAMS[key] = program, jax.jit(jax.vmap(program.single, in_axes=(None, 0, None)))
         program, batched = _PROGRAMS[key]
+        # Replication numbers: the program folds them into the cell's key, so both precisions draw the same.
         lanes = np.arange(replications, dtype=np.uint32)
         values = batched(study.cell_key(cell), lanes, study.traced_values(cell))
         return program.columns, np.asarray(values, np.float64)

@@ -149,6 +149,7 @@ def replicate(key, setting, *, config: Demand):
     draw = partial(demand, rho=setting["rho"], noise=setting["noise"])
     s, new = draw(data_key, n=n), draw(new_key, n=2000)
     new_f = demand_function(new.t[:, 0], *new.x.T)
+    # The exogenous covariates stand on both sides, as they do among treatments and instruments of 2SLS.
     y, x, z = s.y, jnp.column_stack([s.t, s.x]), jnp.column_stack([s.z, s.x])
     penalties = default_penalties(config.candidates)
     exact = n <= config.exact_up_to

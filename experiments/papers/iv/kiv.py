@@ -150,6 +150,8 @@ def sieves(sample: NonlinearIVSample, terms: int, penalties: jax.Array) -> dict[
     basis, instruments = make_basis(sample.t, terms), make_basis(sample.z, terms)
     phi, psi = evaluate_basis(basis, sample.t), evaluate_basis(instruments, sample.z)
     test = evaluate_basis(basis, sample.test_t)
+    # First stage: project the treatment's splines on the span of the instrument's. Second stage: regress y on the
+    # result.
     plain = min_norm_solve(project(orthonormal_basis(psi), phi), sample.y)
     halves = [(block[: n // 2], block[n // 2 :]) for block in (phi, psi, sample.y)]
     ridge = two_stage_ridge(*halves, penalties, penalties)

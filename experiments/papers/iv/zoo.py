@@ -131,6 +131,7 @@ def replicate(key, setting, *, config: Zoo):
     """Errors of every method on one data set."""
     data_key, fit_key = jax.random.split(key)
     draw = {"zoo": zoo, "agmm": agmm_zoo}[config.family]
+    # A traced number chooses the function: switch evaluates the branch with that index.
     function = partial(jax.lax.switch, setting["number"], list(ZOO_FUNCTIONS.values()))
     s = draw(data_key, n=config.samples, function=function)
     metrics = {}
