@@ -29,9 +29,10 @@ import numpy as np
 import optax
 
 from benchmarks.harness import ROOT
-from causalrep.nn import Conv, ConvVAE, vae_objective
+from causalrep.nn import Conv
 from causalrep.study.execution.executor import Executor
 from causalrep.training import Progress, mixed_precision, train
+from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 from experiments.scaling.mlp_fits import MLPFits
 
 PAGE = ROOT / "docs" / "scaling.md"

@@ -18,9 +18,9 @@ from causalrep.aot.programs import Program
 from causalrep.base.validation import check_range
 from causalrep.data import load
 from causalrep.errors import InputError
-from causalrep.nn import ConvVAE, vae_objective
 from causalrep.study import Ordering, Study, Table, Within, Workspace
 from causalrep.training import GrainLoader, Objective, mixed_precision, train, training_program
+from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 
 METHOD = "ConvVAE"
 # XLA's convolutions on a CPU take several times as long inside a loop as outside: there, one step a program.

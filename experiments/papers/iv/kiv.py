@@ -13,15 +13,14 @@ from causalrep.base.validation import check_range
 from causalrep.data import NonlinearIVSample, newey_powell
 from causalrep.iv.nonlinear import (
     default_penalties,
-    evaluate_basis,
     kernel_iv,
     kernel_predict,
-    make_basis,
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
     nystroem_kernel_ridge,
     two_stage_ridge,
 )
+from causalrep.iv.nonlinear.bases import evaluate_basis, make_basis
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
 from causalrep.study import Curves, Holds, Study, Table, grid, select
 from experiments.papers.iv.medians import median_ratio, median_within

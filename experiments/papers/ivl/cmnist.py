@@ -21,10 +21,10 @@ from causalrep.invariance import (
     irm,
     logistic,
     mm_rex,
-    predict,
     rice,
     v_rex,
 )
+from causalrep.invariance.objectives import predict
 from causalrep.iv import discretize, ivl_objective, level_ids
 from causalrep.nn import trained_mlp
 from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, estimate, select, unit_values
