@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.nn import ImageEncoder
+from causalrep.nn.images.image_codec import ImageEncoder
 from causalrep.training import Objective, fit
 
 EVALUATIONS = 5

@@ -14,15 +14,14 @@ from causalrep.data import newey_powell
 from causalrep.data.simulators.iv.nonlinear import NonlinearIVSample
 from causalrep.iv.nonlinear import (
     default_penalties,
-    evaluate_basis,
     kernel_iv,
     kernel_predict,
-    make_basis,
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
     nystroem_kernel_ridge,
     two_stage_ridge,
 )
+from causalrep.iv.nonlinear.bases import evaluate_basis, make_basis
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
 from causalrep.study import Curves, Holds, Ratio, Study, Table, Within, grid, select
 
