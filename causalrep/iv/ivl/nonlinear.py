@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causalrep.base.summary import Summary
 from causalrep.base.validation import as_matrix, check_choice, check_count, check_range
 from causalrep.errors import InputError
 from causalrep.iv.ivl.kernel import kernel_ivl, select_kernel_ivl
@@ -16,7 +17,6 @@ from causalrep.iv.nonlinear.base import NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData, check_penalties
 from causalrep.iv.nonlinear.kiv import KernelFit, default_penalties, kernel_predict
 from causalrep.iv.nonlinear.neural_estimators import NeuralIVEstimator
-from causalrep.iv.summary import Summary
 from causalrep.precision import float64
 
 HELD_OUT = 0.2
