@@ -20,7 +20,7 @@ from causalrep.iv.ivl.selection import (
     select_cv,
     select_level_cv,
 )
-from causalrep.iv.linear.estimators import Penalised
+from causalrep.iv.linear.base import SHRINKAGE, LinearIVEstimator
 from causalrep.iv.linear.kclass import LinearFit, anchor_regression
 from causalrep.keys import root
 from causalrep.linalg import orthonormal_basis, residualize
@@ -29,7 +29,7 @@ Selector = Literal["cv", "lcv", "cc"]
 SELECTORS = ("cv", "lcv", "cc")
 
 
-class IVLRegression(Penalised):
+class IVLRegression(LinearIVEstimator):
     """IV-like regression: least squares plus a two-stage least-squares penalty, for instruments that need not identify.
 
     It minimises ``R_IV(h) + alpha R_ERM(h)``. With a real instrument it lies between 2SLS (alpha to 0) and OLS (alpha
@@ -68,6 +68,8 @@ class IVLRegression(Penalised):
     """
 
     _title = "IV-like regression"
+    _needs_identification = False
+    _no_interval = SHRINKAGE
 
     def __init__(
         self,
