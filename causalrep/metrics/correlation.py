@@ -34,9 +34,9 @@ def mcc(
     Returns:
         The mean over latents of the absolute correlation with the matched code. A constant column has correlation 0.
     """
-    fit, score = halves(z, z_hat) if held_out else ((z, z_hat), (z, z_hat))
-    latents, codes = optax.assignment.hungarian_algorithm(-correlations(*fit, kind))
-    return jnp.mean(correlations(*score, kind)[latents, codes])
+    (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat) if held_out else ((z, z_hat), (z, z_hat))
+    latents, matched = optax.assignment.hungarian_algorithm(-correlations(z_fit, codes_fit, kind))
+    return jnp.mean(correlations(z_score, codes_score, kind)[latents, matched])
 
 
 def weak_mcc(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], kind: Kind = "pearson") -> Float[Array, ""]:

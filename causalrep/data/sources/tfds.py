@@ -40,7 +40,7 @@ def prepared_source(
     """
     import tensorflow_datasets as tfds
 
-    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
         name = dataset
         VERSION = tfds.core.Version(_VERSION)
         BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=variant)]  # noqa: RUF012 (the base class's protocol)

@@ -6,6 +6,7 @@ Econometrics"). Its frame holds all columns, so that :meth:`IVTable.with_roles` 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ class IVTable:
         >>> load("card").with_roles(instruments=["nearc4"]).Z.shape
         (3010, 1)
         """
-        roles = {
+        roles: dict[str, Any] = {
             "controls": self.controls if controls is None else tuple(controls),
             "instruments": self.instruments if instruments is None else tuple(instruments),
         }

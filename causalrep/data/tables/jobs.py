@@ -98,8 +98,8 @@ def _jobs_test_rows(x: np.ndarray, t: np.ndarray, y: np.ndarray, e: np.ndarray) 
     """
     with _archive("jobs_DW_bin.new.10.test.npz", _SPLITS_URL, _SPLITS_SHA256) as archive:
         units = archive["I"]
-        content = [archive["x"], *(archive[name][:, None, :] for name in ("t", "yf", "e"))]
-    content = np.concatenate(content, axis=1)
+        blocks = [archive["x"], *(archive[name][:, None, :] for name in ("t", "yf", "e"))]
+    content = np.concatenate(blocks, axis=1)
     rows_of: dict[bytes, list[int]] = {}
     for row, values in enumerate(np.column_stack([x, t, y, e])):
         rows_of.setdefault(values.tobytes(), []).append(row)

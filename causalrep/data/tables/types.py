@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -83,8 +83,11 @@ class EffectBenchmark:
         count = max(1, len(self.replications))
         if not 0 <= index < count:
             raise InputError("index", found=f"{index}", expected=f"0 to {count - 1}, as loaded")
-        parts = (self.t, self.y, self.mu0, self.mu1)
-        return EffectSample(self.x, *(a[index] if a is not None and a.ndim == 2 else a for a in parts))
+
+        def replication(values: Any) -> Any:
+            return values[index] if values is not None and values.ndim == 2 else values
+
+        return EffectSample(self.x, *map(replication, (self.t, self.y, self.mu0, self.mu1)))
 
     def is_test(self, index: int = 0) -> np.ndarray:
         """True for the units in test set ``index`` of the canonical splits (n,).

@@ -80,9 +80,9 @@ def hsic(
     pairs = used[:, None] * used
     plain = [_gaussian_kernel(v, jnp.ones((), v.dtype)) * pairs for v in (x, y)]
     near_x, near_y = ((jnp.sum(k) - n) / (n * (n - 1)) for k in plain)
-    centered = [centered_kernel(k, used) for k in plain]
-    product = centered[0] * centered[1]
-    statistic = hsic_statistic(*centered, n)
+    centered_x, centered_y = (centered_kernel(k, used) for k in plain)
+    product = centered_x * centered_y
+    statistic = hsic_statistic(centered_x, centered_y, n)
     mean = (1.0 + near_x * near_y - near_x - near_y) / n
     off_diagonal = jnp.sum(product**2) - jnp.sum(jnp.diagonal(product) ** 2)
     variance = 2.0 * (n - 4) * (n - 5) / (n * (n - 1) * (n - 2) * (n - 3)) * off_diagonal / n**2

@@ -39,7 +39,10 @@ def conv_transpose_2x(
     True
     """
     (n, *sizes, channels), (*taps, _, features) = image.shape, kernel.shape
-    pads = [_padding(k, padding) if isinstance(padding, str) else tuple(padding[axis]) for axis, k in enumerate(taps)]
+    pads = [
+        _padding(k, padding) if isinstance(padding, str) else (padding[axis][0], padding[axis][1])
+        for axis, k in enumerate(taps)
+    ]
     rows, columns = (_Phases(size, k, pad) for size, k, pad in zip(sizes, taps, pads, strict=True))
     padded = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
     phases = padded[rows.taps][:, :, columns.taps]  # row phase, row tap, column phase, column tap, channel, feature

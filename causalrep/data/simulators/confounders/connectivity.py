@@ -83,11 +83,12 @@ def fc_population(key: Key[Array, ""], *, regions: int = 30, factors: int = 8) -
     def sparse(mask_key: jax.Array, value_key: jax.Array, share: float, sd: float) -> Array:
         return sd * jax.random.normal(value_key, (edges,)) * jax.random.bernoulli(mask_key, share, (edges,))
 
+    sex_keys, race_keys = jax.random.split(keys[3]), jax.random.split(keys[4])
     return FCPopulation(
         mean=mean,
         age=sparse(keys[1], keys[2], 0.4, 0.10),
-        sex=sparse(*jax.random.split(keys[3]), 0.3, 0.06),
-        race=sparse(*jax.random.split(keys[4]), 0.3, 0.06),
+        sex=sparse(sex_keys[0], sex_keys[1], 0.3, 0.06),
+        race=sparse(race_keys[0], race_keys[1], 0.3, 0.06),
         loadings=0.06 * jax.random.normal(keys[5], (factors, edges)),
         fields=jax.random.normal(keys[6], (DEMOGRAPHIC, 3)) * jnp.array([1.0, 0.5, 0.7]),
     )

@@ -59,6 +59,6 @@ def leap_simulation(
         return jnp.concatenate([z[None], past[:-1]]), z
 
     noise = NOISE * jax.random.laplace(noise_key, (BURN_IN + lags + 1, n, latents))
-    _, z = jax.lax.scan(step, jnp.zeros((lags, n, latents)), noise)
-    z: Float[Array, "n window d"] = jnp.swapaxes(z[BURN_IN:], 0, 1)
+    _, path = jax.lax.scan(step, jnp.zeros((lags, n, latents)), noise)
+    z: Float[Array, "n window d"] = jnp.swapaxes(path[BURN_IN:], 0, 1)
     return EnvironmentRows(leaky_mixing(mixing_key, latents, layers)(z), z)
