@@ -83,8 +83,12 @@ class EffectBenchmark:
         count = max(1, len(self.replications))
         if not 0 <= index < count:
             raise InputError("index", found=f"{index}", expected=f"0 to {count - 1}, as loaded")
-        parts = (self.t, self.y, self.mu0, self.mu1)
-        return EffectSample(self.x, *(a[index] if a is not None and a.ndim == 2 else a for a in parts))
+
+        def own(values: np.ndarray) -> np.ndarray:
+            return values[index] if values.ndim == 2 else values
+
+        mu0, mu1 = (None if values is None else own(values) for values in (self.mu0, self.mu1))
+        return EffectSample(self.x, own(self.t), own(self.y), mu0, mu1)
 
     def is_test(self, index: int = 0) -> np.ndarray:
         """True for the units in test set ``index`` of the canonical splits (n,).
