@@ -48,7 +48,7 @@ def load_rows(name: str, **options: object) -> Sequence[dict[str, Any]]:
     digest = hashlib.sha256()
     for column, values in columns.items():
         digest.update(f"{column}{values.dtype}{values.shape}".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(np.ascontiguousarray(values).data)
     count = len(next(iter(columns.values())))
     return prepared_source(
         f"{name}_rows",

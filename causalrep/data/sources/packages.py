@@ -50,7 +50,7 @@ def check_table(dataset: str, frame: pd.DataFrame, columns: list[str], *, rows: 
     Raises:
         DataError: With the data set, the table's origin, and what it holds.
     """
-    incomplete = int(frame[columns].isna().any(axis=1).sum())
+    incomplete = int(frame[columns].isna().to_numpy().any(axis=1).sum())
     if len(frame) != rows or incomplete:
         raise DataError(
             f"{dataset}: {origin} holds {len(frame)} rows, {incomplete} of them with missing values, "

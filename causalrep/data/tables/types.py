@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -84,10 +84,11 @@ class EffectBenchmark:
         if not 0 <= index < count:
             raise InputError("index", found=f"{index}", expected=f"0 to {count - 1}, as loaded")
 
-        def replication(values: Any) -> Any:
-            return values[index] if values is not None and values.ndim == 2 else values
+        def own(values: np.ndarray) -> np.ndarray:
+            return values[index] if values.ndim == 2 else values
 
-        return EffectSample(self.x, *map(replication, (self.t, self.y, self.mu0, self.mu1)))
+        mu0, mu1 = (None if values is None else own(values) for values in (self.mu0, self.mu1))
+        return EffectSample(self.x, own(self.t), own(self.y), mu0, mu1)
 
     def is_test(self, index: int = 0) -> np.ndarray:
         """True for the units in test set ``index`` of the canonical splits (n,).

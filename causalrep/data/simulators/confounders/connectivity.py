@@ -80,15 +80,15 @@ def fc_population(key: Key[Array, ""], *, regions: int = 30, factors: int = 8) -
     mean = 0.25 * jnp.tanh((coordinates @ coordinates.T)[upper] / 3)
     edges = mean.shape[0]
 
-    def sparse(mask_key: jax.Array, value_key: jax.Array, share: float, sd: float) -> Array:
+    def sparse(pair: Key[Array, " 2"], share: float, sd: float) -> Float[Array, " e"]:
+        mask_key, value_key = pair
         return sd * jax.random.normal(value_key, (edges,)) * jax.random.bernoulli(mask_key, share, (edges,))
 
-    sex_keys, race_keys = jax.random.split(keys[3]), jax.random.split(keys[4])
     return FCPopulation(
         mean=mean,
-        age=sparse(keys[1], keys[2], 0.4, 0.10),
-        sex=sparse(sex_keys[0], sex_keys[1], 0.3, 0.06),
-        race=sparse(race_keys[0], race_keys[1], 0.3, 0.06),
+        age=sparse(keys[1:3], 0.4, 0.10),
+        sex=sparse(jax.random.split(keys[3]), 0.3, 0.06),
+        race=sparse(jax.random.split(keys[4]), 0.3, 0.06),
         loadings=0.06 * jax.random.normal(keys[5], (factors, edges)),
         fields=jax.random.normal(keys[6], (DEMOGRAPHIC, 3)) * jnp.array([1.0, 0.5, 0.7]),
     )

@@ -4,6 +4,7 @@ Each function draws a mixing and returns it as a pure function of latents (..., 
 matrix.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -106,6 +107,7 @@ def polynomial_mixing(key: Array, d: int, p: int, degree: int, scale: float = 1.
 
     def mix(z: Array) -> Array:
         terms = zip(coefficients, powers, strict=True)
-        return sum(jnp.prod((z / scale)[..., factors], axis=-1) @ matrix.T for matrix, factors in terms)
+        parts = (jnp.prod((z / scale)[..., factors], axis=-1) @ matrix.T for matrix, factors in terms)
+        return functools.reduce(jnp.add, parts)
 
     return mix
