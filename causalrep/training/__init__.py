@@ -14,6 +14,7 @@ from causalrep.training.objective import Objective, SVIObjective, svi_objective
 from causalrep.training.observe import Console, Progress, TensorBoard
 from causalrep.training.precision import mixed_precision, rematerialised
 from causalrep.training.programs import training_program
+from causalrep.training.rows import Schedule
 from causalrep.training.train import train
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ProgramReport",
     "Progress",
     "SVIObjective",
+    "Schedule",
     "TensorBoard",
     "clocked",
     "compile_for",
