@@ -11,14 +11,9 @@ from jaxtyping import Array, Float
 from causalrep.base.validation import check_range
 from causalrep.data import draw_latents, squires_model, varici_model
 from causalrep.data.simulators.latent.environments import LinearCRLModel
-from causalrep.latent import (
-    Disentangled,
-    Moments,
-    gaussian_score_changes,
-    linear_disentanglement,
-    lscale,
-    moments_of,
-)
+from causalrep.latent import gaussian_score_changes, linear_disentanglement, lscale, moments_of
+from causalrep.latent.interventions.disentanglement import Disentangled
+from causalrep.latent.interventions.moments import Moments
 from causalrep.metrics import graph_chance_level, shd, transitive_closure
 from causalrep.study import Ratio, Study, Table, Within, grid
 from experiments.papers.crl import scores

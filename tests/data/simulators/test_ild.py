@@ -6,7 +6,8 @@ import pytest
 
 from causalrep.data import ild_simulation
 from causalrep.errors import InputError
-from causalrep.latent import counterfactual_error, log_likelihood, true_counterfactuals, true_model
+from causalrep.latent import counterfactual_error, log_likelihood, true_counterfactuals
+from causalrep.latent.ild.evaluation import true_model
 
 pytestmark = pytest.mark.usefixtures("x64")
 
