@@ -16,32 +16,34 @@ import jax.numpy as jnp
 
 from benchmarks.harness import Row, Timing, measure
 from benchmarks.neural_iv import released
-from causalrep.confounders import CEVAEModel, CEVAETraining, LatentModel, Training, cevae, vluci
+from causalrep.confounders import CEVAEModel, LatentModel, cevae, vluci
+from causalrep.training.rows import Schedule
 
 EPOCHS, ROWS = 30, 1000
+SCHEDULE = Schedule(epochs=EPOCHS, batch_size=100, validation_share=0.1)
 PYRO = "CAUSALREP_PYRO"
 
 
 def run_cevae() -> Row | None:
     """Our CEVAE with the layers of its authors' code, and Pyro's, which has a few layers less."""
-    model = CEVAEModel(latents=20, hidden=200)
-    training = CEVAETraining(epochs=EPOCHS, batch_size=100, validation_share=0.1)
+    model = CEVAEModel(latents=20, width=200)
     note = (
         "both sides have the same widths and batch size. Ours has one more hidden layer in the treatment network and "
         "in the arms of the posterior and of the outcome guess; it trains on 900 rows and evaluates 100 every epoch."
     )
-    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, training=training).params, note)
+    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, schedule=SCHEDULE).params, note)
 
 
 def run_vluci() -> Row | None:
     """VLUCI with networks as large as those of CEVAE."""
     model = LatentModel("gaussian", 20, hidden=(200, 200, 200))
-    training = Training(epochs=EPOCHS, batch_size=100, warm_start=0, validation_share=0.1)
     note = (
         "another method with networks of the same size (five networks with three layers of 200, 20 latents) and both "
         "bounds; it trains on 900 rows and evaluates 100, with 16 samples each, every epoch."
     )
-    return _row("VLUCI", lambda key, *data: vluci(key, *data, model=model, training=training).params, note)
+    return _row(
+        "VLUCI", lambda key, *data: vluci(key, *data, model=model, schedule=SCHEDULE, warm_start=0).params, note
+    )
 
 
 def _row(name: str, fit: Callable, note: str) -> Row | None:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from benchmarks.harness import Row, measure
 from benchmarks.neural_iv import released
 from causalrep.data import ild_simulation
-from causalrep.latent import ILDFamily, ILDRows, fit_ild
+from causalrep.latent import ILDFamily, Schedule, fit_ild
+from causalrep.latent.ild.objective import ILDRows
 
 STEPS = 10_000
 
@@ -26,7 +27,7 @@ def run() -> Row | None:
     family, key = ILDFamily("relax-can", 3, 6, 2, monotone=False), jax.random.key(0)
 
     def fit(key: jax.Array, train: ILDRows, validation: ILDRows) -> jax.Array:
-        return fit_ild(key, family, train, validation, steps=STEPS).final_loss
+        return fit_ild(key, family, train, validation, schedule=Schedule(steps=STEPS)).final_loss
 
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, *rows).compile()

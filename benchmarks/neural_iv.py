@@ -21,8 +21,10 @@ import jax.numpy as jnp
 
 from benchmarks.harness import Row, Timing, measure
 from causalrep.data import demand, zoo
-from causalrep.iv.nonlinear import FeatureWidths, deep_gmm, dfiv
-from causalrep.iv.nonlinear.training import NeuralFit
+from causalrep.iv.nonlinear import deep_gmm, dfiv
+from causalrep.iv.nonlinear.dfiv import FeatureWidths
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 PYTHON = "CAUSALREP_TORCH_PYTHON"
 INNER = 20
@@ -38,8 +40,8 @@ def run_dfiv() -> Row | None:
     widths = FeatureWidths((16, 1), (128, 64, 32), (128, 32, 16))
     updates = 20
 
-    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> NeuralFit:
-        return dfiv(key, y, x, z, widths=widths, updates=updates, inner_steps=INNER)
+    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> Trained:
+        return dfiv(key, y, x, z, widths=widths, inner_steps=INNER, schedule=Schedule(steps=updates))
 
     ours, compile_seconds = _ours(fit, data, units=updates)
     return Row(
@@ -68,8 +70,8 @@ def run_deep_gmm() -> Row | None:
     s = zoo(jax.random.key(0), n=2048, function="linear")
     steps = 2000
 
-    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> NeuralFit:
-        return deep_gmm(key, y, x, z, epochs=steps, batch_size=1024, validation_share=0.5)
+    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> Trained:
+        return deep_gmm(key, y, x, z, schedule=Schedule(epochs=steps))
 
     ours, compile_seconds = _ours(fit, (s.y, s.t, s.z), units=steps)
     return Row(
@@ -88,7 +90,7 @@ def run_deep_gmm() -> Row | None:
     )
 
 
-def _ours(fit: Callable[..., NeuralFit], data: tuple[jax.Array, ...], *, units: int) -> tuple[Timing, float]:
+def _ours(fit: Callable[..., Trained], data: tuple[jax.Array, ...], *, units: int) -> tuple[Timing, float]:
     key = jax.random.key(0)
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, *data).compile()

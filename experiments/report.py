@@ -21,10 +21,10 @@ from causalrep.study import (
     load_reported,
     read_records,
     run_folder,
-    run_markdown,
-    save_figure,
 )
 from causalrep.study.execution.placement import place
+from causalrep.study.report.figures import save_figure
+from causalrep.study.report.markdown import run_markdown
 from experiments import configs
 
 DOCS = configs.ROOT / "docs" / "results"

@@ -39,7 +39,8 @@ class Options:
         chunk: Replications per call; None chooses by the program's memory.
         precision: Replaces the study's precision: float64, float32 (full matrix products), or float64 on the host.
         compile_for: Compile for a slice and report, without running (tpu:v5e:16x16, any topology; cuda only lowers).
-        profile: Write a trace of the first chunks next to the results.
+        profile: Write a trace of the first chunks next to the results, and count operations.
+        count_operations: Count the floating-point operations of the compiled programs.
         tensorboard: Folder for TensorBoard scalars that show the run's progress.
         coordinator: host:port of process 0, if no cluster is detected.
         process_count: Number of processes, if no cluster is detected.
@@ -53,6 +54,7 @@ class Options:
     precision: Literal["auto", "float64", "float32", "host"] = "auto"
     compile_for: str | None = None
     profile: bool = False
+    count_operations: bool = False
     tensorboard: str | None = None
     coordinator: str | None = None
     process_count: int | None = None
@@ -110,6 +112,7 @@ def main(
                 profile=options.profile,
                 tensorboard=options.tensorboard,
                 precision=options.precision,
+                count_operations=options.count_operations or options.profile,
             )
             if distributed.is_main():
                 _print_report(records, reported if tables else None, time.perf_counter() - started)
@@ -195,7 +198,7 @@ def _speed(environment: Mapping[str, Any]) -> str:
         if chunk.get("by_memory"):
             cells = ", ".join(str(cell + 1) for cell in chunk["cells"])
             lines.append(f"Cells {cells}: {chunk['replications']} replications per call, limited by {chunk['why']}.")
-    if environment["flops"] and count:
+    if environment.get("flops") and count:
         each, rate = environment["flops"] / count, environment["flops"] / max(compute, 1e-9)
         least, why = ("", "") if environment["flops_complete"] else ("at least ", f" ({LOWER_BOUND})")
         lines.append(f"As compiled: {least}{each:.3g} FLOP per replication, so {least}{rate:.3g} FLOP/s{why}.")

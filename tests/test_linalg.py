@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.linalg import _svd_by_polar, eigh, min_norm_solve, pinv_psd_solve, svd
+from causalrep.linalg import eigh, min_norm_solve, pinv_psd_solve, svd
+from causalrep.linalg.solvers import _svd_by_polar
 
 
 def test_eigenvectors_of_a_batch_and_their_gradients(x64):

@@ -12,9 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.iv import confounder_corrected_norm
-from causalrep.linalg import svd
+from causalrep.linalg import lasso, svd
 
-SWEEPS = 200
 FOLDS = 5
 
 
@@ -42,30 +41,6 @@ def ridge(y: Float[Array, " n"], x: Float[Array, "n m"], penalties: Float[Array,
     return (s * (u.T @ y) / (jnp.square(s) + penalties[:, None])) @ vt
 
 
-def lasso(
-    y: Float[Array, " n"], x: Float[Array, "n m"], penalties: Float[Array, " a"], *, sweeps: int = SWEEPS
-) -> Float[Array, "a m"]:
-    """``argmin ||y - x h||^2 / (2n) + penalty ||h||_1`` for each penalty, no constant, by coordinate descent.
-
-    Args:
-        y: Outcome (n,).
-        x: Predictors (n, m); a column of zeros gets the coefficient zero.
-        penalties: Above 0 (a,).
-        sweeps: Passes over the coordinates, from zero.
-    """
-    n, m = x.shape
-    gram, moment = x.T @ x / n, x.T @ y / n
-    curvature = jnp.diag(gram)
-
-    def update(j: int, h: Float[Array, "a m"]) -> Float[Array, "a m"]:
-        partial = moment[j] - h @ gram[j] + curvature[j] * h[:, j]
-        shrunk = jnp.sign(partial) * jnp.maximum(jnp.abs(partial) - penalties, 0.0)
-        return h.at[:, j].set(jnp.where(curvature[j] > 0, shrunk / jnp.where(curvature[j] > 0, curvature[j], 1.0), 0.0))
-
-    start = jnp.zeros((penalties.shape[0], m), x.dtype)
-    return jax.lax.fori_loop(0, sweeps, lambda _, h: jax.lax.fori_loop(0, m, update, h), start)
-
-
 def confounder_corrected(
     y: Float[Array, " n"],
     x: Float[Array, "n m"],
@@ -79,12 +54,12 @@ def confounder_corrected(
         y: Outcome (n,).
         x: Treatment (n, m).
         penalties: Candidates (a,).
-        norm: ``"l1"`` (:func:`lasso`) or ``"l2"`` (:func:`ridge`).
+        norm: ``"l1"`` (:func:`causalrep.linalg.lasso`) or ``"l2"`` (:func:`ridge`).
 
     Source: Janzing, "Causal regularization" (NeurIPS 2019); the length is
     :func:`causalrep.iv.confounder_corrected_norm`.
     """
-    fits = lasso(y, x, penalties) if norm == "l1" else ridge(y, x, penalties)
+    fits = lasso(x, y[:, None], penalties).T if norm == "l1" else ridge(y, x, penalties)
     distance = jnp.abs(jnp.linalg.norm(fits, axis=1) - confounder_corrected_norm(y, x))
     best = jnp.argmin(distance)
     return ShrunkenFit(fits[best], penalties[best])

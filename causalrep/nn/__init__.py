@@ -3,7 +3,6 @@
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.nn.flows.monotone import Flow
 from causalrep.nn.images.convolution import Conv, convolve
-from causalrep.nn.images.image_codec import ImageDecoder, ImageEncoder
 from causalrep.nn.images.upsample import ConvTranspose, conv_transpose_2x
 from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
@@ -14,8 +13,6 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "Flow",
-    "ImageDecoder",
-    "ImageEncoder",
     "ParallelMLPs",
     "conv_transpose_2x",
     "convolve",

@@ -8,9 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-import pandas as pd
 
-from causalrep.study import Curves, Holds, Monotone, Ordering, Study, Table, grid, select, unit_values
+from causalrep.study import Curves, Monotone, Ordering, Study, Table, Within, grid
 from causalrep.training import Objective, fit
 
 FEATURES = 4
@@ -119,7 +118,13 @@ class MLPFits:
                     for samples in self.samples
                 ),
                 Monotone(metric="error", method="network", along="samples", direction="decreasing"),
-                Holds(name="no network beats the truth by more than chance", function=_no_miracle),
+                Within(
+                    aggregate="every",
+                    metric="lead",
+                    method="network",
+                    high=CHANCE,
+                    name="no network beats the truth by more than chance",
+                ),
             ),
             tables=(Table(title="Mean squared error on test rows", metric="error", columns="samples"),),
             figures=(
@@ -133,9 +138,3 @@ class MLPFits:
                 ),
             ),
         )
-
-
-def _no_miracle(frame: pd.DataFrame) -> tuple[bool, str]:
-    leads = unit_values(select(frame, method="network", metric="lead"), ("samples", "replication"))
-    largest = float(leads.max())
-    return largest < CHANCE, f"the largest lead of {len(leads)} fits is {largest:.2f} standard errors"

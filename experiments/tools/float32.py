@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from causalrep.study import Study
-from causalrep.study.execution.executor import Program
+from causalrep.study.execution.cell_program import CellProgram
 from causalrep.study.report.tables import markdown_table
 from experiments import configs
 from experiments.tools.pages import update_table
@@ -110,7 +110,7 @@ def _values(study: Study, cell: int, replications: int, precision: str, tpu_svd:
     with jax.enable_x64(wide), _same_draws(), _tpu_svd() if tpu_svd else contextlib.nullcontext():
         key = (study.name, study.replicate, study.static_values(cell), precision, tpu_svd)
         if key not in _PROGRAMS:
-            program = Program(study.replicate, study.static_values(cell), precision, True)
+            program = CellProgram(study.replicate, study.static_values(cell), precision, True)
             _PROGRAMS[key] = program, jax.jit(jax.vmap(program.single, in_axes=(None, 0, None)))
         program, batched = _PROGRAMS[key]
         # Replication numbers: the program folds them into the cell's key, so both precisions draw the same.

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalrep.invariance import invariant_causal_prediction, random_subsets
+from causalrep.invariance import invariant_causal_prediction
+from causalrep.invariance.icp import random_subsets
 
 pytestmark = pytest.mark.usefixtures("x64")
 

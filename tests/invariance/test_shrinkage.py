@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Lasso, Ridge
 
-from causalrep.invariance import causal_regularization, kania_wit, lasso, ridge
+from causalrep import linalg
+from causalrep.invariance import causal_regularization, kania_wit, ridge
 from causalrep.invariance import confounder_corrected as corrected
 from causalrep.iv import confounder_corrected_norm
 
 confounder_corrected = jax.jit(corrected, static_argnames="norm")
 pytestmark = pytest.mark.usefixtures("x64")
+
+
+def lasso(y, x, penalties, **options):
+    return linalg.lasso(x, y[:, None], penalties, **options).T
 
 
 @pytest.fixture(scope="module")

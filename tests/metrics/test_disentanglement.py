@@ -10,6 +10,7 @@ from sklearn.linear_model import Lasso
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
+from causalrep.linalg import lasso
 from causalrep.metrics import (
     beta_vae_score,
     chance_level,
@@ -23,7 +24,6 @@ from causalrep.metrics import (
     sap,
     triplet_distance,
 )
-from causalrep.metrics.dci import lasso
 
 pytestmark = pytest.mark.usefixtures("x64")
 

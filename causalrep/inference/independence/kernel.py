@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
+from causalrep.linalg import centered_kernel, hsic_statistic
 from causalrep.precision import full_products
 
 MEDIAN_ROWS = 500
@@ -47,7 +48,7 @@ def kci(x: Float[Array, "n *d"], y: Float[Array, "n *e"], *, rows: Bool[Array, "
     """
     x, y, used, n = _prepare(x, y, rows)
     width = jnp.where(n < 200, 0.8, jnp.where(n < 1200, 0.5, 0.3)).astype(x.dtype)
-    kernels = [_centred(_gaussian_kernel(_standardized(v, used), 0.5 / width**2), used) for v in (x, y)]
+    kernels = [centered_kernel(_gaussian_kernel(_standardized(v, used), 0.5 / width**2), used) for v in (x, y)]
     statistic = jnp.sum(kernels[0] * kernels[1])
     mean = jnp.trace(kernels[0]) * jnp.trace(kernels[1]) / n
     variance = 2.0 * jnp.sum(kernels[0] ** 2) * jnp.sum(kernels[1] ** 2) / n**2
@@ -79,8 +80,9 @@ def hsic(
     pairs = used[:, None] * used
     plain = [_gaussian_kernel(v, jnp.ones((), v.dtype)) * pairs for v in (x, y)]
     near_x, near_y = ((jnp.sum(k) - n) / (n * (n - 1)) for k in plain)
-    product = _centred(plain[0], used) * _centred(plain[1], used)
-    statistic = jnp.sum(product) / n**2
+    centered_x, centered_y = (centered_kernel(k, used) for k in plain)
+    product = centered_x * centered_y
+    statistic = hsic_statistic(centered_x, centered_y, n)
     mean = (1.0 + near_x * near_y - near_x - near_y) / n
     off_diagonal = jnp.sum(product**2) - jnp.sum(jnp.diagonal(product) ** 2)
     variance = 2.0 * (n - 4) * (n - 5) / (n * (n - 1) * (n - 2) * (n - 3)) * off_diagonal / n**2
@@ -143,14 +145,6 @@ def _gaussian_kernel(x: Float[Array, "n d"], precision: Float[Array, ""]) -> Flo
     # Differences, not the expanded square: a few columns, and no cancellation in float32.
     squared = sum((x[:, j, None] - x[:, j]) ** 2 for j in range(x.shape[1]))
     return jnp.exp(-precision * squared)
-
-
-def _centred(kernel: Float[Array, "n n"], used: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """``H K H`` on the rows that count, 0 on the others."""
-    pairs, n = used[:, None] * used, jnp.sum(used)
-    kernel = kernel * pairs
-    means = jnp.sum(kernel, axis=0) / n
-    return (kernel - means[:, None] - means + jnp.sum(means) / n) * pairs
 
 
 def _gamma_tail(statistic: Array, mean: Array, variance: Array) -> Float[Array, ""]:

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import as_matrix, check_range
+from causalrep.base.validation import check_count, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.ivl.path import ivl_path
 from causalrep.iv.ivl.selection import (
+    as_scoring_treatment,
     confounder_corrected_norm,
     discretize,
     log_uniform_candidates,
@@ -19,7 +20,7 @@ from causalrep.iv.ivl.selection import (
     select_cv,
     select_level_cv,
 )
-from causalrep.iv.linear.estimators import Penalised
+from causalrep.iv.linear.base import SHRINKAGE, LinearIVEstimator
 from causalrep.iv.linear.kclass import LinearFit, anchor_regression
 from causalrep.keys import root
 from causalrep.linalg import orthonormal_basis, residualize
@@ -28,7 +29,7 @@ Selector = Literal["cv", "lcv", "cc"]
 SELECTORS = ("cv", "lcv", "cc")
 
 
-class IVLRegression(Penalised):
+class IVLRegression(LinearIVEstimator):
     """IV-like regression: least squares plus a two-stage least-squares penalty, for instruments that need not identify.
 
     It minimises ``R_IV(h) + alpha R_ERM(h)``. With a real instrument it lies between 2SLS (alpha to 0) and OLS (alpha
@@ -67,6 +68,8 @@ class IVLRegression(Penalised):
     """
 
     _title = "IV-like regression"
+    _needs_identification = False
+    _no_interval = SHRINKAGE
 
     def __init__(
         self,
@@ -99,12 +102,7 @@ class IVLRegression(Penalised):
             InputError: If an argument is wrong; the message names it.
         """
         self._check_alpha()
-        self._score_on = None
-        if T_score is not None:
-            rows, columns = as_matrix("T", T)[0].shape
-            self._score_on = as_matrix("T_score", T_score, rows=rows)[0]
-            if self._score_on.shape[1] != columns:
-                raise InputError("T_score", found=f"{self._score_on.shape[1]} columns", expected=f"{columns}, as in T")
+        self._score_on = as_scoring_treatment(T, T_score)
         try:
             return super().fit(Y, T, X=X, Z=Z, clusters=clusters)
         finally:
@@ -126,8 +124,7 @@ class IVLRegression(Penalised):
         if isinstance(self.alpha, str):
             if self.alpha not in SELECTORS:
                 raise InputError("alpha", found=repr(self.alpha), expected="a number above 0, 'cv', 'lcv' or 'cc'")
-            if isinstance(self.candidates, bool) or not isinstance(self.candidates, int) or self.candidates < 1:
-                raise InputError("candidates", found=repr(self.candidates), expected="a whole number of at least 1")
+            check_count("candidates", self.candidates)
             low, high = self.alpha_range
             check_range("alpha_range[0]", low, above=0)
             check_range("alpha_range[1]", high, at_least=low)

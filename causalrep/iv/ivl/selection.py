@@ -7,18 +7,36 @@ Source: IVL paper (arXiv 2510.25128), section 5 and appendix E; confounder corre
 "Causal regularization", NeurIPS.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from causalrep.base.validation import as_matrix
+from causalrep.errors import InputError
 from causalrep.iv.ivl.path import IVLPath, ivl, ivl_path
 from causalrep.keys import root
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import full_products
 
 HOLDOUT = 0.2
+
+
+def as_scoring_treatment(T: Any, T_score: Any) -> np.ndarray | None:
+    """The treatments that score held-out rows, of the shape of ``T``; None stands for ``T`` itself.
+
+    Raises:
+        InputError: If the shapes differ.
+    """
+    if T_score is None:
+        return None
+    rows, columns = as_matrix("T", T)[0].shape
+    score, _ = as_matrix("T_score", T_score, rows=rows)
+    if score.shape[1] != columns:
+        raise InputError("T_score", found=f"{score.shape[1]} columns", expected=f"{columns}, as in T")
+    return score
 
 
 def log_uniform_candidates(key: Key[Array, ""], count: int, low: float, high: float) -> Float[Array, " count"]:

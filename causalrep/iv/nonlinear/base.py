@@ -6,23 +6,22 @@ attributes out) and ``_function`` (the structural function at rows of treatments
 
 from typing import Any, Self
 
-import jax
 import numpy as np
 import pandas as pd
 
 from causalrep.base.estimator import Estimator
+from causalrep.base.summary import Summary
 from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
-from causalrep.iv.summary import Summary
-from causalrep.keys import root
 
 
 class NonlinearIVEstimator(Estimator):
-    """Base of the estimators of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``; see a subclass for use.
+    """Abstract base of the estimators of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``; see a subclass for use.
 
     The constructor takes hyperparameters only and stores each under its own name. A subclass sets the class
-    attributes that differ and defines ``_fit(data)`` and ``_function(inputs)``.
+    attributes that differ and defines ``_fit(data)`` and ``_function(inputs)``. ``_fit`` runs in the precision of the
+    class.
 
     Attributes:
         data_: The checked data.
@@ -31,6 +30,11 @@ class NonlinearIVEstimator(Estimator):
 
     _title = "Nonlinear instrumental variables"
     _no_interval: str | None = None
+    _assumptions = (
+        "Causal under exclusion and exogeneity of the instruments given the controls, an error that adds to the "
+        "outcome, and instruments rich enough to tell structural functions apart (completeness). Values outside "
+        "the treatments' range extrapolate."
+    )
 
     # ---------------------------------------------------------------- fitting
 
@@ -51,7 +55,8 @@ class NonlinearIVEstimator(Estimator):
         """
         self._check_hyperparameters()
         data = check_nonlinear(Y, T, X, Z)
-        self._fit(data)
+        with self._computing():
+            self._fit(data)
         self.data_, self.n_obs_ = data, len(data.y)
         return self
 
@@ -64,11 +69,6 @@ class NonlinearIVEstimator(Estimator):
     def _check_hyperparameters(self) -> None:
         """Refuse wrong hyperparameters; nothing to check by default."""
 
-    def _shuffled(self, seed: int, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Rows of all arrays in one random order: halves of a sample must not follow the file's order."""
-        order = np.asarray(jax.random.permutation(root(seed), len(arrays[0])))
-        return [array[order] for array in arrays]
-
     # ---------------------------------------------------------------- answers
 
     def predict(self, T: Any, X: Any = None) -> np.ndarray:
@@ -80,7 +80,7 @@ class NonlinearIVEstimator(Estimator):
 
         Args:
             X: Controls (n, q), if the model has any: the effect depends on them.
-            T0: Levels before: a number or (p,) for one level, (n,) with one treatment or (n, p) for one a row.
+            T0: Levels before: one, a number or (p,), or one per row, (n,) with one treatment or (n, p).
             T1: Levels after, likewise.
 
         Returns:
@@ -146,15 +146,11 @@ class NonlinearIVEstimator(Estimator):
             facts.append(("Controls", ", ".join(data.controls)))
         facts += [("Instruments", ", ".join(data.instruments)), ("Rows", str(self.n_obs_)), *self._facts()]
         notes = [] if self._no_interval is None else [f"No interval: {self._no_interval}"]
-        notes.append(
-            "Causal under exclusion and exogeneity of the instruments given the controls, an error that adds to the "
-            "outcome, and instruments rich enough to tell structural functions apart (completeness). Values outside "
-            "the treatments' range extrapolate."
-        )
+        notes.append(self._assumptions)
         return Summary(self._title, facts, pd.DataFrame(rows, index=data.treatments), notes)
 
     def _facts(self) -> list[tuple[str, str]]:
-        """Label and value pairs of the estimator's own, for the summary."""
+        """Label and value pairs that the estimator adds to the summary."""
         return []
 
     # ---------------------------------------------------------------- helpers

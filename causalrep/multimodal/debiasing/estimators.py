@@ -66,8 +66,8 @@ class TEDClassifier(TwoModalityClassifier):
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
-    >>> model = TEDClassifier(prediction="logits", epochs=8, starts=1).fit(s.question, s.picture, s.answer)
-    >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
+    >>> model = TEDClassifier(prediction="logits", epochs=8, starts=1).fit(s.question, s.image, s.answer)
+    >>> model.output(s.question, s.image).confounder.shape, bool(0 < model.rate_share_ < 1)
     ((3000, 64), True)
     """
 
@@ -172,8 +172,8 @@ class ATEDClassifier(TwoModalityClassifier):
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
-    >>> model = ATEDClassifier(epochs=6).fit(s.question, s.picture, s.answer)
-    >>> bool((model.weights(s.question, s.picture) <= 2).all())
+    >>> model = ATEDClassifier(epochs=6).fit(s.question, s.image, s.answer)
+    >>> bool((model.weights(s.question, s.image) <= 2).all())
     True
     """
 
@@ -256,8 +256,8 @@ class UnimodalDebiasing(TwoModalityClassifier):
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
-    >>> model = UnimodalDebiasing(epochs=6).fit(s.question, s.picture, s.answer)
-    >>> model.predict(s.question[:2], s.picture[:2]).shape
+    >>> model = UnimodalDebiasing(epochs=6).fit(s.question, s.image, s.answer)
+    >>> model.predict(s.question[:2], s.image[:2]).shape
     (2,)
     """
 

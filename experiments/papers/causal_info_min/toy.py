@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.data import VQASample, answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
-from causalrep.data.simulators.multimodal.vqa import ANSWERS
+from causalrep.data import prior_shift_vqa, vqa_prototypes
+from causalrep.data.simulators.multimodal.vqa import ANSWERS, VQASample, answer_prior, bayes_answers
 from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
 from causalrep.study import Study, Within, grid
 from experiments.papers.causal_info_min.methods import (
@@ -100,4 +100,4 @@ def replicate(key, setting, *, config: Toy):
 
 def pairs_of(s: VQASample) -> Pairs:
     """The generator's sample as embeddings with one right answer each."""
-    return Pairs(s.question, s.picture, jax.nn.one_hot(s.answer, ANSWERS))
+    return Pairs(s.question, s.image, jax.nn.one_hot(s.answer, ANSWERS))

@@ -12,14 +12,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import Demographics, DemoVAEModel, DemoVAETraining, demovae, leakage, residualization
+from causalrep.confounders import Demographics, DemoVAEModel, demovae, leakage, residualization
 from causalrep.confounders.removal.demographics import Layout
-from causalrep.confounders.removal.demovae import encode, sample
+from causalrep.confounders.removal.demovae.fit import encode, sample
 from causalrep.data import data_folder, load
 from causalrep.data.tables.connectivity_cohort import FILES, FOLDER
 from causalrep.errors import DataError
 from causalrep.metrics import association_scan
 from causalrep.study import Ordering, Study, Table, Within
+from causalrep.training.rows import Schedule
 from experiments.papers.demovae.standin import FOLDS, PLAIN
 
 LEVELS = {"05": 0.05, "01": 0.01}
@@ -142,12 +143,12 @@ def compare(key, train: Rows, test: Rows, *, config: Cohort, layout: Layout) -> 
     line = residualization(train.x, train.d)
     left = [rows.x - line.explained(rows.d) for rows in (train, test)]
     metrics = {RAW: hits(train.x, test.x, train, test), RESIDUAL: hits(*left, train, test)}
-    training = DemoVAETraining(config.epochs, len(train.x), config.learning_rate)
+    schedule = Schedule(epochs=config.epochs, batch_size=len(train.x), learning_rate=config.learning_rate)
     models = {
-        name: DemoVAEModel(layout, config.latents, config.hidden, rank=config.rank, **changed)
+        name: DemoVAEModel(layout, config.latents, (config.hidden,), rank=config.rank, **changed)
         for name, changed in NETWORKS.items()
     }
-    fits = {name: demovae(key, train.x, train.d, model=model, training=training) for name, model in models.items()}
+    fits = {name: demovae(key, train.x, train.d, model=model, schedule=schedule) for name, model in models.items()}
     latents = {
         name: [encode(model, fits[name], rows.x, rows.d) for rows in (train, test)] for name, model in models.items()
     }
@@ -179,14 +180,14 @@ def hits(f_train: Array, f_test: Array, train: Rows, test: Rows) -> dict[str, Ar
     }
 
 
-def group_error(key, model: DemoVAEModel, found, test: Rows, start: int) -> Array:
+def group_error(key, model: DemoVAEModel, fitted, test: Rows, start: int) -> Array:
     """Of the difference between two levels, whose columns begin at ``start``, relative to that difference."""
     real, made = [], []
     for level, k in enumerate(jax.random.split(key)):
         own = test.d[:, start + level]
         real.append(own @ test.x / jnp.maximum(own.sum(), 1.0))
         asked = test.d.at[:, start : start + 2].set(jax.nn.one_hot(level, 2))
-        made.append(sample(k, model, found, asked, columns=test.x.shape[1]).mean(0))
+        made.append(sample(k, model, fitted, asked, columns=test.x.shape[1]).mean(0))
     truth = real[1] - real[0]
     return jnp.linalg.norm(made[1] - made[0] - truth) / jnp.linalg.norm(truth)
 

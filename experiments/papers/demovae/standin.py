@@ -9,13 +9,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import DemoVAEFit, DemoVAEModel, DemoVAETraining, demovae, leakage, residualization
-from causalrep.confounders.removal.demovae import decode, encode, sample
+from causalrep.confounders import DemoVAEModel, demovae, leakage, residualization
+from causalrep.confounders.removal.demovae.fit import decode, encode, sample
 from causalrep.confounders.removal.guides import Guides, linear_guides
-from causalrep.data import FCSample, draw_fc, fc_population
-from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL
+from causalrep.data import draw_fc, fc_population
+from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL, FCSample
 from causalrep.metrics import association_scan, correlations, r2
 from causalrep.study import Ordering, Study, Table, Within, grid
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 LAYOUT = (1, 2, 2)  # age, sex, race
 VARIABLES = ("age", "sex", "race")
@@ -158,7 +160,7 @@ def replicate(key, setting, *, config: StandIn):
     d_train, d_test = coded(train), coded(test)
     guides = linear_guides(train.x, d_train, LAYOUT)
     line = residualization(train.x, d_train)
-    training = DemoVAETraining(config.epochs, setting["samples"], 1e-3)
+    schedule = Schedule(epochs=config.epochs, batch_size=setting["samples"], learning_rate=1e-3)
     left = [s.x - line.explained(d) for s, d in ((train, d_train), (test, d_test))]
     # One program audits all features of the same width.
     audits = jax.lax.map(
@@ -167,10 +169,12 @@ def replicate(key, setting, *, config: StandIn):
     )
     metrics = unstacked(audits, (RAW, RESIDUAL))
     metrics[RESIDUAL] |= changes(lambda d: left[1] + line.explained(d), test, guides)
-    models = {name: DemoVAEModel(LAYOUT, config.latents, config.hidden, **NETWORKS[name]) for name in config.networks}
+    models = {
+        name: DemoVAEModel(LAYOUT, config.latents, (config.hidden,), **NETWORKS[name]) for name in config.networks
+    }
     fits, latents = {}, []
     for name, model in models.items():
-        fits[name] = demovae(fit_key, train.x, d_train, model=model, training=training)
+        fits[name] = demovae(fit_key, train.x, d_train, model=model, schedule=schedule)
         latents.append([encode(model, fits[name], s.x, d) for s, d in ((train, d_train), (test, d_test))])
     pairs = [jnp.stack(part) for part in zip(*latents)]
     metrics |= unstacked(jax.lax.map(lambda pair: audit(audit_key, *pair, train, test), pairs), models)
@@ -249,12 +253,10 @@ def changes(with_demographics, test: FCSample, guides: Guides) -> dict[str, Arra
     return found
 
 
-def generated(
-    key, model: DemoVAEModel, found: DemoVAEFit, z: Array, test: FCSample, guides: Guides
-) -> dict[str, Array]:
+def generated(key, model: DemoVAEModel, fitted: Trained, z: Array, test: FCSample, guides: Guides) -> dict[str, Array]:
     """Reconstruction, and for a decoder that is told demographics: demographic change and synthetic groups."""
     edges, d = test.x.shape[1], coded(test)
-    rebuild = partial(decode, model, found, z, columns=edges)
+    rebuild = partial(decode, model, fitted, z, columns=edges)
     metrics = {"rmse": jnp.sqrt(jnp.mean((rebuild(d) - test.x) ** 2))}
     if not model.conditional:
         return metrics
@@ -265,7 +267,7 @@ def generated(
             mine = d[:, start + level]
             real.append(mine @ test.x / mine.sum())
             asked = d.at[:, start : start + 2].set(jax.nn.one_hot(level, 2))
-            made.append(sample(k, model, found, asked, columns=edges).mean(0))
+            made.append(sample(k, model, fitted, asked, columns=edges).mean(0))
         truth, synthetic = real[1] - real[0], made[1] - made[0]
         metrics[f"group_rmse_{name}"] = jnp.linalg.norm(synthetic - truth) / jnp.linalg.norm(truth)
         metrics[f"group_corr_{name}"] = jnp.corrcoef(synthetic, truth)[0, 1]

@@ -10,21 +10,20 @@ import jax.numpy as jnp
 import pandas as pd
 
 from causalrep.base.validation import check_range
-from causalrep.data import NonlinearIVSample, newey_powell
+from causalrep.data import newey_powell
+from causalrep.data.simulators.iv.nonlinear import NonlinearIVSample
 from causalrep.iv.nonlinear import (
     default_penalties,
-    evaluate_basis,
     kernel_iv,
     kernel_predict,
-    make_basis,
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
     nystroem_kernel_ridge,
     two_stage_ridge,
 )
+from causalrep.iv.nonlinear.bases import evaluate_basis, make_basis
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
-from causalrep.study import Curves, Holds, Study, Table, grid, select
-from experiments.papers.iv.medians import median_ratio, median_within
+from causalrep.study import Curves, Holds, Ratio, Study, Table, Within, grid, select
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PAPER = "paper's released results"
@@ -96,17 +95,18 @@ class NeweyPowell:
         found = []
         for design in self.designs:
             for n in self.samples:
-                where = {"design": design, "n": n}
+                common = {
+                    "metric": "mse",
+                    "where": {"design": design, "n": n},
+                    "aggregate": "median",
+                    "source": "card, section 8, item 3",
+                }
                 kiv = KIV if n <= self.exact_up_to else NYSTROEM
                 if (design, n) == ("NP", 1000):
-                    found.append(median_within("mse", kiv, high=0.10, where=where, source="card, section 8, item 3"))
-                found.append(
-                    median_ratio("mse", RIDGE, kiv, at_least=1.5, where=where, source="card, section 8, item 3")
-                )
+                    found.append(Within(method=kiv, high=0.10, **common))
+                found.append(Ratio(numerator=RIDGE, denominator=kiv, low=1.5, **common))
                 if design == "NP":
-                    found.append(
-                        median_within("mse", RIDGE, low=0.12, high=0.14, where=where, source="card, section 8, item 3")
-                    )
+                    found.append(Within(method=RIDGE, low=0.12, high=0.14, **common))
                 if n <= self.exact_up_to:
                     found.append(
                         Holds(
@@ -125,7 +125,7 @@ class NeweyPowell:
 def replicate(key, setting, *, config: NeweyPowell):
     """Errors of every method on the test grid for one data set."""
     n = setting["n"]
-    sample = newey_powell(key, n=n, design=setting["design"])
+    sample = newey_powell(key, n=n, function=setting["design"])
     y, x, z = sample.y, sample.t, sample.z
     penalties = default_penalties(config.candidates)
     fits = {

@@ -111,13 +111,11 @@ def tests(data: IVTable) -> Metrics:
 
 def robust_sets(data: IVTable) -> Metrics:
     """Ends of the 95% Anderson-Rubin and CLR sets, infinite where the data do not bound the effect."""
-    fitted = _fit(TwoStageLeastSquares(), data)
-    design = fitted.design_
-    arrays = (design.y, design.x, design.z, design.c)
+    given = (data.Y, data.T, data.X)
     return {
-        "AR (F)": _ends(anderson_rubin_set(*arrays)),
-        "AR (chi2)": _ends(anderson_rubin_set(*arrays, distribution="chi2")),
-        "CLR": _ends(clr_set(*arrays)),
+        "AR (F)": _ends(anderson_rubin_set(*given, Z=data.Z)),
+        "AR (chi2)": _ends(anderson_rubin_set(*given, Z=data.Z, distribution="chi2")),
+        "CLR": _ends(clr_set(*given, Z=data.Z)),
     }
 
 

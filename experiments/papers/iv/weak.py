@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.data import linear_iv
-from causalrep.iv import fuller, liml, two_stage_least_squares
-from causalrep.iv.diagnostics import first_stage_f
-from causalrep.iv.weak import anderson_rubin_test, clr_test, lm_test, lr_test
+from causalrep.iv import System, fuller, liml, two_stage_least_squares
+from causalrep.iv.diagnostics.first_stage import first_stage_f_statistic
+from causalrep.iv.weak.statistics import anderson_rubin_statistic, clr_statistic, lm_statistic, lr_statistic
 from causalrep.study import Curves, Holds, Monotone, Study, Table, Within, estimate, grid, select, unit_values
 
 LEVEL = 0.05
@@ -21,7 +21,7 @@ ENOUGH = 500  # replications below which a rate near .05 is too noisy to judge
 EQUAL, UNEQUAL = "homoskedastic", "heteroskedastic"
 ESTIMATORS = {"2SLS": two_stage_least_squares, "LIML": liml, "Fuller(1)": fuller}
 ROBUST = ("AR", "LM", "CLR")
-TESTS = {"AR": anderson_rubin_test, "LM": lm_test, "CLR": clr_test, "LR": lr_test}
+TESTS = {"AR": anderson_rubin_statistic, "LM": lm_statistic, "CLR": clr_statistic, "LR": lr_statistic}
 # The card's rejection rates of Wald's test with 2SLS, measured with 2,000 replications.
 CARD_WALD = {0.03: 0.682, 0.1: 0.177, 0.3: 0.062}
 CARD_REPLICATIONS = 2000
@@ -200,8 +200,9 @@ def replicate(key, setting, *, config: WeakInstruments):
         robust = two_stage_least_squares(y, x, z, covariance="HC1")
         metrics["Wald 2SLS (HC1)"] = wald(robust, config.effect)
         tests |= {f"{name} (HC1)": partial(TESTS[name], covariance="HC1") for name in ROBUST}
-    metrics |= {name: {"reject": test(config.effect, y, x, z).p_value < LEVEL} for name, test in tests.items()}
-    metrics["First stage"] = {"F": first_stage_f(x, z).statistic}
+    system = System(y, x, z)
+    metrics |= {name: {"reject": test(system, config.effect).p_value < LEVEL} for name, test in tests.items()}
+    metrics["First stage"] = {"F": first_stage_f_statistic(system).statistic}
     return metrics
 
 

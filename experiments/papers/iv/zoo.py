@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from causalrep.base.validation import check_range
-from causalrep.data import ZOO_FUNCTIONS, NonlinearIVSample, agmm_zoo, zoo
+from causalrep.data import agmm_zoo, zoo
+from causalrep.data.simulators.iv.nonlinear import ZOO_FUNCTIONS, NonlinearIVSample
 from causalrep.iv.nonlinear import (
     deep_gmm,
     deep_gmm_predict,
@@ -22,11 +22,13 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
 )
-from causalrep.iv.nonlinear.training import scaled_inputs, standardize, unscaled_outcome
+from causalrep.iv.nonlinear.networks import in_units, standardize
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.training import Objective, fit
-from causalrep.training.rows import plan_epochs, split_rows
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, plan_epochs, split_rows
+from causalrep.training.trained import trained
 
 DIRECT = "Direct regression"
 Method = Literal["DeepGMM", "DeepIV", "DFIV", "KIV (Nystroem)", "Kernel MMR", "Direct regression", "OLS"]
@@ -142,17 +144,17 @@ def replicate(key, setting, *, config: Zoo):
 
 
 def _deep_gmm(key, s: NonlinearIVSample, config: Zoo):
-    fitted = deep_gmm(key, s.y, s.t, s.z, epochs=config.gmm_epochs)
+    fitted = deep_gmm(key, s.y, s.t, s.z, schedule=Schedule(epochs=config.gmm_epochs))
     return deep_gmm_predict(fitted, s.test_t), {"diverged": fitted.diverged}
 
 
 def _deep_iv(key, s: NonlinearIVSample, config: Zoo):
-    fitted = deep_iv(key, s.y, s.t, s.z, epochs=config.deep_iv_epochs)
+    fitted = deep_iv(key, s.y, s.t, s.z, schedule=Schedule(epochs=config.deep_iv_epochs))
     return deep_iv_predict(fitted, s.test_t), {"diverged": fitted.diverged}
 
 
 def _dfiv(key, s: NonlinearIVSample, config: Zoo):
-    fitted = dfiv(key, s.y, s.t, s.z, updates=config.dfiv_updates)
+    fitted = dfiv(key, s.y, s.t, s.z, schedule=Schedule(steps=config.dfiv_updates))
     return dfiv_predict(fitted, s.test_t), {"diverged": fitted.diverged}
 
 
@@ -191,10 +193,10 @@ def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> j
     """Predictions at the test points by least squares with DeepGMM's network, split and number of epochs."""
     data, scaling = standardize(s.y, s.t, s.z)
     plan = plan_epochs(len(s.y), validation_share=0.5, epochs=epochs, batch_size=1024)
-    train, held_out = split_rows({"x": data.x, "y": data.y}, plan.rows)
+    train, held_out = split_rows({"x": data["x"], "y": data["y"]}, plan.rows)
     result = fit(
         _squared_error(),
-        _adam(),
+        adam(1e-3),
         train,
         key,
         steps=plan.steps,
@@ -202,18 +204,12 @@ def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> j
         validation=held_out,
         eval_every=plan.eval_every,
     )
-    prediction = _network().apply(result.params, scaled_inputs(scaling, s.test_t))[:, 0]
-    return unscaled_outcome(scaling, prediction)
+    return in_units(trained(result, scaling), s.test_t, lambda params, t: _network().apply(params, t)[:, 0])
 
 
 @lru_cache
 def _network() -> MLP:
     return MLP((20, 3, 1), activation=partial(jax.nn.leaky_relu, negative_slope=0.01))
-
-
-@lru_cache
-def _adam() -> optax.GradientTransformation:
-    return optax.adam(1e-3)
 
 
 @lru_cache

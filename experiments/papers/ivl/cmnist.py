@@ -21,10 +21,10 @@ from causalrep.invariance import (
     irm,
     logistic,
     mm_rex,
-    predict,
     rice,
     v_rex,
 )
+from causalrep.invariance.objectives import predict
 from causalrep.iv import discretize, ivl_objective, level_ids
 from causalrep.keys import derive
 from causalrep.nn import trained_mlp

@@ -10,9 +10,11 @@ import optax
 
 from causalrep.base.validation import check_range
 from causalrep.data import nonlinear_ivl
-from causalrep.invariance import empirical_risk, predict
+from causalrep.invariance import empirical_risk
+from causalrep.invariance.objectives import predict
 from causalrep.iv import ivl_objective
-from causalrep.iv.nonlinear import kernel_ivl, kernel_predict, select_kernel_ivl
+from causalrep.iv.ivl import kernel_ivl, select_kernel_ivl
+from causalrep.iv.nonlinear import kernel_predict
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, grid
 from causalrep.training import fit

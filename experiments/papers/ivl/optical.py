@@ -10,7 +10,6 @@ import numpy as np
 
 from causalrep.base.validation import check_range
 from causalrep.data import (
-    PAPER_EXPERIMENTS,
     Augmentation,
     Augmented,
     compose,
@@ -20,6 +19,7 @@ from causalrep.data import (
     random_flip,
     random_permutation,
 )
+from causalrep.data.images.optical_device import PAPER_EXPERIMENTS
 from causalrep.metrics import normalized_excess_risk
 from causalrep.precision import float64
 from causalrep.study import Figure, Ordering, Study, Table, Within, grid

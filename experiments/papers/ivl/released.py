@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.data import PAPER_EXPERIMENTS, Augmented
+from causalrep.data import Augmented
+from causalrep.data.images.optical_device import PAPER_EXPERIMENTS
 from causalrep.metrics import normalized_excess_risk
 from causalrep.study import Study, Table, Within, grid
 from experiments.papers.ivl.baselines import CANDIDATES, fit_solved

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import LatentModel, Training
+from causalrep.confounders import LatentModel
 from causalrep.data import HiddenConfounderSample, draw_ihdp_hidden, ihdp_hidden, load
 from causalrep.effects import KernelRidge, meta
 from causalrep.effects.networks import CFRLearner
-from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within
-from causalrep.study.verdicts.estimates import estimate, select, two_se, unit_values
+from causalrep.study import Ordering, Ratio, RelativeGain, Study, Table, Within
+from causalrep.training.rows import Schedule
 from experiments.papers.cate.methods import traced
 from experiments.papers.vluci.methods import OLS_T, Estimator, learned, with_vluci, without_vluci
 
@@ -134,21 +134,17 @@ def _hidden_claims():
     ]
     for law in LAWS:
         method = f"VLUCI, {law}, multiple"
-        name = f"the ATE error's relative gain from {method} is positive"
-        found.append(Holds(name, partial(_relative_gain, method=method), "card, section 9"))
+        found.append(
+            RelativeGain(
+                metric="ate_error",
+                method=method,
+                over="No U",
+                unit=("simulation",),
+                name=f"the ATE error's relative gain from {method} is positive",
+                source="card, section 9",
+            )
+        )
     return tuple(found)
-
-
-def _relative_gain(frame, *, method: str):
-    """``1 - error with U / error without``, with the paired standard error of the difference over that without."""
-    with_u, without = (
-        unit_values(select(frame, {}, metric="ate_error", method=name), ("simulation",)) for name in (method, "No U")
-    )
-    gain = estimate((without - with_u) / float(np.mean(without)))
-    sentence = f"relative gain {gain.value:.3f} ± {gain.se:.3f} (paired, n={gain.n})"
-    if gain.n < 2 or abs(gain.value) <= two_se(gain.n) * gain.se:
-        return None, sentence
-    return gain.value > 0, sentence
 
 
 def _plain_claims(estimators: Iterable[str]):
@@ -171,14 +167,14 @@ def replicate(key, setting, *, config: Ihdp):
     """All methods on one replication."""
     data_key, fit_key = jax.random.split(key)
     index = setting["simulation"] - 1
-    training = Training(epochs=config.epochs)
+    schedule = Schedule(epochs=config.epochs)
     models = {law: LatentModel(latent, 1, hidden=(config.width,) * 2) for law, latent in LAWS.items()}
     if config.hidden:
         x, u, propensity, mu0, linear = traced(*_hidden(config.simulations))
         s = draw_ihdp_hidden(data_key, x, u, propensity, mu0[index], linear[index])
         metrics = without_vluci(s)
         for law, model in models.items():
-            metrics |= with_vluci(fit_key, s, model, training, config.draws, f"VLUCI, {law}")[1]
+            metrics |= with_vluci(fit_key, s, model, schedule, config.draws, f"VLUCI, {law}")[1]
         return metrics
     x, t, *simulated = traced(*_plain(config.simulations))
     y, y_other, mu0, mu1 = (array[index] for array in simulated)
@@ -190,7 +186,7 @@ def replicate(key, setting, *, config: Ihdp):
         metrics |= {"Difference in means": base["Difference in means"], f"{prefix}No U": base["No U"]}
     for law, model in models.items():
         name = f"VLUCI, {law}"
-        methods = with_vluci(fit_key, s, model, training, config.draws, name, config.given)[1]
+        methods = with_vluci(fit_key, s, model, schedule, config.draws, name, config.given)[1]
         methods[name].pop("corr_u")
         metrics |= methods
     return metrics

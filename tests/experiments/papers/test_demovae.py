@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causalrep.confounders import DemoVAEFit, DemoVAEModel
-from causalrep.confounders.removal.demovae import Networks
+from causalrep.confounders import DemoVAEModel
+from causalrep.confounders.removal.demovae.model import Networks
 from causalrep.data import draw_fc, fc_population
 from causalrep.study import load_reported, read_records, run_folder
+from causalrep.training.trained import Trained
 from experiments import configs
 from experiments.papers.demovae.fmri import Cohort, Rows, group_error, read
 from experiments.papers.demovae.standin import NETWORKS, RAW, RESIDUAL, StandIn
@@ -97,11 +98,11 @@ def test_a_users_cohort_in_numbers_and_its_digest(cohort):
 
 def test_the_share_of_a_group_difference_that_is_missed():
     rows = Rows(jnp.array([[0.0], [0.0], [3.0], [3.0]]), jnp.array([[1.0, 0.0], [1, 0], [0, 1], [0, 1]]), None)
-    model = DemoVAEModel((2,), latents=1, hidden=4)
+    model = DemoVAEModel((2,), latents=1, hidden=(4,))
     params = Networks(model, 1).init(jax.random.key(0), rows.x, rows.d)
     # Networks of zeros give both groups the same connectivity, so the whole difference is missed.
-    found = DemoVAEFit(jax.tree.map(jnp.zeros_like, params), {}, None, None)
-    np.testing.assert_allclose(group_error(jax.random.key(0), model, found, rows, 0), 1.0, rtol=1e-6)
+    fitted = Trained(jax.tree.map(jnp.zeros_like, params), (), *[None] * 4)
+    np.testing.assert_allclose(group_error(jax.random.key(0), model, fitted, rows, 0), 1.0, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from causalrep.aot.hlo.summary import Collective
+from causalrep.aot.collectives import Collective
 from causalrep.aot.programs import Memory, ProgramReport, Roofline
 from causalrep.errors import InputError
 from experiments import report as report_tool

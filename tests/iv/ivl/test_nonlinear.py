@@ -9,8 +9,10 @@ from scipy.optimize import minimize
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.invariance import LinearModel
 from causalrep.iv import KernelIVL, NeuralIVL, ivl, ivl_objective, ivl_path
-from causalrep.iv.nonlinear import kernel_ivl, kernel_predict
+from causalrep.iv.ivl import kernel_ivl
+from causalrep.iv.nonlinear import kernel_predict
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale
+from causalrep.training.rows import Schedule
 
 
 def confounded(n=400, seed=0):
@@ -117,7 +119,7 @@ def test_weight_zero_leaves_a_row_out(form):
 
 def test_neural_ivl_lowers_the_bias():
     y, t, g = confounded(600)
-    options = {"epochs": 60, "hidden": (20,), "learning_rate": 1e-2}
+    options = {"hidden": (20,), "schedule": Schedule(epochs=60, learning_rate=1e-2)}
     gap = NeuralIVL(1.0, **options).fit(y, g * t, Z=g).effect(T0=-2.0, T1=2.0)
     biased = NeuralIVL(1.0, **options).fit(y, t, Z=g).effect(T0=-2.0, T1=2.0)
     assert abs(gap) < 3.0 < 5.0 < biased  # the truth is 0, regression says 8
@@ -126,7 +128,7 @@ def test_neural_ivl_lowers_the_bias():
 @pytest.mark.parametrize("estimator", [KernelIVL, NeuralIVL])
 def test_says_what_it_is(estimator):
     y, t, g = confounded(100)
-    options = {"candidates": 2} if estimator is KernelIVL else {"epochs": 1, "hidden": (4,)}
+    options = {"candidates": 2} if estimator is KernelIVL else {"schedule": Schedule(epochs=1), "hidden": (4,)}
     model = estimator(**options).fit(y, g * t, Z=g)
     text = str(model.summary())
     assert "does not remove it" in text
@@ -147,7 +149,8 @@ def test_says_what_it_is(estimator):
         (NeuralIVL, {"alpha": -0.1}, "alpha"),
         (NeuralIVL, {"form": "other"}, "form"),
         (NeuralIVL, {"hidden": ()}, "hidden"),
-        (NeuralIVL, {"epochs": 0}, "epochs"),
+        (NeuralIVL, {"schedule": Schedule(epochs=0)}, "schedule.epochs"),
+        (NeuralIVL, {"schedule": Schedule(steps=10)}, "schedule.steps"),
     ],
 )
 def test_wrong_hyperparameters_are_named(estimator, arguments, word):

@@ -1,17 +1,22 @@
-"""The door of the linear estimators: user input becomes a ``Design`` or a named error."""
+"""The checks of user data for everything linear with instruments: a ``Design``, or an error that names the argument."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
-from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment
+from causalrep.base.validation import as_labels, as_matrix, as_vector, check_choice, check_index_alignment
 from causalrep.errors import InputError
+from causalrep.inference.sandwich import MOMENT_KINDS
+from causalrep.iv.system import System
+from causalrep.precision import in_float64
 
 INTERCEPT = "Intercept"
-# A column counts as a combination of others if less than this share of its length is left after partialling
-# them out.
+# A column counts as a linear combination of others if partialling them out leaves less than this share of its length.
 COLLINEAR = 1e-10
 
 
@@ -20,7 +25,7 @@ class Design:
     """Checked float64 data of a linear structural equation, with names.
 
     Attributes:
-        y: Outcome (n,).
+        y: Outcome (n,), or None for tests of the first stage.
         x: Treatments (n, p).
         z: Excluded instruments (n, k), or None.
         c: Exogenous controls with the constant, if any, last (n, q), or None.
@@ -32,7 +37,7 @@ class Design:
         controls: Names of the columns of ``c``, :data:`INTERCEPT` last.
     """
 
-    y: np.ndarray
+    y: np.ndarray | None
     x: np.ndarray
     z: np.ndarray | None
     c: np.ndarray | None
@@ -48,6 +53,49 @@ class Design:
         """Treatments, then controls, in the order of the coefficients."""
         return self.treatments + self.controls
 
+    @property
+    def system(self) -> System:
+        """The data as the pure functions take them; to be used in float64."""
+        return System(self.y, self.x, self.z, self.c, self.clusters)
+
+    def treatment_index(self, treatment: str | int) -> int:
+        """The position of a treatment given by name or position."""
+        if isinstance(treatment, str) and treatment in self.treatments:
+            return self.treatments.index(treatment)
+        whole = isinstance(treatment, int | np.integer) and not isinstance(treatment, bool)
+        if whole and 0 <= treatment < len(self.treatments):
+            return int(treatment)
+        raise InputError("treatment", found=repr(treatment), expected=f"one of {self.treatments}, or a position")
+
+
+def check_covariance(covariance: Any, clusters: Any, *, kinds: Sequence[str] = MOMENT_KINDS) -> None:
+    """Refuse an unknown kind of covariance, and cluster labels without or with the wrong kind."""
+    check_choice("covariance", covariance, kinds)
+    if (covariance == "cluster") != (clusters is not None):
+        raise InputError(
+            "clusters",
+            found="None" if clusters is None else f"labels with covariance={covariance!r}",
+            expected="a group label for each row exactly when covariance='cluster'",
+        )
+
+
+@in_float64
+def evaluate(statistic: Callable[..., Any], design: Design, *values: Any, **options: Any) -> Any:
+    """The result of a statistic of a :class:`~causalrep.iv.system.System` at the checked data, as Python floats.
+
+    Args:
+        statistic: A pure function of the system, the values and the options.
+        design: The checked data.
+        *values: Further array arguments, which the compiled program takes as inputs.
+        **options: Hashable arguments, for each combination of which a program is compiled.
+    """
+    return jax.tree.map(float, _evaluate(statistic, tuple(options.items()), design.system, *values))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _evaluate(statistic: Callable[..., Any], options: tuple[tuple[str, Any], ...], system: System, *values: Any) -> Any:
+    return statistic(system, *values, **dict(options))
+
 
 def make_design(
     Y: Any,
@@ -57,30 +105,31 @@ def make_design(
     clusters: Any = None,
     *,
     fit_intercept: bool = True,
+    needs_outcome: bool = True,
     needs_instruments: bool = True,
     identified: bool = True,
 ) -> Design:
-    """Check and name everything a linear instrumental-variable fit needs.
+    """Check and name everything that a linear fit or test with instruments needs.
 
     Args:
-        Y: Outcome.
+        Y: Outcome; ignored unless ``needs_outcome``.
         T: Endogenous treatments.
         X: Exogenous controls, or None.
         Z: Excluded instruments; ignored unless ``needs_instruments``.
         clusters: Group labels, or None.
-        fit_intercept: Append a constant to the controls.
-        needs_instruments: The estimator uses instruments.
-        identified: The estimator needs at least as many instruments as treatments.
+        fit_intercept: Whether to append a constant to the controls.
+        needs_outcome: Whether the outcome is used; tests of the first stage do not use it.
+        needs_instruments: Whether instruments are used.
+        identified: Whether at least as many instruments as treatments are needed.
 
     Raises:
         InputError: Names the argument, what was found and what was expected.
     """
-    if not needs_instruments:
-        Z = None
+    Y, Z = Y if needs_outcome else None, Z if needs_instruments else None
     check_index_alignment(Y=Y, T=T, X=X, Z=Z, clusters=clusters)
-    y, outcome = as_vector("Y", Y)
-    n = y.shape[0]
-    x, treatments = as_matrix("T", T, rows=n)
+    y, outcome = as_vector("Y", Y) if needs_outcome else (None, "")
+    x, treatments = as_matrix("T", T, rows=None if y is None else len(y))
+    n = len(x)
     controls_given, controls = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
     if needs_instruments and Z is None:
         raise InputError("Z", found="None", expected="at least one excluded instrument")
@@ -100,7 +149,7 @@ def make_design(
     needed = c.shape[1] + k + x.shape[1]
     if n <= needed:
         raise InputError(
-            "Y",
+            "Y" if needs_outcome else "T",
             found=f"{n} rows for {x.shape[1]} treatments, {k} instruments and {c.shape[1]} controls",
             expected=f"more than {needed} rows",
         )

@@ -1,54 +1,31 @@
 """Kernel instrumental variable regression (KIV), exact and with Nystroem features, tuned in one program.
 
-Two identities make tuning cheap. The eigenvectors of the instrument's kernel matrix diagonalise stage 1 for every
-penalty at once; and with ``G`` the first stage's weights, stage 2 is a kernel ridge regression of the outcome with
-the Gram matrix ``G^T K_XX G`` of the estimated conditional mean embeddings, so that its eigenvectors do the same for
-stage 2. Two decompositions serve all candidates.
+Two identities make tuning cheap. The eigenvectors of the instruments' kernel matrix diagonalize stage 1 for every
+penalty at once. With ``G`` the weights of the first stage, stage 2 is a kernel ridge regression of the outcome with the
+Gram matrix ``G^T K_XX G`` of the estimated conditional mean embeddings, whose eigenvectors do the same for stage 2. So
+two decompositions serve all candidates.
 """
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.iv.nonlinear.kernels import (
-    Nystroem,
-    gaussian_kernel,
-    median_lengthscale,
-    nystroem,
-    nystroem_features,
+from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.door import NonlinearData
+from causalrep.iv.nonlinear.kernel_fit import (
+    SHRUNK,
+    Approximation,
+    KernelFit,
+    check_kernel_settings,
+    evaluate_kernel,
+    fit_kernel,
+    in_kernel_form,
+    kernel_facts,
 )
+from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale, nystroem, nystroem_features
 from causalrep.iv.nonlinear.ridge import best_candidate, ridge_path, shrinkage, two_stage_ridge
 from causalrep.linalg import eigh
-
-
-class KernelFit(NamedTuple):
-    """A function in the space of a Gaussian kernel: ``f(x) = sum_i weights_i k(centres_i, x)``.
-
-    Attributes:
-        weights: alpha (n,).
-        centres: Rows of the treatment and controls (n, d).
-        lengthscale: One an input (d,).
-        penalties: The penalties used, stage by stage.
-        losses: For each stage the held-out loss of every candidate.
-    """
-
-    weights: Float[Array, " n"]
-    centres: Float[Array, "n d"]
-    lengthscale: Float[Array, " d"]
-    penalties: tuple[Float[Array, ""], ...]
-    losses: tuple[Float[Array, " l"], ...]
-
-
-def kernel_predict(fit: KernelFit, x: Float[Array, "t d"]) -> Float[Array, " t"]:
-    """The fitted function at rows ``x``."""
-    return gaussian_kernel(x, fit.centres, fit.lengthscale) @ fit.weights
-
-
-def default_penalties(count: int, low: float = 1e-9, high: float = 1.0) -> Float[Array, " l"]:
-    """Candidates, evenly spaced on a logarithmic scale."""
-    return jnp.logspace(jnp.log10(low), jnp.log10(high), count)
 
 
 def kernel_iv(
@@ -65,7 +42,7 @@ def kernel_iv(
         x: Treatment and exogenous controls.
         z: Instruments and exogenous controls.
         first_penalties: Candidates for lambda; the conditional mean embedding is ``(K_ZZ + n lambda I)^-1 K_Zz``.
-            They are scored by the embedding's squared error on the second half.
+            They are scored by the squared error of the embedding on the second half.
         second_penalties: Candidates for xi, scored by ``mean (y - f(x))^2`` on the first half.
 
     Source: Singh, Sahani, Gretton (2019), "Kernel Instrumental Variable Regression", NeurIPS (arXiv 1906.00232),
@@ -121,10 +98,10 @@ def nystroem_kernel_iv(
         z: Instruments and exogenous controls.
         first_penalties: Candidates for lambda.
         second_penalties: Candidates for xi.
-        landmarks: Rows that span the approximation, for the treatment and for the instrument: the first ones.
+        landmarks: Number of first rows that span the approximation, of the treatment and of the instruments.
 
     Returns:
-        A function with the landmarks as centres.
+        A function with the landmarks as centers.
     """
     n = y.shape[0] // 2
     x_map = nystroem(x[:landmarks], median_lengthscale(x))
@@ -135,13 +112,8 @@ def nystroem_kernel_iv(
     return in_kernel_form(x_map, fit.coef, penalties, losses)
 
 
-def in_kernel_form(map_: Nystroem, coef: Float[Array, " D"], penalties: tuple, losses: tuple) -> KernelFit:
-    """Coefficients of Nystroem features as weights of the landmarks' kernels."""
-    return KernelFit(map_.projection @ coef, map_.landmarks, map_.lengthscale, penalties, losses)
-
-
 def kernel_ridge(y: Float[Array, " n"], x: Float[Array, "n d"], penalties: Float[Array, " l"]) -> KernelFit:
-    """Kernel ridge regression without instruments, tuned by leave-one-out error: the biased benchmark of KIV.
+    """Kernel ridge regression without instruments, tuned by leave-one-out error, the biased benchmark of KIV.
 
     Args:
         y: Outcome; rows in random order.
@@ -176,3 +148,80 @@ def nystroem_kernel_ridge(
     best = best_candidate(losses)
     coef = path.right @ (weights[best] * path.targets[:, 0])
     return in_kernel_form(map_, coef, (penalties[best],), (losses,))
+
+
+class KernelIV(NonlinearIVEstimator):
+    """Kernel instrumental variable regression (KIV): two-stage least squares in kernel spaces.
+
+    Stage 1, on one half of the rows, estimates the conditional mean embedding of the treatment given instruments and
+    controls; stage 2, on the other half, is a kernel ridge regression on it. The penalty of each
+    stage is tuned on the other stage's half (causal validation).
+
+    Args:
+        candidates: Number of penalties tried at each stage, all in one program.
+        penalty_range: Lowest and highest penalty, on a logarithmic scale; equal ends fix the penalty.
+        approximation: ``"exact"`` (cost cubic in the rows), ``"nystroem"`` (linear), or ``"auto"``: exact up to
+            2,000 rows.
+        landmarks: Number of rows that span the Nystroem approximation.
+        center: Subtract the outcome's mean before the fit and add it back after, so that the penalties shrink towards
+            the mean rather than towards zero.
+        seed: Random seed of the order of the rows, which determines the halves and the landmarks.
+
+    Attributes:
+        fit_: The :class:`~causalrep.iv.nonlinear.kernel_fit.KernelFit`.
+        approximation_: ``"exact"`` or ``"nystroem"``.
+        penalties_: The penalties chosen, stage by stage.
+
+    There is no interval, because the penalties leave a bias of the order of the sampling error.
+
+    Source: Singh, Sahani, Gretton (2019), "Kernel Instrumental Variable Regression", NeurIPS (arXiv 1906.00232).
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> z, u, v = rng.normal(size=(3, 500))
+    >>> t = z + u + 0.3 * v
+    >>> model = KernelIV().fit(np.sin(t) + 2 * u, t, Z=z)
+    >>> bool(abs(model.effect(T0=-1.0, T1=1.0) - 2 * np.sin(1)) < 0.7)
+    True
+    """
+
+    _title = "Kernel instrumental variable regression"
+    _stages = ("First-stage penalty", "Second-stage penalty")
+    _no_interval = SHRUNK
+
+    def __init__(
+        self,
+        *,
+        candidates: int = 25,
+        penalty_range: tuple[float, float] = (1e-9, 1.0),
+        approximation: Approximation = "auto",
+        landmarks: int = 300,
+        center: bool = True,
+        seed: int = 0,
+    ):
+        self.candidates = candidates
+        self.penalty_range = penalty_range
+        self.approximation = approximation
+        self.landmarks = landmarks
+        self.center = center
+        self.seed = seed
+
+    def _check_hyperparameters(self) -> None:
+        check_kernel_settings(self)
+
+    def _fit(self, data: NonlinearData) -> None:
+        self.fit_, self.offset_, self.approximation_ = fit_kernel(
+            self, data, _kernel_iv, _nystroem_kernel_iv, stages=len(self._stages)
+        )
+        self.penalties_ = tuple(float(penalty) for penalty in self.fit_.penalties)
+
+    def _function(self, inputs: np.ndarray) -> np.ndarray:
+        return evaluate_kernel(self, inputs)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        return kernel_facts(self, self._stages)
+
+
+# Compiled once per process, input shape and number of landmarks, whichever instance calls.
+_kernel_iv = jax.jit(kernel_iv)
+_nystroem_kernel_iv = jax.jit(nystroem_kernel_iv, static_argnames="landmarks")
