@@ -13,6 +13,7 @@ Source: an extension that Akbar et al. (arXiv 2510.25128) leave open. The risk i
 system is ours.
 """
 
+from functools import partial
 from typing import Any, Literal, Self
 
 import jax
@@ -22,7 +23,7 @@ from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_choice, check_range
 from causalrep.iv.ivl.selection import as_scoring_treatment
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
 from causalrep.iv.nonlinear.kernel_fit import KernelFit, candidate_penalties, evaluate_kernel
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale
@@ -210,11 +211,11 @@ class KernelIVL(NonlinearIVEstimator):
         check_penalties(self.candidates, self.penalty_range)
         check_range("instrument_penalty", self.instrument_penalty, above=0)
 
-    def _fit(self, data: NonlinearData) -> None:
+    def _fit(self, data: NonlinearData) -> Fitted:
         score = data.inputs if self._score_on is None else np.column_stack([self._score_on, data.x])
         y, x, z, score = map(jnp.asarray, shuffled(self.seed, data.y, data.inputs, data.exogenous, score))
-        self.offset_ = float(np.mean(data.y)) if self.center else 0.0
-        y = y - self.offset_
+        offset = float(np.mean(data.y)) if self.center else 0.0
+        y = y - offset
         penalties = candidate_penalties(self.candidates, self.penalty_range)
         if isinstance(self.alpha, str):
             alphas = candidate_penalties(self.candidates, self.alpha_range)
@@ -226,13 +227,9 @@ class KernelIVL(NonlinearIVEstimator):
         )
         self.fit_: KernelFit = jax.tree.map(np.asarray, _fit(y, x, z, alpha=alpha, penalty=penalty, **options))
         self.alpha_, self.penalty_ = float(alpha), float(penalty)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return evaluate_kernel(self, inputs)
-
-    def _facts(self) -> list[tuple[str, str]]:
         how = ", selected by CV" if isinstance(self.alpha, str) else ""
-        return [("Penalty alpha", f"{self.alpha_:.4g}{how}"), ("Ridge penalty", f"{self.penalty_:.3g}")]
+        facts = [("Penalty alpha", f"{self.alpha_:.4g}{how}"), ("Ridge penalty", f"{self.penalty_:.3g}")]
+        return partial(evaluate_kernel, self.fit_, offset), facts
 
 
 _fit = jax.jit(kernel_ivl, static_argnames="instrument_penalty")

@@ -174,8 +174,8 @@ def confounder_corrected_norm(
     length = jnp.linalg.norm(w)
     shares = jnp.square(rows @ w / length) * keep
     dimension = jnp.sum(keep)
-    # Relative to the geometric mean of the eigenvalues both terms stay near 0 for large theta; otherwise they would grow
-    # and cancel.
+    # Relative to the geometric mean of the eigenvalues both terms stay near 0 for large theta. Without it they would
+    # grow and cancel.
     middle = jnp.exp(jnp.sum(jnp.where(keep, jnp.log(eigenvalues), 0.0)) / dimension)
 
     def objective(theta):
