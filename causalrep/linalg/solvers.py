@@ -1,8 +1,8 @@
-"""Least-squares building blocks: orthonormal bases, projections, minimum-norm solutions.
+"""Building blocks of least squares: orthonormal bases, projections, minimum-norm solutions, decompositions.
 
 Every function is pure, keeps static shapes whatever the rank, and works under ``jit`` and ``vmap``. Projections onto
-a column space use a thin orthonormal factor ``Q`` (``P v = Q (Q^T v)``); an n x n matrix is never formed and no
-matrix is ever inverted explicitly.
+a column space use a thin orthonormal factor ``Q`` (``P v = Q (Q^T v)``): an n x n matrix is never formed, and no matrix
+is inverted explicitly.
 """
 
 import jax
@@ -16,8 +16,8 @@ from causalrep.precision import full_products
 def orthonormal_basis(a: Float[Array, "n k"], *, rcond: float | None = None) -> Float[Array, "n k"]:
     """Orthonormal basis of the column space of ``a``, with zero columns where ``a`` lacks rank.
 
-    A QR factorisation brings the problem to k x k, whose singular values then reveal the rank: as accurate as a
-    singular value decomposition of ``a``, at the cost of the QR.
+    A QR factorization reduces the problem to a k x k factor, whose singular values reveal the rank. This is as accurate
+    as a singular value decomposition of ``a``, at the cost of the QR.
 
     Args:
         a: Matrix with n >= k or n < k rows.
@@ -53,7 +53,7 @@ def residualize(basis: Float[Array, "n k"] | None, v: Float[Array, "n *m"]) -> F
 def min_norm_solve(
     a: Float[Array, "n m"], b: Float[Array, "n *r"], *, rcond: float | None = None
 ) -> Float[Array, "m *r"]:
-    """Minimum-norm least-squares solution ``a^+ b``, by QR and a singular value decomposition of the factor.
+    """Minimum-norm least-squares solution ``a^+ b``, by QR and a singular value decomposition of its factor.
 
     Args:
         a: Matrix of any shape and rank.
@@ -82,8 +82,8 @@ def spd_solve(a: Float[Array, "m m"], b: Float[Array, "m *r"]) -> Float[Array, "
 def eigh(a: Float[Array, "m m"]) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
     """Eigenvalues in ascending order and eigenvectors of a symmetric matrix; on TPUs by Jacobi rotations at any size.
 
-    Above 256 rows JAX would divide the spectrum there by polar decompositions, a program that takes minutes to compile:
-    at 1,000 rows more than 100 s where Jacobi's takes 4 s (jax 0.10.2, for v5e, ahead of time).
+    Above 256 rows JAX divides the spectrum on TPUs by polar decompositions, a program that takes minutes to compile: at
+    1,000 rows more than 100 s, where the Jacobi method takes 4 s (jax 0.10.2, for v5e, ahead of time).
     """
 
     def jacobi(a: Array) -> tuple[Array, Array]:
@@ -93,7 +93,7 @@ def eigh(a: Float[Array, "m m"]) -> tuple[Float[Array, " m"], Float[Array, "m m"
     return jax.lax.platform_dependent(a, tpu=jacobi, default=lambda a: tuple(jnp.linalg.eigh(a)))
 
 
-# JAX's eigendecompositions of at most so many rows are Jacobi's on a TPU as it is.
+# Up to this number of rows JAX itself uses the Jacobi method on TPUs.
 _JACOBI_ROWS = 256
 
 
@@ -101,10 +101,10 @@ _JACOBI_ROWS = 256
 def svd(a: Float[Array, "n m"]) -> tuple[Float[Array, "n k"], Float[Array, " k"], Float[Array, "k m"]]:
     """Thin singular value decomposition ``u, s, vt`` with k = min(n, m); on TPUs one that compiles at any size.
 
-    There it is the polar decomposition ``a = w h`` and the eigenvectors of ``h`` (Higham and Papadimitriou 1994), as
-    JAX's is, but with :func:`eigh` in place of a second, recursive use of polar decompositions: at 1,000 rows 53 s of
-    compilation, where JAX's had not ended after 220 s (jax 0.10.2, for v5e, ahead of time). Columns of ``u`` that
-    belong to singular values of zero need not be orthonormal then.
+    On TPUs it takes the polar decomposition ``a = w h`` and the eigenvectors of ``h`` (Higham and Papadimitriou 1994),
+    as JAX does, but with :func:`eigh` in place of a second, recursive use of polar decompositions. At 1,000 rows it
+    compiles in 53 s, where JAX's had not finished after 220 s (jax 0.10.2, for v5e, ahead of time). There the columns
+    of ``u`` that belong to singular values of zero need not be orthonormal.
     """
     if min(a.shape) <= _JACOBI_ROWS:
         return tuple(jnp.linalg.svd(a, full_matrices=False))
@@ -115,7 +115,7 @@ def svd(a: Float[Array, "n m"]) -> tuple[Float[Array, "n k"], Float[Array, " k"]
 
 @svd.defjvp
 def _svd_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple:
-    # The polar decomposition ends when its data say so, which reverse mode cannot follow.
+    # The polar decomposition iterates until it converges, and reverse mode cannot differentiate such a loop.
     return jax.jvp(lambda a: tuple(jnp.linalg.svd(a, full_matrices=False)), primals, tangents)
 
 

@@ -1,4 +1,4 @@
-"""The IVL façade: IV-like regression with a fixed or selected penalty."""
+"""Linear IV-like regression with a fixed or selected penalty."""
 
 from functools import partial
 from typing import Any, Literal, Self
@@ -30,27 +30,27 @@ SELECTORS = ("cv", "lcv", "cc")
 
 
 class IVLRegression(LinearIVEstimator):
-    """IV-like regression: least squares plus a two-stage least-squares penalty, for instruments that need not identify.
+    """IV-like regression: least squares plus a two-stage least-squares penalty, for instruments that may not identify.
 
-    It minimises ``R_IV(h) + alpha R_ERM(h)``. With a real instrument it lies between 2SLS (alpha to 0) and OLS (alpha
-    to infinity). Its own use is outcome-invariant data augmentation: fit on the augmented treatment with the
-    augmentation's parameters as ``Z``; the confounding bias then never exceeds that of augmented least squares, in the
-    norm of the treatment's covariance. It lowers bias; it does not identify the effect, so no interval is valid
-    (``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``).
+    It minimizes ``R_IV(h) + alpha R_ERM(h)``. With a real instrument it lies between 2SLS (alpha to 0) and OLS (alpha
+    to infinity). Its main use is outcome-invariant data augmentation: fit on the augmented treatment with the
+    parameters of the augmentation as ``Z``. In the norm of the treatment's covariance the confounding bias then never
+    exceeds that of augmented least squares. IVL lowers the bias but does not identify the effect, so no interval is
+    valid (``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``).
 
-    Equal to anchor regression at ``gamma = 1 + 1/alpha`` and to the k-class at ``kappa = 1/(1 + alpha)``.
+    It equals anchor regression at ``gamma = 1 + 1/alpha`` and the k-class estimator at ``kappa = 1/(1 + alpha)``.
 
     Args:
-        alpha: The penalty on the ordinary risk, above 0; or how to select it from random candidates: ``"cv"`` (hold
-            out rows), ``"lcv"`` (hold out levels of the instruments, which are binned in two first, for the fit too)
-            or ``"cc"`` (match the length that a confounding estimate assigns to the effect).
-        candidates: How many candidates a selector draws.
-        alpha_range: Ends of their log-uniform distribution.
-        seed: Of the candidates and of the held-out rows.
+        alpha: Weight of the ordinary risk, above 0; or the rule that selects it from random candidates: ``"cv"`` (hold
+            out rows), ``"lcv"`` (hold out levels of the instruments, each of which is split into two bins, for the fit
+            too) or ``"cc"`` (match the estimated length of the causal effect).
+        candidates: Number of candidates that a selector draws.
+        alpha_range: Ends of the candidates' log-uniform distribution.
+        seed: Random seed of the candidates and of the held-out rows.
         fit_intercept: Add a constant.
 
     Attributes:
-        alpha_: The penalty used.
+        alpha_: The weight used.
 
     Source: Akbar et al. (2025), arXiv 2510.25128, sections 3 to 5.
 
@@ -94,9 +94,9 @@ class IVLRegression(LinearIVEstimator):
             T: Treatments (n, p); the augmented ones under augmentation.
             X: Exogenous controls (n, q).
             Z: Instruments, or the augmentation's parameters (n, k); any number of them.
-            T_score: Treatments on which ``"cv"`` and ``"lcv"`` score the held-out rows (n, p): the un-augmented ones
-                under augmentation. Default ``T``.
-            clusters: Not used: there are no standard errors.
+            T_score: Treatments on which ``"cv"`` and ``"lcv"`` score the held-out rows (n, p), the un-augmented ones
+                under augmentation; default ``T``.
+            clusters: Ignored, since there are no standard errors.
 
         Raises:
             InputError: If an argument is wrong; the message names it.

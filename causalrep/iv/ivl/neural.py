@@ -8,13 +8,12 @@ from jaxtyping import Array, Float, Key
 from causalrep.base.validation import check_choice, check_count, check_range, check_widths
 from causalrep.iv.ivl.kernel import SYMMETRY
 from causalrep.iv.ivl.objective import Form, ivl_objective
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.networks import (
     NO_INTERVAL,
-    evaluate_seeds,
     in_units,
-    seed_facts,
+    seeds_fitted,
     standardize,
     train_seeds,
 )
@@ -127,18 +126,13 @@ class NeuralIVL(NonlinearIVEstimator):
         check_schedule(self.schedule, SCHEDULE)
         check_count("seeds", self.seeds)
 
-    def _fit(self, data: NonlinearData) -> None:
-        self._network = {"hidden": tuple(self.hidden)}
+    def _fit(self, data: NonlinearData) -> Fitted:
+        network = {"hidden": tuple(self.hidden)}
         options = {"alpha": float(self.alpha), "form": self.form, "schedule": self.schedule}
-        self.fit_ = train_seeds(self, neural_ivl, data, **options, **self._network)
+        self.fit_ = train_seeds(self, neural_ivl, data, **options, **network)
+        return seeds_fitted(neural_ivl_predict, self.fit_, **network)
 
     def predict_each(self, inputs: np.ndarray) -> np.ndarray:
         """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
         with self._computing():
-            return evaluate_seeds(neural_ivl_predict, self.fit_, inputs, **self._network)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return self.predict_each(inputs).mean(axis=0)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        return seed_facts(self.fit_)
+            return self._structural.each(inputs)

@@ -1,9 +1,10 @@
 """The façade shared by the nonlinear instrumental-variable estimators: ``fit``, ``effect``, ``predict``, ``summary``.
 
-A new estimator subclasses :class:`NonlinearIVEstimator` and supplies two methods: ``_fit`` (checked arrays in, fitted
-attributes out) and ``_function`` (the structural function at rows of treatments and controls).
+A new estimator subclasses :class:`NonlinearIVEstimator` and supplies one method, ``_fit``: it takes the checked data,
+sets the fitted attributes, and returns the structural function of treatments and controls with lines for the summary.
 """
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -15,12 +16,15 @@ from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
 
+# The structural function, which must pickle, and label and value pairs for the summary.
+Fitted = tuple[Callable[[np.ndarray], np.ndarray], list[tuple[str, str]]]
+
 
 class NonlinearIVEstimator(Estimator):
     """Abstract base of the estimators of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``; see a subclass for use.
 
     The constructor takes hyperparameters only and stores each under its own name. A subclass sets the class
-    attributes that differ and defines ``_fit(data)`` and ``_function(inputs)``. ``_fit`` runs in the precision of the
+    attributes that differ and defines ``_fit(data)``. The fit and the structural function run in the precision of the
     class.
 
     Attributes:
@@ -56,15 +60,16 @@ class NonlinearIVEstimator(Estimator):
         self._check_hyperparameters()
         data = check_nonlinear(Y, T, X, Z)
         with self._computing():
-            self._fit(data)
+            self._structural, self._facts = self._fit(data)
         self.data_, self.n_obs_ = data, len(data.y)
         return self
 
-    def _fit(self, data: NonlinearData) -> None:
+    def _fit(self, data: NonlinearData) -> Fitted:
         raise TypeError(f"{type(self).__name__} must define _fit(data)")
 
     def _function(self, inputs: np.ndarray) -> np.ndarray:
-        raise TypeError(f"{type(self).__name__} must define _function(inputs)")
+        with self._computing():
+            return self._structural(inputs)
 
     def _check_hyperparameters(self) -> None:
         """Refuse wrong hyperparameters; nothing to check by default."""
@@ -144,14 +149,10 @@ class NonlinearIVEstimator(Estimator):
         facts = [("Outcome", data.outcome), ("Treatments", ", ".join(data.treatments))]
         if data.controls:
             facts.append(("Controls", ", ".join(data.controls)))
-        facts += [("Instruments", ", ".join(data.instruments)), ("Rows", str(self.n_obs_)), *self._facts()]
+        facts += [("Instruments", ", ".join(data.instruments)), ("Rows", str(self.n_obs_)), *self._facts]
         notes = [] if self._no_interval is None else [f"No interval: {self._no_interval}"]
         notes.append(self._assumptions)
         return Summary(self._title, facts, pd.DataFrame(rows, index=data.treatments), notes)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        """Label and value pairs that the estimator adds to the summary."""
-        return []
 
     # ---------------------------------------------------------------- helpers
 

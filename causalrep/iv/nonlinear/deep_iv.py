@@ -10,13 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from causalrep.base.validation import check_count, check_counts, check_range, check_widths
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.networks import (
     NO_INTERVAL,
-    evaluate_seeds,
     in_units,
-    seed_facts,
+    seeds_fitted,
     standardize,
     train_seeds,
 )
@@ -252,8 +251,8 @@ class DeepIV(NonlinearIVEstimator):
         check_schedule(self.schedule, SCHEDULE)
         check_count("seeds", self.seeds)
 
-    def _fit(self, data: NonlinearData) -> None:
-        self._network = {"hidden": tuple(self.hidden)}
+    def _fit(self, data: NonlinearData) -> Fitted:
+        network = {"hidden": tuple(self.hidden)}
         options = {
             "treatments": data.t.shape[1],
             "components": self.components,
@@ -261,15 +260,10 @@ class DeepIV(NonlinearIVEstimator):
             "dropout": None if self.dropout is None else float(self.dropout),
             "schedule": self.schedule,
         }
-        self.fit_ = train_seeds(self, deep_iv, data, **options, **self._network)
+        self.fit_ = train_seeds(self, deep_iv, data, **options, **network)
+        return seeds_fitted(deep_iv_predict, self.fit_, **network)
 
     def predict_each(self, inputs: np.ndarray) -> np.ndarray:
         """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
         with self._computing():
-            return evaluate_seeds(deep_iv_predict, self.fit_, inputs, **self._network)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return self.predict_each(inputs).mean(axis=0)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        return seed_facts(self.fit_)
+            return self._structural.each(inputs)

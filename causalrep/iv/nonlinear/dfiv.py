@@ -11,13 +11,12 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from causalrep.base.validation import check_count, check_range, check_widths
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.networks import (
     NO_INTERVAL,
-    evaluate_seeds,
     in_units,
-    seed_facts,
+    seeds_fitted,
     standardize,
     train_seeds,
 )
@@ -292,24 +291,19 @@ class DFIV(NonlinearIVEstimator):
         check_schedule(self.schedule, SCHEDULE)
         check_count("seeds", self.seeds)
 
-    def _fit(self, data: NonlinearData) -> None:
+    def _fit(self, data: NonlinearData) -> Fitted:
         widths = FeatureWidths(tuple(self.treatment), tuple(self.instrument), tuple(self.covariate))
-        self._network = {"treatments": data.t.shape[1], "widths": widths}
+        network = {"treatments": data.t.shape[1], "widths": widths}
         options = {
             "first_penalty": float(self.first_penalty),
             "second_penalty": float(self.second_penalty),
             "inner_steps": self.inner_steps,
             "schedule": self.schedule,
         }
-        self.fit_ = train_seeds(self, dfiv, data, **options, **self._network)
+        self.fit_ = train_seeds(self, dfiv, data, **options, **network)
+        return seeds_fitted(dfiv_predict, self.fit_, **network)
 
     def predict_each(self, inputs: np.ndarray) -> np.ndarray:
         """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
         with self._computing():
-            return evaluate_seeds(dfiv_predict, self.fit_, inputs, **self._network)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return self.predict_each(inputs).mean(axis=0)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        return seed_facts(self.fit_)
+            return self._structural.each(inputs)

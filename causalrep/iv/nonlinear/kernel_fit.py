@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_choice, check_count
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted
 from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
 from causalrep.iv.nonlinear.kernels import Nystroem, gaussian_kernel
 
@@ -71,20 +71,16 @@ def fit_kernel(
     data: NonlinearData,
     exact: Callable[..., KernelFit],
     nystroem: Callable[..., KernelFit],
-    *,
-    stages: int,
-) -> tuple[KernelFit, float, Approximation]:
-    """Fit a kernel estimator, exactly or with Nystroem features.
+    stages: tuple[str, ...],
+) -> Fitted:
+    """Fit a kernel estimator, exactly or with Nystroem features, and set its fitted attributes.
 
     Args:
         estimator: The estimator with its hyperparameters.
         data: The checked data.
         exact: Compiled core ``(y, x, z, *penalties)``.
         nystroem: The same with ``landmarks=``.
-        stages: Number of penalties that the cores take.
-
-    Returns:
-        The fit as NumPy arrays, the outcome's mean that was subtracted, and which of the two ran.
+        stages: Names of the penalties that the cores take, for the summary.
     """
     y, inputs, exogenous = shuffled(estimator.seed, data.y, data.inputs, data.exogenous)
     offset = float(np.mean(y)) if estimator.center else 0.0
@@ -94,21 +90,17 @@ def fit_kernel(
     penalties = candidate_penalties(estimator.candidates, estimator.penalty_range)
     arrays = [jnp.asarray(a) for a in (y - offset, inputs, exogenous)]
     core = exact if kind == "exact" else partial(nystroem, landmarks=min(estimator.landmarks, len(y) // 2))
-    return jax.tree.map(np.asarray, core(*arrays, *[penalties] * stages)), offset, kind
-
-
-def evaluate_kernel(estimator: NonlinearIVEstimator, inputs: np.ndarray) -> np.ndarray:
-    """The function of a fitted kernel estimator, ``estimator.fit_`` plus ``estimator.offset_``, at rows of inputs."""
-    with estimator._computing():
-        return np.asarray(_predict(estimator.fit_, jnp.asarray(inputs))) + estimator.offset_
-
-
-def kernel_facts(estimator: Any, stages: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The kernel's approximation and the penalty of each named stage, for a summary."""
+    fit = jax.tree.map(np.asarray, core(*arrays, *[penalties] * len(stages)))
+    estimator.fit_, estimator.approximation_ = fit, kind
+    estimator.penalties_ = tuple(float(penalty) for penalty in fit.penalties)
+    size = "exact" if kind == "exact" else f"Nystroem, {len(fit.centres)} landmarks"
     chosen = [(name, f"{value:.3g}") for name, value in zip(stages, estimator.penalties_, strict=True)]
-    nystroem = estimator.approximation_ == "nystroem"
-    size = f"Nystroem, {len(estimator.fit_.centres)} landmarks" if nystroem else "exact"
-    return [("Kernels", f"Gaussian, median lengthscales, {size}"), *chosen]
+    return partial(evaluate_kernel, fit, offset), [("Kernels", f"Gaussian, median lengthscales, {size}"), *chosen]
+
+
+def evaluate_kernel(fit: KernelFit, offset: float, inputs: np.ndarray) -> np.ndarray:
+    """The fitted function plus the outcome's mean, at rows of inputs."""
+    return np.asarray(_predict(fit, jnp.asarray(inputs))) + offset
 
 
 _predict = jax.jit(kernel_predict)

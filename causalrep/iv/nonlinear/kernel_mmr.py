@@ -2,20 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.kernel_fit import (
     SHRUNK,
     Approximation,
     KernelFit,
     check_kernel_settings,
-    evaluate_kernel,
     fit_kernel,
     in_kernel_form,
-    kernel_facts,
 )
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale, nystroem, nystroem_features
 from causalrep.iv.nonlinear.ridge import best_candidate, ridge_coefficients, ridge_path
@@ -172,7 +169,6 @@ class KernelMMR(NonlinearIVEstimator):
     """
 
     _title = "Kernel maximum moment restriction"
-    _stages = ("Penalty",)
     _no_interval = SHRUNK
 
     def __init__(
@@ -195,17 +191,8 @@ class KernelMMR(NonlinearIVEstimator):
     def _check_hyperparameters(self) -> None:
         check_kernel_settings(self)
 
-    def _fit(self, data: NonlinearData) -> None:
-        self.fit_, self.offset_, self.approximation_ = fit_kernel(
-            self, data, _kernel_mmr, _nystroem_kernel_mmr, stages=len(self._stages)
-        )
-        self.penalties_ = tuple(float(penalty) for penalty in self.fit_.penalties)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return evaluate_kernel(self, inputs)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        return kernel_facts(self, self._stages)
+    def _fit(self, data: NonlinearData) -> Fitted:
+        return fit_kernel(self, data, _kernel_mmr, _nystroem_kernel_mmr, ("Penalty",))
 
 
 # Compiled once per process, input shape and number of landmarks, whichever instance calls.

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.errors import DivergenceError, DivergenceWarning
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData, shuffled
 from causalrep.keys import derive, root
 from causalrep.training.rows import Scaling, scaling_of
@@ -91,18 +91,34 @@ def finite_seeds(estimator: NonlinearIVEstimator, fit: Trained) -> Trained:
     )
 
 
-def evaluate_seeds(
-    method: Callable[..., Float[Array, " n"]], fit: Trained, inputs: np.ndarray, **options: Any
-) -> np.ndarray:
-    """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
-    predict = _predictor(method, tuple(options.items()))
-    return np.asarray(predict(fit, np.asarray(inputs, np.float32)), np.float64)
+class SeedFunctions(NamedTuple):
+    """The structural functions of all seeds; a call gives their mean.
+
+    Attributes:
+        method: The core's ``(fit, x, **options)``.
+        fit: The fits, with one row per seed.
+        options: Options of the core that describe the network.
+    """
+
+    method: Callable[..., Float[Array, " n"]]
+    fit: Trained
+    options: Static
+
+    def each(self, inputs: np.ndarray) -> np.ndarray:
+        """The function of every seed (seeds, n), at rows of treatments, then controls."""
+        predict = _predictor(self.method, self.options)
+        return np.asarray(predict(self.fit, np.asarray(inputs, np.float32)), np.float64)
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """The mean over seeds (n,)."""
+        return self.each(inputs).mean(axis=0)
 
 
-def seed_facts(fit: Trained) -> list[tuple[str, str]]:
-    """The number of seeds and their selection criteria, for a summary."""
+def seeds_fitted(method: Callable[..., Float[Array, " n"]], fit: Trained, **options: Any) -> Fitted:
+    """What ``_fit`` of a neural estimator returns, see :data:`~causalrep.iv.nonlinear.base.Fitted`."""
     losses = ", ".join(f"{loss:.4g}" for loss in np.atleast_1d(fit.loss)[:5])
-    return [("Seeds", str(len(fit.loss))), ("Selection criterion", losses)]
+    facts = [("Seeds", str(len(fit.loss))), ("Selection criterion", losses)]
+    return SeedFunctions(method, fit, tuple(options.items())), facts
 
 
 @lru_cache(maxsize=64)

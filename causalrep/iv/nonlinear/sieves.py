@@ -11,7 +11,7 @@ from causalrep.base.validation import check_choice, check_count, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.linear.kclass import two_stage_least_squares
-from causalrep.iv.nonlinear.base import NonlinearIVEstimator
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.bases import CUBIC, Basis, BasisKind, evaluate_basis, make_basis
 from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
 from causalrep.iv.nonlinear.kernel_fit import SHRUNK, candidate_penalties
@@ -65,32 +65,24 @@ class SieveIV(NonlinearIVEstimator):
     def _check_hyperparameters(self) -> None:
         _check_terms(self)
 
-    def _fit(self, data: NonlinearData) -> None:
+    def _fit(self, data: NonlinearData) -> Fitted:
         self.basis_, treatments, instruments = _features(self, data, most=len(data.y) - 1)
         _check_rank(treatments, instruments)
         self.instruments_ = instruments.shape[1]
         fit = _two_stage_least_squares(jnp.asarray(data.y), treatments, instruments, None)
         self.coef_, self.cov_ = np.asarray(fit.coef), np.asarray(fit.cov)
-
-    def _terms(self, inputs: np.ndarray) -> np.ndarray:
-        with self._computing():
-            return np.asarray(_evaluate(self.basis_, jnp.asarray(inputs)))
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        return self._terms(inputs) @ self.coef_
+        return partial(_sieve, self.basis_, self.coef_), _sieve_facts(self.basis_, self.instruments_)
 
     def _interval(
         self, before: np.ndarray, after: np.ndarray, alpha: float, *, average: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         check_range("alpha", alpha, above=0, below=1)
-        contrast = self._terms(after) - self._terms(before)
+        with self._computing():
+            contrast = _terms(self.basis_, after) - _terms(self.basis_, before)
         contrast = contrast.mean(axis=0, keepdims=True) if average else contrast
         center = contrast @ self.coef_
         half = stats.norm.isf(alpha / 2) * np.sqrt(np.einsum("ij,jk,ik->i", contrast, self.cov_, contrast))
         return center - half, center + half
-
-    def _facts(self) -> list[tuple[str, str]]:
-        return _sieve_facts(self.basis_, self.instruments_)
 
 
 class RidgeSieveIV(NonlinearIVEstimator):
@@ -147,26 +139,21 @@ class RidgeSieveIV(NonlinearIVEstimator):
         _check_terms(self)
         check_penalties(self.candidates, self.penalty_range)
 
-    def _fit(self, data: NonlinearData) -> None:
+    def _fit(self, data: NonlinearData) -> Fitted:
         self.basis_, *features = _features(self, data)
         self.instruments_ = features[1].shape[1]
-        self.offset_ = float(np.mean(data.y))
-        blocks = shuffled(self.seed, *map(np.asarray, features), data.y - self.offset_)
+        offset = float(np.mean(data.y))
+        blocks = shuffled(self.seed, *map(np.asarray, features), data.y - offset)
         half = len(data.y) // 2
         halves = [(jnp.asarray(block[:half]), jnp.asarray(block[half:])) for block in blocks]
         penalties = candidate_penalties(self.candidates, self.penalty_range)
         fit = _two_stage_ridge(*halves, penalties, penalties)
         self.coef_ = np.asarray(fit.coef)
         self.penalties_ = float(fit.first_penalty), float(fit.second_penalty)
-
-    def _function(self, inputs: np.ndarray) -> np.ndarray:
-        with self._computing():
-            return np.asarray(_evaluate(self.basis_, jnp.asarray(inputs))) @ self.coef_ + self.offset_
-
-    def _facts(self) -> list[tuple[str, str]]:
         names = ("First-stage penalty", "Second-stage penalty")
         chosen = [(name, f"{value:.3g}") for name, value in zip(names, self.penalties_, strict=True)]
-        return [*_sieve_facts(self.basis_, self.instruments_), *chosen]
+        facts = [*_sieve_facts(self.basis_, self.instruments_), *chosen]
+        return partial(_sieve, self.basis_, self.coef_, offset=offset), facts
 
 
 def _check_terms(estimator: "SieveIV | RidgeSieveIV") -> None:
@@ -198,6 +185,15 @@ def _features(
         )
     # Kept as NumPy arrays: unpickled in a process without 64-bit types, a JAX array would lose half of its digits.
     return jax.tree.map(np.asarray, basis), _evaluate(basis, inputs), _evaluate(instruments, exogenous)
+
+
+def _terms(basis: Basis, inputs: np.ndarray) -> np.ndarray:
+    return np.asarray(_evaluate(basis, jnp.asarray(inputs)))
+
+
+def _sieve(basis: Basis, coef: np.ndarray, inputs: np.ndarray, *, offset: float = 0.0) -> np.ndarray:
+    """The structural function of either estimator."""
+    return _terms(basis, inputs) @ coef + offset
 
 
 def _sieve_facts(basis: Basis, instruments: int) -> list[tuple[str, str]]:

@@ -71,6 +71,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
+        """Filtered images."""
         kernel, bias = kernel_and_bias(self, image.shape[-1])
         return convolve(image, kernel, self.strides, self.padding) + bias
 

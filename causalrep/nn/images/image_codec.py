@@ -28,6 +28,7 @@ class ImageEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n height width channels"]) -> Float[Array, "n latents"]:
+        """Codes of the images."""
         if self.network == "mlp":
             return trained_mlp((*HIDDEN, self.latents))(x.reshape(len(x), -1))
         for channels, padding in ((32, 0), (CHANNELS, 1), (CHANNELS, 0)):
@@ -48,6 +49,7 @@ class ImageDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "n latents"]) -> Float[Array, "n height width channels"]:
+        """Images of the codes."""
         height, width, channels = self.shape
         if self.network == "mlp":
             x = trained_mlp((*HIDDEN[::-1], height * width * channels))(z)

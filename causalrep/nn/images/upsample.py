@@ -68,6 +68,7 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
+        """Images of about twice the height and width."""
         kernel, bias = kernel_and_bias(self, image.shape[-1])
         return conv_transpose_2x(image, kernel, self.padding) + bias
 
