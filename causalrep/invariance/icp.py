@@ -150,9 +150,9 @@ def _invariant(
     environments, n = counts.shape[0], residuals.shape[0]
     # Moments about the overall mean: the sums of squares of the other environments, which are differences, then do not
     # cancel.
-    centred = residuals - jnp.mean(residuals)
-    total = jax.ops.segment_sum(centred, environment, environments)
-    square = jax.ops.segment_sum(jnp.square(centred), environment, environments)
+    centered = residuals - jnp.mean(residuals)
+    total = jax.ops.segment_sum(centered, environment, environments)
+    square = jax.ops.segment_sum(jnp.square(centered), environment, environments)
     tested, n_in, n_out = _sizes(counts, n)
     mean_in, mean_out = total / n_in, (jnp.sum(total) - total) / n_out
     spread_in = square - n_in * jnp.square(mean_in)
