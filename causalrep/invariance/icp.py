@@ -10,6 +10,7 @@ Source: Peters, Buehlmann, Meinshausen, "Causal inference by using invariant pre
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,6 +70,7 @@ def invariant_causal_prediction(
         max_subsets: Largest number of sets that are tried.
         columns: Columns that are predictors (m,); default all.
     """
+    chex.assert_equal_shape([y, environment])
     n, m = x.shape
     usable = jnp.ones(m, bool) if columns is None else columns
     scale = jnp.sqrt(jnp.sum(jnp.square(x), axis=0))
