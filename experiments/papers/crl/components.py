@@ -93,7 +93,7 @@ class CausalComponents:
                     metric="own_correlation",
                     rows="method",
                     columns="layers",
-                    note="The targets number the latents. The MCC ignores wrong numbers, since it matches the codes itself.",
+                    note="The targets number the latents. The MCC ignores wrong numbers: it matches codes itself.",
                 ),
                 Table(
                     title="Minus the log-likelihood of held-out rows, nats",
