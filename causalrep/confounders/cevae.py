@@ -148,7 +148,8 @@ class Networks(nn.Module):
             for name, (law, columns) in self.proxies(z).items():
                 numpyro.sample(name, law, obs=x[:, jnp.array(columns)])
             numpyro.sample("t", dist.Bernoulli(logits=self.t_net(z)[:, 0]), obs=t)
-            numpyro.sample("y", self.outcome_site(own_arm(t, *self.outcomes(z).T)), obs=y)
+            both = self.outcomes(z)
+            numpyro.sample("y", self.outcome_site(own_arm(t, both[:, 0], both[:, 1])), obs=y)
 
     def guide(self, batch: Batch) -> None:
         """The NumPyro guide."""
@@ -158,7 +159,8 @@ class Networks(nn.Module):
     def guesses(self, batch: Batch) -> Float[Array, " n"]:
         """``log q(t|x) + log q(y|x,t)``, networks that the evidence bound does not train."""
         x, t, y = batch["x"], batch["t"], batch["y"]
-        return self.guessed_t(x).log_prob(t) + self.outcome_site(own_arm(t, *self.guessed_y(x).T)).log_prob(y)
+        both = self.guessed_y(x)
+        return self.guessed_t(x).log_prob(t) + self.outcome_site(own_arm(t, both[:, 0], both[:, 1])).log_prob(y)
 
 
 @lru_cache
@@ -249,7 +251,8 @@ def cevae_outcomes(
 
         def sampled(module: Networks) -> Array:
             t = module.guessed_t(x).sample(t_key).astype(x.dtype)
-            y = module.outcome_site(own_arm(t, *module.guessed_y(x).T)).sample(y_key).astype(x.dtype)
+            both = module.guessed_y(x)
+            y = module.outcome_site(own_arm(t, both[:, 0], both[:, 1])).sample(y_key).astype(x.dtype)
             location = module.outcomes(module.encode(x, t, y).sample(z_key))
             return jax.nn.sigmoid(location) if model.outcome == "bernoulli" else location
 

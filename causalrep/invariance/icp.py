@@ -10,6 +10,7 @@ Source: Peters, Buehlmann, Meinshausen, "Causal inference by using invariant pre
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,6 +70,7 @@ def invariant_causal_prediction(
         max_subsets: Largest number of sets that are tried.
         columns: Columns that are predictors (m,); default all.
     """
+    chex.assert_equal_shape([y, environment])
     n, m = x.shape
     usable = jnp.ones(m, bool) if columns is None else columns
     scale = jnp.sqrt(jnp.sum(jnp.square(x), axis=0))
@@ -150,9 +152,9 @@ def _invariant(
     environments, n = counts.shape[0], residuals.shape[0]
     # Moments about the overall mean: the sums of squares of the other environments, which are differences, then do not
     # cancel.
-    centred = residuals - jnp.mean(residuals)
-    total = jax.ops.segment_sum(centred, environment, environments)
-    square = jax.ops.segment_sum(jnp.square(centred), environment, environments)
+    centered = residuals - jnp.mean(residuals)
+    total = jax.ops.segment_sum(centered, environment, environments)
+    square = jax.ops.segment_sum(jnp.square(centered), environment, environments)
     tested, n_in, n_out = _sizes(counts, n)
     mean_in, mean_out = total / n_in, (jnp.sum(total) - total) / n_out
     spread_in = square - n_in * jnp.square(mean_in)

@@ -1,6 +1,6 @@
 """Training objectives that ask for one predictor in several environments: IRM, REx, group DRO, RICE.
 
-Each function returns an :class:`~causalrep.training.Objective`, to be minimised by :func:`causalrep.training.fit` on a
+Each function returns an :class:`~causalrep.training.Objective`, to be minimized by :func:`causalrep.training.fit` on a
 batch, a mapping with
 
 * ``x`` (n, ...) inputs and ``y`` (n,) outcomes,

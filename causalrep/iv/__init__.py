@@ -1,4 +1,4 @@
-"""Instruments: is there a source of variation outside the confounder?"""
+"""Instrumental variables: is there a source of variation outside the confounder?"""
 
 from causalrep.iv.ivl import IVLRegression, KernelIVL, NeuralIVL, ivl_objective
 from causalrep.iv.ivl.path import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl

@@ -52,7 +52,7 @@ def dci_from_importance(importance: Float[Array, "k d"]) -> tuple[Float[Array, "
 
     Returns:
         ``sum_i rho_i (1 - H(row i) / log d)`` and ``sum_j rho_j (1 - H(column j) / log k)``, where H is the entropy of
-        the normalised row or column and rho its share of all importance.
+        the normalized row or column and rho its share of all importance.
     """
     return _concentration(importance), _concentration(importance.T)
 

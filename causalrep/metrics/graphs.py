@@ -4,6 +4,7 @@ Graphs are d x d matrices with entry (i, j) non-zero for an edge ``i -> j``, and
 undirected edge.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
@@ -43,6 +44,7 @@ def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
         estimate: The estimate, acyclic: a class of graphs has no single distance.
     """
     truth, estimate = jnp.asarray(truth) != 0, jnp.asarray(estimate) != 0
+    chex.assert_equal_shape([truth, estimate])
     ancestor = _closure(truth)  # (i, j): i is j or an ancestor of j
 
     def wrong_from(i: Array) -> Array:

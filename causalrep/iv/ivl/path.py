@@ -15,6 +15,7 @@ Augmentation", NeurIPS 2025 (arXiv 2510.25128), sections 3-4 and Proposition 1. 
 
 from typing import NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -64,6 +65,8 @@ def ivl_path(
         where values of ``strength`` repeat, so it has no derivative; differentiate
         ``k_class(..., kappa=1 / (1 + alpha))`` instead.
     """
+    chex.assert_rank([y, x, z], [1, 2, 2])
+    chex.assert_equal_shape_prefix([y, x, z], 1)
     if weights is not None:
         root = jnp.sqrt(weights)
         y, x, z = y * root, x * root[:, None], z * root[:, None]

@@ -1,4 +1,4 @@
-"""Linear instrumental-variable estimators with scikit-learn's habits, thin over pure functions."""
+"""The k-class estimators and their relatives as classes, thin layers over :mod:`causalrep.iv.linear.kclass`."""
 
 import jax
 
@@ -9,7 +9,7 @@ from causalrep.iv.linear.base import SHRINKAGE, LinearIVEstimator
 from causalrep.iv.linear.kclass import LinearFit
 from causalrep.iv.linear.wild import WildBootstrapInference
 
-# Compiled once per process and input shape, whichever instance calls.
+# Compiled once per process and input shape, shared by all instances.
 _ols = jax.jit(kclass.ols)
 _two_stage_least_squares = jax.jit(kclass.two_stage_least_squares)
 _liml = jax.jit(kclass.liml)
@@ -75,11 +75,11 @@ class Fuller(LinearIVEstimator):
     """Fuller's modification of LIML, which has moments.
 
     Args:
-        a: 1 is nearly unbiased, 4 nearly minimises the mean squared error, 0 is LIML.
-        covariance: See :class:`~causalrep.iv.linear.base.LinearIVEstimator`, also for what follows.
-        fit_intercept: Add a constant.
-        debiased: Small-sample factors.
-        bandwidth: HAC lags.
+        a: 1 is nearly unbiased, 4 nearly minimizes the mean squared error, 0 is LIML.
+        covariance: See :class:`~causalrep.iv.linear.base.LinearIVEstimator`, also for the arguments that follow.
+        fit_intercept: Whether to add a constant.
+        debiased: Whether to apply small-sample factors.
+        bandwidth: Number of HAC lags.
     """
 
     _title = "Fuller's modified LIML"
@@ -101,10 +101,10 @@ class KClass(LinearIVEstimator):
 
     Args:
         kappa: The k-class parameter.
-        covariance: See :class:`~causalrep.iv.linear.base.LinearIVEstimator`, also for what follows.
-        fit_intercept: Add a constant.
-        debiased: Small-sample factors.
-        bandwidth: HAC lags.
+        covariance: See :class:`~causalrep.iv.linear.base.LinearIVEstimator`, also for the arguments that follow.
+        fit_intercept: Whether to add a constant.
+        debiased: Whether to apply small-sample factors.
+        bandwidth: Number of HAC lags.
     """
 
     _title = "k-class estimator"
@@ -139,7 +139,7 @@ class AnchorRegression(LinearIVEstimator):
 
     Args:
         gamma: Penalty, above 0.
-        fit_intercept: Add a constant.
+        fit_intercept: Whether to add a constant.
     """
 
     _title = "Anchor regression"

@@ -1,4 +1,4 @@
-"""Generalised method of moments with instruments: two-step, iterated, continuously updating.
+"""Generalized method of moments with instruments: two-step, iterated, continuously updating.
 
 The moments are ``g(b) = W^T (y - X b) / n`` with ``X = [x c]`` and ``W = [c z]``. The instruments enter in
 orthonormal form, which changes no estimate and keeps every weighting matrix well conditioned; the regressors
@@ -28,14 +28,14 @@ class GMMFit(NamedTuple):
 
     Attributes:
         coef: Coefficients of the treatments, then of the controls (p + q,).
-        cov: Their covariance (p + q, p + q).
+        cov: Covariance of the coefficients (p + q, p + q).
         residuals: ``y - x b - c g`` (n,).
         dof: n - p - q.
         j_statistic: Hansen's J at the weight that gave ``coef``; chi-squared with ``j_dof`` if the moments
             hold.
         j_dof: k - p.
         iterations: Weighting steps (two-step, iterated) or Newton steps (CUE).
-        converged: Whether the iterations met their tolerance.
+        converged: Whether the iterations met the tolerance.
     """
 
     coef: Float[Array, " m"]
@@ -86,11 +86,11 @@ def gmm(
         z: Excluded instruments, k >= p.
         c: Controls with the constant, or None.
         steps: ``"two-step"`` weights by the moments' covariance S at the 2SLS residuals, ``"iterated"``
-            repeats until the coefficients stop, ``"cue"`` minimises J with S a function of the coefficients.
-        covariance: The kind of S: ``"homoskedastic"`` (then two-step is 2SLS and CUE is LIML), ``"HC0"``
+            repeats until the coefficients stop, ``"cue"`` minimizes J with S a function of the coefficients.
+        covariance: Kind of S: ``"homoskedastic"`` (then two-step is 2SLS and CUE is LIML), ``"HC0"``
             (robust), ``"HC1"`` (the same estimate, standard errors times ``(n/(n-m))^{1/2}``) or
-            ``"cluster"``. S is not centred.
-        max_iterations: Limit for ``"iterated"`` and ``"cue"``.
+            ``"cluster"``. S is not centered.
+        max_iterations: Largest number of iterations for ``"iterated"`` and ``"cue"``.
         tolerance: Relative size of the last step, in units where the first-step problem is orthonormal.
 
     Returns:
@@ -219,19 +219,20 @@ _gmm = jax.jit(gmm, static_argnames="steps")
 
 
 class GMM(LinearIVEstimator):
-    """Efficient generalised method of moments.
+    """Efficient generalized method of moments.
 
     Args:
         weighting: ``"two-step"``, ``"iterated"`` or ``"cue"`` (continuously updating).
-        covariance: Of the moments, for the weights and the standard errors: ``"HC0"`` (robust), ``"HC1"``,
+        covariance: Covariance of the moments, for the weights and the standard errors: ``"HC0"`` (robust), ``"HC1"``,
             ``"homoskedastic"`` or ``"cluster"``.
-        fit_intercept: Add a constant.
-        debiased: Small-sample factors and Student t; off by default, as GMM is a large-sample method.
+        fit_intercept: Whether to add a constant.
+        debiased: Whether to apply small-sample factors and use Student t; off by default, as GMM is a large-sample
+            method.
 
     Attributes:
         j_statistic_: Hansen's J.
-        j_dof_: Its degrees of freedom, the number of instruments beyond treatments.
-        j_pvalue_: Its p-value; NaN when just identified.
+        j_dof_: Degrees of freedom of J: the number of instruments less that of treatments.
+        j_pvalue_: p-value of J; NaN when just identified.
     """
 
     _kinds = MOMENT_KINDS
@@ -242,7 +243,7 @@ class GMM(LinearIVEstimator):
 
     @property
     def _title(self) -> str:
-        return f"Generalised method of moments ({self.weighting})"
+        return f"Generalized method of moments ({self.weighting})"
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> GMMFit:
         steps = check_choice("weighting", self.weighting, STEPS)

@@ -103,7 +103,7 @@ class InstrumentReports:
         return invert_test(method, self._instrument_design(), treatment, alpha, kind)
 
     def _strength(self) -> tuple[float, str]:
-        """The F statistic that judges the instruments, and its name."""
+        """The F statistic by which the instruments are judged, and its name."""
         design, kind = self._instrument_design(), self._instrument_covariance()
         if len(design.treatments) > 1:
             rank = evaluate(first_stage.cragg_donald_statistic, design)
@@ -124,8 +124,7 @@ class InstrumentReports:
         if not is_weak and (k > p or p > 1 or strength >= T_RATIO_F):
             return []
         if is_weak:
-            found = f"{name} {strength:.2f} < {WEAK_F:g}"
-            reason = f"Weak instruments: {found}. Wald intervals and p-values are unreliable"
+            reason = f"Weak instruments: {name} {strength:.2f} < {WEAK_F:g}. Wald intervals and p-values are unreliable"
             warnings.warn(f"{reason}; see confidence_set().", WeakInstrumentWarning, stacklevel=4)
         else:
             reason = f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"

@@ -26,7 +26,7 @@ class PulseFit(NamedTuple):
         fit: The k-class fit at the selected kappa, its covariance NaN: no interval is valid after this
             selection.
         statistic: Test statistic of the residuals, chi-squared with k degrees of freedom under exogeneity.
-        p_value: Its p-value: ``p_min`` at an interior solution.
+        p_value: p-value of the statistic: ``p_min`` at an interior solution.
         feasible: Whether 2SLS passes the test; if not, the fit is 2SLS.
     """
 
@@ -56,7 +56,7 @@ def pulse(
         z: Instruments, k >= p.
         c: Controls with the constant, or None.
         p_min: Smallest p-value accepted.
-        iterations: Bisection steps; kappa is found to 2^-iterations.
+        iterations: Number of bisection steps; the error of kappa is at most 2^-iterations.
     """
     reduced = reduce_data(y, x, z, c)
     dtype = y.dtype
@@ -72,7 +72,7 @@ def pulse(
     kappa = jnp.where(residual_test(reduced, jnp.zeros((), dtype), n)[1] >= p_min, 0.0, boundary)
     statistic, p_value = residual_test(reduced, kappa, n)
     fit = fit_reduced(reduced, kappa, 0.0, y, x, z, c, None)
-    # Asked at kappa = 1: at the selected kappa the p-value is p_min up to rounding.
+    # Evaluated at kappa = 1: at the selected kappa the p-value is p_min up to rounding.
     feasible = residual_test(reduced, jnp.ones((), dtype), n)[1] >= p_min
     return PulseFit(fit, statistic, p_value, feasible)
 
@@ -94,13 +94,13 @@ _pulse = jax.jit(pulse)
 class PULSE(LinearIVEstimator):
     """PULSE (Jakobsen and Peters 2022): as near to OLS as the instruments allow.
 
-    It takes the smallest kappa in [0, 1] at which the test that instruments and residuals are uncorrelated
+    The estimator takes the smallest kappa in [0, 1] at which the test that instruments and residuals are uncorrelated
     does not reject. If even 2SLS is rejected, it warns and returns 2SLS (``feasible_`` is False). No interval
     is valid after this selection: ``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``.
 
     Args:
         p_min: Smallest p-value accepted.
-        fit_intercept: Add a constant.
+        fit_intercept: Whether to add a constant.
 
     Attributes:
         p_value_: p-value of the residual test at the selected kappa.

@@ -1,4 +1,4 @@
-"""The wild cluster bootstrap as a method of the estimators it is valid for: OLS and 2SLS."""
+"""The wild cluster bootstrap as a method of the estimators for which it is valid: OLS and 2SLS."""
 
 from typing import NamedTuple
 

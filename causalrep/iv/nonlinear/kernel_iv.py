@@ -6,6 +6,7 @@ Gram matrix ``G^T K_XX G`` of the estimated conditional mean embeddings, whose e
 two decompositions serve all candidates.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -46,6 +47,7 @@ def kernel_iv(
     algorithm 1 and its validation procedure. With ``W = K_XX (K_ZZ + n lambda I)^-1 K_Zz`` the paper's
     ``alpha = (W W^T + m xi K_XX)^-1 W y_2`` and the form computed here give the same function.
     """
+    chex.assert_equal_shape_prefix([y, x, z], 1)
     n = y.shape[0] // 2
     m = y.shape[0] - n
     x_scale, z_scale = median_lengthscale(x), median_lengthscale(z)

@@ -135,7 +135,7 @@ def nystroem_kernel_mmr(
 class KernelMMR(NonlinearIVEstimator):
     """Maximum moment restriction in a kernel space (MMR-IV): one stage, no sample split in the final fit.
 
-    The function minimises the largest violation of ``E[(Y - h(T, X)) g(Z, X)] = 0`` over the unit ball of the
+    The function minimizes the largest violation of ``E[(Y - h(T, X)) g(Z, X)] = 0`` over the unit ball of the
     instruments' kernel space, plus a ridge penalty. The penalty is the largest whose held-out violation lies within one
     standard error of the least.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +34,8 @@ def standardize(
         The data and their scaling, each by block: outcome ``y``, inputs ``x`` (treatments, controls) and instruments
         ``z`` (with controls).
     """
+    chex.assert_rank([y, x, z], [1, 2, 2])
+    chex.assert_equal_shape_prefix([y, x, z], 1)
     blocks = {name: jnp.asarray(block, jnp.float32) for name, block in {"y": y, "x": x, "z": z}.items()}
     scaling = {name: scaling_of(block) for name, block in blocks.items()}
     return {name: scaling[name].apply(block) for name, block in blocks.items()}, scaling

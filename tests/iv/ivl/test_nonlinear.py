@@ -24,8 +24,8 @@ def confounded(n=400, seed=0):
 
 
 @pytest.mark.usefixtures("x64")
-def test_kernel_solution_minimises_the_risk():
-    """The system against the risk itself, minimised numerically over the weights."""
+def test_kernel_solution_minimizes_the_risk():
+    """The system against the risk itself, minimized numerically over the weights."""
     y, t, g = confounded(40)
     x, z, n, alpha, penalty = (g * t)[:, None], g[:, None], 40, 0.3, 1e-2
     fit = kernel_ivl(*(jnp.asarray(a) for a in (y, x, z)), alpha=alpha, penalty=penalty)
@@ -37,13 +37,13 @@ def test_kernel_solution_minimises_the_risk():
         r = y - h
         return (r @ p @ r + alpha * r @ r) / (n * (1 + alpha)) + penalty * h @ np.linalg.solve(k + 1e-10 * np.eye(n), h)
 
-    found = k @ np.asarray(fit.weights)
+    result = k @ np.asarray(fit.weights)
     rng = np.random.default_rng(1)
     for _ in range(20):  # a stationary point of a convex risk: no direction in the kernel's space lowers it
-        assert risk(found + 1e-3 * k @ rng.normal(size=n)) > risk(found)
+        assert risk(result + 1e-3 * k @ rng.normal(size=n)) > risk(result)
     start = np.zeros(n)
     by_weights = minimize(lambda a: risk(k @ a), start, method="L-BFGS-B", options={"maxiter": 200}).fun
-    assert risk(found) <= by_weights + 1e-6
+    assert risk(result) <= by_weights + 1e-6
 
 
 @pytest.mark.usefixtures("x64")

@@ -1,5 +1,6 @@
 """DeepIV, DFIV and DeepGMM: gradients against the papers' objectives, recovery of an effect, divergence."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +23,8 @@ from causalrep.iv.nonlinear.dfiv import (
     ridge_solution,
     with_constant,
 )
-from causalrep.iv.nonlinear.networks import finite_seeds
+from causalrep.iv.nonlinear.door import check_nonlinear
+from causalrep.iv.nonlinear.networks import finite_seeds, train_seeds
 from causalrep.training.rows import Schedule
 from causalrep.training.trained import Trained
 
@@ -222,6 +224,18 @@ def test_seeds_that_diverge_are_left_out_with_a_warning():
     with pytest.warns(DivergenceWarning, match="seed 1 at update 7"):
         kept = finite_seeds(DFIV(seeds=3), result)
     np.testing.assert_array_equal(kept.params["w"], [0.0, 2.0])
+
+
+def test_two_fits_share_one_program(sample):
+    @chex.assert_max_traces(n=1)
+    def core(key, y, x, z, *, width):
+        zero = jnp.zeros(()) * jnp.mean(y)
+        return Trained(jnp.ones(width), (), zero, zero, zero > 0, zero)
+
+    y, t, _, z = sample
+    data = check_nonlinear(y, t, None, z)
+    for seed in (0, 1):
+        assert train_seeds(DeepGMM(seeds=3, seed=seed), core, data, width=2).params.shape == (3, 2)
 
 
 @pytest.mark.parametrize(
