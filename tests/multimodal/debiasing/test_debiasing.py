@@ -40,7 +40,7 @@ def batch_of(rng, n=40):
     }
 
 
-def test_the_loss_is_its_terms_and_the_rate_is_minimised():
+def test_the_loss_is_its_terms_and_the_rate_is_minimized():
     batch = batch_of(np.random.default_rng(0))
     model = TEDModel(StreamSizes(4, 6, 8))
     objective = ted_objective(model)
@@ -169,7 +169,7 @@ def shifted():
     ]
 
 
-def test_rate_minimisation_makes_the_confounder_poorer(shifted):
+def test_rate_minimization_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
     answers, truth = np.asarray(train.answer), np.asarray(here.answer)
     with_rate = TEDClassifier(prediction="logits", schedule=Schedule(epochs=8), starts=1).fit(
