@@ -112,7 +112,7 @@ class Cohort:
 
 
 def claims():
-    """What sections 8 and 9 of the card expect of any cohort."""
+    """Claims of sections 8 and 9 of the card, for any cohort."""
     common = {"min_replications": 3}
     return (
         Ordering(metric="train_hits_05", methods=("DemoVAE", "Plain VAE"), source="card, section 8", **common),
