@@ -95,16 +95,16 @@ class Cohort:
                     title="Fields with a significant association",
                     metric=HITS,
                     note="hits_05, hits_01: fields with a feature at p < .05, .01, Bonferroni-corrected, in "
-                    "held-out subjects; train_: in training subjects. The paper counts in all its subjects, all of them "
-                    "used for training.",
+                    "held-out subjects; train_: in training subjects. The paper counts in all its subjects, all of "
+                    "them used for training.",
                 ),
                 Table(
                     title="Latents in subjects held out, and synthetic groups",
                     reported=False,
                     metric=("leak_linear", "leak_nonlinear", "leak_correlation", "group_error"),
                     note="leak: how well latents predict demographics, maximum over the variables: R2, or "
-                    "accuracy minus the share of the most frequent level, by ridge or logistic regression and by kernel "
-                    "ridge regression; absolute correlation with a latent. group_error: relative error of the "
+                    "accuracy minus the share of the most frequent level, by ridge or logistic regression and by "
+                    "kernel ridge regression; absolute correlation with a latent. group_error: relative error of the "
                     "difference between synthetic subjects of two levels, compared with subjects held out; mean over "
                     "variables of two levels.",
                 ),
