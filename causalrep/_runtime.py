@@ -1,19 +1,19 @@
-"""Process-wide runtime settings, applied when the package is imported, for JAX's CPU backend.
+"""Process-wide settings for JAX's CPU backend, applied when the package is imported.
 
-Batched factorisations on a CPU have two traps in jax 0.10.2, both measured on two cores (see
+Batched factorizations on a CPU have two faults in jax 0.10.2, both measured on two cores (see
 ``tests/test_runtime.py``):
 
-- *They can hang for ever.* A batched LAPACK call occupies a thread of XLA's pool while its parts wait for another.
-  With as many threads as cores, a program that vmaps several factorisations blocks every thread. Two settings keep
+- *They can hang forever.* A batched LAPACK call occupies a thread of XLA's pool while its parts wait for another one.
+  With as many threads as cores, a program that vmaps several factorizations blocks every thread. Two settings keep
   threads free: a pool of at least 16 threads (XLA reads its size from the environment variable ``NPROC``), and the
-  plain scheduler instead of the concurrency-optimised one, which starts fewer calls at once.
-- *They can crawl.* JAX takes LAPACK from SciPy's OpenBLAS, whose own threads contend with the batch's:
-  factorisations of 32 matrices of 2,048 x 32 took up to 20 times longer. That copy of OpenBLAS is held to one thread;
-  NumPy's own copy is not touched.
+  plain scheduler, which starts fewer calls at once than the concurrency-optimized one.
+- *They can be very slow.* JAX takes LAPACK from SciPy's OpenBLAS, whose own threads contend with those of the batch:
+  factorizations of 32 matrices of 2,048 x 32 took up to 20 times longer. That copy of OpenBLAS is limited to one
+  thread; NumPy's own copy is not changed.
 
-They must be in place before the backend starts. The numbers of a seed must not depend on the environment either: JAX's
-``jax_threefry_partitionable`` is set to its default, whatever ``JAX_THREEFRY_PARTITIONABLE`` says. Set
-``CAUSALREP_KEEP_RUNTIME=1`` to leave everything alone.
+The settings must be in place before the backend starts. The random numbers of a seed must not depend on the environment
+either, so JAX's ``jax_threefry_partitionable`` is set to its default, whatever ``JAX_THREEFRY_PARTITIONABLE`` says. Set
+``CAUSALREP_KEEP_RUNTIME=1`` to change none of these settings.
 """
 
 import os
@@ -46,7 +46,7 @@ def configure() -> None:
     if _backend_has_started():
         warnings.warn(
             "JAX was already running when causalrep was imported, so its CPU thread pool could not be made safe "
-            "against a deadlock in batched factorisations. Import causalrep before the first JAX computation, or start "
+            "against a deadlock in batched factorizations. Import causalrep before the first JAX computation, or start "
             f"Python with {POOL_SIZE_VARIABLE}={MINIMUM_POOL_SIZE} XLA_FLAGS={CPU_SCHEDULER_FLAG}=false.",
             CausalrepWarning,
             stacklevel=3,
@@ -65,7 +65,7 @@ def _single_threaded_lapack() -> None:
 
 
 def _backend_has_started() -> bool:
-    # JAX has no public question for this; without an answer, assume the common case of an early import.
+    # JAX has no public function for this. If this one disappears, assume the common case of an early import.
     try:
         from jax._src import xla_bridge
 

@@ -1,7 +1,7 @@
-"""Compiled programs are kept between runs, in the user's cache folder.
+"""Compiled programs are kept between processes, in the user's cache folder.
 
-Studies ask for it themselves. In a notebook call :func:`enable_compilation_cache` once: most of a small network's first
-fit is compilation.
+Studies enable this themselves. In a notebook, call :func:`enable_compilation_cache` once: most of the time of a small
+network's first fit is compilation.
 """
 
 import os
@@ -15,9 +15,9 @@ FOLDER_VARIABLE = "CAUSALREP_CACHE"
 def enable_compilation_cache() -> None:
     """Keep compiled programs in ``$CAUSALREP_CACHE/xla`` (default ``~/.cache/causalrep/xla``).
 
-    What the user has set has the last word: ``JAX_COMPILATION_CACHE_DIR``, or ``jax_compilation_cache_dir`` in JAX's
-    configuration; ``JAX_ENABLE_COMPILATION_CACHE=false`` turns it off. Without a folder that can be written nothing is
-    kept.
+    The user's own settings have priority: ``JAX_COMPILATION_CACHE_DIR``, or ``jax_compilation_cache_dir`` in JAX's
+    configuration; ``JAX_ENABLE_COMPILATION_CACHE=false`` turns the cache off. If the folder cannot be written, nothing
+    is kept.
     """
     if os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.jax_compilation_cache_dir:
         return
@@ -29,5 +29,6 @@ def enable_compilation_cache() -> None:
     if not os.access(folder, os.W_OK):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # Hundreds of small programs make up a study or a façade's fit: JAX's default keeps only those that took a second.
+    # A study or a façade's fit consists of hundreds of small programs, but JAX keeps by default only those that took a
+    # second to compile.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

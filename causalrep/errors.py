@@ -1,12 +1,12 @@
-"""The errors and warnings of the library: each names the argument, what was found and what was expected."""
+"""The errors and warnings of the library. Input errors name the argument, what was found and what was expected."""
 
 
 class CausalrepError(Exception):
-    """Base of every error the library raises on purpose."""
+    """Base of all errors that the library raises on purpose."""
 
 
 class InputError(CausalrepError, ValueError):
-    """A user's argument is wrong: its shape, its values, or its combination with another.
+    """A user's argument is wrong: in its shape, its values, or its combination with another argument.
 
     >>> raise InputError("alpha", found=-1.0, expected="a number above 0")
     Traceback (most recent call last):
@@ -28,11 +28,11 @@ class RecordsError(CausalrepError):
 
 
 class DivergenceError(CausalrepError):
-    """Training met a loss or gradient that is not finite.
+    """A loss or gradient was not finite in training.
 
     Attributes:
         step: The update at which it happened.
-        params: The last finite parameters, those after ``step`` updates; None where the message names a checkpoint.
+        params: The last finite parameters, after ``step`` updates; None if the message names a checkpoint instead.
     """
 
     def __init__(self, message: str, *, step: int, params: object = None):
@@ -53,7 +53,7 @@ class WeakInstrumentWarning(CausalrepWarning):
 
 
 class DivergenceWarning(CausalrepWarning):
-    """Some of several networks met a loss that is not finite, and were left out."""
+    """Some of several networks were left out because their loss was not finite."""
 
 
 class OverlapWarning(CausalrepWarning):
@@ -61,7 +61,7 @@ class OverlapWarning(CausalrepWarning):
 
 
 class IdentificationWarning(CausalrepWarning):
-    """The assumptions made do not identify what was estimated: the estimate is one of many the data allow."""
+    """The assumptions do not identify the estimand: the estimate is one of many that the data allow."""
 
 
 class NotFittedError(CausalrepError, ValueError, AttributeError):
@@ -70,3 +70,8 @@ class NotFittedError(CausalrepError, ValueError, AttributeError):
 
 class NoIntervalError(CausalrepError):
     """The estimator has no valid interval; the message says why."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to 300 characters; the error's type if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

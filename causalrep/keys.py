@@ -2,8 +2,8 @@
 
 A program that needs several streams names them: ``derive(key, "data")``, ``derive(key, "fit")``. Two rules keep streams
 apart. Never call both ``jax.random.split`` and ``jax.random.fold_in`` on one key: in JAX 0.10 ``split(key, n)[i]`` *is*
-``fold_in(key, i)``. And never make a second seed by arithmetic: the streams of ``seed + 1`` are those that a user gets
-who asks for the next seed.
+``fold_in(key, i)``. And never compute a second seed by arithmetic: the streams of ``seed + 1`` are the ones that a user
+gets who asks for the next seed.
 """
 
 import functools
@@ -32,9 +32,9 @@ def derive(key: Key[Array, ""], *names: str) -> Key[Array, ""]:
     The same name gives the same key in every process and release. Works under ``jit`` and ``vmap``.
 
     Args:
-        key: The key that the purposes share. It may also be split, or folded with small counters: names have numbers of
-            their own, from 2^31.
-        *names: What the key is for, for example ``"data"``, or ``"fit", "validation"``.
+        key: The key that the purposes share. It may also be split, or folded with small counters, since the numbers of
+            names start at 2^31.
+        *names: The purpose of the key, for example ``"data"``, or ``"fit", "validation"``.
 
     >>> key = root(0)
     >>> bool(jax.random.uniform(derive(key, "data")) != jax.random.uniform(derive(key, "fit")))

@@ -1,9 +1,9 @@
-"""Where results lie: a local folder or a bucket, by one small set of functions, every write all or nothing.
+"""Files in a local folder or a bucket, through one small set of functions with atomic writes.
 
-A place is a local path or a URL that fsspec knows: ``gs://bucket/results`` (package gcsfs), ``s3://bucket/results``
-(package s3fs), ``memory://results`` (this process alone, for tests). On a local disk a file is written beside its
-place, flushed and renamed; in a bucket an object appears when its upload is complete. Either way nobody ever reads
-half a file under its own name, and a full disk leaves what was there before.
+A path is a local path or a URL that fsspec knows: ``gs://bucket/results`` (package gcsfs), ``s3://bucket/results``
+(package s3fs), ``memory://results`` (this process only, for tests). On a local disk a file is written under a temporary
+name beside its final path, flushed and renamed; in a bucket an object appears when its upload is complete. Either way
+nobody reads half a file under its own name, and a full disk leaves the previous file in place.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ _OPTIONAL = {"gs": "gcsfs", "gcs": "gcsfs", "s3": "s3fs", "s3a": "s3fs"}
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Remote:
-    """A place in a bucket, with the few habits of :class:`pathlib.Path` that results need.
+    """A path in a bucket, with the few methods of :class:`pathlib.Path` that results need.
 
     Attributes:
-        url: ``"gs://bucket/folder/file"``, without a slash at the end.
+        url: ``"gs://bucket/folder/file"``, without a trailing slash.
     """
 
     url: str
@@ -41,7 +41,7 @@ class Remote:
         return Remote(f"{self.url}/{name}")
 
     def joinpath(self, *names: str) -> "Remote":
-        """The place below, by its parts."""
+        """The path below this one, from its parts."""
         return Remote("/".join([self.url, *names]))
 
     def __str__(self) -> str:
@@ -49,58 +49,58 @@ class Remote:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """The last part of the path."""
         return self.url.rsplit("/", 1)[1]
 
     @property
     def suffix(self) -> str:
-        """The ending of the name, with its dot."""
+        """The file extension, with its dot."""
         return PurePath(self.name).suffix
 
     @property
     def parent(self) -> "Remote":
-        """The folder."""
+        """The parent folder."""
         return Remote(self.url.rsplit("/", 1)[0])
 
     def resolve(self) -> "Remote":
-        """Itself: a URL is absolute."""
+        """The path itself, since a URL is absolute."""
         return self
 
     def exists(self) -> bool:
-        """Whether an object or a folder lies here."""
+        """Whether an object or a folder exists here."""
         with _named(self, "read"):
             return _filesystem(self.url).exists(self.url)
 
     def read_bytes(self) -> bytes:
-        """The whole object.
+        """The contents of the object.
 
         Raises:
-            FileNotFoundError: If there is none.
+            FileNotFoundError: If there is no such object.
             RecordsError: If the bucket does not answer.
         """
         with _named(self, "read"):
             return _filesystem(self.url).cat_file(self.url)
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """The whole object as text."""
+        """The contents of the object as text."""
         return self.read_bytes().decode(encoding)
 
     def iterdir(self) -> Iterator["Remote"]:
-        """What lies directly below; nothing if the folder does not exist."""
+        """The paths directly below; none if the folder does not exist."""
         with _named(self, "read"):
             files = _filesystem(self.url)
-            found = files.ls(self.url, detail=False) if files.exists(self.url) else []
-        return iter(sorted(self / name.rstrip("/").rsplit("/", 1)[1] for name in found))
+            names = files.ls(self.url, detail=False) if files.exists(self.url) else []
+        return iter(sorted(self / name.rstrip("/").rsplit("/", 1)[1] for name in names))
 
 
 AnyPath = Path | Remote
 
 
 def as_path(place: str | os.PathLike | Remote) -> AnyPath:
-    """A local path, or a bucket's, from what a user wrote.
+    """A local path or a path in a bucket, from what the user wrote.
 
     Raises:
-        InputError: If the URL's kind is unknown.
+        InputError: If the URL's protocol is unknown.
         RecordsError: If the package that reads this kind of bucket is not installed.
 
     >>> as_path("memory://results") / "records.parquet"
@@ -111,10 +111,10 @@ def as_path(place: str | os.PathLike | Remote) -> AnyPath:
     if isinstance(place, Remote):
         return place
     text = os.fspath(place)
-    found = _URL.match(text)
-    if found is None:
+    match = _URL.match(text)
+    if match is None:
         return Path(text).expanduser()
-    protocol, rest = found.group(1), text[found.end() :].rstrip("/")
+    protocol, rest = match.group(1), text[match.end() :].rstrip("/")
     if protocol == "file":
         return Path("/" + rest.lstrip("/"))
     remote = Remote(f"{protocol}://{rest}")
@@ -123,10 +123,10 @@ def as_path(place: str | os.PathLike | Remote) -> AnyPath:
 
 
 def write_bytes(path: AnyPath, data: bytes) -> None:
-    """Write a file, all or nothing; local folders are made, buckets have none.
+    """Write a file atomically; missing local folders are created (buckets have none).
 
     Raises:
-        RecordsError: If it cannot be written; what was there before is still there.
+        RecordsError: If it cannot be written; a previous file is still there then.
     """
     if isinstance(path, Remote):
         with _named(path, "written"):
@@ -137,12 +137,12 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
 
 
 def write_text(path: AnyPath, text: str) -> None:
-    """Write a text file, all or nothing."""
+    """Write a text file atomically."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: AnyPath, value: Any) -> None:
-    """Write a JSON file, all or nothing."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -160,7 +160,7 @@ def read_json(path: AnyPath) -> Any:
 
 @contextlib.contextmanager
 def atomic_file(path: AnyPath) -> Iterator[Path]:
-    """A temporary local path that replaces ``path``, flushed to disk or uploaded, when the block ends well.
+    """A temporary local path that replaces ``path``, flushed to disk or uploaded, if the block ends without error.
 
     Raises:
         RecordsError: If it cannot be written.
@@ -183,17 +183,17 @@ def atomic_file(path: AnyPath) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            folder = os.open(path.parent, os.O_RDONLY)
+            directory = os.open(path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)
+                os.fsync(directory)
             finally:
-                os.close(folder)
+                os.close(directory)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def check_writable(folder: AnyPath) -> None:
-    """Refuse, before any computation, a folder that cannot be written.
+    """Refuse a folder that cannot be written, before any computation.
 
     Raises:
         RecordsError: If it cannot be created or a file in it cannot be written.
@@ -215,24 +215,24 @@ def check_writable(folder: AnyPath) -> None:
 
 
 def remove_tree(folder: AnyPath) -> None:
-    """Drop a folder with all it holds, if it can be dropped."""
+    """Delete a folder with all its contents, if possible."""
     if isinstance(folder, Remote):
-        with contextlib.suppress(Exception):  # each kind of bucket has its own errors, and a leftover does no harm
+        with contextlib.suppress(Exception):  # each kind of bucket has its own errors, and leftovers do no harm
             _filesystem(folder.url).rm(folder.url, recursive=True)
         return
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def download(source: Remote, target: Path) -> None:
-    """Copy an object, or all objects below a place, to a local disk.
+    """Copy an object, or all objects below a path, to a local disk.
 
     Raises:
-        FileNotFoundError: If nothing is there.
+        FileNotFoundError: If there is no such object.
         RecordsError: If the bucket does not answer or the disk is full.
     """
     with _named(source, "read"):
         files = _filesystem(source.url)
-        # Names without their "s3://": as the bucket lists them.
+        # The bucket lists names without their "s3://".
         root, below = files._strip_protocol(source.url), files.find(source.url)
     if not below:
         raise FileNotFoundError(errno.ENOENT, "nothing there", source.url)
@@ -244,10 +244,10 @@ def download(source: Remote, target: Path) -> None:
 
 
 def upload(source: Path, target: Remote) -> None:
-    """Copy a local file, or a folder with all it holds, to a bucket, object by object.
+    """Copy a local file, or a folder with all its contents, to a bucket, object by object.
 
     Raises:
-        FileNotFoundError: If the source does not exist, or is deleted meanwhile.
+        FileNotFoundError: If the source does not exist, or is deleted during the upload.
         RecordsError: If the bucket does not answer or refuses.
     """
     for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
@@ -260,7 +260,7 @@ def upload(source: Path, target: Remote) -> None:
 
 @functools.lru_cache(maxsize=32)
 def _open_filesystem(protocol: str) -> fsspec.AbstractFileSystem:
-    # Other processes write into the same bucket: a remembered listing would be wrong.
+    # Other processes write into the same bucket, so a cached listing would be wrong.
     return fsspec.filesystem(protocol, use_listings_cache=False)
 
 
@@ -278,7 +278,7 @@ def _filesystem(url: str) -> fsspec.AbstractFileSystem:
 
 @contextlib.contextmanager
 def _named(path: AnyPath, done: str) -> Iterator[None]:
-    """Errors of the disk or bucket as one that names the place and says what to do."""
+    """Turn errors of the disk or bucket into one that names the path and says what to do."""
     try:
         yield
     except RecordsError:
@@ -297,5 +297,5 @@ def _named(path: AnyPath, done: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(path, Path):
             raise
-        # Buckets' clients have errors of their own kinds: credentials, HTTP statuses.
+        # Clients of buckets have error types of their own: credentials, HTTP statuses.
         raise RecordsError(f"{path}: cannot be {done} ({type(error).__name__}: {error}).") from error

@@ -1,4 +1,4 @@
-"""Would it run on that chip? Compiling programs ahead of time, and reports on what was compiled."""
+"""Compiling programs ahead of time for chips that are not here: does it compile, does it fit, what does it send?"""
 
 from causalrep.aot.programs import Program, ProgramReport, compile_for
 

@@ -1,18 +1,18 @@
-"""What the chips that programs are compiled for can do."""
+"""Published peaks of the chips that programs are compiled for."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """Published peaks of one chip, and the memory a program may use of it.
+    """Published peaks of one chip, and the memory that a program may use.
 
     Attributes:
-        name: As in a topology's name, ``"v5e"``.
+        name: Its name in a topology, such as ``"v5e"``.
         flops: Peak bfloat16 operations per second.
         memory: Bytes of device memory that the compiler lets a program use.
-        bandwidth: Device memory, bytes per second.
-        links: Bytes per second a chip can send to its neighbours, all links together, one direction.
+        bandwidth: Bandwidth of the device memory, bytes per second.
+        links: Bytes per second that a chip can send to its neighbors over all links, in one direction.
     """
 
     name: str
@@ -24,9 +24,9 @@ class Chip:
 
 _GIB = 2**30
 
-# By JAX's device kind. Peaks, memory bandwidth and interconnect: cloud.google.com/tpu/docs, the pages v4, v5e, v5p and
-# v6e, read 2026-11 (interconnect as one direction: half of what they call bidirectional; v4: six links of 50 GB/s,
-# Jouppi et al. 2023, ISCA). Memory: what libtpu 0.0.51 states in its error when a program needs more.
+# Keyed by JAX's device kind. Peaks, memory bandwidth and interconnect: cloud.google.com/tpu/docs, the pages v4, v5e,
+# v5p and v6e, read 2026-11. Interconnect is one direction, half of what they call bidirectional (v4: six links of
+# 50 GB/s, Jouppi et al. 2023, ISCA). Memory: the limit that libtpu 0.0.51 states in its error if a program needs more.
 CHIPS = {
     "TPU v4": Chip("v4", 275e12, int(30.75 * _GIB), 1200e9, 300e9),
     "TPU v5 lite": Chip("v5e", 197e12, int(15.75 * _GIB), 819e9, 200e9),

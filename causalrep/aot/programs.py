@@ -1,9 +1,9 @@
-"""Proof for pods without a pod: compile programs ahead of time for a slice of TPUs, on a machine that has none.
+"""Compile programs ahead of time for a slice of TPUs, on a machine that has none.
 
 A :class:`Program` is a function with abstract arguments and their layout on a mesh. :func:`compile_for` runs the real
-TPU compiler on it (the ``libtpu`` package holds the compiler, no chip is needed) and reports what the slice would
-say: whether it compiles, whether it fits, and which collectives it runs. Do not profile in a process that has done so:
-JAX 0.10.2's profiler crashes once libtpu is loaded as a compiler alone.
+TPU compiler on it (the ``libtpu`` package holds the compiler, no chip is needed) and reports whether the program
+compiles, whether it fits, and which collectives it runs. Do not profile in a process that has done so: JAX 0.10.2's
+profiler crashes once libtpu is loaded as a compiler alone.
 
 >>> import jax, jax.numpy as jnp
 >>> from jax.sharding import PartitionSpec as P
@@ -24,18 +24,21 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from causalrep.aot.chips import CHIPS, Chip
-from causalrep.aot.hlo.summary import KINDS, Collective, HloSummary, read_hlo
+from causalrep.aot.collectives import KINDS, Collective
 from causalrep.aot.report import Memory, ProgramReport, Roofline
 from causalrep.errors import CausalrepError, InputError
 from causalrep.parallel.mesh import make_mesh
 
-# Without these libtpu asks a metadata server who it is, and refuses a second process that only compiles.
+if TYPE_CHECKING:
+    from causalrep.aot.hlo.summary import HloSummary
+
+# Without these variables libtpu asks a metadata server for its topology, and refuses a second process that compiles.
 _COMPILER_ONLY = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -53,17 +56,17 @@ class CompileError(CausalrepError):
 class Program:
     """A program to compile: the function that would run, its abstract arguments, and what it may communicate.
 
-    Most are made by :meth:`of`. Where the function itself depends on the mesh (``shard_map``), give ``jitted`` and
+    :meth:`of` makes most programs. If the function itself depends on the mesh (``shard_map``), give ``jitted`` and
     ``arguments`` as functions of the mesh.
 
     Attributes:
-        name: What the report calls it.
+        name: Name in the report.
         jitted: ``mesh -> jax.jit(...)``, with its shardings and donated arguments.
         arguments: ``mesh -> arguments``: pytrees of ``jax.ShapeDtypeStruct`` or arrays.
         collectives: Kinds of collective it is expected to run; any other kind is a problem, and so is none of them.
-        replica: Size of the mesh's replica axis; None: all devices that ``data`` leaves.
-        data: Size of the mesh's data axis; None: all devices that ``replica`` leaves, or 1.
-        context: Entered while tracing and compiling: precision, 64-bit types.
+        replica: Size of the mesh's replica axis; None: the number of devices divided by ``data``.
+        data: Size of the mesh's data axis; None: the number of devices divided by ``replica``, or 1.
+        context: Context manager entered while tracing and compiling: precision, 64-bit types.
     """
 
     name: str
@@ -95,21 +98,21 @@ class Program:
         data: int | None = None,
         context: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     ) -> "Program":
-        """A program whose layout is stated by partition specs over the axes ``"replica"`` and ``"data"``.
+        """A program whose layout is given by partition specs over the axes ``"replica"`` and ``"data"``.
 
         Args:
-            name: What the report calls it.
-            function: The function that would run; not jitted yet.
-            arguments: Its arguments: pytrees of arrays or ``jax.ShapeDtypeStruct``; a function of the mesh where
-                their sizes follow from it.
-            in_specs: ``PartitionSpec`` s of the arguments (a tuple, one pytree prefix each), static ones left out.
-            out_specs: The same of the result.
+            name: Name in the report.
+            function: The function that would run, not jitted yet.
+            arguments: Its arguments: pytrees of arrays or ``jax.ShapeDtypeStruct``; a function of the mesh if their
+                sizes depend on it.
+            in_specs: ``PartitionSpec`` of each argument but the static ones: a tuple, one pytree prefix each.
+            out_specs: The same for the result.
             collectives: Kinds of collective it is expected to run; none by default.
-            donate: Arguments whose buffers the result may take over.
-            static: Arguments that are Python values.
+            donate: Positions of the arguments whose buffers the result may reuse.
+            static: Positions of the arguments that are Python values.
             replica: Size of the replica axis.
             data: Size of the data axis.
-            context: Entered while tracing and compiling.
+            context: Context manager entered while tracing and compiling.
         """
 
         def jitted(mesh: Mesh) -> jax.stages.Wrapped:
@@ -133,13 +136,13 @@ def compile_for(target: str, programs: Sequence[Program]) -> list[ProgramReport]
     """Compile programs ahead of time for a target, on any machine.
 
     Args:
-        target: ``"tpu:<topology>"`` with any name the TPU compiler knows (``"tpu:v5e:16x16"``, ``"tpu:v4:2x2x1"``), or
-            ``"cuda"`` or ``"cuda:<devices>"``, which are lowered only: JAX needs a GPU to compile for one, so there
-            is no memory, no collective that the compiler would add, and no estimate.
-        programs: What to compile.
+        target: ``"tpu:<topology>"`` with any topology that the TPU compiler knows (``"tpu:v5e:16x16"``,
+            ``"tpu:v4:2x2x1"``), or ``"cuda"`` or ``"cuda:<devices>"``. Programs for GPUs are lowered only, since JAX
+            needs a GPU to compile for one: their reports have no memory, no collectives and no estimate.
+        programs: The programs to compile.
 
     Returns:
-        One report a program; a program that is too large for the chip has a report that says so.
+        One report per program; that of a program too large for the chip says so.
 
     Raises:
         CompileError: If libtpu is missing, this process is one of several, or a program does not compile.
@@ -147,7 +150,7 @@ def compile_for(target: str, programs: Sequence[Program]) -> list[ProgramReport]
     """
     if jax.process_count() > 1:
         raise CompileError(
-            f"compiling ahead of time is the work of one process, and this is one of {jax.process_count()}: "
+            f"programs are compiled ahead of time in one process, but this is one of {jax.process_count()}: "
             "run it without the launcher"
         )
     kind, _, rest = target.partition(":")
@@ -191,12 +194,16 @@ def tpu_devices(topology: str) -> list[jax.Device]:
 
 
 def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Chip | None) -> ProgramReport:
+    # Imported here so that programs can be described, and run, without the reader of compiled text.
+    from causalrep.aot.hlo.summary import read_hlo
+
     mesh = make_mesh(program.replica, program.data, devices=devices)
     start = time.perf_counter()
     with program.context():
         lowered = program.jitted(mesh).lower(*program.arguments(mesh))
-        lower_seconds = time.perf_counter() - start
-        start = time.perf_counter()
+        middle = time.perf_counter()
+        report = ProgramReport(program.name, target, len(devices), program.collectives, middle - start)
+        report = dataclasses.replace(report, limit=None if chip is None else chip.memory)
         try:
             with _uncached():
                 compiled = lowered.compile()
@@ -204,10 +211,9 @@ def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Ch
             message = " ".join(str(error).partition("\nSee ")[0].split())
             if not message.startswith("RESOURCE_EXHAUSTED"):
                 raise CompileError(f"{program.name} does not compile for {target}: {message[:600]}") from error
-            seconds = time.perf_counter() - start
             words = message.removeprefix("RESOURCE_EXHAUSTED: ")
-            return _report(target, program, len(devices), chip, lower_seconds, seconds, too_large=words)
-    seconds = time.perf_counter() - start
+            return dataclasses.replace(report, compile_seconds=time.perf_counter() - middle, too_large=words)
+    seconds = time.perf_counter() - middle
     stats = compiled.memory_analysis()
     memory = Memory(
         stats.argument_size_in_bytes,
@@ -217,48 +223,26 @@ def _compiled(target: str, program: Program, devices: list[jax.Device], chip: Ch
         stats.alias_size_in_bytes,
     )
     text = read_hlo(compiled.as_text())
-    return _report(target, program, len(devices), chip, lower_seconds, seconds, memory, text)
-
-
-def _report(
-    target: str,
-    program: Program,
-    chips: int,
-    chip: Chip | None,
-    lower_seconds: float,
-    compile_seconds: float,
-    memory: Memory | None = None,
-    text: HloSummary | None = None,
-    too_large: str = "",
-) -> ProgramReport:
-    flops = bytes_moved = estimate = None
-    if text is not None:
-        flops, bytes_moved = text.flops, text.bytes
-        if chip is not None:
-            network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
-            estimate = Roofline(flops / chip.flops, bytes_moved / chip.bandwidth, network)
-    return ProgramReport(
-        name=program.name,
-        target=target,
-        chips=chips,
+    return dataclasses.replace(
+        report,
+        compile_seconds=seconds,
         memory=memory,
-        limit=chip.memory if chip is not None else None,
-        flops=flops,
-        bytes=bytes_moved,
-        collectives=text.collectives if text is not None else None,
-        expected=program.collectives,
-        open_loops=text.open_loops if text is not None else 0,
-        kernels=dict(text.kernels) if text is not None else {},
-        fast_products=text.fast_products if text is not None else 0,
-        lower_seconds=lower_seconds,
-        compile_seconds=compile_seconds,
-        estimate=estimate,
-        too_large=too_large,
+        estimate=None if chip is None else _roofline(text, chip, len(devices)),
+        **{field.name: getattr(text, field.name) for field in dataclasses.fields(text)},
     )
 
 
+def _roofline(text: "HloSummary", chip: Chip, chips: int) -> Roofline:
+    network = sum(c.count * _network_bytes(c, chips) for c in text.collectives) / chip.links
+    return Roofline(text.flops / chip.flops, text.bytes / chip.bandwidth, network)
+
+
 def _network_bytes(collective: Collective, chips: int) -> float:
-    """Bytes a chip sends: an all-reduce is a reduce-scatter and an all-gather, a permute sends its operand once."""
+    """Bytes that each chip sends for a collective over ``chips`` chips, with the usual ring algorithms.
+
+    An all-gather or reduce-scatter of b bytes sends b (chips - 1) / chips; an all-reduce is one of each, so twice that;
+    a permute sends its operand once.
+    """
     share = (chips - 1) / chips
     return collective.bytes * {"all-reduce": 2 * share, "collective-permute": 1.0}.get(collective.kind, share)
 
@@ -274,12 +258,12 @@ def _lowered(target: str, program: Program, devices: int) -> ProgramReport:
         traced = program.jitted(mesh).trace(*program.arguments(mesh))
         traced.lower(lowering_platforms=("cuda",))
     seconds = time.perf_counter() - start
-    return _report(target, program, devices, None, seconds, 0.0)
+    return ProgramReport(program.name, target, devices, program.collectives, seconds)
 
 
 @contextlib.contextmanager
 def _compiler_only() -> Iterator[None]:
-    """The environment in which libtpu loads as a compiler; left alone where JAX runs on TPUs already."""
+    """Set the environment in which libtpu loads as a compiler only; nothing changes where JAX runs on TPUs."""
     if jax.default_backend() == "tpu":
         yield
         return
@@ -294,7 +278,7 @@ def _compiler_only() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uncached() -> Iterator[None]:
-    """Keep the program out of JAX's persistent cache, which can store but not load what no device here can run."""
+    """Keep the program out of JAX's persistent cache, which could store but not load it: no device here can run it."""
     name = "jax_persistent_cache_min_compile_time_secs"
     before = getattr(jax.config, name)
     jax.config.update(name, float("inf"))

@@ -1,4 +1,4 @@
-"""What every estimator is: hyperparameters by name, a short repr, and a clear error for what is used before ``fit``."""
+"""The base of all estimators: hyperparameters by name, a short repr, and a clear error before ``fit``."""
 
 import contextlib
 import inspect
@@ -11,15 +11,16 @@ from causalrep.errors import InputError, NotFittedError
 
 
 class Estimator:
-    """The base of all estimators, by scikit-learn's conventions.
+    """The base of all estimators, which follows scikit-learn's conventions.
 
-    Hyperparameters are the arguments of the constructor, stored under their own names and checked in ``fit``; fitted
-    attributes end in ``_``.
+    Hyperparameters are the arguments of the constructor, stored under their own names and checked in ``fit``. Names of
+    fitted attributes end in ``_``.
 
-    A class states the precision it computes in, ``"float64"`` for closed forms and ``"float32"`` for networks, and runs
-    its array code inside :meth:`_computing`, so that the global settings of JAX change nothing.
+    A class states the precision of its computation, ``"float64"`` for closed forms and ``"float32"`` for networks, and
+    runs its array code inside :meth:`_computing`, so that the global settings of JAX have no effect.
     """
 
+    fit: Any  # every estimator defines it, with the arguments its room needs
     _precision: ClassVar[Literal["float64", "float32"]] = "float64"
 
     @classmethod
@@ -31,7 +32,7 @@ class Estimator:
         """Hyperparameters by name.
 
         Args:
-            deep: Include those of hyperparameters that are estimators themselves, as ``"outcome__alpha"``.
+            deep: Whether to include the hyperparameters of nested estimators, as ``"outcome__alpha"``.
         """
         own = {name: getattr(self, name) for name in self._parameter_names()}
         if not deep:
@@ -45,7 +46,7 @@ class Estimator:
         return own | nested
 
     def set_params(self, **params: Any) -> Self:
-        """Set hyperparameters by name, ``outcome__alpha`` those of a nested estimator; unknown names are refused."""
+        """Set hyperparameters by name (``outcome__alpha`` for a nested estimator); unknown names are refused."""
         nested: dict[str, dict[str, Any]] = {}
         for name, value in params.items():
             own, separator, inner = name.partition("__")
@@ -55,14 +56,14 @@ class Estimator:
                 nested.setdefault(own, {})[inner] = value
             else:
                 setattr(self, name, value)
-        # After the others: outcome=..., outcome__alpha=... sets alpha of the new outcome.
+        # Nested settings come last, so that outcome=..., outcome__alpha=... sets alpha of the new outcome.
         for own, settings in nested.items():
             getattr(self, own).set_params(**settings)
         return self
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self).__init__).parameters
-        # Compared by repr: a wrong value, say an array, must not break the message that shows it.
+        # Values are compared by repr, since comparing a wrong value, such as an array, might itself raise an error.
         changed = [
             f"{name}={value!r}"
             for name, value in self.get_params(deep=False).items()
@@ -71,7 +72,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __getattr__(self, name: str) -> Any:
-        # Reached only when ordinary look-up fails: a fitted attribute before fit gets a clear error.
+        # This runs only when the ordinary lookup fails. A fitted attribute before fit gets a clear error.
         fitted = any(known.endswith("_") and not known.startswith("_") for known in self.__dict__)
         if name.endswith("_") and not name.startswith("_") and not fitted:
             own = ", ".join(list(inspect.signature(type(self).fit).parameters)[1:3])
@@ -80,16 +81,16 @@ class Estimator:
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
-        """The precision of this class, whatever the global setting."""
+        """A block that computes in the precision of this class, whatever the global setting."""
         with jax.enable_x64(self._precision == "float64"):
             yield
 
 
 class Transformer(Estimator):
-    """An estimator with ``fit`` and ``transform`` that scikit-learn takes into a pipeline."""
+    """An estimator with ``fit`` and ``transform`` that can be a step of scikit-learn's pipelines."""
 
     def __sklearn_tags__(self) -> Any:
-        # Only scikit-learn asks, so it is installed.
+        # Only scikit-learn calls this, so it is installed.
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(

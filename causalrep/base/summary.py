@@ -1,4 +1,4 @@
-"""The printed result of an estimator: a table of estimates between its facts and its notes."""
+"""The printed result of an estimator: facts, a table of estimates, and notes."""
 
 import html
 import textwrap
@@ -11,10 +11,10 @@ WIDTH = 92
 
 @dataclass(frozen=True)
 class Summary:
-    """What ``estimator.summary()`` returns: prints as text, renders as HTML in a notebook.
+    """The result of ``estimator.summary()``; prints as text and renders as HTML in a notebook.
 
     Attributes:
-        title: The estimator.
+        title: Name of the estimator.
         facts: Label and value pairs shown above the table.
         table: One row per coefficient or effect.
         notes: Sentences shown below the table: diagnostics, warnings, assumptions.

@@ -1,6 +1,6 @@
-"""Checks at the door: user input becomes clean float64 arrays with names, or a named error.
+"""Checks of user input: it becomes clean float64 arrays with column names, or an error that names the argument.
 
-Façades call these once; the functional core trusts its arguments.
+Façades call these functions once; the functional core trusts its arguments.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from causalrep.errors import InputError
 def as_matrix(argument: str, value: Any, *, rows: int | None = None) -> tuple[np.ndarray, list[str]]:
     """A finite float64 matrix (n, m) and its column names.
 
-    Accepts arrays, pandas Series and DataFrames, and sequences; a vector becomes one column. Boolean columns count as
-    0/1; other non-numeric columns are refused.
+    Arrays, pandas Series and DataFrames, and sequences are accepted; a vector becomes one column. Boolean columns
+    become 0 and 1; other non-numeric columns are refused.
 
     Args:
-        argument: The name to use in errors, e.g. ``"Z"``.
-        value: What the user passed.
-        rows: The number of rows it must have, if known.
+        argument: Name of the argument in errors, such as ``"Z"``.
+        value: The user's value.
+        rows: The required number of rows, if known.
 
     Raises:
         InputError: If it is empty, not numeric, not finite, or of the wrong shape.
@@ -55,7 +55,7 @@ def as_matrix(argument: str, value: Any, *, rows: int | None = None) -> tuple[np
 
 
 def as_vector(argument: str, value: Any, *, rows: int | None = None) -> tuple[np.ndarray, str]:
-    """A finite float64 vector (n,) and its name; a one-column matrix is accepted."""
+    """A finite float64 vector (n,) and its name; a matrix of one column is accepted."""
     array, names = as_matrix(argument, value, rows=rows)
     if array.shape[1] != 1:
         raise InputError(argument, found=f"{array.shape[1]} columns", expected="one column")
@@ -63,7 +63,7 @@ def as_vector(argument: str, value: Any, *, rows: int | None = None) -> tuple[np
 
 
 def as_labels(argument: str, value: Any, *, rows: int) -> np.ndarray:
-    """Integer codes 0..G-1 (n,) of group labels of any type; at least two groups.
+    """Integer codes 0..G-1 (n,) of group labels of any type, with at least two groups.
 
     Raises:
         InputError: If a label is missing, the length is wrong, or all labels are equal.
@@ -80,7 +80,7 @@ def as_labels(argument: str, value: Any, *, rows: int) -> np.ndarray:
 
 
 def check_index_alignment(**values: Any) -> None:
-    """Refuse pandas inputs of equal length whose indexes differ: rows would be paired wrongly."""
+    """Refuse pandas inputs of equal length whose indexes differ, since their rows would be paired wrongly."""
     first_name, first = None, None
     for name, value in values.items():
         if not isinstance(value, pd.Series | pd.DataFrame):
@@ -104,7 +104,7 @@ def check_range(
     below: float | None = None,
     at_most: float | None = None,
 ) -> float:
-    """A finite number within bounds, as a float."""
+    """The value as a float, if it is a finite number within the bounds."""
     bounds = [
         ("above", above, lambda number, bound: number > bound),
         ("at least", at_least, lambda number, bound: number >= bound),
@@ -121,7 +121,7 @@ def check_range(
 
 
 def check_choice(argument: str, value: Any, choices: Sequence[str]) -> str:
-    """One of a fixed set of words."""
+    """The value, if it is one of a fixed set of words."""
     if value not in choices:
         raise InputError(argument, found=repr(value), expected="one of " + ", ".join(map(repr, choices)))
     return value
@@ -135,7 +135,7 @@ def check_counts(**counts: int | None) -> None:
 
 
 def check_count(argument: str, value: Any, *, at_least: int = 1) -> None:
-    """Refuse what is not a whole number of at least ``at_least``; NumPy's whole numbers are accepted."""
+    """Refuse values that are not whole numbers of at least ``at_least``; NumPy's integers are accepted."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
         raise InputError(argument, found=repr(value), expected=f"a whole number of at least {at_least}")
 
@@ -150,9 +150,9 @@ def check_widths(argument: str, widths: Any, *, empty: bool = True) -> tuple[int
     """Widths of hidden layers, as a tuple.
 
     Args:
-        argument: The name to use in errors.
-        widths: What the user passed.
-        empty: Whether no hidden layer at all, a linear network, is allowed.
+        argument: Name of the argument in errors.
+        widths: The user's value.
+        empty: Whether a network without hidden layers, a linear one, is allowed.
     """
     whole = isinstance(widths, tuple | list) and all(
         isinstance(width, int | np.integer) and not isinstance(width, bool) and width >= 1 for width in widths
@@ -163,7 +163,7 @@ def check_widths(argument: str, widths: Any, *, empty: bool = True) -> tuple[int
 
 
 def as_excluded(Z: Any, X: Any) -> np.ndarray | None:
-    """Excluded covariates (n, k), or None; one that the covariates determine excludes nothing.
+    """Excluded covariates (n, k), or None. A column that the covariates determine excludes nothing, so it is refused.
 
     Raises:
         InputError: If a column of ``Z`` is an affine function of the columns of ``X``, a constant for instance.
@@ -174,15 +174,18 @@ def as_excluded(Z: Any, X: Any) -> np.ndarray | None:
     z, names = as_matrix("Z", Z)
     check_rows("Z", len(z), rows=len(x), of="X")
     ones = np.column_stack([np.ones(len(x)), x])
-    left = z - ones @ np.linalg.lstsq(ones, z, rcond=None)[0]
-    determined = [name for name, part, whole in zip(names, left.T, z.T) if part.std() <= 1e-8 * np.abs(whole).max()]
+    # The residual of a determined column is rounding, relative to the size of the column.
+    residual = z - ones @ np.linalg.lstsq(ones, z, rcond=None)[0]
+    determined = [name for name, part, whole in zip(names, residual.T, z.T) if part.std() <= 1e-8 * np.abs(whole).max()]
     if determined:
-        raise InputError("Z", found=f"columns {determined} that X determines", expected="others than X holds")
+        raise InputError(
+            "Z", found=f"columns {determined} that X determines", expected="columns that X does not determine"
+        )
     return z
 
 
 def check_rows(argument: str, count: int, *, rows: int, of: str) -> None:
-    """Refuse an argument with another number of rows than the one named ``of``."""
+    """Refuse an argument whose number of rows differs from that of the argument named ``of``."""
     if count != rows:
         raise InputError(argument, found=f"{count} rows", expected=f"{rows}, as many as {of}")
 

@@ -1,4 +1,4 @@
-"""Many devices and hosts: the mesh, sharding, processes and their supervision."""
+"""Many devices and hosts: the mesh, sharding, communication between processes, and what happens if one fails."""
 
 from causalrep.parallel.mesh import make_mesh
 

@@ -1,18 +1,17 @@
-"""Several processes as one program: start, agree, stop together, and say which host failed.
+"""Run several processes as one program: start them, keep them in step, and stop them together.
 
-JAX's own multi-controller runtime does the work: every process runs the same program on its own devices, and its
-coordination service, which lives in process 0, connects them. This module adds what a long run on machines that die
-needs:
+JAX's own multi-controller runtime does the work: every process runs the same program on its own devices, and the
+coordination service in process 0 connects them. This module adds what a long run needs on machines that may fail:
 
 * :func:`initialize` finds the cluster (TPU pod, Slurm, Open MPI) or takes explicit flags; on one machine it does
   nothing.
 * :func:`agree`, :func:`gather` and :func:`barrier` keep processes in step.
-* :func:`guard` ends every process, with an exit code that is not 0, soon after one fails, and names that one.
-* :func:`preemption` turns SIGTERM into an orderly stop with the exit code :data:`PREEMPTED`, which launchers
-  understand as "saved; run me again".
+* :func:`guard` ends every process with a nonzero exit code soon after one of them fails, and names that one.
+* :func:`preemption` turns SIGTERM into an orderly stop with the exit code :data:`PREEMPTED`, which launchers take as
+  "saved; run the same command again".
 
-What processes say to each other is in :mod:`causalrep.parallel.processes`, how they end together in
-:mod:`causalrep.parallel.watch`; import from here.
+Import from here. Communication is implemented in :mod:`causalrep.parallel.processes`, failure handling in
+:mod:`causalrep.parallel.watch`.
 """
 
 import os
@@ -23,7 +22,8 @@ import time
 
 import jax
 
-from causalrep.errors import InputError
+from causalrep.base.validation import check_count
+from causalrep.errors import InputError, first_line
 from causalrep.parallel.processes import (
     DistributedError,
     agree,
@@ -32,7 +32,6 @@ from causalrep.parallel.processes import (
     gather,
     gather_rows,
     is_main,
-    put,
 )
 from causalrep.parallel.watch import (
     INTERRUPTED,
@@ -41,7 +40,6 @@ from causalrep.parallel.watch import (
     Preempted,
     Preemption,
     Watch,
-    first_line,
     guard,
     is_default_handler,
     leave_preempted,
@@ -65,7 +63,6 @@ __all__ = [
     "initialize",
     "is_main",
     "preemption",
-    "put",
 ]
 
 
@@ -77,33 +74,33 @@ def initialize(
     connect_timeout: float = 300.0,
     missing_after: float = 60.0,
 ) -> None:
-    """Join the processes of a run; call it before the first JAX computation, and as often as you like.
+    """Join the processes of a run. Call it before the first JAX computation; further calls do nothing.
 
-    Without arguments a TPU pod, Slurm or Open MPI is detected by JAX, and on a single machine nothing happens. Anywhere
-    else give all three.
+    Without arguments, JAX detects a TPU pod, Slurm or Open MPI, and on a single machine nothing happens. Elsewhere give
+    the first three arguments.
 
     Args:
-        coordinator: ``"host:port"`` of process 0, free to listen on.
+        coordinator: ``"host:port"`` of process 0; the port must be free.
         process_count: Number of processes.
-        process_index: This process, from 0.
-        connect_timeout: Seconds to wait for the others.
+        process_index: Index of this process, from 0.
+        connect_timeout: Seconds to wait for the other processes.
         missing_after: Seconds of silence after which a process counts as dead and the others stop.
 
     Raises:
         InputError: If the flags contradict each other.
-        DistributedError: If the processes do not find each other, or JAX has already started on its own.
+        DistributedError: If the processes do not find each other, or JAX has already started.
     """
     explicit = _check_flags(coordinator, process_count, process_index)
     if jax.distributed.is_initialized():
         found = (jax.process_count(), jax.process_index())
         if explicit and found != (process_count, process_index):
             raise DistributedError(
-                f"already initialised as process {found[1]} of {found[0]}, not {process_index} of {process_count}"
+                f"already initialized as process {found[1]} of {found[0]}, not {process_index} of {process_count}"
             )
         return
     if process_count == 1:
         return
-    if explicit and process_index:
+    if coordinator is not None and process_index:
         _await_coordinator(coordinator, connect_timeout)
     try:
         jax.distributed.initialize(
@@ -111,7 +108,7 @@ def initialize(
             process_count,
             process_index,
             initialization_timeout=int(connect_timeout),
-            # The watch below reports first and names the host; JAX's own heartbeat stands behind it.
+            # Our watch reports first and names the host; JAX's own heartbeat is the fallback.
             heartbeat_timeout_seconds=int(2 * missing_after + 10),
             shutdown_timeout_seconds=30,
         )
@@ -132,7 +129,8 @@ def initialize(
     if jax.process_count() > 1:
         Watch.start(missing_after)
         if threading.current_thread() is threading.main_thread() and is_default_handler():
-            # JAX catches SIGTERM too, for a service of its own that only some programs ask: it would be lost.
+            # JAX also installs a SIGTERM handler, for a service of its own that few programs use; the signal would be
+            # lost there.
             signal.signal(signal.SIGTERM, leave_preempted)
 
 
@@ -142,17 +140,16 @@ def host_of(process: int) -> str:
 
 
 def _check_flags(coordinator: str | None, process_count: int | None, process_index: int | None) -> bool:
-    """Whether the flags are given; raises if only some are, or they are impossible."""
+    """Whether the flags are given; raises an error if only some are, or a value is impossible."""
     flags = {"coordinator": coordinator, "process_count": process_count, "process_index": process_index}
     given = [name for name, value in flags.items() if value is not None]
     if given and len(given) < 3:
         absent = " and ".join(name for name in flags if name not in given)
         raise InputError(absent, found="None", expected=f"a value, since {' and '.join(given)} is given")
-    if not given:
+    if coordinator is None or process_count is None or process_index is None:
         return False
     for name, value, least in (("process_count", process_count, 1), ("process_index", process_index, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(name, found=repr(value), expected=f"a whole number of at least {least}")
+        check_count(name, value, at_least=least)
     if process_index >= process_count:
         raise InputError("process_index", found=process_index, expected=f"less than process_count = {process_count}")
     host, _, port = coordinator.rpartition(":")
@@ -162,7 +159,7 @@ def _check_flags(coordinator: str | None, process_count: int | None, process_ind
 
 
 def _await_coordinator(coordinator: str, timeout: float) -> None:
-    # JAX would wait as long, and then abort the process in C++.
+    # JAX would wait as long and then abort the process in C++, without a Python exception.
     host, _, port = coordinator.rpartition(":")
     until = time.monotonic() + timeout
     while True:
@@ -179,7 +176,7 @@ def _await_coordinator(coordinator: str, timeout: float) -> None:
 
 
 def _expected_processes() -> int:
-    """How many processes the environment speaks of, where JAX has started and can no longer look for a cluster."""
+    """Number of processes according to the environment, for when JAX has started and cannot look for a cluster."""
     if {"SLURM_STEP_NODELIST", "SLURM_PROCID"} <= set(os.environ):
         return int(os.environ.get("SLURM_NTASKS", "1"))
     if "OMPI_COMM_WORLD_SIZE" in os.environ:

@@ -14,11 +14,11 @@ def make_mesh(
 ) -> Mesh:
     """A ``("replica", "data")`` mesh over all devices of all hosts.
 
-    On one CPU it is 1 x 1 and programs written for it run unchanged.
+    On one CPU the mesh is 1 x 1, and programs written for it run unchanged.
 
     Args:
-        replica: Size of the replica axis; default: all devices that ``data`` leaves.
-        data: Size of the data axis; default: all devices that ``replica`` leaves, or 1 if neither is given.
+        replica: Size of the replica axis; default: the number of devices divided by ``data``.
+        data: Size of the data axis; default: the number of devices divided by ``replica``, or 1 if neither is given.
         devices: The devices; default ``jax.devices()``.
 
     Raises:

@@ -1,6 +1,6 @@
-"""What processes of one program say to each other: values from process 0, rows from all, a common wait.
+"""Communication between the processes of one program: values from process 0, rows from all, and barriers.
 
-JAX's coordination service, which lives in process 0, carries small values; arrays travel as collectives.
+JAX's coordination service in process 0 carries small values; arrays are sent by collectives.
 """
 
 import itertools
@@ -21,16 +21,16 @@ _barriers = itertools.count()
 
 
 class DistributedError(CausalrepError):
-    """The processes of a run cannot be brought together."""
+    """The processes of a run cannot be joined."""
 
 
 def is_main() -> bool:
-    """Whether this process writes and prints: process 0."""
+    """Whether this is process 0, which alone writes and prints."""
     return jax.process_index() == 0
 
 
 def gather(array: jax.Array) -> np.ndarray:
-    """The whole of an array that is sharded over all hosts, on every host."""
+    """The whole of an array that is sharded over all hosts, as a NumPy array on every host."""
     if isinstance(array, jax.Array) and not array.is_fully_addressable:
         _meet(array)
         array = multihost_utils.process_allgather(array, tiled=True)
@@ -38,40 +38,20 @@ def gather(array: jax.Array) -> np.ndarray:
 
 
 def gather_rows(rows: np.ndarray) -> np.ndarray:
-    """Every process's rows, equally many each, joined in the order of the processes; bit for bit."""
+    """The rows of all processes (equally many each), joined in the order of the processes without rounding."""
     if jax.process_count() == 1:
         return rows
-    # As 32-bit words, which no setting of precision rounds.
+    # JAX would round float64 to float32 while 64-bit types are disabled; it leaves 32-bit words alone.
     words = np.ascontiguousarray(rows).view(np.uint32)
     _meet()
     return multihost_utils.process_allgather(words, tiled=True).view(rows.dtype)
 
 
-def put(values: Any, shardings: Any) -> Any:
-    """Values that every process holds, as arrays over the devices of all hosts; random keys too."""
-    if jax.process_count() == 1:
-        return jax.device_put(values, shardings)
-
-    def one(value: Any, sharding: jax.sharding.Sharding) -> jax.Array:
-        if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
-            data = np.asarray(jax.random.key_data(value))
-            return jax.random.wrap_key_data(one(data, sharding), impl=jax.random.key_impl(value))
-        array = np.asarray(value)
-        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
-
-    return jax.tree.map(
-        lambda sharding, tree: jax.tree.map(lambda value: one(value, sharding), tree),
-        shardings,
-        values,
-        is_leaf=lambda leaf: isinstance(leaf, jax.sharding.Sharding),
-    )
-
-
 def agree(value: Any = None) -> Any:
-    """Process 0's value, on every process; call it at the same points everywhere.
+    """The value of process 0, on every process; every process must call it at the same point.
 
     Args:
-        value: A small JSON value; what other processes pass is ignored.
+        value: A small JSON value; the values of other processes are ignored.
     """
     if jax.process_count() == 1:
         return value
@@ -83,7 +63,7 @@ def agree(value: Any = None) -> Any:
 
 
 def agree_bytes(value: bytes = b"") -> bytes:
-    """Process 0's bytes, of any size, on every process."""
+    """The bytes of process 0, of any size, on every process."""
     if jax.process_count() == 1:
         return value
     size = agree(len(value))
@@ -93,34 +73,35 @@ def agree_bytes(value: bytes = b"") -> bytes:
 
 
 def barrier(name: str, timeout: float = _LONG) -> None:
-    """Wait until every process is here."""
+    """Wait until every process has reached this point."""
     if jax.process_count() > 1:
         client().wait_at_barrier(f"{PREFIX}/{name}/{next(_barriers)}", int(timeout * 1000))
 
 
 def _meet(*results: jax.Array) -> None:
-    """Wait for the others before a collective: on CPUs a collective gives up when they come 30 s later.
+    """Wait for the other processes before a collective; on CPUs a collective gives up after 30 s.
 
-    They may: each process compiles for itself, and hosts are not equally fast. The coordination service waits as long
-    as it takes, and the watch ends the wait if a process is gone.
+    Each process compiles for itself, and hosts are not equally fast, so the delay may be longer. The coordination
+    service waits as long as it takes, and the watch ends the wait if a process is gone.
     """
     jax.block_until_ready(results)
     barrier("meet")
 
 
 def client() -> Any:
-    """The coordination service's client, whose key-value store has no public door: JAX and Orbax use this name too."""
+    """The client of the coordination service. Its key-value store has no public API; Orbax uses this name as well."""
     from jax._src import distributed
 
-    found = distributed.global_state.client
-    if found is None:
+    current = distributed.global_state.client
+    if current is None:
         raise DistributedError("the processes are not joined: call initialize() first.")
-    return found
+    return current
 
 
 def wait_for(key: str) -> str:
-    """The value of a key, once some process has set it."""
-    # In slices, so that signals reach Python between them; the watch ends the process if process 0 is gone.
+    """The value of a key; waits until some process has set it."""
+    # It waits in slices of 2 s, so that signals reach Python in between; the watch ends this process if process 0 is
+    # gone.
     while True:
         try:
             return client().blocking_key_value_get(key, 2000)

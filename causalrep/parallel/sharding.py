@@ -1,4 +1,4 @@
-"""Where arrays lie on the mesh: replicated, split by rows, or, if large, split by one of their own axes."""
+"""Layouts of arrays on the mesh: replicated, split by rows, or (large ones) split along one of their own axes."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ from jaxtyping import PyTree
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """A copy on every device."""
+    """The sharding with a copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def by_rows(mesh: Mesh, *, stacked: bool = False) -> NamedSharding:
-    """The first axis split over the mesh's ``"data"`` axis; with ``stacked``, the second."""
+    """The sharding that splits the first axis over the mesh's ``"data"`` axis; with ``stacked``, the second."""
     return NamedSharding(mesh, PartitionSpec(None, "data") if stacked else PartitionSpec("data"))
 
 
 def state_shardings(shapes: PyTree, mesh: Mesh, *, shard_above: int | None = None, lanes: bool = False) -> PyTree:
     """A sharding for each leaf of a training state.
 
-    Leaves are copied to all devices of the ``"data"`` axis, or, above a size, split over it along their longest axis
-    that the number of devices divides (fully sharded data parallelism: parameters, gradients and the optimizer's
-    moments of one shape are split alike, and gathered only where they are used).
+    Leaves are copied to all devices of the ``"data"`` axis. Above a size they are split over it, along the longest axis
+    that the number of devices divides. This is fully sharded data parallelism: parameters, gradients and the
+    optimizer's moments of one shape are split alike, and gathered only where they are used.
 
     Args:
         shapes: The state as ``jax.ShapeDtypeStruct`` leaves.
         mesh: A ``("replica", "data")`` mesh.
-        shard_above: Bytes above which a leaf is split; ``None`` never splits.
+        shard_above: Bytes above which a leaf is split; None never splits.
         lanes: Whether every leaf's first axis counts independent fits; it is then split over ``"replica"``.
     """
     size = mesh.shape["data"]
@@ -52,10 +52,10 @@ def state_shardings(shapes: PyTree, mesh: Mesh, *, shard_above: int | None = Non
 
 
 def place(tree: PyTree, sharding: Any) -> PyTree:
-    """Put arrays that every process holds whole onto the mesh; each device receives its own part.
+    """Put arrays of which every process holds the whole onto the mesh; each device receives its own part.
 
     Args:
-        tree: numpy or jax arrays, the same ones in every process.
+        tree: NumPy or JAX arrays, random keys included, equal in every process.
         sharding: One sharding for all leaves, or a tree of them.
     """
     if not isinstance(sharding, jax.sharding.Sharding):
@@ -74,7 +74,7 @@ def _place(leaf: Any, sharding: NamedSharding) -> jax.Array:
 
 
 def local_rows(sharding: NamedSharding, rows: int) -> np.ndarray:
-    """The rows of a batch, in order, that this process's devices hold.
+    """Indices of the rows of a batch that this process's devices hold, in order.
 
     >>> import jax
     >>> from causalrep.training import make_mesh

@@ -1,4 +1,9 @@
-"""Processes that end together: one that fails, vanishes or is asked to stop takes the others along, by name."""
+"""Failure handling for multi-process runs.
+
+If one process fails, disappears or is preempted, all exit and report which one it was. Process 0 watches all others
+and they watch process 0, through the coordination service's key-value store: every process writes a heartbeat each
+second, the first failure is published under one key, and a process that exits leaves a note that it has left.
+"""
 
 import contextlib
 import dataclasses
@@ -13,25 +18,25 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 
-from causalrep.errors import CausalrepError
+from causalrep.errors import CausalrepError, first_line
 from causalrep.parallel.processes import PREFIX, agree, barrier, client, is_main
 
-PREEMPTED = 75  # EX_TEMPFAIL: a temporary failure; what was finished is saved, and the same command goes on from there
+PREEMPTED = 75  # EX_TEMPFAIL: a temporary failure; finished work is saved, and the same command continues from there
 INTERRUPTED = 130
 
-_BEAT = 1.0  # seconds between two signs of life
+_BEAT = 1.0  # seconds between two heartbeats
 _GRACE = 25.0  # pods and schedulers commonly send SIGKILL 30 s after SIGTERM
-# Errors of a collective whose other end is gone: another process is then to blame, and known by shorter silence.
+# Errors of a collective whose other end is gone. Another process is then to blame, and a shorter silence names it.
 _PEER_ERROR = re.compile(r"gloo|coordination|UNAVAILABLE|DEADLINE_EXCEEDED|heartbeat|connection (reset|closed)", re.I)
 _PEER_SILENCE = 10.0
 
 
 class Preempted(SystemExit):
-    """The program was asked to stop and has saved what it had; uncaught, it exits with :data:`PREEMPTED`."""
+    """The program was asked to stop and has saved its work; uncaught, it exits with :data:`PREEMPTED`."""
 
     def __init__(self) -> None:
         super().__init__(PREEMPTED)
@@ -42,13 +47,13 @@ class Preempted(SystemExit):
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """Which process failed, where and how.
+    """The failure of a process.
 
     Attributes:
-        process: Its index.
-        host: Its host's name.
-        error: One line.
-        code: The exit code of the whole run.
+        process: Index of the process.
+        host: Name of its host.
+        error: The error in one line.
+        code: Exit code of the whole run.
     """
 
     process: int
@@ -62,11 +67,11 @@ class Failure:
 
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
-    """Every process ends together: at the end of the block, or soon after one fails or vanishes.
+    """A block that all processes leave together: at its end, or soon after one of them fails or disappears.
 
-    In a run of several processes an exception in the block is printed, told to the others and ends this process;
-    theirs end with the same exit code and a line that names the failing process, its host and its error. With one
-    process the block runs as if unguarded.
+    In a run of several processes, an exception in the block is printed, published to the others and ends this process.
+    The others exit with the same code and a line that names the failing process, its host and its error. With one
+    process the block runs as if it were not guarded.
     """
     watch = Watch.current
     if watch is None:
@@ -87,13 +92,13 @@ def guard() -> Iterator[None]:
 
 
 class Preemption:
-    """Whether the program was asked to stop, by SIGTERM."""
+    """Whether SIGTERM has asked the program to stop."""
 
     def __init__(self) -> None:
         self.requested = False
 
     def agreed(self) -> bool:
-        """True on every process once any was asked; call it at the same points everywhere."""
+        """True on every process once any was asked; every process must call it at the same point."""
         if jax.process_count() == 1:
             return self.requested
         if self.requested:
@@ -103,15 +108,15 @@ class Preemption:
 
 @contextlib.contextmanager
 def preemption(grace: float | None = _GRACE) -> Iterator[Preemption]:
-    """A block that SIGTERM asks to stop: it looks at :class:`Preemption`, saves, and raises :class:`Preempted`.
+    """A block that SIGTERM asks to stop: it checks :class:`Preemption`, saves, and raises :class:`Preempted`.
 
-    If the block is still running ``grace`` seconds after the signal (deep in a long computation, where Python cannot
-    act) the process exits with :data:`PREEMPTED` all the same; files are written atomically, so none is lost. A block
-    inside another hears the outer one's signal. A handler that the program has already set for SIGTERM is left in
-    charge, as are programs whose blocks run outside the main thread.
+    If the block is still running ``grace`` seconds after the signal (in a long computation, where Python cannot act),
+    the process exits with :data:`PREEMPTED` anyway; files are written atomically, so none is damaged. A block inside
+    another shares the outer one's signal. Nothing is installed if the program has set its own handler for SIGTERM, or
+    if the block does not run in the main thread.
 
     Args:
-        grace: Seconds; None waits as long as it takes.
+        grace: Seconds until the process exits; None waits as long as it takes.
     """
     if _heard:
         yield _heard[-1]
@@ -125,7 +130,8 @@ def preemption(grace: float | None = _GRACE) -> Iterator[Preemption]:
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     before = signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
-    # The pipe is written at once by the C-level handler, even while the main thread computes outside of Python.
+    # Python runs signal handlers only between bytecodes of the main thread, which may be inside a long computation. The
+    # C-level handler writes to this pipe at once, and the thread below reads it.
     wakeup = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
 
     def overdue() -> None:
@@ -153,7 +159,11 @@ def preemption(grace: float | None = _GRACE) -> Iterator[Preemption]:
 
 
 class Watch:
-    """A thread in each process: it shows that this one lives, and learns that another has failed or vanished."""
+    """A thread in each process that sends heartbeats and detects that another process has failed or disappeared.
+
+    Args:
+        missing_after: Seconds of silence after which a process counts as dead.
+    """
 
     current: "Watch | None" = None
 
@@ -165,24 +175,26 @@ class Watch:
         barrier("hosts")
         hosts = client().key_value_dir_get(f"{PREFIX}/host/")
         self.hosts = {int(key.rsplit("/", 1)[1]): name for key, name in hosts}
-        # If process 0 dies, JAX aborts this process at once, in C++: the log names the host beforehand.
+        # If process 0 dies, JAX aborts this process at once, in C++, so the log names its host beforehand.
         if self.index:
             say(f"process {self.index} of {self.count} on {host()}; process 0 coordinates, on {self.hosts[0]}")
 
     @classmethod
     def start(cls, missing_after: float) -> None:
-        """Watch until :meth:`stop`."""
+        """Start the thread; it runs until :meth:`stop`."""
         cls.current = cls(missing_after)
         threading.Thread(target=cls.current._watch, name="causalrep-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """End of the watch: all processes have finished."""
+        """End the watch, once all processes have finished."""
         self._stopped.set()
         type(self).current = None
 
     def _watch(self) -> None:
-        store, seen = client(), {}
-        # Process 0 watches all others, they watch process 0: a pod's traffic grows with its hosts, not their square.
+        store = client()
+        seen: dict[int, Any] = {}
+        # Process 0 watches all others and they watch process 0, so that traffic grows with the number of hosts and not
+        # with its square.
         watched = range(1, self.count) if self.index == 0 else (0,)
         for beat in itertools.count():
             if self._stopped.wait(_BEAT):
@@ -211,19 +223,19 @@ class Watch:
                 self._follow(failure)
 
     def failure(self) -> Failure | None:
-        """The first failure any process has told of."""
+        """The first failure that any process has published."""
         found = client().key_value_dir_get(f"{PREFIX}/failure/")
         return Failure(**json.loads(found[0][1])) if found else None
 
     def publish(self, failure: Failure) -> None:
-        """Tell the others, unless another failure was told first."""
+        """Publish a failure to the other processes, unless another one was published first."""
         if failure.process == self.index:
             self._failing.set()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             client().key_value_set(f"{PREFIX}/failure/first", json.dumps(dataclasses.asdict(failure)))
 
     def fail(self, error: BaseException) -> NoReturn:
-        """End this process because of an exception, once the others know."""
+        """End this process because of an exception, after the others have been told."""
         self._failing.set()
         own = Failure(self.index, host(), _described(error), _exit_code(error))
         first = None
@@ -243,6 +255,7 @@ class Watch:
         self.depart(own.code)
 
     def _blamed(self, patience: float) -> Failure | None:
+        """The failure that another process publishes within ``patience`` seconds, if any."""
         until = time.monotonic() + patience
         while True:
             try:
@@ -259,7 +272,7 @@ class Watch:
         self.depart(code)
 
     def depart(self, code: int) -> NoReturn:
-        """Exit; process 0, which holds the store, last."""
+        """Exit. Process 0, which holds the key-value store, exits last."""
         if self.index == 0:
             until = time.monotonic() + 5 * _BEAT
             while time.monotonic() < until and len(self._left()) < self.count - 1:
@@ -279,17 +292,17 @@ class Watch:
         return []
 
 
-_heard: list[Preemption] = []  # of the outermost block
+_heard: list[Preemption] = []  # the request of the outermost block, if there is one
 
 
 def is_default_handler() -> bool:
-    """Whether SIGTERM is free to be handled here."""
+    """Whether no handler of the user is set for SIGTERM."""
     # None is a handler set outside of Python, such as JAX's.
     return signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, None, leave_preempted)
 
 
 def leave_preempted(*_: object) -> NoReturn:
-    """Exit as preempted, and the other processes with this one."""
+    """Exit as preempted, together with the other processes."""
     if Watch.current:
         Watch.current.publish(Failure(jax.process_index(), host(), "preempted by SIGTERM", PREEMPTED))
         Watch.current.depart(PREEMPTED)
@@ -309,23 +322,18 @@ def _described(error: BaseException) -> str:
 
 
 def host() -> str:
-    """The name of this host."""
+    """Name of this host."""
     return socket.gethostname()
 
 
-def first_line(error: BaseException) -> str:
-    """An error's message, cut to one line."""
-    return (str(error).splitlines() or [""])[0][:300]
-
-
 def say(text: str) -> None:
-    """Print to standard error, at once."""
+    """Print to standard error and flush."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _exit(code: int) -> NoReturn:
-    # Not sys.exit: JAX's orderly shutdown waits for processes that are gone, and the main thread may be in a collective
-    # that never ends.
+    # sys.exit would hang: JAX's orderly shutdown waits for processes that are gone, and the main thread may be in a
+    # collective that never ends.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

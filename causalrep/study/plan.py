@@ -1,8 +1,8 @@
-"""The plan of a study: settings, replications, claims; and the keys that make it repeatable.
+"""The plan of a study: settings, replications, claims, and the keys that make it repeatable.
 
-A study is a value. Everything the numbers depend on is in it, so its hash names the run's folder, and the key
-of every replication follows from (seed, study name, setting, replication index) and from nothing else: not
-from the order of the loop, the mode, the number of devices, or where a killed run resumes.
+A study is a value. It holds everything that the numbers depend on, so its hash names the run's folder. The key of
+every replication follows from (seed, study name, setting, replication index) alone; the order of the loop, the mode,
+the number of devices and the point where a killed run resumes do not enter it.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from causalrep.base.validation import check_choice
+from causalrep.base.validation import check_choice, check_count
 from causalrep.errors import InputError
 from causalrep.keys import root
 
@@ -30,6 +30,7 @@ Scalar = str | bool | int | float
 Setting = Mapping[str, Any]
 Metrics = Mapping[str, Mapping[str, ArrayLike]]
 Replicate = Callable[..., Metrics]
+Columns = tuple[tuple[str, str], ...]  # the (method, metric) pairs of a replication's values, in the author's order
 
 RESERVED = ("method", "replication", "metric", "value")
 
@@ -39,36 +40,38 @@ class Study:
     """A replicated study: a pure function of a key, at every setting, many times over.
 
     Attributes:
-        name: ``"<paper>/<table>"``, for example ``"ivl/linear_simulation"``. Names the folder and enters
-            every key.
+        name: ``"<paper>/<table>"``, for example ``"ivl/linear_simulation"``. It names the folder and enters every
+            key.
         replicate: ``(key, setting) -> {method: {metric: scalar}}``. Pure, with static shapes, unless
-            ``compiled=False``. Give a module-level function, or the same object each time: compiled programs
+            ``compiled=False``. Give a module-level function, or the same object each time, since compiled programs
             are kept per object.
-        settings: One mapping a cell, in the order of the records; every cell has the same fields.
-        replications: How many times each cell is repeated.
-        seed: Root of all keys.
-        traced: Numeric setting fields that reach ``replicate`` as 0-d arrays: one compilation serves all
+        settings: One mapping per cell, in the order of the records; every cell has the same fields.
+        replications: Number of replications of each cell.
+        seed: Root of all random keys.
+        traced: Numeric setting fields that reach ``replicate`` as 0-d arrays, so that one compilation serves all
             their values. Every other field is static: a Python value, which may choose shapes and branches.
-        labels: Setting fields that only name a cell in the records (``"sweep"``): never passed to
+        labels: Setting fields that only name a cell in the records (``"sweep"``). They are never passed to
             ``replicate``, so that they cost no compilation.
-        shared: Setting fields left out of the key, so that their values meet the same random numbers (a sweep
-            over ``alpha`` compares the same data sets).
-        precision: Of the computation; recorded values are float64. ``"float64"``, on the host's processor where the
-            devices are TPUs, whose slices do not factorise in it; ``"float32"``; ``"auto"``: float64, but float32 on
-            TPUs, for a ``replicate`` whose error in float32 is known; ``"host"``: float64 on the host's processor.
-        full_products: Matrix products of a float32 study keep float32 on devices whose default is less. Set where
-            float32 stands in for float64.
+        shared: Setting fields left out of the key, so that all their values use the same random numbers (a sweep
+            over ``alpha`` then compares methods on the same data sets).
+        precision: Precision of the computation; recorded values are float64. ``"float64"`` runs on the host's
+            processor if the devices are TPUs, whose slices do not factorize in it. ``"float32"``. ``"auto"`` is
+            float64, but float32 on TPUs, for a ``replicate`` whose error in float32 is known. ``"host"`` is float64 on
+            the host's processor.
+        full_products: Whether matrix products of a float32 study keep float32 on devices whose default is less. Set it
+            if float32 stands in for float64.
         compiled: ``False`` runs ``replicate`` as ordinary Python (estimators with a façade, real data).
-        spread: Each replication is one long fit on all devices of all hosts (:func:`causalrep.training.train`),
-            run as ordinary Python, in every process at once; ``replicate(key, setting, workspace)`` is given a
-            :class:`~causalrep.study.Workspace` to save itself in. Needs ``compiled=False``.
-        programs: The programs of a ``spread`` study (:func:`causalrep.training.training_program`), to compile them
-            ahead of time for a slice; called without arguments.
-        config: Whatever else ``replicate`` depends on (sample sizes it closes over); part of the run's
+        spread: Whether each replication is one long fit on all devices of all hosts
+            (:func:`causalrep.training.train`), run as ordinary Python in every process at once. Then ``replicate(key,
+            setting, workspace)`` gets a :class:`~causalrep.study.Workspace` for its checkpoints. Needs
+            ``compiled=False``.
+        programs: A function without arguments that returns the programs of a ``spread`` study
+            (:func:`causalrep.training.training_program`), to compile them ahead of time for a slice.
+        config: Everything else that ``replicate`` depends on (sample sizes it closes over); part of the run's
             identity.
-        claims: What the records are expected to show.
+        claims: Claims that the records are expected to meet.
         tables: Markdown tables of the report.
-        figures: Pictures of the report.
+        figures: Figures of the report.
     """
 
     name: str
@@ -95,8 +98,8 @@ class Study:
             raise InputError("name", found=repr(self.name), expected="'<paper>/<table>', for example 'ivl/sweep'")
         if not callable(self.replicate):
             raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
-        if isinstance(self.replications, bool) or not isinstance(self.replications, int) or self.replications < 1:
-            raise InputError("replications", found=repr(self.replications), expected="a whole number of at least 1")
+        check_count("replications", self.replications)
+        object.__setattr__(self, "replications", int(self.replications))
         check_choice("precision", self.precision, ("auto", "float64", "float32", "host"))
         if self.spread and self.compiled:
             raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")
@@ -122,16 +125,16 @@ class Study:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The setting fields, in order."""
+        """The names of the setting fields, in order."""
         return tuple(self.settings[0])
 
     @property
     def total_replications(self) -> int:
-        """Cells times replications."""
+        """Number of cells times replications of each."""
         return len(self.settings) * self.replications
 
     def identity(self) -> dict[str, Any]:
-        """Everything the numbers depend on except the code, as plain JSON values."""
+        """Everything that the numbers depend on except the code, as plain JSON values."""
         return {
             "name": self.name,
             "settings": [dict(setting) for setting in self.settings],
@@ -140,7 +143,7 @@ class Study:
             "traced": list(self.traced),
             "labels": list(self.labels),
             "shared": list(self.shared),
-            # "auto" and "host" stand for float64; where they do not, the study that runs says float32.
+            # "auto" and "host" mean float64 here: where "auto" becomes float32, place() has already replaced it.
             "precision": "float32" if self.precision == "float32" else "float64",
             "compiled": self.compiled,
             "config": _plain(self.config),
@@ -148,7 +151,7 @@ class Study:
         }
 
     def digest(self) -> str:
-        """Eight hexadecimal digits that name the run."""
+        """Eight hexadecimal digits of the identity's hash, which name the run."""
         return hashlib.sha256(canonical_json(self.identity()).encode()).hexdigest()[:8]
 
     def cell_key(self, index: int) -> jax.Array:
@@ -159,14 +162,14 @@ class Study:
         return jax.random.fold_in(key, stable_hash(canonical_json(named)))
 
     def static_values(self, index: int) -> tuple[tuple[str, Scalar], ...]:
-        """The static fields of a cell, hashable: cells that agree on them share one compiled program."""
+        """The static fields of a cell, hashable; cells that agree on them share one compiled program."""
         unseen = {*self.traced, *self.labels}
         return tuple((field, value) for field, value in self.settings[index].items() if field not in unseen)
 
     def traced_values(self, index: int) -> dict[str, np.ndarray]:
         """The traced fields of a cell as 0-d arrays.
 
-        A field is integer only if it is so in every cell: one dtype, hence one program, for all its values.
+        A field is integer only if it is so in every cell, so that all its values have one dtype and share a program.
         """
         float_dtype, int_dtype = (np.float32, np.int32) if self.precision == "float32" else (np.float64, np.int64)
         values = {}
@@ -189,12 +192,12 @@ def grid(**fields: Sequence[Scalar]) -> list[dict[str, Scalar]]:
 
 
 def stable_hash(text: str) -> int:
-    """A 32-bit hash that is the same in every process and on every platform."""
+    """A 32-bit hash that does not depend on the process or platform."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def canonical_json(value: Any) -> str:
-    """JSON that depends on values alone: sorted keys, and 1 and 1.0 alike.
+    """JSON that depends on values alone: keys are sorted, and 1 and 1.0 are written alike.
 
     >>> canonical_json({"b": 1, "a": 0.5}) == canonical_json({"a": 0.5, "b": 1.0})
     True
@@ -258,7 +261,7 @@ def _plain_settings(settings: Sequence[Mapping[str, Scalar]]) -> list[dict[str, 
         kinds = {_kind(row[field]) for row in rows}
         if len(kinds) > 1:
             raise InputError(
-                "settings", found=f"{sorted(kinds)} in field {field!r}", expected="one kind of value a field"
+                "settings", found=f"{sorted(kinds)} in field {field!r}", expected="one kind of value per field"
             )
     return rows
 

@@ -1,12 +1,14 @@
 """Records in a folder or bucket: a tidy long table, and the parts that make a killed run resumable.
 
-Every write is all or nothing (:mod:`causalrep.storage`). Two runs on one folder therefore do the work twice but cannot
-corrupt it: they write the same bytes, and the last one wins.
+Every write is atomic (:mod:`causalrep.storage`). Two runs on one folder therefore do the work twice but cannot corrupt
+it: they write the same bytes, and the last one wins.
 """
 
+import dataclasses
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +16,48 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causalrep.errors import CausalrepWarning, RecordsError
+from causalrep.errors import CausalrepWarning, RecordsError, first_line
 from causalrep.storage import AnyPath, as_path, remove_tree, write_bytes
-from causalrep.study.execution.executor import Columns
-from causalrep.study.plan import Study
+from causalrep.study.plan import Columns, Study
+from causalrep.study.verdicts.claims import ClaimResult
+from causalrep.study.verdicts.reported import ReportedNumber
 
 RECORDS = "records.parquet"
 PARTS = "parts"
 
 
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """The records of a study, and where they are stored.
+
+    Attributes:
+        frame: One row per setting, method, replication and metric: the setting's columns, then ``method``,
+            ``replication``, ``metric``, ``value``.
+        study: The study.
+        folder: The run's folder, local or in a bucket, or None if it was not written.
+        environment: Versions, devices, mode, chunk, times.
+        computed: Whether this call computed any of it; False if the run was already finished.
+    """
+
+    frame: pd.DataFrame
+    study: Study
+    folder: AnyPath | None
+    environment: dict[str, Any]
+    computed: bool = True
+
+    def claims(self) -> list[ClaimResult]:
+        """The verdict on each claim of the study."""
+        return [claim.evaluate(self.frame) for claim in self.study.claims]
+
+    def markdown(self, reported: Sequence[ReportedNumber] = ()) -> str:
+        """The report's tables and claims."""
+        from causalrep.study.report.markdown import run_markdown
+
+        return run_markdown(self.study, self.frame, self.claims(), reported)
+
+
 def cell_frame(study: Study, cell: int, start: int, columns: Columns, values: np.ndarray) -> pd.DataFrame:
-    """Long rows of some replications: by replication, then method and metric in the author's order."""
+    """The rows of some replications in long form: by replication, then method and metric in the author's order."""
     count, width = values.shape
     data: dict[str, Any] = {}
     for field, value in study.settings[cell].items():
@@ -36,8 +69,15 @@ def cell_frame(study: Study, cell: int, start: int, columns: Columns, values: np
     return pd.DataFrame(data)
 
 
+def join_frames(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The records of all chunks in one table, with the dtypes that a file gives back."""
+    frame = pd.concat(frames, ignore_index=True)
+    texts = [name for name in frame.columns if frame[name].dtype.kind not in "bif"]
+    return frame.astype(dict.fromkeys(texts, "str"))
+
+
 def records_bytes(frame: pd.DataFrame) -> bytes:
-    """A records table as the bytes of its file: the same table always gives the same bytes."""
+    """A records table as the bytes of its file; equal tables give equal bytes."""
     table = pa.table({name: _arrow_column(frame[name]) for name in frame.columns})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
@@ -45,7 +85,7 @@ def records_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def write_records(frame: pd.DataFrame, path: AnyPath) -> None:
-    """Write a records table, all or nothing.
+    """Write a records table atomically.
 
     Raises:
         RecordsError: If it cannot be written.
@@ -70,7 +110,7 @@ def read_records(path: AnyPath | str | os.PathLike) -> pd.DataFrame:
 
 
 def parse_records(data: bytes, name: str) -> pd.DataFrame:
-    """The table in a records file's bytes; ``name`` is for the error.
+    """The table in the bytes of a records file; ``name`` appears in the error.
 
     Raises:
         RecordsError: If it is corrupt or not a records table.
@@ -79,7 +119,7 @@ def parse_records(data: bytes, name: str) -> pd.DataFrame:
         frame = pq.ParquetFile(io.BytesIO(data)).read().to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RecordsError(
-            f"{name}: not a readable records file ({_first_line(error)}). Delete it and run the study again."
+            f"{name}: not a readable records file ({first_line(error).rstrip('.')}). Delete it and run the study again."
         ) from error
     missing = [column for column in ("method", "replication", "metric", "value") if column not in frame.columns]
     if missing:
@@ -90,21 +130,25 @@ def parse_records(data: bytes, name: str) -> pd.DataFrame:
 class Parts:
     """The finished chunks of an unfinished run, one small file each.
 
-    They lie in a folder named after all that their last digits may depend on (platform, mode, devices,
-    chunk), so that a run resumed in another mode starts its own and no records mix two.
+    Their folder is named after everything that their last digits may depend on (platform, mode, devices, chunk, code),
+    so that a run resumed in another mode starts afresh and no records mix two.
+
+    Args:
+        run: The run's folder.
+        label: Name of the folder of parts.
     """
 
     def __init__(self, run: AnyPath, label: str):
         self.run = run
         self.folder = run / PARTS / label
-        # One look at the folder for all parts: a bucket answers slowly.
+        # One listing for all parts, since a bucket answers slowly.
         try:
             self._found = {path.name for path in self.folder.iterdir()}
         except FileNotFoundError:
             self._found = set()
 
     def path(self, cell: int, start: int, stop: int) -> AnyPath:
-        """Where a chunk lies."""
+        """The file of a chunk."""
         return self.folder / f"cell-{cell:05d}-replications-{start:07d}-{stop:07d}.parquet"
 
     def load(self, cell: int, start: int, stop: int) -> pd.DataFrame | None:
@@ -134,7 +178,7 @@ class Parts:
 
 
 def remove_parts(run: AnyPath) -> None:
-    """Drop the parts of a finished run."""
+    """Delete the parts of a finished run."""
     remove_tree(run / PARTS)
 
 
@@ -151,7 +195,3 @@ def _arrow_column(column: pd.Series) -> pa.Array:
     if column.dtype.kind in "bif":
         return pa.array(column.to_numpy(), from_pandas=False)
     return pa.array(column.to_numpy(object), pa.string())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

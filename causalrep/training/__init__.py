@@ -1,9 +1,10 @@
-"""Training: an :class:`Objective` goes in; :func:`fit` is one pure scan, :func:`train` the same steps for hours.
+"""Training an :class:`Objective` by :func:`fit`, one pure scan, or by :func:`train`, the same steps for hours.
 
-The mesh says where, :class:`Checkpoints` how often the state is kept, :func:`compile_for` whether a pod would run it.
+A :class:`Schedule` says how an estimator trains its networks. A mesh says where a fit runs, :class:`Checkpoints` how
+often its state is saved, and :func:`compile_for` whether a pod would run it.
 """
 
-from causalrep.aot.programs import Program, ProgramReport, compile_for
+from causalrep.aot.programs import compile_for
 from causalrep.parallel.mesh import make_mesh
 from causalrep.training.checkpoints.store import Checkpoints
 from causalrep.training.clock import clocked, ticking
@@ -14,7 +15,9 @@ from causalrep.training.objective import Objective, SVIObjective, svi_objective
 from causalrep.training.observe import Console, Progress, TensorBoard
 from causalrep.training.precision import mixed_precision, rematerialised
 from causalrep.training.programs import training_program
+from causalrep.training.rows import Schedule
 from causalrep.training.train import train
+from causalrep.training.trained import Trained
 
 __all__ = [
     "Checkpoints",
@@ -22,11 +25,11 @@ __all__ = [
     "FitResult",
     "GrainLoader",
     "Objective",
-    "Program",
-    "ProgramReport",
     "Progress",
     "SVIObjective",
+    "Schedule",
     "TensorBoard",
+    "Trained",
     "clocked",
     "compile_for",
     "fit",

@@ -1,7 +1,7 @@
-"""Objectives that change while they are trained: a weight that rises, a warm start before the real loss.
+"""Objectives that change during training: a weight that rises, or a warm start before the real loss.
 
-The training loop knows nothing of it. The number of updates is a leaf of the parameters, and the optimizer adds one to
-it at each step: it is kept in checkpoints, batched by ``vmap`` and masked by early stopping like any other.
+The training loop needs no support for this. The number of updates is a leaf of the parameters, and the optimizer adds
+one to it at each step, so it is kept in checkpoints, batched by ``vmap`` and masked by early stopping like any other.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ ClockedLoss = Callable[[Params, jax.Array, Batch, jax.Array], tuple[jax.Array, M
 
 
 def clocked(init: Init, loss: ClockedLoss) -> Objective:
-    """An objective whose loss is also given the number of updates made.
+    """An objective whose loss also gets the number of updates made so far.
 
     Its parameters are ``{"networks": params, "updates": count}``; train it with :func:`ticking`.
 
@@ -37,6 +37,6 @@ def clocked(init: Init, loss: ClockedLoss) -> Objective:
 
 
 def ticking(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """``optimizer`` for the networks of a :func:`clocked` objective, and one more for its count at every step."""
+    """``optimizer`` for the networks of a :func:`clocked` objective; the count of updates grows by one per step."""
     tick = optax.stateless(lambda updates, params: jax.tree.map(jnp.ones_like, updates))
     return optax.partition({"networks": optimizer, "updates": tick}, {"networks": "networks", "updates": "updates"})

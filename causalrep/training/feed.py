@@ -1,4 +1,4 @@
-"""Data on the mesh, one interface for arrays held on the devices and for batches that a loader reads."""
+"""Data on the mesh: one interface for arrays held on the devices and for batches that a loader reads."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ from causalrep.training.objective import Batch
 
 
 class Feed(Protocol):
-    """What a chunk of steps is fed.
+    """A source of data for chunks of steps.
 
     Attributes:
-        example: At least one batch, on the mesh, to show shapes.
-        sharding: Where a chunk's data lie.
+        example: At least one batch, on the mesh, which shows shapes and dtypes.
+        sharding: Layout of a chunk's data on the mesh.
     """
 
     example: Batch
     sharding: NamedSharding
 
     def chunks(self, counts: list[int], start: int) -> Iterator[Batch]:
-        """The data of consecutive chunks of so many steps, from step ``start``."""
+        """The data of consecutive chunks from step ``start``; ``counts`` holds the number of steps of each."""
         ...
 
 
 class ArrayFeed:
-    """All rows, on every device; each step draws its own."""
+    """All rows on every device; each step draws its batch from them."""
 
     def __init__(self, data: Batch, mesh: Mesh):
         self.sharding = replicated(mesh)
@@ -43,7 +43,7 @@ class ArrayFeed:
 
 
 class LoaderFeed:
-    """Batches from a loader, stacked for a chunk, one chunk ahead of the program that takes it."""
+    """Batches from a loader, stacked per chunk and read one chunk ahead of the program that takes them."""
 
     def __init__(self, loader: GrainLoader, mesh: Mesh):
         self.sharding = by_rows(mesh, stacked=True)
@@ -56,7 +56,7 @@ class LoaderFeed:
         batches = self._loader.batches(start, self._rows)
         ahead = None
         for count in [*counts, 0]:
-            # Read while the devices still work on the stack handed out before.
+            # The devices still work on the previous stack while this one is read.
             ready, ahead = ahead, self._stack([next(batches) for _ in range(count)]) if count else None
             if ready is not None:
                 yield ready
@@ -70,5 +70,5 @@ class LoaderFeed:
 
 
 def make_feed(data: Batch | GrainLoader, mesh: Mesh) -> Feed:
-    """The feed of arrays or of a loader."""
+    """The feed for arrays, or for a loader."""
     return LoaderFeed(data, mesh) if isinstance(data, GrainLoader) else ArrayFeed(data, mesh)

@@ -1,4 +1,4 @@
-"""One fit as one pure program: a single ``lax.scan`` over steps, so that many fits vmap and shard."""
+"""One fit as one pure program: a single ``lax.scan`` over its steps, so that many fits can be vmapped and sharded."""
 
 from functools import partial
 
@@ -25,32 +25,32 @@ def fit(
     eval_after: int = 0,
     start: Params | None = None,
 ) -> FitResult:
-    """Minimise an objective on data.
+    """Minimize an objective on data.
 
-    Pure: it works under ``jit``, and under ``vmap`` over keys and data, where a fit that has stopped keeps
-    its parameters while others go on. Outside of any transformation the compiled program is kept for the identical
-    objective and optimizer and the same static arguments: build those once, not in every call. For a fit of hours,
-    with checkpoints, on many devices, see :func:`causalrep.training.train`: the same steps, the same result.
+    The function is pure. It works under ``jit``, and under ``vmap`` over keys and data, where a fit that has stopped
+    keeps its parameters while others continue. Outside of any transformation the compiled program is kept for the
+    identical objective and optimizer and the same static arguments: build those once, not in every call. For a fit
+    that takes hours, with checkpoints and on many devices, see :func:`causalrep.training.train`, which takes the same
+    steps and gives the same result.
 
-    Mini-batches run through a fresh random permutation of the rows each epoch, without replacement. If
-    ``batch_size`` does not divide the rows, the rest of an epoch's permutation is left out, other rows each
-    time.
+    Mini-batches run through a new random permutation of the rows in each epoch, without replacement. If ``batch_size``
+    does not divide the number of rows, the rows at the end of the permutation are left out; they differ by epoch.
 
     Args:
-        objective: What to minimise.
+        objective: The objective.
         optimizer: Any optax optimizer.
         data: A pytree of arrays whose first axis, of n rows, is the sample.
-        key: Random key of initialisation, batches and the loss.
+        key: Random key for the initial parameters, the batches and the loss.
         steps: Number of updates.
-        batch_size: Rows a step; default all of them.
-        validation: A batch; its loss, with one fixed key, picks the best parameters.
+        batch_size: Rows per step; default all rows.
+        validation: A batch whose loss, with one fixed key, selects the best parameters.
         eval_every: Steps between evaluations; default one epoch. It must divide ``steps``.
         patience: Evaluations without improvement after which the fit stops; default never.
-        accumulate: Cut each batch into so many parts, computed one after the other, to save memory. Losses,
-            metrics and gradients are averaged over parts, so the loss must be a mean over rows; each part draws
-            its own randomness.
-        eval_after: Updates before evaluations begin, for a criterion that misleads at first.
-        start: Parameters to start from, such as those of an earlier phase; default ``objective.init``'s.
+        accumulate: Number of parts of each batch, computed one after the other to save memory. Losses, metrics and
+            gradients are averaged over parts, so the loss must be a mean over rows; each part draws its own random
+            numbers.
+        eval_after: Number of updates before evaluations begin, for a criterion that misleads at first.
+        start: Parameters to start from, such as those of an earlier phase; default those of ``objective.init``.
 
     Raises:
         InputError: If a size is impossible, or ``patience`` or ``eval_every`` comes without ``validation``.

@@ -1,4 +1,4 @@
-"""Batches from a grain data set: for images and other data that do not lie whole on a device."""
+"""Batches from a grain data set, for images and other data that do not fit on a device."""
 
 import sys
 from collections.abc import Iterator
@@ -8,17 +8,18 @@ import grain
 import jax
 import numpy as np
 
+from causalrep.base.validation import check_counts
 from causalrep.errors import DataError, InputError
 
 Rows = Any
 
 
 class GrainLoader:
-    """A grain data set cut into batches, read ahead by threads, each process reading its own rows alone.
+    """A grain data set cut into batches, which threads read ahead; each process reads only its own rows.
 
-    The batch of step s is made of elements ``s * batch_size`` to ``(s + 1) * batch_size - 1`` of the data set, on any
-    number of processes, after any resume: the position is the step's number. Shuffling, epochs and augmentation are
-    grain's own: each of them is deterministic and has random access.
+    The batch of step s consists of elements ``s * batch_size`` to ``(s + 1) * batch_size - 1`` of the data set, for any
+    number of processes and after any resume, since the position is the step's number. Shuffling, epochs and
+    augmentation are grain's own; all of them are deterministic and have random access.
 
     >>> import grain, numpy as np
     >>> source = grain.MapDataset.source(np.arange(10)).seed(0).shuffle().repeat()
@@ -29,9 +30,9 @@ class GrainLoader:
     Args:
         dataset: A ``grain.MapDataset`` whose elements are pytrees of arrays or numbers of fixed shapes. Without
             ``.repeat()`` it ends after one pass.
-        batch_size: Rows a step, over all processes.
-        threads: Threads that read.
-        read_ahead: Batches kept ready.
+        batch_size: Rows per step, over all processes.
+        threads: Number of reading threads.
+        read_ahead: Number of batches kept ready.
 
     Raises:
         InputError: If ``dataset`` is no ``MapDataset`` or has fewer elements than one batch.
@@ -44,9 +45,7 @@ class GrainLoader:
                 found=type(dataset).__name__,
                 expected="a grain.MapDataset, which has random access: before .to_iter_dataset() and without .batch()",
             )
-        for argument, value in (("batch_size", batch_size), ("threads", threads), ("read_ahead", read_ahead)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(argument, found=repr(value), expected="a whole number of at least 1")
+        check_counts(batch_size=batch_size, threads=threads, read_ahead=read_ahead)
         if len(dataset) < batch_size:
             raise InputError(
                 "dataset", found=f"{len(dataset)} elements", expected=f"at least batch_size = {batch_size}"
@@ -55,11 +54,11 @@ class GrainLoader:
         self._reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=read_ahead)
 
     def __len__(self) -> int:
-        """Number of batches; ``sys.maxsize`` of a data set that repeats for ever."""
+        """Number of batches; ``sys.maxsize`` for a data set that repeats forever."""
         return sys.maxsize if len(self.dataset) >= sys.maxsize // 2 else len(self.dataset) // self.batch_size
 
     def example(self) -> Rows:
-        """The first batch, which shows shapes and dtypes."""
+        """The first batch, to show shapes and dtypes."""
         return _Batches(self.dataset, self.batch_size, np.arange(self.batch_size))[0]
 
     def batches(self, start: int, rows: np.ndarray | None = None) -> Iterator[Rows]:
@@ -67,7 +66,7 @@ class GrainLoader:
 
         Args:
             start: The first step.
-            rows: Which of a batch's rows to read, in order; default all.
+            rows: The rows of each batch to read, in order; default all.
         """
         rows = np.arange(self.batch_size) if rows is None else rows
         batches = grain.MapDataset.source(_Batches(self.dataset, self.batch_size, rows, start))

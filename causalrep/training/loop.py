@@ -1,8 +1,11 @@
 """The step that every fit takes: draw a batch, differentiate, update, evaluate, stop.
 
-A :class:`Loop` is the static half of a fit, hashable so that ``jit`` keeps its programs; :class:`LoopState` is the
-half that changes, a pytree with all that the next step needs. :func:`causalrep.training.fit` runs it in one scan,
-:func:`causalrep.training.train` in scans of some steps with a checkpoint between them. The same steps come out.
+A :class:`Loop` is the static part of a fit, hashable so that ``jit`` keeps its programs; a :class:`LoopState` is the
+part that changes, a pytree with everything that the next step needs. :func:`causalrep.training.fit` runs the loop in
+one scan, :func:`causalrep.training.train` in several scans with checkpoints between them; both take the same steps.
+
+Stopping is a mask. Under ``vmap`` some fits stop before others, so a fit that has stopped computes its steps like all
+others and discards their results.
 """
 
 import dataclasses
@@ -21,16 +24,16 @@ from causalrep.training.objective import Batch, Objective, Params, SVIObjective
 
 
 class FitResult(NamedTuple):
-    """What a fit leaves behind.
+    """The result of a fit.
 
     Attributes:
         params: The parameters with the least validation loss; without validation, the last finite ones.
-        history: Per step, ``"loss"`` and the objective's metrics, before the step's update, shape (steps,);
-            NaN after the fit has stopped.
+        history: ``"loss"`` and the objective's metrics at each step before its update, shape (steps,); NaN after the
+            fit has stopped.
         validation: Validation losses, shape (evaluations,), NaN before ``eval_after`` and after the fit has stopped;
             empty without validation.
-        best_step: Updates behind ``params``.
-        steps_run: Updates made before the fit stopped, by patience or divergence.
+        best_step: Number of updates that led to ``params``.
+        steps_run: Number of updates made before the fit stopped, by patience or divergence.
         final_loss: The validation loss of ``params``; without validation, the last finite training loss.
         stopped: Whether patience ran out.
         diverged: Whether a loss or gradient was not finite; the parameters then stay as they were before it.
@@ -49,19 +52,19 @@ class FitResult(NamedTuple):
 
 
 class LoopState(NamedTuple):
-    """All that the next step of a fit depends on, besides its number and the data.
+    """Everything that the next step of a fit depends on, besides its number and the data.
 
     Attributes:
         params: Current parameters.
         optimizer: The optimizer's state.
-        best: The parameters with the least validation loss; ``None`` without validation.
-        best_loss: Their validation loss.
-        best_step: Updates behind them.
-        updates: Updates made.
-        since_best: Evaluations since the best one.
+        best: The parameters with the least validation loss; None without validation.
+        best_loss: Validation loss of ``best``.
+        best_step: Number of updates that led to ``best``.
+        updates: Number of updates made.
+        since_best: Number of evaluations since the best one.
         bad_step: The first step whose loss or gradient was not finite, or -1.
         last_loss: The last finite training loss.
-        order: The epoch's permutation of the rows; ``None`` where batches come from a loader or are all rows.
+        order: The epoch's permutation of the rows; None if batches come from a loader or hold all rows.
         key: The fit's random key.
     """
 
@@ -80,18 +83,18 @@ class LoopState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Loop:
-    """How a fit steps.
+    """The static settings of a fit, and its steps.
 
     Attributes:
-        objective: What to minimise.
+        objective: The objective.
         optimizer: The optax optimizer.
-        batch_size: Rows a step.
-        rows: Rows of in-memory data; ``None`` where batches come from a loader.
-        eval_every: Steps between evaluations; ``None`` without validation.
+        batch_size: Rows per step.
+        rows: Number of rows of in-memory data; None if batches come from a loader.
+        eval_every: Steps between evaluations; None without validation.
         patience: Evaluations without improvement after which the fit stops.
-        accumulate: Parts into which a batch is cut, one after the other in memory; gradients are averaged.
-        batch_sharding: Where a batch's rows lie on a mesh; ``None`` leaves it to the compiler.
-        eval_after: Updates before evaluations begin.
+        accumulate: Number of parts of a batch, computed one after the other to save memory; gradients are averaged.
+        batch_sharding: Layout of a batch's rows on a mesh; None leaves it to the compiler.
+        eval_after: Number of updates before evaluations begin.
     """
 
     objective: Objective | SVIObjective
@@ -110,7 +113,7 @@ class Loop:
         Args:
             key: The fit's random key.
             example: A batch that shows shapes to ``objective.init``.
-            params: Parameters to start from instead of ``objective.init``'s.
+            params: Parameters to start from instead of those of ``objective.init``.
         """
         params = self.objective.init(self._key(key, _INIT), example) if params is None else params
         dtype, zero = _loss_dtype(params), jnp.zeros((), jnp.int32)
@@ -137,12 +140,12 @@ class Loop:
         Args:
             state: The state before ``steps[0]``.
             steps: Consecutive step numbers.
-            data: All rows; for a loop without ``rows``, one batch a step, stacked along a first axis (k, ...).
+            data: All rows; for a loop without ``rows``, one batch per step, stacked along a first axis (k, ...).
             validation: The validation batch.
 
         Returns:
-            The state after them; the history, each shape (k,); the validation losses, shape (k,), NaN at steps
-            without evaluation.
+            The state after the last step; the history, each of shape (k,); the validation losses, shape (k,), NaN at
+            steps without evaluation.
         """
 
         def body(state: LoopState, step_and_rows: tuple) -> tuple[LoopState, tuple]:
@@ -152,7 +155,8 @@ class Loop:
             state, shown = self._update(state, step, rows)
             if self.eval_every is None:
                 return state, (shown, jnp.asarray(jnp.nan, state.best_loss.dtype))
-            # The predicate follows the step's number, which no vmap batches: one branch runs.
+            # vmap batches the state but not the step's number, so the condition stays a branch and is not turned into a
+            # select that evaluates at every step.
             state, loss = jax.lax.cond(
                 ((step + 1) % self.eval_every == 0) & (step + 1 > self.eval_after),
                 lambda: self._evaluate(state, validation),
@@ -162,7 +166,7 @@ class Loop:
 
         stacked = None if self.rows is not None else data
         if len(steps) == 1:
-            # No loop: the compiler keeps even one that runs once, and XLA's CPU convolutions are slow inside.
+            # The compiler keeps even a loop that runs once, and XLA's CPU convolutions are slow inside one.
             state, shown = body(state, jax.tree.map(lambda leaf: leaf[0], (steps, stacked)))
             history, losses = jax.tree.map(lambda leaf: leaf[None], shown)
             return state, history, losses
@@ -171,11 +175,12 @@ class Loop:
 
     def result(self, state: LoopState, history: Mapping[str, Any], losses: Any) -> FitResult:
         """The state and what :meth:`advance` returned over all steps, as a :class:`FitResult`."""
-        watched = self.eval_every is not None
+        every = self.eval_every
+        watched = every is not None
         return FitResult(
             params=state.best if watched else state.params,
             history=history,
-            validation=losses[..., self.eval_every - 1 :: self.eval_every] if watched else losses[..., :0],
+            validation=losses[..., :0] if every is None else losses[..., every - 1 :: every],
             best_step=state.best_step if watched else state.updates,
             steps_run=state.updates,
             final_loss=state.best_loss if watched else state.last_loss,
@@ -185,22 +190,24 @@ class Loop:
         )
 
     def going(self, state: LoopState) -> jax.Array:
-        """Whether the fit still moves: neither stopped by patience nor diverged."""
+        """Whether the fit is still running: neither stopped by patience nor diverged."""
         patient = True if self.patience is None else state.since_best < self.patience
         return (state.bad_step < 0) & patient
 
     def _key(self, key: jax.Array, purpose: int) -> jax.Array:
+        # Four independent streams; those of batches and losses then fold in the epoch or the step.
         return jax.random.split(key, 4)[purpose]
 
     def _draw(self, state: LoopState, step: jax.Array, data: Batch) -> tuple[LoopState, Batch]:
-        if self.batch_size == self.rows:
+        if self.rows is None or self.batch_size == self.rows:
             return state, self._place(data)
-        epoch = self.rows // self.batch_size
+        epoch = self.rows // self.batch_size  # steps per epoch; rows that fill no batch wait for another permutation
         order = jax.lax.cond(
             step % epoch == 0,
             lambda: jax.random.permutation(jax.random.fold_in(self._key(state.key, _ORDER), step // epoch), self.rows),
             lambda: state.order,
         )
+        # Batch i of the epoch: entries i * batch_size to (i + 1) * batch_size - 1 of its permutation.
         rows = jax.lax.dynamic_slice(order, (step % epoch * self.batch_size,), (self.batch_size,))
         return state._replace(order=order), self._place(jax.tree.map(lambda leaf: leaf[rows], data))
 
@@ -212,7 +219,7 @@ class Loop:
         loss, metrics, grads = self._gradient(state.params, key, rows)
         finite = jnp.isfinite(loss) & _all_finite(grads)
         active = self.going(state)
-        keep = active & finite
+        keep = active & finite  # otherwise the step changes nothing but bad_step
         updates, optimizer_state = self.optimizer.update(grads, state.optimizer, state.params)
         dtype = state.last_loss.dtype
         state = state._replace(
@@ -233,10 +240,11 @@ class Loop:
 
         def part(total: Any, number_and_rows: tuple) -> tuple[Any, None]:
             number, some = number_and_rows
-            found = gradient(params, jax.random.fold_in(key, number), self._place(some))
-            return jax.tree.map(jnp.add, total, found), None
+            result = gradient(params, jax.random.fold_in(key, number), self._place(some))
+            return jax.tree.map(jnp.add, total, result), None
 
-        # Every accumulate-th row, so that each part is spread over the mesh as the batch is.
+        # Part j holds rows j, j + accumulate, ..., so that each part is spread over the mesh as the batch is; blocks of
+        # consecutive rows would lie on one device each.
         parts = jax.tree.map(lambda leaf: jnp.swapaxes(leaf.reshape(-1, self.accumulate, *leaf.shape[1:]), 0, 1), rows)
         shapes = jax.eval_shape(gradient, params, key, jax.tree.map(lambda leaf: leaf[0], parts))
         zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
@@ -262,7 +270,7 @@ _INIT, _ORDER, _LOSS, _VALIDATION = range(4)
 
 
 def count_rows(argument: str, batch: Batch) -> int:
-    """Rows that all leaves of a batch share.
+    """The number of rows, which all leaves of a batch share.
 
     Raises:
         InputError: If the batch is empty, has a scalar leaf, or its leaves disagree.
@@ -287,7 +295,7 @@ def make_loop(
     batch_sharding: NamedSharding | None = None,
     eval_after: int = 0,
 ) -> Loop:
-    """A :class:`Loop` of checked arguments, those of :func:`causalrep.training.fit`."""
+    """A :class:`Loop` from the arguments of :func:`causalrep.training.fit`, checked."""
     check_counts(steps=steps, eval_every=eval_every, patience=patience, accumulate=accumulate)
     if rows is not None and not 1 <= batch_size <= rows:
         raise InputError("batch_size", found=batch_size, expected=f"between 1 and the number of rows, {rows}")
@@ -306,8 +314,8 @@ def make_loop(
 
 
 def _all_finite(tree: Any) -> jax.Array:
-    # A reduction to one number runs element by element on a CPU and costs a fifth of a small network's step; the
-    # same count as a product with ones is vectorised. It counts what is not finite, so rounding cannot hide it.
+    # On a CPU a reduction to one number runs element by element and costs a fifth of a small network's step, while a
+    # product with ones is vectorized. The sum counts entries that are not finite, so rounding cannot hide one.
     leaves = [leaf for leaf in jax.tree.leaves(tree) if leaf.size]
     flat = [jnp.reshape(leaf, (leaf.shape[0] if leaf.ndim else 1, -1)) for leaf in leaves]
     wrong = [jnp.sum(jnp.ones(leaf.shape[0], jnp.float32) @ (~jnp.isfinite(leaf)).astype(jnp.float32)) for leaf in flat]

@@ -1,4 +1,4 @@
-"""What is trained: a pair of pure functions, as optax's optimisers are."""
+"""Training objectives: pairs of pure functions, like optax's optimizers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -36,8 +36,8 @@ class SVIObjective(NamedTuple):
     Attributes:
         init: As in :class:`Objective`.
         loss: The negative evidence lower bound, as in :class:`Objective`.
-        constrain: ``(params, batch) -> params`` in the guide's own spaces (scales positive, simplexes summing
-            to one).
+        constrain: ``(params, batch) -> params``, which maps parameters to the guide's own spaces (positive scales,
+            simplexes that sum to one).
     """
 
     init: Callable[[jax.Array, Batch], Params]
@@ -48,14 +48,13 @@ class SVIObjective(NamedTuple):
 def svi_objective(
     model: Callable, guide: Callable, *, example: Batch | None = None, num_particles: int = 1
 ) -> SVIObjective:
-    """Stochastic variational inference as an objective: minimise the negative ELBO.
+    """Stochastic variational inference as an objective: minimize the negative ELBO.
 
     Args:
-        model: A NumPyro model, called with the batch: by keyword if the batch is a mapping, else as one
-            argument.
-        guide: Its guide, called alike.
-        example: A batch; needed by NumPyro's automatic guides alone, which look at the model once beforehand.
-        num_particles: Monte Carlo samples a step.
+        model: A NumPyro model, called with the batch: by keyword if the batch is a mapping, else as one argument.
+        guide: Its guide, called the same way.
+        example: A batch, for NumPyro's automatic guides only: they trace the model once beforehand.
+        num_particles: Monte Carlo samples per step.
     """
     elbo = Trace_ELBO(num_particles=num_particles)
     if example is not None:
@@ -63,6 +62,7 @@ def svi_objective(
             _call(guide, example)
 
     def sites(key: jax.Array, batch: Batch) -> dict[str, dict]:
+        """The parameter sites of the guide and of the model, whose latent values the guide draws."""
         guide_key, model_key = jax.random.split(key)
         guide_trace = handlers.trace(handlers.seed(guide, guide_key)).get_trace(*_arguments(batch), **_keywords(batch))
         replayed = handlers.replay(handlers.seed(model, model_key), trace=guide_trace)
@@ -72,12 +72,12 @@ def svi_objective(
 
     def transforms(batch: Batch) -> dict[str, Any]:
         # Only the constraints are read; the values traced beside them are dead code to the compiler.
-        found = sites(root(0), batch)
-        return {name: biject_to(site["kwargs"].get("constraint", constraints.real)) for name, site in found.items()}
+        traced = sites(root(0), batch)
+        return {name: biject_to(site["kwargs"].get("constraint", constraints.real)) for name, site in traced.items()}
 
     def init(key: jax.Array, batch: Batch) -> Params:
-        found, to_constrained = sites(key, batch), transforms(batch)
-        return {name: to_constrained[name].inv(jnp.asarray(site["value"])) for name, site in found.items()}
+        traced, to_constrained = sites(key, batch), transforms(batch)
+        return {name: to_constrained[name].inv(jnp.asarray(site["value"])) for name, site in traced.items()}
 
     def constrain(params: Params, batch: Batch) -> Params:
         to_constrained = transforms(batch)

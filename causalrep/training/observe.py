@@ -1,4 +1,4 @@
-"""Seeing a fit run: progress after each chunk, on the console or in TensorBoard."""
+"""Observing a fit: progress after each chunk of steps, on the console or in TensorBoard."""
 
 import contextlib
 import sys
@@ -11,18 +11,18 @@ import numpy as np
 
 
 class Progress(NamedTuple):
-    """What one chunk of steps showed.
+    """The progress of a fit after one chunk of steps.
 
     Attributes:
-        step: Steps done.
-        steps: Steps in all.
-        metrics: Means over the chunk's steps, and over fits that still run; ``"loss"`` is one of them.
-        validation: The last validation loss, the mean over fits; None where none was computed in this chunk.
-        steps_per_second: Over the chunk, compilation not counted.
-        examples_per_second: Rows of all fits.
-        flops_per_second: Floating-point operations of the updates, by the compiler's own count of the program before
-            optimisation; None where the backend does not count.
-        compile_seconds: Since the start of the fit.
+        step: Number of steps done.
+        steps: Number of steps in all.
+        metrics: Means over the chunk's steps and over the fits that still run; ``"loss"`` is one of them.
+        validation: The last validation loss, averaged over fits; None if none was computed in this chunk.
+        steps_per_second: Steps per second over the chunk, without compilation.
+        examples_per_second: Rows per second, of all fits.
+        flops_per_second: Floating-point operations of the updates per second, by the compiler's own count of the
+            program before optimization; None if the backend does not count.
+        compile_seconds: Seconds of compilation since the start of the fit.
     """
 
     step: int
@@ -39,7 +39,7 @@ Observer = Callable[[Progress], None]
 
 
 class Stopwatch:
-    """Makes a :class:`Progress` of each chunk and shows it to the observers."""
+    """Measures each chunk and passes a :class:`Progress` to the observers."""
 
     def __init__(self, observers: Sequence[Observer], batch_size: int, lanes: int):
         self._observers, self._batch_size, self._lanes = tuple(observers), batch_size, lanes
@@ -49,12 +49,12 @@ class Stopwatch:
         self.begin()
 
     def begin(self) -> None:
-        """The first chunk starts now."""
+        """Start the clock of the first chunk."""
         self._last, self._last_compile = time.perf_counter(), self._compile_seconds
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[None]:
-        """A block whose time is compilation."""
+        """A block whose time counts as compilation."""
         start = time.perf_counter()
         try:
             yield
@@ -62,19 +62,19 @@ class Stopwatch:
             self._compile_seconds += time.perf_counter() - start
 
     def flops(self, count: Callable[[], float | None]) -> None:
-        """Count a step's operations, once, if anybody looks."""
+        """Count a step's operations once, if there are observers."""
         if self._observers and not self._counted:
             with self.compiling():
                 self._step_flops = count()
             self._counted = True
 
     def chunk(self, step: int, steps: int, history: Mapping[str, np.ndarray], status: Mapping[str, np.ndarray]) -> None:
-        """A chunk has ended at ``step``."""
+        """Record the end of a chunk at ``step``."""
         now = time.perf_counter()
         if not self._observers:
             return
         taken = history["loss"].shape[-1]
-        # The chunks' programs run one after the other, so the time between two ends is one chunk's.
+        # The programs of the chunks run one after the other, so the time between two ends belongs to one chunk.
         seconds = max(now - self._last - (self._compile_seconds - self._last_compile), 1e-9)
         self._last, self._last_compile = now, self._compile_seconds
         rate = taken / seconds
@@ -93,7 +93,7 @@ class Stopwatch:
 
 
 class TensorBoard:
-    """An observer that writes scalars for TensorBoard; no TensorFlow is needed.
+    """An observer that writes scalars for TensorBoard, without TensorFlow.
 
     Args:
         folder: The log folder.
@@ -105,8 +105,8 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder), flush_secs=10)
 
     def __call__(self, progress: Progress) -> None:
-        """Write one chunk's scalars at its last step."""
-        scalars = {f"train/{name}": value for name, value in progress.metrics.items()}
+        """Write the scalars of one chunk at its last step."""
+        scalars: dict[str, float | None] = {f"train/{name}": value for name, value in progress.metrics.items()}
         scalars["speed/steps_per_second"] = progress.steps_per_second
         scalars["speed/examples_per_second"] = progress.examples_per_second
         scalars["speed/flops_per_second"] = progress.flops_per_second
@@ -116,12 +116,12 @@ class TensorBoard:
                 self._writer.add_scalar(name, value, progress.step)
 
     def close(self) -> None:
-        """Write what is pending; a later chunk opens another file in the folder."""
+        """Write pending scalars; a later chunk opens another file in the folder."""
         self._writer.close()
 
 
 class Console:
-    """An observer that prints a line at most every some seconds, and one at the end.
+    """An observer that prints a line at most every ``every`` seconds, and one at the end.
 
     >>> import io
     >>> progress = Progress(10, 10, {"loss": 0.5}, None, 20.0, 640.0, 1e9, 0.1)
@@ -133,7 +133,7 @@ class Console:
         self._every, self._file, self._last = every, file, -np.inf
 
     def __call__(self, progress: Progress) -> None:
-        """Print the chunk if it is time."""
+        """Print the progress if it is time, or the last step."""
         now = time.perf_counter()
         if now - self._last < self._every and progress.step < progress.steps:
             return

@@ -1,4 +1,4 @@
-"""The optimizers that methods share, each built once per setting.
+"""Optimizers that several methods use, each built once per setting.
 
 :func:`causalrep.training.fit` keeps its compiled program for the identical optimizer object, so a method must not build
 a new one in every call.

@@ -1,4 +1,4 @@
-"""Objectives that compute in fewer bits, or keep fewer intermediate values."""
+"""Objectives that compute in lower precision, or store fewer intermediate values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,13 +18,13 @@ _POLICIES = {
 
 
 def mixed_precision(objective: Objective, dtype: Any = jnp.bfloat16) -> Objective:
-    """The objective computed in ``dtype``, its parameters, gradients, losses and metrics kept in float32.
+    """The objective computed in ``dtype``, with parameters, gradients, losses and metrics in float32.
 
-    Floating-point leaves of parameters and batch are cast on the way in. The loss itself should sum in float32: a
-    ``mean`` in bfloat16 keeps three digits.
+    Floating-point leaves of the parameters and the batch are cast before they enter the loss. The loss itself should
+    sum in float32, since a ``mean`` in bfloat16 keeps three digits.
 
     Args:
-        objective: What to minimise.
+        objective: The objective.
         dtype: ``jnp.bfloat16``, or ``jnp.float16``, whose gradients may underflow.
     """
     if jnp.dtype(dtype) not in (jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float16)):
@@ -38,11 +38,11 @@ def mixed_precision(objective: Objective, dtype: Any = jnp.bfloat16) -> Objectiv
 
 
 def rematerialised(objective: Objective, policy: str | Callable = "dots") -> Objective:
-    """The objective with intermediate values computed again in the backward pass rather than stored.
+    """The objective with intermediate values recomputed in the backward pass instead of stored.
 
     Args:
-        objective: What to minimise.
-        policy: Which values are stored: ``"nothing"``, ``"dots"`` (results of matrix products),
+        objective: The objective.
+        policy: The values that are stored: ``"nothing"``, ``"dots"`` (results of matrix products),
             ``"dots_without_batch"``, or any of ``jax.checkpoint_policies``.
     """
     if isinstance(policy, str):

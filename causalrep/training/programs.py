@@ -1,4 +1,4 @@
-"""The compiled programs of a long fit on a mesh: its first state, a chunk of its steps, its result."""
+"""The compiled programs of a long fit on a mesh: its first state, a chunk of steps, and its result."""
 
 import dataclasses
 import functools
@@ -22,7 +22,14 @@ from causalrep.training.observe import Stopwatch
 
 
 class ChunkPrograms:
-    """The compiled programs of a loop on a mesh."""
+    """The compiled programs of a loop on a mesh.
+
+    Args:
+        loop: The loop.
+        mesh: A ``("replica", "data")`` mesh.
+        lanes: Whether several fits train at once; every leaf of the state then has a first axis over fits.
+        shard_above: Bytes above which a leaf of the state is split over ``"data"``.
+    """
 
     def __init__(self, loop: Loop, mesh: Mesh, lanes: bool, shard_above: int | None):
         self.loop, self.mesh, self.lanes, self.shard_above = loop, mesh, lanes, shard_above
@@ -35,7 +42,7 @@ class ChunkPrograms:
         self._compiled: dict[Any, Any] = {}
 
     def state_shapes(self, key: jax.Array, example: Batch) -> LoopState:
-        """The state's shapes with the shardings it has on the mesh."""
+        """Shapes of the state, with its shardings on the mesh; call it before the other methods."""
         shapes = jax.eval_shape(self._start, key, example)
         self._shardings = state_shardings(shapes, self.mesh, shard_above=self.shard_above, lanes=self.lanes)
         return jax.tree.map(
@@ -45,11 +52,11 @@ class ChunkPrograms:
         )
 
     def start(self, key: jax.Array, example: Batch) -> LoopState:
-        """The first state, made where it will lie."""
+        """The first state, created with its final shardings."""
         return jax.jit(self._start, out_shardings=self._shardings)(key, example)
 
     def chunk(self) -> jax.stages.Wrapped:
-        """The program of a chunk, ``(state, step numbers, rows, validation) -> (state, what it showed)``."""
+        """The program of a chunk: ``(state, step numbers, rows, validation) -> (state, (history, status))``."""
         everywhere = replicated(self.mesh)
         fed = by_rows(self.mesh, stacked=True) if self.loop.rows is None else everywhere
         return jax.jit(
@@ -65,14 +72,14 @@ class ChunkPrograms:
         if (count, shapes) not in self._compiled:
             with watch.compiling():
                 self._compiled[count, shapes] = self.chunk().lower(state, numbers, rows, validation).compile()
-            # Hosts compile at different speeds, and a collective does not wait for ever for the last of them.
+            # Hosts compile at different speeds, and a collective does not wait forever for the slowest.
             jax.block_until_ready(state)
             barrier("compiled")
         watch.flops(lambda: self._step_flops(state, rows, validation))
         return self._compiled[count, shapes]
 
     def result(self, state: LoopState, history: Mapping[str, np.ndarray]) -> FitResult:
-        """The fit's result: parameters on the mesh, all else on the host."""
+        """The fit's result, with the parameters on the mesh and everything else on the host."""
         losses = history["validation"]
         shown = {name: values for name, values in history.items() if name != "validation"}
         watched = self.loop.eval_every
@@ -80,10 +87,11 @@ class ChunkPrograms:
         def scalars(last: LoopState) -> FitResult:
             return self.loop.result(last, {}, jnp.zeros((*losses.shape[:-1], 0)))._replace(params=None)
 
-        found = jax.jit(scalars, out_shardings=replicated(self.mesh))(state)
-        return jax.tree.map(on_host, found)._replace(
+        result = jax.jit(scalars, out_shardings=replicated(self.mesh))(state)
+        return jax.tree.map(on_host, result)._replace(
             params=state.best if watched else state.params,
             history=shown,
+            # The history has an entry per step; the loss was computed at every eval_every-th.
             validation=losses[..., watched - 1 :: watched] if watched else losses[..., :0],
         )
 
@@ -101,17 +109,17 @@ class ChunkPrograms:
         return state, ({**history, "validation": losses}, status)
 
     def _step_flops(self, state: LoopState, rows: Batch, validation: Batch | None) -> float | None:
-        """Floating-point operations of one update of every fit, evaluations not counted.
+        """Floating-point operations of one update of every fit, without evaluations.
 
-        The count is the compiler's own, of the program before it is optimised or divided over devices.
+        The count is the compiler's own, for the program before it is optimized or divided over devices.
         """
         bare = dataclasses.replace(self.loop, eval_every=None, patience=None)
         one = rows if self.loop.rows is not None else jax.tree.map(lambda leaf: leaf[:1], rows)
         advance = jax.vmap(bare.advance, (0, None, None, None)) if self.lanes else bare.advance
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (state, one))
         number = jax.ShapeDtypeStruct((1,), jnp.int32)
-        found = jax.jit(advance).lower(shapes[0], number, shapes[1], None).cost_analysis()
-        return float(found["flops"]) if found and found.get("flops", 0) > 0 else None
+        cost = jax.jit(advance).lower(shapes[0], number, shapes[1], None).cost_analysis()
+        return float(cost["flops"]) if cost and cost.get("flops", 0) > 0 else None
 
 
 @functools.lru_cache(maxsize=16)
@@ -135,17 +143,17 @@ def training_program(
     """The program of a chunk of :func:`causalrep.training.train`, to compile ahead of time.
 
     Args:
-        name: What the report calls it.
+        name: Name in the report.
         objective: As for ``train``.
         optimizer: As for ``train``.
-        example: A batch of a loader as ``jax.ShapeDtypeStruct`` leaves, its rows over all devices; with
+        example: A batch of a loader as ``jax.ShapeDtypeStruct`` leaves, with its rows over all devices; or, with
             ``batch_size``, all rows, held on every device.
-        steps: Steps of the chunk.
-        batch_size: Rows a step, over all devices, that the program draws from all rows; default a loader's batch.
+        steps: Number of steps of the chunk.
+        batch_size: Rows per step, over all devices, that the program draws from all rows; default the loader's batch.
         validation: A validation batch as ``jax.ShapeDtypeStruct`` leaves; the chunk evaluates it once.
         accumulate: As for ``train``.
-        shard_above: As for ``train``. Without it the only collective is the gradients' all-reduce; with it,
-            parameters are gathered and gradients scattered too.
+        shard_above: As for ``train``. Without it the only collective is the all-reduce of the gradients; with it,
+            parameters are gathered and gradients scattered as well.
     """
     rows = count_rows("example", example)
     loop = functools.partial(
@@ -180,10 +188,10 @@ def training_program(
 
 
 def check_mesh(mesh: Mesh, batch_size: int, accumulate: int, lanes: int | None) -> None:
-    """Refuse a mesh that the batch, or the number of fits, does not divide into.
+    """Refuse a mesh whose axes do not divide the batch and the number of fits.
 
     Raises:
-        InputError: Naming which.
+        InputError: If the batch, a part of it, or the number of fits is not a multiple of its axis.
     """
     replica, data = mesh.shape["replica"], mesh.shape["data"]
     part = batch_size // accumulate
@@ -199,5 +207,5 @@ def check_mesh(mesh: Mesh, batch_size: int, accumulate: int, lanes: int | None) 
 
 
 def on_host(leaf: jax.Array) -> np.ndarray:
-    """A replicated array as numpy: the local copy is the whole."""
+    """A replicated array as a NumPy array, from the copy on a local device."""
     return np.asarray(leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf)

@@ -1,4 +1,4 @@
-"""What every fit does to its rows: a schedule of passes over them, their scale, and the split for validation."""
+"""Rows of a fit: how many passes over them (schedules), their scaling, and the split for validation."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from causalrep.arithmetic import ceil_div
 from causalrep.base.validation import check_counts, check_range
 from causalrep.errors import InputError
 
@@ -36,14 +37,15 @@ class Schedule:
     100
     """
 
-    steps: int | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    validation_share: float | None = None
-    patience: int | None = None
-    restarts: int | None = None
+    # Typed as filled in: functional cores see schedules without None in what they use.
+    steps: int = None  # type: ignore[assignment]
+    epochs: int = None  # type: ignore[assignment]
+    batch_size: int = None  # type: ignore[assignment]
+    learning_rate: float = None  # type: ignore[assignment]
+    weight_decay: float = None  # type: ignore[assignment]
+    validation_share: float = None  # type: ignore[assignment]
+    patience: int = None  # type: ignore[assignment]
+    restarts: int = None  # type: ignore[assignment]
 
     def over(self, default: "Schedule") -> "Schedule":
         """This schedule with an estimator's defaults where it says nothing, checked.
@@ -85,7 +87,7 @@ def _plain(schedule: Schedule) -> Schedule:
 
 
 class Plan(NamedTuple):
-    """A schedule of passes turned into updates; all static.
+    """A schedule of passes, converted to updates; all values are static.
 
     Attributes:
         rows: Number of training rows.
@@ -101,10 +103,10 @@ class Plan(NamedTuple):
 
 
 def plan_epochs(n: int, *, epochs: int, batch_size: int, validation_share: float = 0.0, evaluations: int = 100) -> Plan:
-    """The updates of so many passes over the rows left for training, evaluated about ``evaluations`` times.
+    """The updates for a number of passes over the training rows, with about ``evaluations`` evaluations.
 
     Args:
-        n: Number of rows, those for validation included.
+        n: Number of rows, including those for validation.
         epochs: Passes over the training rows, rounded up to whole evaluations.
         batch_size: Rows per step; at most all training rows.
         validation_share: Share of the rows for validation.
@@ -117,13 +119,8 @@ def plan_epochs(n: int, *, epochs: int, batch_size: int, validation_share: float
     return Plan(rows, batch_size, eval_every * ceil_div(epochs * per_epoch, eval_every), eval_every)
 
 
-def ceil_div(a: int, b: int) -> int:
-    """``a / b`` rounded up."""
-    return -(-a // b)
-
-
 class Scaling(NamedTuple):
-    """Mean and standard deviation of each column of a block of data, and the way there and back.
+    """Mean and standard deviation of each column of a block of data, and the standardization that they define.
 
     Attributes:
         mean: Column means (d,), or () for a vector.
@@ -134,18 +131,18 @@ class Scaling(NamedTuple):
     std: Float[Array, "*d"]
 
     def apply(self, values: Float[Array, "n *d"]) -> Float[Array, "n *d"]:
-        """Values in standard deviations from the mean."""
+        """Standardize: values in standard deviations from the mean."""
         return (values - self.mean) / self.std
 
     def undo(self, values: Float[Array, "n *d"]) -> Float[Array, "n *d"]:
-        """Values in the units of the data."""
+        """Undo the standardization: values in the units of the data."""
         return self.mean + self.std * values
 
 
 def scaling_of(values: Float[Array, "n *d"], weights: Float[Array, " n"] | None = None) -> Scaling:
-    """The scaling of a block, in the precision of the block.
+    """The scaling of a block, computed in the block's precision.
 
-    Take it before data of large mean and small spread are cast to float32, where they would lose their digits.
+    Compute it before the data are cast to float32: data with a large mean and a small spread would lose their digits.
 
     Args:
         values: The block.
@@ -158,12 +155,12 @@ def scaling_of(values: Float[Array, "n *d"], weights: Float[Array, " n"] | None 
     values = jnp.where((weights > 0).reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
     mean = shares @ values
     std, size = jnp.sqrt(shares @ (values - mean) ** 2), jnp.sqrt(shares @ values**2)
-    # What is left of a constant after subtracting its mean is rounding.
+    # A constant minus its mean leaves rounding errors, which must not be scaled up to variance 1.
     return Scaling(mean, jnp.where(std > _ROUNDINGS * jnp.finfo(values.dtype).eps * size, std, 1.0))
 
 
 def no_scaling(values: Float[Array, "n *d"]) -> Scaling:
-    """The scaling that changes nothing, of the block's shape."""
+    """The scaling of the block's shape that changes nothing."""
     return Scaling(jnp.zeros_like(values[0]), jnp.ones_like(values[0]))
 
 
@@ -186,7 +183,8 @@ def stratified_split(
     n = len(strata[0])
     count = min(max(round(share * n), 1), n - 1)
     order_key, shuffle_key = jax.random.split(key)
-    # Sorted by stratum, take every (n / count)-th row: which positions are taken is known before the data are.
+    # Sort by stratum, in random order within each, and take every (n / count)-th row. The positions depend on n and
+    # count alone, so shapes are static: position i is taken where floor((i + 1) count / n) exceeds floor(i count / n).
     order = jnp.lexsort((jax.random.uniform(order_key, (n,)), *strata))
     position = np.arange(n)
     chosen = (position + 1) * count // n > position * count // n
@@ -195,15 +193,15 @@ def stratified_split(
 
 
 def take_rows(data: PyTree, rows: Int[Array, " m"] | slice) -> PyTree:
-    """The given rows of every leaf."""
+    """The given rows of every leaf of a pytree."""
     return jax.tree.map(lambda leaf: leaf[rows], data)
 
 
 def check_schedule(schedule: Any, default: Schedule) -> Schedule:
-    """The schedule an estimator trains by: what the user gave over its defaults; ``None`` is the defaults.
+    """The schedule that an estimator trains with: the user's values, and its defaults for the rest.
 
     Raises:
-        InputError: If it is no :class:`Schedule`, or one of its values is wrong or unknown to the estimator.
+        InputError: If it is not a :class:`Schedule`, or one of its values is wrong or does not apply to the estimator.
     """
     if schedule is None:
         return default

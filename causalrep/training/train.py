@@ -1,4 +1,4 @@
-"""Long fits: the same steps as :func:`causalrep.training.fit`, on any mesh, with checkpoints, seen while they run."""
+"""Long fits: the steps of :func:`causalrep.training.fit` on any mesh, with checkpoints and observers."""
 
 import contextlib
 import dataclasses
@@ -48,42 +48,43 @@ def train(
     observers: Sequence[Observer] = (),
     profile: Path | str | None = None,
 ) -> FitResult:
-    """Minimise an objective in chunks of steps, each one compiled program; a killed fit goes on where it saved.
+    """Minimize an objective in chunks of steps, each one compiled program; a killed fit continues from its checkpoint.
 
-    The result does not depend on the chunk's length, on where a fit was killed and resumed, or, to the last digits
-    that the order of sums over devices allows, on the mesh. On one device it is :func:`~causalrep.training.fit`'s.
+    The result does not depend on the length of the chunks, nor on where a fit was killed and resumed. The mesh changes
+    only the last digits, through the order of sums over devices. On one device the result equals that of
+    :func:`~causalrep.training.fit`.
 
     Args:
-        objective: What to minimise.
+        objective: The objective.
         optimizer: Any optax optimizer.
         data: A pytree of arrays whose first axis is the sample, held on every device; or a
-            :class:`~causalrep.training.GrainLoader`, of which each process reads its own rows.
+            :class:`~causalrep.training.GrainLoader`, from which each process reads only its own rows.
         key: Random key. An array of R keys trains R independent fits at once, spread over the mesh's ``"replica"``
             axis; R must be a multiple of that axis, and every leaf of the result has a first axis R.
         steps: Number of updates.
-        batch_size: Rows a step, over all devices: a multiple of the ``"data"`` axis; default all rows. A loader
+        batch_size: Rows per step over all devices, a multiple of the ``"data"`` axis; default all rows. A loader
             brings its own.
-        validation: A batch; its loss, with one fixed key, picks the best parameters.
-        eval_every: Steps between evaluations; default one epoch, with a loader all steps. It must divide ``steps``.
+        validation: A batch whose loss, with one fixed key, selects the best parameters.
+        eval_every: Steps between evaluations; default one epoch, or with a loader all steps. It must divide ``steps``.
         patience: Evaluations without improvement after which the fit stops; default never.
         accumulate: As in :func:`~causalrep.training.fit`.
         mesh: Devices; default all of them, along ``"data"``, or along ``"replica"`` for an array of keys.
-        shard_above: Bytes above which a parameter, and its optimizer state, is split over the ``"data"`` axis
-            instead of copied; ``None`` copies all.
-        chunk: Steps a program; between two of them a checkpoint may be written, observers are called and a request to
-            stop is heard. Default 100, with a loader 10. On a CPU, XLA's convolutions are ten times slower inside
-            a loop (measured, jax 0.10.2): take :class:`causalrep.nn.Conv` there, or choose 1.
+        shard_above: Bytes above which a parameter and its optimizer state are split over the ``"data"`` axis instead of
+            copied; None copies all.
+        chunk: Steps per program. Between two programs a checkpoint may be written, observers are called and a request
+            to stop is heard. Default 100, or with a loader 10. On a CPU, XLA's convolutions are ten times slower inside
+            a loop (measured, jax 0.10.2): use :class:`causalrep.nn.Conv` there, or choose 1.
         checkpoints: Where and how often to save; a fit whose folder holds checkpoints resumes from the newest.
-        config: Plain values that describe the fit: a checkpoint of another config is refused.
-        observers: Called on process 0 with a :class:`~causalrep.training.Progress` after each chunk; at the end of
-            the fit, however it ends, their ``close()`` is called where they have one.
+        config: Plain values that describe the fit; a checkpoint with another config is refused.
+        observers: Called on process 0 with a :class:`~causalrep.training.Progress` after each chunk. However the fit
+            ends, the ``close()`` of each observer that has one is called.
         profile: Folder for a trace of the second and third chunk, to be opened with TensorBoard or Perfetto.
 
     Raises:
         InputError: If sizes are impossible or do not fit the mesh.
-        CheckpointError: If a checkpoint is of another fit, or cannot be written.
-        DivergenceError: If a loss or gradient is not finite (of an array of keys: in every fit).
-        Preempted: After SIGTERM, when the state is saved; uncaught, the process exits with code 75.
+        CheckpointError: If a checkpoint belongs to another fit, or cannot be written.
+        DivergenceError: If a loss or gradient is not finite; for an array of keys, if this happens in every fit.
+        Preempted: After SIGTERM, once the state is saved; uncaught, the process exits with code 75.
     """
     lanes = _count_lanes(key)
     mesh = mesh or (make_mesh(replica=1) if lanes is None else make_mesh(data=1))
@@ -127,7 +128,7 @@ def train(
                 stack.callback(observer.close)
         stop = stack.enter_context(preemption())
         restored = store.restore() if store is not None else None
-        if restored is None:
+        if store is None or restored is None:
             state, first = programs.start(on_mesh, feed.example), 0
         else:
             if restored.step > steps:
@@ -143,7 +144,7 @@ def train(
 
 @dataclasses.dataclass
 class _Run:
-    """The steps of one call of :func:`train`, and the history on the host."""
+    """The steps of one call of :func:`train`, with the history on the host."""
 
     loop: Loop
     programs: ChunkPrograms
@@ -164,7 +165,7 @@ class _Run:
         watch: Stopwatch,
         trace: "_Trace",
     ) -> LoopState:
-        """Take all steps, from ``step`` on; saves, observes and stops between chunks."""
+        """Take all steps from ``step`` on; save, observe and stop between chunks."""
         watch.begin()
         unread = None
         for count, rows in zip(counts, self.feed.chunks(counts, step), strict=True):
@@ -174,7 +175,7 @@ class _Run:
             with jax.transfer_guard("disallow"):
                 state, observed = advance(state, numbers, rows, self.validation)
             step += count
-            # The devices work on this chunk while the host reads what the one before it showed.
+            # The devices work on this chunk while the host reads the history of the one before it.
             if unread is not None:
                 self._observe(*unread, watch)
             unread = (step, observed)
@@ -204,8 +205,9 @@ class _Run:
     def _check_finite(self, store: Store | None) -> None:
         if self.status and np.all(self.status["bad_step"] >= 0):
             step = int(np.min(self.status["bad_step"]))
-            good = store.latest() if store is not None else None
-            kept = f"the checkpoint at step {good} in {store.place} is good" if good is not None else "none was saved"
+            good, kept = None if store is None else store.latest(), "none was saved"
+            if store is not None and good is not None:
+                kept = f"the checkpoint at step {good} in {store.place} is good"
             config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             raise DivergenceError(
                 f"the loss or its gradient was not finite at step {step} of {self.steps}; {kept}. A smaller learning "
@@ -222,7 +224,7 @@ class _Run:
         return joined
 
     def padded(self) -> dict[str, np.ndarray]:
-        # A fit that all lanes have left early is NaN from there on, as in one scan.
+        # If all fits have stopped early, the history is NaN from there on, as it is in one scan.
         def pad(values: np.ndarray) -> np.ndarray:
             absent = [(0, 0)] * (values.ndim - 1) + [(0, self.steps - values.shape[-1])]
             return np.pad(values, absent, constant_values=np.nan)
@@ -230,19 +232,19 @@ class _Run:
         return {name: pad(values) for name, values in self._joined().items()}
 
     def _validation_loss(self) -> float | None:
-        """The latest one, the mean over fits; None before the first evaluation."""
+        """The latest validation loss, averaged over fits; None before the first evaluation."""
         return last_finite(self._joined()["validation"]) if self.loop.eval_every else None
 
 
 class _Trace(contextlib.ExitStack):
-    """A profile of the second and third chunk: the first one also compiles."""
+    """A trace of the second and third chunk, since the first one also compiles."""
 
     def __init__(self, folder: Path | str | None):
         super().__init__()
         self._folder, self._number = folder, 0
 
     def next_chunk(self) -> None:
-        """Another chunk starts."""
+        """Note the start of another chunk."""
         self._number += 1
         if self._folder is not None and is_main() and self._number == 2:
             self.enter_context(jax.profiler.trace(str(self._folder)))
@@ -251,7 +253,7 @@ class _Trace(contextlib.ExitStack):
 
 
 def _identity(loop: Loop, key: jax.Array, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What must not change between a checkpoint and the fit that resumes from it."""
+    """The settings that must not change between a checkpoint and the fit that resumes from it."""
     data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
     return {
         "config": dict(config or {}),
@@ -265,6 +267,7 @@ def _identity(loop: Loop, key: jax.Array, config: Mapping[str, Any] | None) -> d
 
 
 def _count_lanes(key: jax.Array) -> int | None:
+    """The number of keys, or None for a single key; an old-style key has an axis of its own for its words."""
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     axes = key.ndim - (0 if typed else 1)
     if axes not in (0, 1):

@@ -1,4 +1,4 @@
-"""What a method keeps of a fit, and the error when training diverged."""
+"""What a method keeps after training, and the error if training diverged."""
 
 from typing import Any, NamedTuple
 
@@ -9,16 +9,16 @@ from causalrep.training.loop import FitResult
 
 
 class Trained(NamedTuple):
-    """A trained network and what it takes to use it; a pytree.
+    """A trained network, with everything needed to use it; a pytree.
 
     Attributes:
         params: The network's parameters, and closed-form coefficients where the method has them.
         scaling: The scaling of each block of the data (:class:`~causalrep.training.rows.Scaling`).
-        loss: The loss that selected ``params``: on the validation rows where there are any, in training units.
-        best_step: Number of updates behind ``params``.
+        loss: The loss that selected ``params``, on the validation rows if there are any, in training units.
+        best_step: Number of updates that led to ``params``.
         diverged: Whether some loss or gradient was not finite; ``params`` are then those before it.
         first_bad_step: The update at which that happened, or -1.
-        extra: What else the method keeps, for example scores of the validation rows.
+        extra: Other results of the method, for example scores of the validation rows.
     """
 
     params: PyTree
@@ -31,13 +31,13 @@ class Trained(NamedTuple):
 
 
 def trained(result: FitResult, scaling: PyTree = (), *, params: PyTree | None = None, extra: PyTree = ()) -> Trained:
-    """What to keep of a fit.
+    """The :class:`Trained` of a fit.
 
     Args:
         result: The fit.
         scaling: The scaling of the data.
         params: Parameters to keep instead of those of ``result``.
-        extra: What else the method keeps.
+        extra: Other results of the method.
     """
     params = result.params if params is None else params
     return Trained(params, scaling, result.final_loss, result.best_step, result.diverged, result.first_bad_step, extra)

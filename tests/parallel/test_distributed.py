@@ -25,7 +25,7 @@ import hashlib, os, signal, sys, threading, time
 import jax, numpy as np
 from jax.experimental import multihost_utils
 from causalrep.errors import RecordsError
-from causalrep.training import distributed
+from causalrep.parallel import distributed
 
 index, port, what, victim = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 for _ in range(2):

@@ -5,6 +5,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -19,7 +21,6 @@ from causalrep.parallel.distributed import PREEMPTED, Preempted
 from causalrep.storage import as_path
 from causalrep.study import Curves, Ordering, Study, Table, read_records, run, run_folder
 from causalrep.study import records as disk
-from causalrep.study import run as runner
 
 CALLS = []
 
@@ -222,8 +223,41 @@ def test_tensorboard_scalars_show_progress_and_means(study, tmp_path):
     np.testing.assert_allclose(found["x/b"], means, rtol=1e-6)
 
 
+def test_a_run_reads_no_compiled_text_unless_it_is_asked_to_count(location_study, monkeypatch):
+    def read(compiled):
+        raise AssertionError("the text of a compiled program was read")
+
+    monkeypatch.setattr(jax.stages.Compiled, "as_text", read)
+    assert "flops" not in _run(location_study(), None).environment
+    with pytest.raises(AssertionError, match="was read"):
+        _run(location_study(), None, count_operations=True)
+
+
+def test_running_a_study_does_not_load_the_reader_of_compiled_programs():
+    code = (
+        "import sys, jax\n"
+        "from causalrep.study import Study, run\n"
+        "draw = lambda key, setting: {'m': {'x': jax.random.normal(key)}}\n"
+        "run(Study('demo/draw', draw, [{'a': 1}], 2), progress=False)\n"
+        "print([name for name in sys.modules if name.startswith('causalrep.aot.hlo')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_code_is_digested_once_per_run(study, tmp_path, monkeypatch):
+    import causalrep.study.environment as environment
+
+    read = []
+    monkeypatch.setattr(environment, "_source_files", lambda study: read.append(study) or [])
+    monkeypatch.setattr(environment, "_commit", lambda study: None)
+    _run(study, tmp_path)
+    assert len(read) == 1
+
+
 def test_speed_is_part_of_the_environment(location_study):
-    environment = _run(location_study(replicate=lambda *a: location_study().replicate(*a)), None).environment
+    study = location_study(replicate=lambda *a: location_study().replicate(*a))
+    environment = _run(study, None, count_operations=True).environment
     assert environment["compile_seconds"] > 0
     assert environment["compute_seconds"] > 0
     assert environment["processes"] == 1
@@ -244,7 +278,9 @@ def test_operations_are_counted_with_loops_multiplied_out(data_end_it, complete)
             last = jax.lax.fori_loop(0, 200, lambda _, carry: carry @ x, x)
         return {"product": {"trace": last.trace()}}
 
-    environment = _run(Study("demo/products", replicate, [{"a": 1}], 8), None, mode="vmap").environment
+    environment = _run(
+        Study("demo/products", replicate, [{"a": 1}], 8), None, mode="vmap", count_operations=True
+    ).environment
     assert environment["flops_complete"] is complete
     if complete:
         np.testing.assert_allclose(environment["flops"], 8 * 200 * 2 * 32**3, rtol=0.1)
@@ -372,7 +408,7 @@ def test_parts_of_another_mode_are_not_mixed_in(location_study, tmp_path, monkey
 
 
 def test_hosts_with_other_code_are_refused(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner.distributed, "agree", lambda value=None: [study.digest(), "00000000"])
+    monkeypatch.setattr("causalrep.parallel.distributed.agree", lambda value=None: [study.digest(), "00000000"])
     with pytest.raises(RecordsError, match=r"process 0 on host \S+: another study or other code than in process 0"):
         _run(study, tmp_path)
     assert CALLS == []

@@ -1,13 +1,13 @@
-"""Reading a compiled program: which collectives it runs, how large, how often, and what its loops add up to.
+"""Summarize a compiled program: which collectives it runs, how large and how often, and the sums over its loops.
 
 XLA's own cost analysis counts the body of a loop once, whatever its trip count (measured: a scan of 100 training
-steps costs as much as one step). The text of the compiled program tells the trip counts, so sums over the program
-are taken here with every loop multiplied out, and :func:`read_hlo` says how many loops kept their count to
-themselves: an exit that depends on data is counted once. Of a branch, such as an evaluation every thousandth step, XLA
-counts the dearest side; here the cheapest one counts, so that an estimate of time stays a lower bound.
+steps costs as much as one step). The text of the compiled program tells the trip counts, so the sums here multiply
+out every loop whose count is known. :func:`read_hlo` reports how many loops end when data say so; those count once.
+XLA charges a branch, such as an evaluation every thousandth step, at its most expensive side; here the cheapest one
+counts, so that an estimate of time stays a lower bound.
 
-What is parsed is the text of ``compiled.as_text()``, of which XLA promises nothing: an instruction that is not
-understood contributes nothing, and the tests parse real programs of every kind of collective.
+XLA promises nothing about the format of ``compiled.as_text()``: an instruction that is not understood contributes
+nothing, and the tests parse real programs with every kind of collective.
 """
 
 import dataclasses
@@ -15,23 +15,20 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
+from causalrep.aot.collectives import KINDS, Collective
 from causalrep.aot.hlo.bytes import Traffic, operand_bytes
 from causalrep.aot.hlo.flops import PRODUCTS, flops
-from causalrep.aot.hlo.text import (
-    KINDS,
-    Instruction,
-    parse,
-    shape_bytes,
-    trip_count,
-    tuple_parts,
-)
+from causalrep.aot.hlo.text import Instruction, parse, shape_bytes, trip_count, tuple_parts
 
+# Attributes that name the computations an instruction runs.
 _CALLS = re.compile(r"(calls|to_apply|condition|body|true_computation|false_computation)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}")
-# One all-gather that TPUs spread over several fusions is written once in each: the first piece carries -1.
+# A TPU may spread one all-gather over several fusions, each of which repeats it. The first piece has flag_start -1;
+# this matches the later ones.
 _LATER_PIECE = re.compile(r'"async_collective_fusion_config":\{"flag_start":"(?!-1")')
+# Instructions whose computation combines two elements; it is counted with the instruction.
 _APPLY = frozenset({"reduce", "reduce-window", "scatter", "sort", "map", "select-and-scatter"})
-# Custom calls that compute nothing.
+# Custom calls that compute nothing: bookkeeping of the compiler.
 _NOT_KERNELS = frozenset(
     {"AllocateBuffer", "ConcatBitcast", "AsyncCollectiveStart", "AsyncCollectiveDone", "Sharding"}
     | {"SPMDFullToShardShape", "SPMDShardToFullShape", "GatherScatterIndicesBitpacked"}
@@ -39,33 +36,16 @@ _NOT_KERNELS = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Collective:
-    """One collective operation of a program.
-
-    Attributes:
-        kind: One of :data:`KINDS`.
-        bytes: The larger of what one device puts in and gets out.
-        count: How often one call of the program runs it.
-        source: The JAX operation it comes from, as the compiler remembers it; may be empty.
-    """
-
-    kind: str
-    bytes: int
-    count: int
-    source: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class HloSummary:
-    """What the text of a compiled program says.
+    """Totals of a compiled program, with loops multiplied out.
 
     Attributes:
-        collectives: Its collectives, largest first.
-        flops: Products and sums of its instructions, loops multiplied out; transcendental functions are one each.
-        bytes: What its instructions read and write, loops multiplied out.
-        open_loops: Loops whose trip count is unknown, counted once.
-        kernels: Calls of hand-written kernels by name, whose FLOPs XLA does not know.
-        fast_products: Matrix products not asked for in full precision, which TPUs compute in one bfloat16 pass.
+        collectives: Its collectives, the largest in total bytes first.
+        flops: Floating-point operations; a transcendental function counts as one.
+        bytes: Bytes that its instructions read and write.
+        open_loops: Number of loops whose trip count is unknown; their bodies count once.
+        kernels: Number of calls of each hand-written kernel, by name; their operations are not in ``flops``.
+        fast_products: Number of matrix products without full precision, which TPUs compute in one bfloat16 pass.
     """
 
     collectives: tuple[Collective, ...]
@@ -78,6 +58,8 @@ class HloSummary:
 
 @dataclasses.dataclass
 class _Totals:
+    """Sums over one computation and all that it calls."""
+
     flops: float = 0.0
     bytes: float = 0.0
     open_loops: int = 0
@@ -88,16 +70,17 @@ class _Totals:
     def add(self, other: "_Totals", times: int = 1) -> None:
         self.flops += times * other.flops
         self.bytes += times * other.bytes
+        # A loop or product counts once per place in the text, however often it runs.
         self.open_loops += other.open_loops
         self.fast_products += other.fast_products
         for key, count in other.collectives.items():
             self.collectives[key] += times * count
-        for key, count in other.kernels.items():
-            self.kernels[key] += count
+        for name, count in other.kernels.items():
+            self.kernels[name] += count
 
 
 def read_hlo(text: str) -> HloSummary:
-    """Summarise the text of a compiled (or at least optimised) XLA program.
+    """Summarize the text of a compiled (or at least optimized) XLA program.
 
     Raises:
         ValueError: If the text holds no entry computation.
@@ -118,7 +101,8 @@ def read_hlo(text: str) -> HloSummary:
                     sides = [total(name, fused) for name, _ in _called(instruction, computations, totals)]
                     totals.add(_either(sides))
                     continue
-                # A fusion reads its operands and writes its result; what is inside stays on chip.
+                # A fusion reads its operands and writes its result; values inside it stay on the chip and move no
+                # bytes, but their operations count.
                 inside = fused or instruction.opcode == "fusion"
                 for called, times in _called(instruction, computations, totals):
                     if called in computations:
@@ -138,7 +122,7 @@ def read_hlo(text: str) -> HloSummary:
 
 
 def _either(sides: list[_Totals]) -> _Totals:
-    """A branch: what at least one side costs; its collectives and kernels are those of all sides."""
+    """Totals of a branch: the cost of its cheapest side, and the collectives and kernels of all sides."""
     both = _Totals()
     for side in sides:
         both.add(side)
@@ -150,6 +134,7 @@ def _either(sides: list[_Totals]) -> _Totals:
 
 
 def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _Totals) -> None:
+    """Add what an instruction does by itself, except its bytes, to ``totals``."""
     opcode = instruction.opcode
     kind = opcode.removesuffix("-start")
     if kind in KINDS and not _LATER_PIECE.search(instruction.attributes):
@@ -167,17 +152,19 @@ def _own(instruction: Instruction, table: Mapping[str, Instruction], totals: _To
 
 
 def _called(instruction: Instruction, computations: Mapping, totals: _Totals) -> list[tuple[str, int]]:
-    """Computations an instruction runs, each with how often."""
+    """The computations that an instruction runs, each with the number of times it runs."""
     if instruction.opcode in ("async-update", "async-done"):
-        return []  # they name the computation that async-start already ran
+        return []  # they repeat the name of the computation that async-start has run
     called = dict(_CALLS.findall(instruction.attributes))
     if instruction.opcode == "while":
         trips = trip_count(instruction, computations)
         totals.open_loops += trips is None
         times = 1 if trips is None else trips
+        # The condition is tested once more than the body runs.
         return [(called[part], times + extra) for part, extra in (("condition", 1), ("body", 0)) if part in called]
     if instruction.opcode in _APPLY or instruction.opcode.removesuffix("-start") in KINDS:
-        return []  # their computation is one addition or comparison, counted with the instruction
+        return []  # one addition or comparison, counted with the instruction
+    # A conditional names its branches in one list: branch_computations={%a, %b}.
     groups = _BRANCHES.findall(instruction.attributes)
     branches = [name.strip().lstrip("%") for group in groups for name in group.split(",")]
     return [(name, 1) for name in [*called.values(), *branches] if name]
@@ -186,7 +173,7 @@ def _called(instruction: Instruction, computations: Mapping, totals: _Totals) ->
 def _collective_bytes(instruction: Instruction, table: Mapping[str, Instruction]) -> int:
     result = instruction.shape
     if instruction.opcode in ("all-gather-start", "collective-permute-start"):
-        # The tuple is (operand, result, ...): count one of them, not their sum.
+        # The shape is a tuple (operand, result, ...): count the result, not the sum of all.
         parts = tuple_parts(result)
         result = parts[1] if len(parts) > 1 else result
     return max(shape_bytes(result), operand_bytes(instruction, table))

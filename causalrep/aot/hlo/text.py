@@ -1,6 +1,10 @@
-"""The text of a compiled program, taken apart: its computations, the shapes in it, how often its loops turn.
+"""Parse the text of a compiled program: its computations, the shapes in it, and the trip counts of its loops.
 
-XLA promises nothing of that text (``compiled.as_text()``): what is not understood is left out.
+XLA promises nothing about that text (``compiled.as_text()``); what is not understood is left out. A line such as ::
+
+    ROOT %dot.1 = f32[8,4]{1,0} dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}
+
+is one :class:`Instruction`: name, shape of the result, opcode, operands in brackets, and attributes.
 """
 
 import dataclasses
@@ -8,21 +12,14 @@ import math
 import re
 from collections.abc import Mapping
 
-# Collectives.
-KINDS = (
-    "all-gather",
-    "all-reduce",
-    "all-to-all",
-    "collective-broadcast",
-    "collective-permute",
-    "ragged-all-to-all",
-    "reduce-scatter",
-)
-# What moves no data, or only stands for the instructions it calls.
+from causalrep.arithmetic import ceil_div
+
+# Instructions that move no data, or only stand for the instructions that they call.
 FREE = frozenset(
     {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional", "after-all"}
     | {"copy-done", "all-gather-done", "all-reduce-done", "collective-permute-done", "async-done", "async-update"}
 )
+# Element types whose names do not end in their number of bits.
 _BITS = {"pred": 8, "token": 0, "opaque": 0}
 SHAPE = re.compile(r"([a-z]\w*?)\[([\d,<=]*)\]")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
@@ -40,11 +37,11 @@ class Instruction:
     Attributes:
         name: Its name, unique in its computation.
         opcode: ``"dot"``, ``"fusion"``, ...
-        shape: Of its result, as XLA writes it.
-        operands: Names of what it takes.
-        attributes: What stands behind the operands.
-        inside: What stands between the brackets: operands, or a constant.
-        root: Whether it is its computation's result.
+        shape: Shape of its result, as XLA writes it.
+        operands: Names of its operands.
+        attributes: The text behind the operands.
+        inside: The text between the brackets: operands, a constant, or a parameter's position.
+        root: Whether it is the result of its computation.
     """
 
     name: str
@@ -65,9 +62,9 @@ def parse(text: str) -> tuple[dict[str, dict[str, Instruction]], str]:
     computations: dict[str, dict[str, Instruction]] = {}
     current, entry = None, None
     for line in text.splitlines():
-        found = _INSTRUCTION.match(line)
-        if found is not None and current is not None:
-            instruction = _instruction(found)
+        match = _INSTRUCTION.match(line)
+        if match is not None and current is not None:
+            instruction = _instruction(match)
             if instruction is not None:
                 current[instruction.name] = instruction
             continue
@@ -81,12 +78,18 @@ def parse(text: str) -> tuple[dict[str, dict[str, Instruction]], str]:
 
 
 def trip_count(loop: Instruction, computations: Mapping[str, Mapping[str, Instruction]]) -> int | None:
-    """How often a loop runs, from the compiler's note or from ``counter < bound``; None if data decide."""
+    """Number of times a loop's body runs, or None if data decide.
+
+    It is taken from the compiler's note, or else from a condition ``counter < limit`` whose start, limit and step are
+    constants: ``(limit - start) / step``, rounded up.
+    """
     noted = _TRIP_COUNT.search(loop.attributes)
     if noted:
         return int(noted.group(1))
+    # The loop's state is one tuple. The condition compares two of its entries (or one with a constant), the caller's
+    # tuple gives their values on entry, and the body's tuple says how they change.
     names = dict(re.findall(r"(condition|body)=%?([\w.\-]+)", loop.attributes))
-    condition, body = computations.get(names.get("condition"), {}), computations.get(names.get("body"), {})
+    condition, body = computations.get(names.get("condition", ""), {}), computations.get(names.get("body", ""), {})
     caller = next((t for t in computations.values() if t.get(loop.name) is loop), {})
     test = _root(condition)
     if test is None or test.opcode != "compare" or "direction=LT" not in test.attributes:
@@ -96,12 +99,13 @@ def trip_count(loop: Instruction, computations: Mapping[str, Mapping[str, Instru
     if index is None:
         return None
     start = _entering(loop, caller, index)
-    limit = _constant(bound)
-    if limit is None and _tuple_index(bound) is not None and _unchanged(body, _tuple_index(bound)):
-        limit = _entering(loop, caller, _tuple_index(bound))
+    limit, bound_index = _constant(bound), _tuple_index(bound)
+    if limit is None and bound_index is not None and _unchanged(body, bound_index):
+        limit = _entering(loop, caller, bound_index)
     step = _step(body, index, loop, caller)
-    known = start is not None and limit is not None and step is not None and step > 0
-    return max(0, math.ceil((limit - start) / step)) if known else None
+    if start is None or limit is None or step is None or step <= 0:
+        return None
+    return max(0, ceil_div(limit - start, step))
 
 
 def shape_bytes(shape: str) -> int:
@@ -114,17 +118,18 @@ def shape_bytes(shape: str) -> int:
 
 
 def dims_of(shape: str) -> tuple[int, ...]:
-    """Lengths of an array shape's axes.
+    """Lengths of the axes of an array shape.
 
     >>> dims_of("f32[2,64]{1,0}")
     (2, 64)
     """
-    found = SHAPE.search(shape)
-    return tuple(int(d.lstrip("<=")) for d in found.group(2).split(",") if d) if found else ()
+    match = SHAPE.search(shape)
+    # "<=8" is a bounded dynamic axis.
+    return tuple(int(d.lstrip("<=")) for d in match.group(2).split(",") if d) if match else ()
 
 
 def elements(dims: str) -> int:
-    """How many entries axes of these lengths have.
+    """Number of entries of an array with axes of these lengths.
 
     >>> elements("2,64"), elements("")
     (128, 1)
@@ -140,6 +145,7 @@ def tuple_parts(shape: str) -> list[str]:
     """
     if not shape.startswith("("):
         return [shape]
+    # Commas also separate axes and layouts; those of the outer tuple are at depth 1.
     parts, depth, last = [], 0, 1
     for index, letter in enumerate(shape):
         depth += (letter in "({[") - (letter in ")}]")
@@ -149,8 +155,9 @@ def tuple_parts(shape: str) -> list[str]:
     return parts
 
 
-def _instruction(found: re.Match) -> Instruction | None:
-    rest = found.group(3)
+def _instruction(match: re.Match) -> Instruction | None:
+    rest = match.group(3)
+    # A tuple's shape ends with its bracket, an array's with the first space.
     end = _closing(rest, 0) if rest.startswith("(") else rest.find(" ") - 1
     opcode = _OPCODE.match(rest, end + 1)
     if end < 0 or opcode is None:
@@ -160,11 +167,13 @@ def _instruction(found: re.Match) -> Instruction | None:
     inside = rest[start + 1 : stop]
     operands = tuple(_OPERAND.findall(inside))
     return Instruction(
-        found.group(2), opcode.group(1), rest[: end + 1], operands, rest[stop + 1 :], inside, bool(found.group(1))
+        match.group(2), opcode.group(1), rest[: end + 1], operands, rest[stop + 1 :], inside, bool(match.group(1))
     )
 
 
 def _closing(text: str, start: int) -> int:
+    """Position of the bracket that closes the one at ``start``."""
+    # Most lines have no bracket inside: a search is much faster than counting, and programs have megabytes of text.
     close = text.find(")", start)
     if text.find("(", start + 1, close) < 0:
         return close if close >= 0 else len(text)
@@ -177,7 +186,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _step(body: Mapping[str, Instruction], index: int, loop: Instruction, caller: Mapping) -> int | None:
-    """By how much the counter grows: ``counter + constant`` in the loop's result."""
+    """The counter's increment: ``counter + constant`` at its place in the body's result."""
     root = _root(body)
     if root is None or root.opcode != "tuple" or index >= len(root.operands):
         return None
@@ -195,6 +204,7 @@ def _step(body: Mapping[str, Instruction], index: int, loop: Instruction, caller
 
 
 def _entering(loop: Instruction, caller: Mapping[str, Instruction], index: int) -> int | None:
+    """The constant that an entry of the loop's state has before the first iteration."""
     state = _source(caller, loop.operands[0]) if loop.operands else None
     if state is None or state.opcode != "tuple" or index >= len(state.operands):
         return None
@@ -202,6 +212,7 @@ def _entering(loop: Instruction, caller: Mapping[str, Instruction], index: int) 
 
 
 def _unchanged(body: Mapping[str, Instruction], index: int) -> bool:
+    """Whether the body returns an entry of the loop's state as it was."""
     root = _root(body)
     if root is None or root.opcode != "tuple" or index >= len(root.operands):
         return False
@@ -209,11 +220,11 @@ def _unchanged(body: Mapping[str, Instruction], index: int) -> bool:
 
 
 def _source(table: Mapping[str, Instruction], name: str) -> Instruction | None:
-    """The instruction a value comes from, behind copies of it."""
-    found = table.get(name)
-    while found is not None and found.opcode in ("copy", "bitcast", "convert") and found.operands:
-        found = table.get(found.operands[0])
-    return found
+    """The instruction that makes a value, seen through copies of it."""
+    source = table.get(name)
+    while source is not None and source.opcode in ("copy", "bitcast", "convert") and source.operands:
+        source = table.get(source.operands[0])
+    return source
 
 
 def _root(table: Mapping[str, Instruction]) -> Instruction | None:
@@ -223,8 +234,8 @@ def _root(table: Mapping[str, Instruction]) -> Instruction | None:
 def _tuple_index(instruction: Instruction | None) -> int | None:
     if instruction is None or instruction.opcode != "get-tuple-element":
         return None
-    found = re.search(r"index=(\d+)", instruction.attributes)
-    return int(found.group(1)) if found else None
+    match = re.search(r"index=(\d+)", instruction.attributes)
+    return int(match.group(1)) if match else None
 
 
 def _constant(instruction: Instruction | None) -> int | None:
@@ -237,5 +248,5 @@ def _width(dtype: str) -> int:
     """Bits of an element type, from its name: f32, bf16, s8, u4, f8e4m3fn, c64."""
     if dtype in _BITS:
         return _BITS[dtype]
-    found = re.match(r"[a-z]+(\d+)", dtype)
-    return int(found.group(1)) if found else 0
+    match = re.match(r"[a-z]+(\d+)", dtype)
+    return int(match.group(1)) if match else 0

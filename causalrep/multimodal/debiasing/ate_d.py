@@ -276,8 +276,8 @@ class ATEDClassifier(TwoModalityClassifier):
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
-    >>> model = ATEDClassifier(schedule=Schedule(epochs=6)).fit(s.question, s.picture, s.answer)
-    >>> bool((model.weights(s.question, s.picture) <= 2).all())
+    >>> model = ATEDClassifier(schedule=Schedule(epochs=6)).fit(s.question, s.image, s.answer)
+    >>> bool((model.weights(s.question, s.image) <= 2).all())
     True
     """
 

@@ -240,8 +240,8 @@ class TEDClassifier(TwoModalityClassifier):
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
     >>> model = TEDClassifier(prediction="logits", schedule=Schedule(epochs=8), starts=1)
-    >>> model = model.fit(s.question, s.picture, s.answer)
-    >>> model.output(s.question, s.picture).confounder.shape, bool(0 < model.rate_share_ < 1)
+    >>> model = model.fit(s.question, s.image, s.answer)
+    >>> model.output(s.question, s.image).confounder.shape, bool(0 < model.rate_share_ < 1)
     ((3000, 64), True)
     """
 

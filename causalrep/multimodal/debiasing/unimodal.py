@@ -112,8 +112,8 @@ class UnimodalDebiasing(TwoModalityClassifier):
     >>> import jax
     >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
     >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
-    >>> model = UnimodalDebiasing(schedule=Schedule(epochs=6)).fit(s.question, s.picture, s.answer)
-    >>> model.predict(s.question[:2], s.picture[:2]).shape
+    >>> model = UnimodalDebiasing(schedule=Schedule(epochs=6)).fit(s.question, s.image, s.answer)
+    >>> model.predict(s.question[:2], s.image[:2]).shape
     (2,)
     """
 

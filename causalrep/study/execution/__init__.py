@@ -1,1 +1,1 @@
-"""How replications are computed: modes, chunks, placement, programs, progress."""
+"""How replications are computed: modes, chunks, placement, compiled programs, progress."""

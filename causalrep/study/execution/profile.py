@@ -1,4 +1,4 @@
-"""A profile of a run: ``jax.profiler``'s trace of its first chunks, in the run's folder."""
+"""Profiling a run: ``jax.profiler`` traces its first chunks into the run's folder."""
 
 import contextlib
 import tempfile
@@ -16,8 +16,11 @@ TRACED_CHUNKS = 3
 class Trace:
     """A context manager that traces the first few chunks computed inside it, if a folder is given.
 
-    The trace of each process lies in ``profile/process-<index>``. View it with TensorBoard's profile plugin (xprof), or
-    open its ``*.trace.json.gz`` at ui.perfetto.dev.
+    The trace of each process is written to ``profile/process-<index>``. View it with TensorBoard's profile plugin
+    (xprof), or open its ``*.trace.json.gz`` at ui.perfetto.dev.
+
+    Args:
+        run: The run's folder, or None to trace nothing.
     """
 
     def __init__(self, run: AnyPath | None):
@@ -30,11 +33,11 @@ class Trace:
 
     @contextlib.contextmanager
     def chunk(self) -> Iterator[None]:
-        """One chunk, traced if it is among the first."""
+        """A block that computes one chunk; it is traced if it is among the first."""
         if self._left and self._local is None:
-            # The profiler writes to local disks; a bucket gets a copy.
-            remote = isinstance(self._folder, Remote)
-            self._local = Path(tempfile.mkdtemp(prefix="causalrep-profile-")) if remote else self._folder
+            # The profiler writes to local disks only; a bucket gets a copy at the end.
+            local = self._folder if isinstance(self._folder, Path) else None
+            self._local = local or Path(tempfile.mkdtemp(prefix="causalrep-profile-"))
             jax.profiler.start_trace(str(self._local))
         try:
             yield
@@ -46,7 +49,7 @@ class Trace:
 
     def _stop(self) -> None:
         jax.profiler.stop_trace()
-        if self._local != self._folder:
+        if isinstance(self._folder, Remote) and self._local is not None:
             for file in sorted(self._local.rglob("*")):
                 if file.is_file():
                     write_bytes(self._folder.joinpath(*file.relative_to(self._local).parts), file.read_bytes())

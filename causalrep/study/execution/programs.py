@@ -1,4 +1,4 @@
-"""The programs that a study runs, to compile ahead of time: the same function, on abstract devices."""
+"""The programs that a study runs, to compile them ahead of time: the same functions, on abstract devices."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from causalrep.aot.programs import Program
-from causalrep.errors import InputError
+from causalrep.arithmetic import ceil_div
+from causalrep.base.validation import check_counts
+from causalrep.study.execution.cell_program import cell_program, over_replications
 from causalrep.study.execution.chunks import first_chunk
-from causalrep.study.execution.executor import cell_program
-from causalrep.study.execution.lanes import over_replications
 from causalrep.study.execution.placement import Placement, Precision, place
 from causalrep.study.plan import Study
 
@@ -20,19 +20,20 @@ from causalrep.study.plan import Study
 def study_programs(
     study: Study, target: str, *, chunk: int | None = None, precision: Precision = "auto"
 ) -> list[Program]:
-    """The programs of a study on a slice: one a set of static fields, sharded over all devices, and the gather.
+    """The programs of a study on a slice: one per set of static fields, sharded over all devices, and the gather.
 
-    They are built by the function that the runner uses (:func:`causalrep.study.execution.lanes.over_replications`). The
-    last program brings one chunk's results to every device, the only communication of a replicated study.
+    The runner builds its programs by the same function,
+    :func:`causalrep.study.execution.cell_program.over_replications`. The last program brings the results of one chunk
+    to every device, which is the only communication of a replicated study.
 
     Args:
         study: The study.
         target: As for :func:`causalrep.aot.programs.compile_for`.
-        chunk: Replications per call; default as in a run, from the replications and a fixed budget of memory.
+        chunk: Replications per call; default from the replications and a fixed budget of memory, as in a run.
         precision: As for :func:`causalrep.study.run`.
 
     Returns:
-        The programs; none for a study that runs on the host (see :func:`host_reason`).
+        The programs; none if the study runs on the host (see :func:`host_reason`).
     """
     if study.programs is not None:
         return list(study.programs())
@@ -48,7 +49,7 @@ def study_programs(
 
 
 def host_reason(placement: Placement) -> str:
-    """Why a placed study compiles nothing for the target; empty if it does."""
+    """The reason why a placed study compiles nothing for the target; empty if it does compile."""
     if placement.study.programs is not None:
         return ""
     if not placement.study.compiled:
@@ -95,9 +96,8 @@ def _identity(values: jax.Array) -> jax.Array:
 def _lanes(study: Study, cell: int, mesh: Mesh, chunk: int | None) -> int:
     count = mesh.shape["replica"]
     if chunk is not None:
-        if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
-            raise InputError("chunk", found=repr(chunk), expected="a whole number of at least 1, or None")
-        return -(-min(chunk, study.replications) // count) * count
+        check_counts(chunk=chunk)
+        return count * ceil_div(min(chunk, study.replications), count)
     single = _abstract(study, cell, jax.ShapeDtypeStruct((), np.uint32))
     each = cell_program(study, cell).replication_bytes(*single)
     return first_chunk(each, study.replications, count, "accelerator")[0]

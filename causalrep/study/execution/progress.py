@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a bar with rate and time to go, or one line a cell; TensorBoard on request."""
+"""What people see while a study runs: a progress bar, or one line per cell, and TensorBoard on request."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from causalrep.study.plan import Setting, Study
 
 
 class Progress:
-    """A context manager that :meth:`advance` tells of finished chunks; it writes to standard error."""
+    """A context manager that shows progress on standard error; call :meth:`advance` after each chunk."""
 
     def __init__(self, study: Study, *, enabled: bool = True):
         self._study, self._enabled = study, enabled
@@ -42,7 +42,7 @@ class Progress:
         return self
 
     def advance(self, cell: int, count: int, *, resumed: bool = False) -> None:
-        """Note ``count`` more replications of a cell, computed now or found from before."""
+        """Record ``count`` more replications of a cell, computed now or (``resumed``) in an earlier run."""
         self._done += count
         self._in_cell += count
         self._computed += 0 if resumed else count
@@ -72,8 +72,8 @@ class Progress:
 class Scalars:
     """A context manager that writes a run's progress as TensorBoard scalars, if a folder is given.
 
-    ``run/replications`` and ``run/replications_per_second`` against milliseconds since the start; for each metric and
-    method, the mean over a cell's replications against the cell's number.
+    It plots ``run/replications`` and ``run/replications_per_second`` against milliseconds since the start, and for each
+    metric and method the mean over a cell's replications against the cell's number.
     """
 
     def __init__(self, study: Study, folder: Path | str | None, scale: str):
@@ -93,7 +93,7 @@ class Scalars:
         return self
 
     def advance(self, count: int) -> None:
-        """Note ``count`` more replications computed."""
+        """Record ``count`` more computed replications."""
         if self._writer is None:
             return
         self._computed += count
@@ -102,7 +102,7 @@ class Scalars:
         self._writer.add_scalar("run/replications_per_second", self._computed / seconds, int(1000 * seconds))
 
     def cell(self, cell: int, frames: list[pd.DataFrame]) -> None:
-        """Write a finished cell's means."""
+        """Write the means of a finished cell."""
         if self._writer is None:
             return
         means = pd.concat(frames).groupby(["metric", "method"], sort=False)["value"].mean()
@@ -115,5 +115,5 @@ class Scalars:
 
 
 def spelled(setting: Setting) -> str:
-    """``kappa=0.5, method=x``."""
+    """A setting as text: ``kappa=0.5, method=x``."""
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in setting.items())

@@ -1,4 +1,4 @@
-"""What a long replication is given beside its key and setting: where to save itself, and who looks on."""
+"""The folders and observers that a long replication gets in addition to its key and setting."""
 
 import dataclasses
 from pathlib import Path
@@ -13,10 +13,10 @@ class Workspace:
     """The third argument of the ``replicate`` function of a study with ``spread=True``.
 
     Attributes:
-        folder: This replication's own folder, for checkpoints; deleted once the replication is recorded. ``None``
-            where the run has no folder.
-        tensorboard: Folder for this replication's scalars, or ``None``.
-        profile: Folder for a trace, or ``None``.
+        folder: This replication's own folder for checkpoints, deleted once the replication is recorded; None if the
+            run has no folder.
+        tensorboard: Folder for this replication's scalars, or None.
+        profile: Folder for a trace, or None.
         console: Whether lines of progress may be printed.
     """
 
@@ -26,17 +26,17 @@ class Workspace:
     console: bool = False
 
     def part(self, name: str) -> "Workspace":
-        """The workspace of one of several fits of a replication: folders of its own, no trace."""
+        """The workspace of one of several fits of a replication, with folders of its own and no trace."""
         folder = None if self.folder is None else self.folder / name
         tensorboard = None if self.tensorboard is None else self.tensorboard / name
         return dataclasses.replace(self, folder=folder, tensorboard=tensorboard, profile=None)
 
     def checkpoints(self, **policy) -> Checkpoints | None:
-        """:class:`~causalrep.training.Checkpoints` in the folder, or ``None`` without one."""
+        """:class:`~causalrep.training.Checkpoints` in the folder, or None without a folder."""
         return None if self.folder is None else Checkpoints(str(self.folder), **policy)
 
     def observers(self) -> tuple[Observer, ...]:
-        """Observers for :func:`~causalrep.training.train`, as the run was asked for."""
+        """The observers for :func:`~causalrep.training.train` that the run's options ask for."""
         lines = (Console(),) if self.console else ()
         return lines if self.tensorboard is None else (*lines, TensorBoard(self.tensorboard))
 
@@ -53,7 +53,7 @@ class Workspaces:
     """
 
     run: AnyPath | None = None
-    tensorboard: Path | None = None
+    tensorboard: Path | str | None = None
     profile: bool = False
     console: bool = False
 
@@ -68,11 +68,12 @@ class Workspaces:
         )
 
     def remove(self, cell: int | None = None, replications: range = range(0)) -> None:
-        """Delete checkpoints of some replications of a cell, or, without a cell, of all."""
+        """Delete the checkpoints of some replications of a cell, or of all cells if none is given."""
         if self.run is None:
             return
         if cell is None:
             remove_tree(self.run / "checkpoints")
+            return
         for replication in replications:
             folder = self.of(cell, replication).folder
             if folder is not None:

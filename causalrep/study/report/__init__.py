@@ -1,1 +1,1 @@
-"""Tables, figures and pages made of records."""
+"""Reports of a study: Markdown tables, figures, and the page that combines them with the claims."""

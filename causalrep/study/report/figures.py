@@ -13,7 +13,7 @@ from causalrep.storage import AnyPath, write_bytes
 from causalrep.study.verdicts.estimates import Where, estimate, select, unit_values
 from causalrep.study.verdicts.reported import ReportedNumber
 
-# Okabe and Ito's palette, told apart with any colour vision; markers repeat the distinction.
+# Okabe and Ito's palette, which people with any color vision can tell apart; markers repeat the distinction.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -21,21 +21,23 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Curves:
-    """A metric against a setting field: one curve a method, the mean with a band of two standard errors.
+    """A metric against a setting field: one curve per method, the mean with a band of two standard errors.
 
     Attributes:
         x: The setting field on the horizontal axis.
         metric: The metric on the vertical axis.
-        title: The heading.
-        xlabel, ylabel: Axis labels; default the names.
-        xscale, yscale: matplotlib scales; ``"symlog"`` shows a zero beside powers of ten.
-        hline: A horizontal reference line.
-        vlines: Vertical lines as ``{label: x}``, or a function from records to that.
-        methods: Methods to draw, in this order; default all.
+        title: The title.
+        xlabel: Label of the horizontal axis; default the field's name.
+        ylabel: Label of the vertical axis; default the metric's name.
+        xscale: matplotlib's scale of the horizontal axis; ``"symlog"`` shows zero as well as powers of ten.
+        yscale: The same for the vertical axis.
+        hline: Height of a horizontal reference line.
+        vlines: Vertical lines as ``{label: x}``, or a function from records to such a mapping.
+        methods: The methods to draw, in this order; default all.
         where: Restriction on setting fields.
         unit: Columns that index independent units.
         ylim: Limits of the vertical axis.
-        name: File name without ending; default ``<metric>-by-<x>``.
+        name: File name without extension; default ``<metric>-by-<x>``.
     """
 
     x: str
@@ -60,7 +62,7 @@ class Curves:
             object.__setattr__(self, "name", f"{self.metric}-by-{self.x}")
 
     def draw(self, frame: pd.DataFrame, figure: Any, reported: Sequence[ReportedNumber] = ()) -> None:
-        """Draw on an empty matplotlib figure."""
+        """Draw the curves, and reported numbers as open markers, on an empty matplotlib figure."""
         axes = figure.subplots()
         if self.x not in frame.columns:
             raise InputError(f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}")
@@ -75,13 +77,13 @@ class Curves:
                     expected=f"methods {sorted(set(frame['method']))}",
                 )
             levels = sorted(set(rows[self.x]))
-            found = [estimate(unit_values(select(rows, {self.x: level}), self.unit)) for level in levels]
-            mean, se = np.array([f.value for f in found]), np.array([f.se if f.n > 1 else 0.0 for f in found])
-            colour, style = PALETTE[index % len(PALETTE)], STYLES[index // len(PALETTE) % len(STYLES)]
+            means = [estimate(unit_values(select(rows, {self.x: level}), self.unit)) for level in levels]
+            mean, se = np.array([m.value for m in means]), np.array([m.se if m.n > 1 else 0.0 for m in means])
+            color, style = PALETTE[index % len(PALETTE)], STYLES[index // len(PALETTE) % len(STYLES)]
             marker = MARKERS[index % len(MARKERS)]
-            axes.plot(levels, mean, style, color=colour, marker=marker, markersize=4, linewidth=1.6, label=method)
-            axes.fill_between(levels, mean - 2 * se, mean + 2 * se, color=colour, alpha=0.18, linewidth=0)
-            self._draw_reported(axes, rows, reported, colour, marker)
+            axes.plot(levels, mean, style, color=color, marker=marker, markersize=4, linewidth=1.6, label=method)
+            axes.fill_between(levels, mean - 2 * se, mean + 2 * se, color=color, alpha=0.18, linewidth=0)
+            self._draw_reported(axes, rows, reported, color, marker)
         if self.hline is not None:
             axes.axhline(self.hline, color="0.35", linewidth=1, linestyle="--", zorder=0)
         vlines = self.vlines(frame) if callable(self.vlines) else self.vlines
@@ -91,7 +93,7 @@ class Curves:
                 label,
                 (x, 1.0),
                 xycoords=("data", "axes fraction"),
-                xytext=(3, -12 * step),  # one below the other: lines may be close
+                xytext=(3, -12 * step),  # labels one below the other, since lines may be close
                 textcoords="offset points",
             )
         axes.set_xscale(self.xscale)
@@ -104,14 +106,14 @@ class Curves:
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
 
-    def _draw_reported(self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], colour, marker) -> None:
+    def _draw_reported(self, axes: Any, rows: pd.DataFrame, reported: Sequence[ReportedNumber], color, marker) -> None:
         for level in sorted(set(rows[self.x])):
             cell = select(rows, {self.x: level})
             for number in reported:
                 if number.speaks_of(cell, ("method", self.x)):
                     label = f"{cell['method'].iloc[0]} [{number.provenance}]"
                     if label in axes.get_legend_handles_labels()[1]:
-                        label = "_" + label
+                        label = "_" + label  # matplotlib leaves it out of the legend
                     axes.errorbar(
                         level,
                         number.value,
@@ -119,8 +121,8 @@ class Curves:
                         marker=marker,
                         markersize=9,
                         markerfacecolor="none",
-                        markeredgecolor=colour,
-                        color=colour,
+                        markeredgecolor=color,
+                        color=color,
                         linestyle="none",
                         label=label,
                     )
@@ -128,11 +130,11 @@ class Curves:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """Any picture: ``draw(records, figure)`` fills an empty matplotlib figure.
+    """A figure drawn by any function.
 
     Attributes:
-        name: File name without ending.
-        function: Called with the records and the figure.
+        name: File name without extension.
+        function: A function of the records and an empty matplotlib figure, which it fills.
         size: Width and height in inches.
     """
 
@@ -141,7 +143,7 @@ class Figure:
     size: tuple[float, float] = (8.0, 4.8)
 
     def draw(self, frame: pd.DataFrame, figure: Any, reported: Sequence[ReportedNumber] = ()) -> None:
-        """Call the function."""
+        """Call the function; it is not given the reported numbers."""
         self.function(frame, figure)
 
 
@@ -149,13 +151,13 @@ AnyFigure = Curves | Figure
 
 
 def save_figure(spec: AnyFigure, frame: pd.DataFrame, path: AnyPath, reported: Sequence[ReportedNumber] = ()) -> None:
-    """Draw and write a PNG file, without a display and without touching pyplot's state."""
+    """Draw a figure and write it as a PNG file, without a display and without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=getattr(spec, "size", (8.0, 4.8)), dpi=130, layout="constrained")
     FigureCanvasAgg(canvas)
     spec.draw(frame, canvas, reported)
-    picture = io.BytesIO()
-    canvas.savefig(picture, format="png")
-    write_bytes(path, picture.getvalue())
+    buffer = io.BytesIO()
+    canvas.savefig(buffer, format="png")
+    write_bytes(path, buffer.getvalue())

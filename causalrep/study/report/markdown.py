@@ -1,4 +1,4 @@
-"""The written report of a run: claims held, failed and undecided, then the tables and figures."""
+"""The written report of a run: tables, claims (held, failed and undecided) and figures."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def run_markdown(
     *,
     figures: str = ".",
 ) -> str:
-    """Tables, claims and links to the figures, which lie in the folder ``figures``."""
+    """Tables, claims and links to the figures, which are in the folder ``figures``."""
     own = [number for number in reported if number.experiment == study.name]
     cells = f"{len(study.settings)} cells" if len(study.settings) > 1 else "1 cell"
     times = f"{study.replications} replications of {cells}" if study.replications > 1 else f"{cells}, computed once"
@@ -30,7 +30,7 @@ def run_markdown(
 
 
 def claims_markdown(claims: Sequence[ClaimResult]) -> str:
-    """The claims by status, with the number and the units behind each."""
+    """The claims by status, failures first, each with its numbers and its independent units."""
     held, failed, undecided = (sum(c.status == s for c in claims) for s in ("held", "failed", "undecided"))
     lines = [f"### Claims: {held} held, {failed} failed, {undecided} undecided", ""]
     for status in ("failed", "undecided", "held"):

@@ -1,4 +1,4 @@
-"""Markdown tables: our number with its standard error, the reported one, and how far apart they are."""
+"""Markdown tables: our number with its standard error, the reported number, and their difference."""
 
 import dataclasses
 import math
@@ -14,20 +14,20 @@ from causalrep.study.verdicts.reported import ReportedNumber
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """A table of one metric, or of several side by side.
+    """A table of one metric, or of several metrics side by side.
 
     Attributes:
-        title: Its heading.
-        metric: The metric shown. Several make a column each, with the reported numbers of a row in lines below
-            ours, one line a source.
-        rows: The column of the records, or several, that the rows run over, in order of appearance.
-        columns: The same for the columns; ``None`` for a table with one value a row, its reported number and
-            their difference in separate columns.
+        title: The heading.
+        metric: The metric. Several metrics make a column each, with the reported numbers in lines below ours, one line
+            per source.
+        rows: The column (or columns) of the records that the rows run over, in order of appearance.
+        columns: The same for the columns; None makes a table with one value per row, and with the reported number and
+            the difference in separate columns.
         where: Restriction on setting fields and methods.
         unit: Columns that index independent units (see :func:`causalrep.study.unit_values`).
         aggregate: ``"mean"`` or ``"median"`` over units.
-        reported: Show reported numbers beside ours.
-        decimals: Of a value that has no standard error; by default six significant digits.
+        reported: Whether to show reported numbers beside ours.
+        decimals: Decimals of a value that has no standard error; default six significant digits.
         note: A sentence for the reader, above the table.
     """
 
@@ -47,7 +47,7 @@ class Table:
             raise InputError(f"table {self.title!r}", found="several metrics and columns", expected="one or the other")
 
     def markdown(self, frame: pd.DataFrame, reported: Sequence[ReportedNumber] = ()) -> str:
-        """The table of these records.
+        """The table of these records, in Markdown.
 
         Raises:
             InputError: If nothing matches, or a column is unknown.
@@ -79,8 +79,8 @@ class Table:
         fields = _names(self.rows) + _names(self.columns)
         return tuple(n for n in reported if n.speaks_of(part, fields)) if self.reported else ()
 
-    def _show(self, found: Estimate, *, count: bool = True) -> str:
-        return show(found, count=count, decimals=self.decimals)
+    def _show(self, ours: Estimate, *, count: bool = True) -> str:
+        return show(ours, count=count, decimals=self.decimals)
 
     def _narrow(self, rows: tuple[str, ...], cells: dict) -> str:
         with_reported = any(numbers for _, numbers in cells.values())
@@ -139,24 +139,25 @@ class Table:
         return caption + markdown_table(header, lines)
 
 
-def show(found: Estimate, *, count: bool = True, decimals: int | None = None) -> str:
-    """``0.824 ± 0.010 (n=32)``: two digits of the standard error, as many of the value.
+def show(ours: Estimate, *, count: bool = True, decimals: int | None = None) -> str:
+    """``0.824 ± 0.010 (n=32)``: two digits of the standard error, and as many decimals of the value.
 
-    A value without a standard error has ``decimals`` of them, or six significant digits.
+    A value without a standard error has ``decimals`` decimals, or six significant digits.
     """
-    if not math.isfinite(found.value):
-        text = str(found.value)
-    elif found.n > 1 and found.se > 0 and math.isfinite(found.se):
-        places = max(0, 1 - math.floor(math.log10(found.se)))
-        scale = abs(found.value) or found.se
+    if not math.isfinite(ours.value):
+        text = str(ours.value)
+    elif ours.n > 1 and ours.se > 0 and math.isfinite(ours.se):
+        # An se of 0.0102 has its first digit at 10^-2, so two digits need 3 decimals.
+        places = max(0, 1 - math.floor(math.log10(ours.se)))
+        scale = abs(ours.value) or ours.se
         if places > 8 or scale >= 1e7:
-            text = f"{found.value:.6g} ± {found.se:.2g}"
+            text = f"{ours.value:.6g} ± {ours.se:.2g}"
         else:
-            text = f"{found.value:.{places}f} ± {found.se:.{places}f}"
+            text = f"{ours.value:.{places}f} ± {ours.se:.{places}f}"
     else:
-        whole = found.value == round(found.value)  # exact: a count, or 0 and 1
-        text = f"{found.value:.6g}" if decimals is None or whole else f"{found.value:.{decimals}f}"
-    return f"{text} (n={found.n})" if count else text
+        whole = ours.value == round(ours.value)  # exact: a count, or 0 and 1
+        text = f"{ours.value:.6g}" if decimals is None or whole else f"{ours.value:.{decimals}f}"
+    return f"{text} (n={ours.n})" if count else text
 
 
 def show_reported(number: ReportedNumber) -> str:
@@ -165,9 +166,9 @@ def show_reported(number: ReportedNumber) -> str:
 
 
 def difference(ours: Estimate, number: ReportedNumber) -> str:
-    """Ours minus the reported, in standard errors of the difference where one is known.
+    """Ours minus the reported number, in standard errors of the difference if one is known.
 
-    The reported number was rounded: half a unit of its last printed digit, where known, is no difference.
+    The reported number was rounded, so half a unit of its last printed digit, if known, is not a difference.
     """
     gap = ours.value - number.value
     if number.decimals is not None:
@@ -177,7 +178,7 @@ def difference(ours: Estimate, number: ReportedNumber) -> str:
 
 
 def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, aligned for reading as text."""
+    """A Markdown table whose columns are aligned, so that it can be read as text."""
     table = [[str(cell).replace("|", "\\|") for cell in line] for line in (header, *lines)]
     widths = [max(3, *(len(line[j]) for line in table)) for j in range(len(header))]
     padded = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in table]
@@ -190,7 +191,7 @@ def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _gap(ours: Estimate, number: ReportedNumber) -> str:
-    """``=`` if ours, rounded to the digits of the reported number, is that number; else their difference."""
+    """``=`` if ours equals the reported number when rounded to its digits; else their difference."""
     text = _digits(number)
     same = math.isfinite(ours.value) and f"{ours.value:.{len(text.partition('.')[2])}f}" == text
     return "=" if same and "e" not in text else difference(ours, number)
@@ -203,7 +204,7 @@ def _legend(cells: dict) -> str:
 
 
 def _printed(number: ReportedNumber) -> str:
-    # As many digits as were printed: comparing to the last one is the point.
+    # All printed digits are shown, since ours is compared with the last one.
     se = f" ± {number.se:.12g}" if number.se is not None else ""
     return f"{_digits(number)}{se}"
 

@@ -1,1 +1,1 @@
-"""What records say about a paper's claims, beside its reported numbers."""
+"""Verdicts on records: claims that can fail, and the reported numbers to compare with."""

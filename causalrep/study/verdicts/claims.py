@@ -1,41 +1,64 @@
 """Claims: what a faithful reproduction must show, as code that can fail.
 
-A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard
-errors, and
-*undecided* between. A comparison (an ordering, a monotone trend, a one-sided bound) is held only when it
-clears zero by two
-standard errors as well: a difference within the noise shows nothing. A two-sided band already carries its
-author's allowance for Monte Carlo error, so a mean inside it holds. "Two" is widened by Student's t for few
-units. A single unit (a deterministic quantity) has no standard error and is judged by the point. Comparisons
-are
-paired: both sides are averaged within each unit, and the standard error is that of the difference. Non-finite
-values are
-never dropped: they leave a claim undecided and say so. A claim that matches no rows is an error, since it
-would otherwise hold by
-saying
-nothing.
+A claim is *held* when the records satisfy it, *failed* when they contradict it by more than two standard errors, and
+*undecided* in between.
+
+- A comparison (an ordering, a monotone trend, a one-sided bound) is held only if it clears zero by two standard errors
+  as well, since a difference within the noise shows nothing. A two-sided band already contains its author's allowance
+  for Monte Carlo error, so a mean inside it holds.
+- "Two" is widened by Student's t for few units. A single unit (a deterministic quantity) has no standard error and is
+  judged by the point.
+- Comparisons are paired: both sides are averaged within each unit, and the standard error is that of the difference.
+- Values that are not finite are never dropped: they leave a claim undecided, and its detail says so.
+- A claim that matches no rows is an error, since it would otherwise hold without saying anything.
+
+Claims that compare our numbers with reported ones are in :mod:`causalrep.study.verdicts.printed`.
 """
 
 import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.study.verdicts.estimates import Estimate, Where, estimate, select, two_se, unit_values
+from causalrep.study.verdicts.estimates import (
+    Estimate,
+    Status,
+    Where,
+    difference,
+    estimate,
+    exceeds,
+    inside,
+    score,
+    select,
+    shown,
+    unit_values,
+)
 
-Status = Literal["held", "failed", "undecided"]
 Side = str | tuple[str, Where]
+
+# The standard error of a median comes from order statistics, which say little below this many units.
+ENOUGH = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class ClaimResult:
-    """The verdict on one claim, with the number behind it."""
+    """The verdict on one claim.
+
+    Attributes:
+        name: The claim.
+        status: ``"held"``, ``"failed"`` or ``"undecided"``.
+        statistic: The number it was judged by; None if there is none, or it is not finite.
+        se: Its standard error, or None.
+        n: Number of independent units.
+        detail: The numbers behind the verdict, as a sentence.
+        source: Where the paper says so.
+    """
 
     name: str
     status: Status
@@ -46,17 +69,30 @@ class ClaimResult:
     source: str = ""
 
 
+class Claim(Protocol):
+    """Anything with a name that judges records."""
+
+    @property
+    def name(self) -> str:
+        """A short sentence."""
+        ...
+
+    def evaluate(self, frame: pd.DataFrame) -> ClaimResult:
+        """The verdict on these records."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Claim:
-    """What every claim on a metric has.
+class MetricClaim:
+    """The base of all claims about a metric.
 
     Attributes:
-        metric: The metric it speaks of.
-        where: Setting fields and methods it is restricted to.
+        metric: The metric.
+        where: Setting fields and methods that the claim is restricted to.
         unit: Columns that index independent units; ``()`` for a deterministic quantity.
         name: A short sentence; built from the fields if left out.
         source: Where the paper says so.
-        min_replications: Fewer independent units leave it undecided.
+        min_replications: The fewest independent units that decide it.
     """
 
     metric: str
@@ -77,12 +113,12 @@ class _Claim:
         Raises:
             InputError: If the claim matches no rows.
         """
-        status, found, detail = self._judge(frame)
-        if not math.isfinite(found.value):
+        status, judged, detail = self._judge(frame)
+        if not math.isfinite(judged.value):
             status, detail = "undecided", f"{detail}; some values are not finite"
-        elif found.n < self.min_replications:
-            status, detail = "undecided", f"{detail}; {found.n} units, {self.min_replications} needed"
-        return ClaimResult(self.name, status, _number(found.value), _number(found.se), found.n, detail, self.source)
+        elif judged.n < self.min_replications:
+            status, detail = "undecided", f"{detail}; {judged.n} units, {self.min_replications} needed"
+        return ClaimResult(self.name, status, _number(judged.value), _number(judged.se), judged.n, detail, self.source)
 
     def _values(self, frame: pd.DataFrame, side: Side) -> pd.Series:
         method, where = side if isinstance(side, tuple) else (side, {})
@@ -100,21 +136,23 @@ class _Claim:
         return f" at {_spelled(self.where)}" if self.where else ""
 
     def _check(self) -> None:
-        """Refuse a claim that says nothing."""
+        """Refuse a claim that says nothing, when it is made."""
 
     def _default_name(self) -> str:
-        raise TypeError("a claim names itself")
+        raise NotImplementedError
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        raise TypeError("a claim judges records")
+        """The status, the number it rests on, and the detail."""
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Ordering(_Claim):
+class Ordering(MetricClaim):
     """The methods' means increase strictly in the order given.
 
-    A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs must hold; one failed
-    pair fails it.
+    Attributes:
+        methods: Two or more methods. A method may be a pair ``(method, where)``, to compare cells. All adjacent pairs
+            must hold, and one failed pair fails the claim.
     """
 
     methods: tuple[Side, ...]
@@ -128,77 +166,110 @@ class Ordering(_Claim):
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         values = [self._values(frame, side) for side in self.methods]
-        gaps = [_difference(low, high) for low, high in itertools.pairwise(values)]
-        verdicts = [_exceeds(gap, 0.0) for gap in gaps]
-        tightest = min(range(len(gaps)), key=lambda i: _score(gaps[i]))
+        gaps = [difference(low, high) for low, high in itertools.pairwise(values)]
+        verdicts = [exceeds(gap, 0.0) for gap in gaps]
+        tightest = min(range(len(gaps)), key=lambda i: score(gaps[i]))
         means = ", ".join(f"{_label(side)} {np.mean(v):.4g}" for side, v in zip(self.methods, values, strict=True))
         pair = f"{_label(self.methods[tightest])} to {_label(self.methods[tightest + 1])}"
         return (
             _all(verdicts),
             gaps[tightest],
-            f"means: {means}; tightest gap, {pair}: {_shown(gaps[tightest])}",
+            f"means: {means}; tightest gap, {pair}: {shown(gaps[tightest])}",
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Ratio(_Claim):
-    """The ratio of two means lies between ``low`` and ``high``; either may be left out.
+class Ratio(MetricClaim):
+    """The ratio of two means or medians lies between ``low`` and ``high``; either may be left out.
 
-    The standard error is the delta method's for paired units. Each side is a method or a pair ``(method,
-    where)``.
+    The delta method gives the standard error. With r the ratio of the means of a and b, it is that of the mean of
+    ``(a - r b) / mean(b)`` over paired units. Medians count as independent although they share data sets: leaving out
+    their covariance errs on the side of "undecided".
+
+    Attributes:
+        numerator: A method, or a pair ``(method, where)``.
+        denominator: The same.
+        low: Least ratio.
+        high: Greatest ratio.
+        aggregate: ``"mean"``, or ``"median"`` for errors with heavy tails; medians need 20 units.
     """
 
     numerator: Side
     denominator: Side
     low: float | None = None
     high: float | None = None
+    aggregate: Literal["mean", "median"] = "mean"
 
     def _check(self) -> None:
         _check_bounds(self.low, self.high)
+        _check_aggregate(self, ("mean", "median"))
 
     def _default_name(self) -> str:
         sides = f"{_label(self.numerator)} / {_label(self.denominator)}"
-        return f"{self.metric}: {sides} {_bounds(self.low, self.high)}{self._suffix()}"
+        return f"{_of(self)}: {sides} {_bounds(self.low, self.high)}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         top, bottom = self._values(frame, self.numerator), self._values(frame, self.denominator)
-        mean = float(np.mean(bottom))
-        ratio = float(np.mean(top)) / mean if mean != 0.0 else math.nan
-        if top.index.equals(bottom.index):
-            found = Estimate(ratio, estimate((top - ratio * bottom) / mean).se, len(top))
+        a, b = estimate(top, self.aggregate), estimate(bottom, self.aggregate)
+        ratio = a.value / b.value if b.value != 0.0 else math.nan
+        if self.aggregate == "mean" and top.index.equals(bottom.index):
+            judged = Estimate(ratio, estimate((top - ratio * bottom) / b.value).se, len(top))
         else:
-            se = math.hypot(estimate(top).se, ratio * estimate(bottom).se) / abs(mean)
-            found = Estimate(ratio, se, min(len(top), len(bottom)))
-        return _inside(found, self.low, self.high), found, f"ratio {_shown(found)}"
+            # d(a / b) = da / b - (a / b) db / b
+            judged = Estimate(ratio, math.hypot(a.se, ratio * b.se) / (abs(b.value) or math.nan), min(a.n, b.n))
+        sides = "" if self.aggregate == "mean" else f"medians {a.value:.4g} and {b.value:.4g}, "
+        return inside(judged, self.low, self.high), judged, f"{sides}ratio {shown(judged)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Within(_Claim):
-    """A method's mean lies between ``low`` and ``high``; either may be left out."""
+class Within(MetricClaim):
+    """A method's mean, its median, or every value lies between ``low`` and ``high``; either may be left out.
+
+    Attributes:
+        method: The method.
+        low: Least value.
+        high: Greatest value.
+        aggregate: ``"mean"``; ``"median"`` for errors with heavy tails, which needs 20 units; or ``"every"`` for
+            quantities that are exact in theory: each value is judged by itself, and one that is not finite fails.
+    """
 
     method: str
     low: float | None = None
     high: float | None = None
+    aggregate: Literal["mean", "median", "every"] = "mean"
 
     def _check(self) -> None:
         _check_bounds(self.low, self.high)
+        _check_aggregate(self, ("mean", "median", "every"))
 
     def _default_name(self) -> str:
-        return f"{self.metric}: {self.method} {_bounds(self.low, self.high)}{self._suffix()}"
+        return f"{_of(self)}: {self.method} {_bounds(self.low, self.high)}{self._suffix()}"
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
-        found = estimate(self._values(frame, self.method))
-        return _inside(found, self.low, self.high), found, f"mean {_shown(found)}"
+        units = self._values(frame, self.method)
+        if self.aggregate != "every":
+            judged = estimate(units, self.aggregate)
+            return inside(judged, self.low, self.high), judged, f"{self.aggregate} {shown(judged)}"
+        values = select(frame, self.where, metric=self.metric, method=self.method)["value"]
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        fitting = values.between(low, high) & np.isfinite(values)
+        detail = f"{fitting.sum()} of {len(values)}; from {values.min():.2g} to {values.max():.2g}"
+        return "held" if fitting.all() else "failed", Estimate(float(fitting.mean()), math.nan, len(units)), detail
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Monotone(_Claim):
+class Monotone(MetricClaim):
     """A method's mean only rises, or only falls, along a setting field.
 
-    Held when the change from the first value to the last is in the direction by two standard errors and no
-    step goes against it by that much; failed when the whole change or some step contradicts it. The level for
-    single steps is split over the steps, since among many flat steps one would pass two standard errors by
-    chance.
+    The claim is held if the change from the first value to the last is in the direction by two standard errors and no
+    step goes against it by that much; it is failed if the whole change or some step contradicts it. The level for
+    single steps is split over the steps, since among many flat steps one would pass two standard errors by chance.
+
+    Attributes:
+        method: The method.
+        along: The setting field.
+        direction: ``"increasing"`` or ``"decreasing"``.
     """
 
     method: str
@@ -221,19 +292,54 @@ class Monotone(_Claim):
         values = [self._values(frame, (self.method, {self.along: level})) for level in levels]
         if self.direction == "decreasing":
             values, levels = values[::-1], levels[::-1]
-        whole = _difference(values[0], values[-1])
-        steps = [_difference(a, b) for a, b in itertools.pairwise(values)]
-        worst = min(range(len(steps)), key=lambda i: _score(steps[i]))
-        against = _exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
-        status = "failed" if against else _exceeds(whole, 0.0)
-        detail = f"change from {self.along}={levels[0]:g} to {levels[-1]:g}: {_shown(whole)}"
-        step = f"least step, {levels[worst]:g} to {levels[worst + 1]:g}: {_shown(steps[worst])}"
+        whole = difference(values[0], values[-1])
+        steps = [difference(a, b) for a, b in itertools.pairwise(values)]
+        worst = min(range(len(steps)), key=lambda i: score(steps[i]))
+        against = exceeds(steps[worst], 0.0, comparisons=len(steps)) == "failed" and steps[worst].value < 0
+        status = "failed" if against else exceeds(whole, 0.0)
+        detail = f"change from {self.along}={levels[0]:g} to {levels[-1]:g}: {shown(whole)}"
+        step = f"least step, {levels[worst]:g} to {levels[worst + 1]:g}: {shown(steps[worst])}"
         return status, whole, f"{detail}; {step}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RelativeGain(MetricClaim):
+    """A method's mean error is below another's by a share of more than ``more_than``.
+
+    The gain is ``1 - mean(error of method) / mean(error of over)``; its standard error is that of the paired difference
+    over the mean of ``over``.
+
+    Attributes:
+        method: The method, or a pair ``(method, where)``.
+        over: The method it is compared with.
+        more_than: The share that must be exceeded.
+    """
+
+    method: Side
+    over: Side
+    more_than: float = 0.0
+    min_replications: int = 2
+
+    def _default_name(self) -> str:
+        gain = f"relative gain of {_label(self.method)} over {_label(self.over)} above {self.more_than:g}"
+        return f"{self.metric}: {gain}{self._suffix()}"
+
+    def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
+        ours, theirs = self._values(frame, self.method), self._values(frame, self.over)
+        gain = difference(ours / float(np.mean(theirs)), theirs / float(np.mean(theirs)))
+        detail = f"relative gain {gain.value:.3f} ± {gain.se:.3f} (paired, n={gain.n})"
+        return exceeds(gain, self.more_than), gain, detail
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Holds:
-    """Any other claim: a function from records to ``(True | False | None, sentence)``; None is undecided."""
+    """Any other claim, as a function.
+
+    Attributes:
+        name: A short sentence.
+        function: A function from records to ``(True | False | None, sentence)``; None leaves it undecided.
+        source: Where the paper says so.
+    """
 
     name: str
     function: Callable[[pd.DataFrame], tuple[bool | None, str]]
@@ -246,77 +352,44 @@ class Holds:
         return ClaimResult(self.name, status, None, None, int(frame["replication"].nunique()), detail, self.source)
 
 
-Claim = Ordering | Ratio | Within | Monotone | Holds
-
-
-def _difference(low: pd.Series, high: pd.Series) -> Estimate:
-    """``high - low``: paired if both have the same units, as of independent samples otherwise."""
-    if low.index.equals(high.index):
-        return estimate(high - low)
-    a, b = estimate(low), estimate(high)
-    return Estimate(b.value - a.value, math.hypot(a.se, b.se), min(a.n, b.n))
-
-
-def _margin(found: Estimate, comparisons: int = 1) -> float:
-    return two_se(found.n, comparisons) * found.se if found.n > 1 else 0.0
-
-
-def _exceeds(found: Estimate, bound: float, comparisons: int = 1) -> Status:
-    gap, margin = found.value - bound, _margin(found, comparisons)
-    if gap > margin:
-        return "held"
-    return "failed" if gap < -margin or margin == 0.0 else "undecided"
-
-
-def _inside(found: Estimate, low: float | None, high: float | None) -> Status:
-    margin = _margin(found)
-    if low is None or high is None:
-        gap = found.value - low if low is not None else high - found.value
-        if gap > margin or (margin == 0.0 and gap == 0.0):
-            return "held"
-        return "failed" if gap < -margin or margin == 0.0 else "undecided"
-    if low <= found.value <= high:
-        return "held"
-    return "failed" if found.value < low - margin or found.value > high + margin else "undecided"
-
-
 def _check_bounds(low: float | None, high: float | None) -> None:
+    """Refuse a claim without a bound, or with bounds in the wrong order."""
     if low is None and high is None:
         raise InputError("low, high", found="neither", expected="at least one bound")
     if low is not None and high is not None and low > high:
         raise InputError("low, high", found=f"{low:g} > {high:g}", expected="low at most high")
 
 
+def _check_aggregate(claim: "Ratio | Within", choices: tuple[str, ...]) -> None:
+    check_choice("aggregate", claim.aggregate, choices)
+    if claim.aggregate == "median":
+        object.__setattr__(claim, "min_replications", max(claim.min_replications, ENOUGH))
+
+
+def _of(claim: "Ratio | Within") -> str:
+    return claim.metric if claim.aggregate == "mean" else f"{claim.aggregate} {claim.metric}"
+
+
 def _all(verdicts: list[Status]) -> Status:
     return "failed" if "failed" in verdicts else "undecided" if "undecided" in verdicts else "held"
-
-
-def _score(found: Estimate) -> float:
-    """Standard errors above zero; without one, the sign alone orders."""
-    if not math.isfinite(found.value):
-        return -math.inf
-    return found.value / found.se if found.n > 1 and found.se > 0 else found.value
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _shown(found: Estimate) -> str:
-    if found.n == 1:
-        return f"{found.value:.7g} (n=1)"
-    return f"{found.value:.4g} ± {found.se:.2g} (n={found.n})"
-
-
 def _label(side: Side) -> str:
+    """``method``, or ``method [n=100]`` for one cell of it."""
     return f"{side[0]} [{_spelled(side[1])}]" if isinstance(side, tuple) else side
 
 
 def _spelled(where: Mapping[str, Any]) -> str:
+    """``kappa=0.5, method=x``."""
     return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in where.items())
 
 
 def _bounds(low: float | None, high: float | None) -> str:
+    """``at most 2``, ``at least 1`` or ``within [1, 2]``."""
     if low is None:
         return f"at most {high:g}"
     return f"at least {low:g}" if high is None else f"within [{low:g}, {high:g}]"

@@ -1,4 +1,4 @@
-"""Numbers that others reported, as data with their provenance, to stand beside ours.
+"""Numbers that others reported, as data with their provenance, to show beside ours.
 
 A TOML file holds a list of tables::
 
@@ -42,13 +42,13 @@ class ReportedNumber:
 
     Attributes:
         experiment: The study it belongs to.
-        where: Setting fields and, usually, ``method``.
+        where: Values of setting fields and, usually, ``method``.
         metric: The metric.
         value: The number as printed.
         source: Table, figure or page.
         provenance: One of :data:`PROVENANCES`.
         se: Its standard error, if reported.
-        decimals: Digits printed after the point, where ``value`` does not show them (``0.000``).
+        decimals: Number of printed decimals, if ``value`` does not show them (``0.000``).
     """
 
     experiment: str
@@ -61,14 +61,14 @@ class ReportedNumber:
     decimals: int | None = None
 
     def speaks_of(self, rows: pd.DataFrame, fields: tuple[str, ...]) -> bool:
-        """Whether it belongs to a table's cell: ``rows`` are its records, ``fields`` tell cells apart."""
+        """Whether it belongs to a table's cell, whose records are ``rows``; ``fields`` distinguish the cells."""
         if not set(fields) <= set(self.where) or not (rows["metric"] == self.metric).all():
             return False
         return all(column in rows and matches(rows[column], value).all() for column, value in self.where.items())
 
 
 def load_reported(path: Path | str) -> tuple[ReportedNumber, ...]:
-    """Read and check a file of reported numbers; a file that does not exist reports nothing.
+    """Read and check a file of reported numbers; a file that does not exist holds none.
 
     Raises:
         RecordsError: If the file is not TOML, or an entry lacks a field or has an unknown one.

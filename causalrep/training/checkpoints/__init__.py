@@ -1,1 +1,1 @@
-"""Checkpoints of long fits: their store, digests and mirrors."""
+"""Checkpoints of long fits: the store, digests of the files, and copies in buckets."""

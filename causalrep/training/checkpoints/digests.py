@@ -1,4 +1,4 @@
-"""What the files of a fit's checkpoints are: their digests, noted beside them, on any file system."""
+"""Stores a SHA-256 digest of every checkpoint file, so that damaged or missing files are detected before a restore."""
 
 import contextlib
 import hashlib
@@ -8,18 +8,18 @@ from etils import epath
 
 
 class Ledger:
-    """One JSON file of digests for each complete checkpoint of a folder.
+    """One JSON file of digests for each complete checkpoint in a folder.
 
     Args:
-        root: The folder; checkpoints lie in ``steps/<number>``, digests in ``digests/<number>.json``.
+        root: The folder, with checkpoints in ``steps/<number>`` and digests in ``digests/<number>.json``.
     """
 
     def __init__(self, root: epath.Path):
         self.steps, self.digests = root / "steps", root / "digests"
 
     def note(self) -> None:
-        """Note what the files of new checkpoints are, and forget those that are gone."""
-        # A folder may be deleted meanwhile, being no longer among the latest: then its digests are not needed.
+        """Write the digests of new checkpoints, and delete those of checkpoints that no longer exist."""
+        # A checkpoint that is no longer among the latest may be deleted meanwhile; then its digests are not needed.
         with contextlib.suppress(OSError):
             steps = {folder.name: folder for folder in self.steps.iterdir() if folder.name.isdigit()}
             noted = {path.stem: path for path in self.digests.iterdir() if path.suffix == ".json"}
@@ -32,10 +32,10 @@ class Ledger:
                 part.replace(self.digests / f"{name}.json")
 
     def damage(self, step: int) -> str | None:
-        """What is wrong with the files of a checkpoint, as far as their digests tell."""
+        """The first fault of a checkpoint's files, as far as their digests tell; None if there is none."""
         try:
             noted = self.digests / f"{step}.json"
-            # Written after the checkpoint: a process killed in between leaves a whole checkpoint without digests.
+            # Digests are written after the checkpoint: a process killed in between leaves a complete one without them.
             if not noted.exists():
                 return None
             digests = json.loads(noted.read_text())
@@ -50,22 +50,22 @@ class Ledger:
         return None
 
     def forget(self, step: int) -> None:
-        """Drop the digests of a checkpoint."""
+        """Delete the digests of a checkpoint."""
         (self.digests / f"{step}.json").unlink(missing_ok=True)
 
 
 def files(folder: epath.Path) -> list[epath.Path]:
-    """All files below a folder; bucket paths have no recursive glob."""
-    found: list[epath.Path] = []
+    """All files below a folder; paths in buckets have no recursive glob."""
+    paths: list[epath.Path] = []
     for path in sorted(folder.iterdir()):
-        found += files(path) if path.is_dir() else [path]
-    return found
+        paths += files(path) if path.is_dir() else [path]
+    return paths
 
 
 def digest(path: epath.Path) -> str:
     """SHA-256 of a file's contents, in hexadecimal."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):
-            found.update(block)
-    return found.hexdigest()
+            sha256.update(block)
+    return sha256.hexdigest()

@@ -1,7 +1,7 @@
-"""Checkpoints in buckets that Orbax cannot write: a local folder whose complete checkpoints are copied there.
+"""Checkpoints in buckets that Orbax cannot write: a local folder whose complete checkpoints are uploaded.
 
 Orbax writes local folders and ``gs://``. For ``s3://`` and every other place that fsspec knows, a checkpoint is written
-to local scratch and then uploaded, its digests last: in the bucket, a checkpoint without digests does not count.
+to a local scratch folder and then uploaded, its digests last. A checkpoint in the bucket without digests is incomplete.
 """
 
 import shutil
@@ -15,13 +15,13 @@ from causalrep.storage import Remote, as_path, download, remove_tree, upload
 
 
 class Mirror:
-    """Local scratch, and the place in a bucket that it is a copy of.
+    """A local scratch folder that mirrors a folder in a bucket.
 
     Args:
-        place: The bucket's folder.
+        place: The folder in the bucket.
 
     Attributes:
-        root: The local folder, with the checkpoints found in the bucket.
+        root: The local folder, with the checkpoints downloaded from the bucket.
         pushed: The steps of the bucket's complete checkpoints, as far as known.
     """
 
@@ -41,14 +41,14 @@ class Mirror:
             raise
 
     def pull(self) -> None:
-        """Bring the bucket's complete checkpoints here."""
+        """Download the complete checkpoints of the bucket."""
         for name in self._complete():
             download(self.place / "steps" / name, self.root / "steps" / name)
             download(self.place / "digests" / f"{name}.json", self.root / "digests" / f"{name}.json")
             self.pushed.add(int(name))
 
     def push(self) -> None:
-        """Upload checkpoints that are new here and drop from the bucket those that are gone.
+        """Upload new local checkpoints, and delete from the bucket those that no longer exist locally.
 
         Raises:
             RecordsError: If the bucket does not answer or refuses.
@@ -58,7 +58,7 @@ class Mirror:
             try:
                 upload(self.root / "steps" / name, self.place / "steps" / name)
             except FileNotFoundError:
-                here.remove(name)  # no longer among those kept: deleted while it was copied
+                here.remove(name)  # it was deleted while it was copied, being no longer among those kept
                 continue
             upload(self.root / "digests" / f"{name}.json", self.place / "digests" / f"{name}.json")
             self.pushed.add(int(name))
@@ -66,12 +66,12 @@ class Mirror:
             self._drop(name)
 
     def set_aside(self, step: int) -> None:
-        """Move a damaged checkpoint out of the way in the bucket as well."""
+        """Move a damaged checkpoint aside in the bucket as well."""
         upload(self.root / "damaged" / str(step), self.place / "damaged" / str(step))
         self._drop(str(step))
 
     def close(self) -> None:
-        """Drop the local scratch."""
+        """Delete the local folder."""
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _complete(self) -> list[str]:
@@ -79,12 +79,12 @@ class Mirror:
 
     def _drop(self, name: str) -> None:
         self.pushed.discard(int(name))
-        # The digests first: what is left half deleted does not count.
+        # The digests go first, so that a half-deleted checkpoint counts as incomplete.
         remove_tree(self.place / "digests" / f"{name}.json")
         remove_tree(self.place / "steps" / name)
 
 
 def bucket_of(folder: Path | str) -> Remote | None:
-    """The bucket's folder, if it is one that Orbax cannot write itself."""
+    """The folder in a bucket if Orbax cannot write it itself; else None."""
     place = as_path(folder)
     return place if isinstance(place, Remote) and not str(place).startswith(("gs://", "gcs://")) else None

@@ -1,4 +1,4 @@
-"""What checkpoint files cannot hold: random keys become integers, arrays without entries are left out; and back."""
+"""Conversion of what checkpoint files cannot hold: random keys become integers, empty arrays are left out."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from causalrep.parallel.sharding import place
 
 
 def storable(state: PyTree) -> PyTree:
-    """The same tree with the integers of its keys in their place, and None in that of arrays without entries."""
+    """The tree with the integers of its random keys instead of the keys, and None instead of empty arrays."""
 
     def one(leaf: jax.Array) -> jax.Array | None:
         if leaf.size == 0:
@@ -22,12 +22,12 @@ def storable(state: PyTree) -> PyTree:
 
 
 def storable_shapes(like: PyTree) -> PyTree:
-    """Shapes, dtypes and shardings of :func:`storable`, from those of the tree."""
+    """Shapes, dtypes and shardings of ``storable(tree)``, from those of the tree."""
     return jax.tree.map(_shape, like)
 
 
 def restored(state: PyTree, like: PyTree) -> PyTree:
-    """The tree of which :func:`storable` was taken; ``like`` says what its leaves are."""
+    """The inverse of :func:`storable`; ``like`` holds the shapes, dtypes and shardings of the tree."""
 
     def one(leaf: jax.Array | None, shape: jax.ShapeDtypeStruct | None) -> jax.Array | None:
         if shape is None:
@@ -53,7 +53,7 @@ def _shape(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct | None:
 
 
 def _implementation(shape: jax.ShapeDtypeStruct) -> str:
-    found: list[str] = []
+    names: list[str] = []
     # key_impl takes arrays and tracers, not shapes.
-    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), shape)
-    return found[0]
+    jax.eval_shape(lambda key: names.append(jax.random.key_impl(key)), shape)
+    return names[0]

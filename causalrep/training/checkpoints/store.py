@@ -1,8 +1,8 @@
-"""Checkpoints of a long fit: the one module that knows Orbax.
+"""Checkpoints of a long fit; only this module uses Orbax.
 
-A checkpoint is the whole training state (parameters, optimizer, best parameters, keys), the history so far and the
-number of the next step, which is also the position in the data. It appears under its number only when complete, in
-the background, while training goes on; it can be restored onto any number of devices.
+A checkpoint holds the whole training state (parameters, optimizer, best parameters, keys), the history so far and the
+number of the next step, which is also the position in the data. It is written in the background while training
+continues, appears under its number only when it is complete, and can be restored onto any number of devices.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from etils import epath
 from jaxtyping import PyTree
 
 from causalrep.base.validation import check_range
-from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError
+from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError, first_line
 from causalrep.parallel.distributed import agree, barrier, is_main
 from causalrep.training.checkpoints.digests import Ledger
 from causalrep.training.checkpoints.mirror import Mirror, bucket_of
@@ -35,17 +35,17 @@ _STATE, _HISTORY, _META = "state", "history", "meta"
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoints:
-    """Where, how often and how many checkpoints a fit keeps.
+    """Where and how often a fit saves checkpoints, and how many it keeps.
 
     Attributes:
-        folder: A folder of this fit alone, on a file system that all hosts see or in a bucket: ``gs://...``, which
+        folder: A folder for this fit alone, on a file system that all hosts see or in a bucket: ``gs://...``, which
             hosts write together, or for a single process any other that fsspec knows (``s3://...``).
-        every_steps: Save when so many steps have passed since the last save.
-        every_minutes: Save when so many minutes have passed; whichever of the two comes first.
-        keep: Latest checkpoints kept.
-        keep_best: Checkpoints of least validation loss kept beside them.
-        background: Write while training goes on.
-        verify: Compare the files' digests with those noted when they were written before a restore.
+        every_steps: Number of steps after which to save.
+        every_minutes: Number of minutes after which to save; whichever of the two comes first.
+        keep: Number of latest checkpoints that are kept.
+        keep_best: Number of checkpoints with the least validation loss that are kept as well.
+        background: Whether checkpoints are written while training continues.
+        verify: Whether a restore first compares the files' digests with those taken when they were written.
     """
 
     folder: Path | str
@@ -57,7 +57,7 @@ class Checkpoints:
     verify: bool = True
 
     def __post_init__(self) -> None:
-        bucket_of(self.folder)  # a kind of bucket that is unknown, or whose package is absent, is refused here
+        bucket_of(self.folder)  # refuses a kind of bucket that is unknown, or whose package is not installed
         if self.every_steps is not None:
             check_range("every_steps", self.every_steps, at_least=1)
         if self.every_minutes is not None:
@@ -67,12 +67,12 @@ class Checkpoints:
 
 
 class Restored(NamedTuple):
-    """What a checkpoint gives back.
+    """The contents of a checkpoint.
 
     Attributes:
         step: The next step to take.
-        state: The training state, on the mesh asked for.
-        history: Named arrays of what was observed so far.
+        state: The training state, on the requested mesh.
+        history: Named arrays of the metrics so far.
     """
 
     step: int
@@ -84,15 +84,15 @@ class Store:
     """The open checkpoint folder of one fit; a context manager that waits for pending writes.
 
     Args:
-        policy: Where and how often.
-        identity: What the fit is, as JSON values; a checkpoint of another identity is refused.
-        like: The training state's shapes, dtypes and shardings, as ``jax.ShapeDtypeStruct`` leaves.
+        policy: Where and how often to save.
+        identity: JSON values that identify the fit; a checkpoint with another identity is refused.
+        like: Shapes, dtypes and shardings of the training state, as ``jax.ShapeDtypeStruct`` leaves.
 
     Attributes:
-        place: The folder, as the user knows it.
+        place: The folder, as the user wrote it.
 
     Raises:
-        InputError: If several processes are to write to a bucket that takes the checkpoints of one.
+        InputError: If several processes would write to a bucket that takes the checkpoints of one process only.
         CheckpointError: If the folder cannot be written.
     """
 
@@ -105,7 +105,8 @@ class Store:
         self._last_step, self._last_time = 0, time.monotonic()
         try:
             self._mirror = None if bucket is None else Mirror(bucket)
-            self._root = epath.Path(policy.folder).expanduser().absolute() if bucket is None else self._mirror.root
+            local = epath.Path(policy.folder).expanduser().absolute()
+            self._root = local if self._mirror is None else self._mirror.root
             self.place = str(bucket or self._root)
             if is_main():
                 self._folder("steps").mkdir(parents=True, exist_ok=True)
@@ -127,18 +128,18 @@ class Store:
         try:
             self.wait()
         except CheckpointError:
-            # An error is already on its way: it comes first.
+            # An error that is already being raised comes first.
             if kind is None:
                 raise
         finally:
-            # It waits once more, and would repeat an error that is known by now.
+            # Orbax waits once more, and would repeat an error that is already known.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self._manager.close()
             if self._mirror is not None:
                 self._mirror.close()
 
     def due(self, step: int) -> bool:
-        """Whether to save before step ``step``: process 0's clock decides for all."""
+        """Whether to save before step ``step``; the clock of process 0 decides for all."""
         policy = self.policy
         self._note_digests()
         if policy.every_steps is not None and step - self._last_step >= policy.every_steps:
@@ -153,8 +154,8 @@ class Store:
         """Save the state before step ``step``; returns once the arrays are copied, unless ``background`` is off.
 
         Raises:
-            CheckpointError: If this or the previous checkpoint cannot be written (a full disk); the ones before are
-                whole.
+            CheckpointError: If this or the previous checkpoint cannot be written (a full disk); earlier ones are
+                complete.
         """
         if step == self.latest():
             return
@@ -185,7 +186,7 @@ class Store:
         self._last_step, self._last_time = step, time.monotonic()
 
     def wait(self, *, note: bool = True) -> None:
-        """Wait until the last checkpoint, and what its files are, is on disk.
+        """Wait until the last checkpoint and its digests are on disk.
 
         Raises:
             CheckpointError: If it cannot be written.
@@ -199,7 +200,7 @@ class Store:
             self._noting.join()
         if self._not_uploaded is not None:
             error, self._not_uploaded = self._not_uploaded, None
-            # Tried again with the next checkpoint, should the caller go on.
+            # The upload is tried again with the next checkpoint, if the caller continues.
             self._noted = None
             with self._errors(self._last_step):
                 raise error
@@ -209,12 +210,12 @@ class Store:
         return self._manager.latest_step()
 
     def restore(self) -> Restored | None:
-        """The newest whole checkpoint, or ``None`` if there is none.
+        """The newest undamaged checkpoint, or None if there is none.
 
-        A damaged one is set aside, with a warning, and the one before it used.
+        A damaged checkpoint is moved aside, with a warning, and the one before it is used.
 
         Raises:
-            CheckpointError: If the checkpoint is of another fit; the differing parts are named.
+            CheckpointError: If the checkpoint belongs to another fit; the message names the differences.
         """
         for step in agree(sorted(self._manager.all_steps(), reverse=True)):
             damage = agree(self._ledger.damage(step) if self.policy.verify and is_main() else None)
@@ -222,13 +223,13 @@ class Store:
                 try:
                     meta = self._meta(step)
                     self._check_identity(meta)
-                    found = self._restore(step, meta["history"])
+                    contents = self._restore(step, meta["history"])
                 except (ValueError, OSError, KeyError) as error:
-                    found, damage = None, _first_line(error)
+                    contents, damage = None, first_line(error)
                 damage = _any_process(damage)
             if damage is None:
                 self._last_step, self._last_time = step, time.monotonic()
-                return found
+                return contents
             warnings.warn(
                 f"{self.place}: the checkpoint at step {step} is damaged ({damage}); it is set aside and the one "
                 "before it used.",
@@ -243,7 +244,7 @@ class Store:
 
     def _restore(self, step: int, saved: Mapping[str, tuple]) -> Restored:
         shapes = {name: jax.ShapeDtypeStruct(tuple(shape), dtype) for name, (shape, dtype) in saved.items()}
-        found = self._manager.restore(
+        contents = self._manager.restore(
             step,
             args=ocp.args.Composite(
                 **{
@@ -252,8 +253,8 @@ class Store:
                 }
             ),
         )
-        history = {name: np.asarray(values) for name, values in found[_HISTORY].items()}
-        return Restored(step, restored(found[_STATE], self.like), history)
+        history = {name: np.asarray(values) for name, values in contents[_HISTORY].items()}
+        return Restored(step, restored(contents[_STATE], self.like), history)
 
     def _check_identity(self, meta: Mapping[str, Any]) -> None:
         theirs, ours = _flat(meta["identity"]), _flat(self.identity)
@@ -268,7 +269,7 @@ class Store:
             )
 
     def _note_digests(self) -> None:
-        """Note, in the background, what the files of complete checkpoints are, and upload them to a bucket."""
+        """Write the digests of complete checkpoints in the background, and upload both to a bucket."""
         busy = self._noting is not None and self._noting.is_alive()
         if is_main() and not busy and not self._manager.is_saving_in_progress() and self.latest() != self._noted:
             self._noted = self.latest()
@@ -284,8 +285,8 @@ class Store:
                 self._not_uploaded = error
 
     def _clear_half_written(self) -> None:
-        # Out of the way before they are deleted: threads of a save that failed in this process may still write there,
-        # and would make a deletion in place fail.
+        # They are moved before they are deleted: threads of a save that failed in this process may still write there,
+        # which would make a deletion in place fail.
         for folder in self._folder("steps").iterdir():
             if not folder.name.isdigit():
                 half = self._folder("damaged") / folder.name
@@ -340,20 +341,20 @@ class Store:
             whole = self._whole()
             before = f"the one at step {whole} is whole" if whole is not None else "there is none before it"
             raise CheckpointError(
-                f"{self.place}: the checkpoint at step {step} could not be written ({_first_line(error)}); {before}."
+                f"{self.place}: the checkpoint at step {step} could not be written ({first_line(error)}); {before}."
             ) from error
 
     def _whole(self) -> int | None:
-        """The step of the newest complete checkpoint where it is meant to be kept."""
+        """The step of the newest complete checkpoint in its final place."""
         if self._mirror is not None:
             return max(self._mirror.pushed, default=None)
-        # Orbax also counts one that failed; a folder has its number for a name once it is complete.
+        # Orbax also counts a checkpoint that failed. A folder is named by its number only once it is complete.
         names = [folder.name for folder in self._folder("steps").iterdir()]
         return max((int(name) for name in names if name.isdigit()), default=None)
 
 
 def _any_process(problem: str | None) -> str | None:
-    """A problem that any process has, on every process."""
+    """A problem on any process, told to every process."""
     if jax.process_count() == 1:
         return problem
     from jax.experimental import multihost_utils
@@ -369,8 +370,4 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return getattr(error, "strerror", None) or first_line(error)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.data import VQASample, answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
-from causalrep.data.simulators.multimodal.vqa import ANSWERS
+from causalrep.data import prior_shift_vqa, vqa_prototypes
+from causalrep.data.simulators.multimodal.vqa import ANSWERS, VQASample, answer_prior, bayes_answers
 from causalrep.multimodal.debiasing.two_streams import StreamSizes
 from causalrep.study import Study, Within, grid
 from causalrep.training.rows import Schedule
@@ -101,4 +101,4 @@ def replicate(key, setting, *, config: Toy):
 
 def pairs_of(s: VQASample) -> Pairs:
     """A sample of the generator as embeddings with one correct answer each."""
-    return Pairs(s.question, s.picture, jax.nn.one_hot(s.answer, ANSWERS))
+    return Pairs(s.question, s.image, jax.nn.one_hot(s.answer, ANSWERS))

@@ -9,8 +9,9 @@ from jaxtyping import Array
 
 from causalrep.base.validation import check_range
 from causalrep.data import cauca_simulation
-from causalrep.latent import CausalFlow, Schedule, cauca_objective, fit_best
-from causalrep.latent.interventions import cauca
+from causalrep.latent import Schedule, cauca_objective
+from causalrep.latent.environments.rows import fit_best
+from causalrep.latent.interventions.cauca import CausalFlow
 from causalrep.study import Ordering, Study, Table, Within, grid
 from experiments.papers.crl import scores
 
@@ -128,10 +129,15 @@ def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict
 
     def fit(model: CausalFlow, graph: Array, targets: Array, dealt: tuple[Array, Array]) -> tuple[Array, Array]:
         rows = [part._replace(code=code) for part, code in zip((train, validation), dealt, strict=True)]
-        found = fit_best(cauca_objective(model, graph, targets), schedule, keys[1], *rows)
-        return cauca.encode(model, found.params, test), found.final_loss
+        result = fit_best(cauca_objective(model, graph, targets), schedule, keys[1], *rows)
+        return model.apply(result.params, test, method="encode"), result.final_loss
 
-    schedule = Schedule(config.steps, config.batch_size, config.learning_rate, config.restarts)
+    schedule = Schedule(
+        steps=config.steps,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        restarts=config.restarts,
+    )
     model, own = CausalFlow(d, d, layers, config.couplings), (train.code, validation.code)
     others = tuple(jax.random.permutation(key, code) for key, code in zip(keys[2:4], own, strict=True))
     variants = {
@@ -142,8 +148,8 @@ def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict
     }
     # One after the other, so that they are compiled once.
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *variants.values())
-    found, losses = jax.lax.map(lambda variant: fit(model, *variant), stacked)
-    codes, loss = (dict(zip(variants, values, strict=True)) for values in (found, losses))
+    fitted, losses = jax.lax.map(lambda variant: fit(model, *variant), stacked)
+    codes, loss = (dict(zip(variants, values, strict=True)) for values in (fitted, losses))
     codes[LINEAR], loss[LINEAR] = fit(CausalFlow(d, d, 0), graph, right, own)
 
     chance = scores.chance(keys[4], z)

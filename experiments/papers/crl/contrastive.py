@@ -8,16 +8,9 @@ from jaxtyping import Array
 
 from causalrep.base.validation import check_range
 from causalrep.data import buchholz_simulation
-from causalrep.latent import (
-    ContrastiveModel,
-    Schedule,
-    contrastive_objective,
-    fit_best,
-    gaussian_score_changes,
-    lscale,
-    sample_moments,
-)
-from causalrep.latent.interventions import contrastive
+from causalrep.latent import Schedule, contrastive_objective, gaussian_score_changes, lscale, sample_moments
+from causalrep.latent.environments.rows import fit_best
+from causalrep.latent.interventions.contrastive import ContrastiveModel
 from causalrep.study import Study, Table, Within, grid
 from experiments.papers.crl import scores
 
@@ -102,14 +95,14 @@ def replicate_g4(key: Array, setting: dict, *, config: Contrastive) -> dict:
     )
     x, z = scores.standardized(data.rows.x), data.rows.z
     model = ContrastiveModel(config.latents, () if linear else config.hidden)
-    objective, schedule = contrastive_objective(model), Schedule(config.steps, restarts=config.restarts)
+    objective, schedule = contrastive_objective(model), Schedule(steps=config.steps, restarts=config.restarts)
     held = int(scores.HELD_OUT * config.n)
     seen, truth = x[0, :held], z[0, :held]
     codes = {}
     for number, (name, dealt) in enumerate(((CONTRASTIVE, x), (SHUFFLED, scores.shuffled(keys[1], x)))):
         train, validation = scores.environment_rows(dealt)
-        found = fit_best(objective, schedule, keys[2 + number], train, validation)
-        codes[name] = contrastive.encode(model, found.params, seen)
+        params = fit_best(objective, schedule, keys[2 + number], train, validation).params
+        codes[name] = model.apply(params, seen, method="encode")
     moments = sample_moments(x, config.latents)
     codes[LSCALE] = seen @ lscale(moments, gaussian_score_changes(moments)).unmixing.T
     chance = scores.chance(keys[4], truth)

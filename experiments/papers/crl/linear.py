@@ -6,21 +6,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import optax
-import pandas as pd
 from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_range
-from causalrep.data import LinearCRLModel, draw_latents, squires_model, varici_model
-from causalrep.latent import (
-    Disentangled,
-    Moments,
-    gaussian_score_changes,
-    linear_disentanglement,
-    lscale,
-    moments_of,
-)
+from causalrep.data import draw_latents, squires_model, varici_model
+from causalrep.data.simulators.latent.environments import LinearCRLModel
+from causalrep.latent import gaussian_score_changes, linear_disentanglement, lscale, moments_of
+from causalrep.latent.interventions.disentanglement import Disentangled
+from causalrep.latent.interventions.moments import Moments
 from causalrep.metrics import graph_chance_level, shd, transitive_closure
-from causalrep.study import Holds, Study, Table, Within, grid
+from causalrep.study import Ratio, Study, Table, Within, grid
 from experiments.papers.crl import scores
 
 EXACT, SAMPLED, SHUFFLED = "Squires, exact covariances", "Squires", "Squires, environments shuffled"
@@ -60,26 +55,47 @@ class Disentanglement:
             shared=("n",),
             config={"gamma": self.gamma},
             claims=(
-                Holds(
-                    "h_error: exact covariances give H to 1e-10 in every graph",
-                    partial(_every, EXACT, "h_error", 0.0, 1e-10),
-                    ITEM,
+                Within(
+                    aggregate="every",
+                    metric="h_error",
+                    method=EXACT,
+                    low=0.0,
+                    high=1e-10,
+                    name="h_error: exact covariances give H to 1e-10 in every graph",
+                    source=ITEM,
                 ),
-                Holds(
-                    "order_exact: exact covariances give every ancestor in every graph",
-                    partial(_every, EXACT, "order_exact", 1.0, 1.0),
-                    ITEM,
+                Within(
+                    aggregate="every",
+                    metric="order_exact",
+                    method=EXACT,
+                    low=1.0,
+                    high=1.0,
+                    name="order_exact: exact covariances give every ancestor in every graph",
+                    source=ITEM,
                 ),
                 *(
-                    [Holds("h_error: median within [0.15, 0.25] at 2,500 rows", _median_error, ITEM)]
-                    if 2500 in self.samples
-                    else []
+                    Within(
+                        aggregate="median",
+                        metric="h_error",
+                        method=SAMPLED,
+                        low=0.15,
+                        high=0.25,
+                        where={"n": n},
+                        name=f"h_error: median within [0.15, 0.25] at {n:,} rows",
+                        source=ITEM,
+                    )
+                    for n in {2500} & set(self.samples)
                 ),
                 *(
-                    Holds(
-                        f"h_error: the median falls 3 to 5 times from {a:,} to {b:,} rows (about 4: the card)",
-                        partial(_falls, a, b),
-                        ITEM,
+                    Ratio(
+                        aggregate="median",
+                        metric="h_error",
+                        numerator=(SAMPLED, {"n": a}),
+                        denominator=(SAMPLED, {"n": b}),
+                        low=3.0,
+                        high=5.0,
+                        name=f"h_error: the median falls 3 to 5 times from {a:,} to {b:,} rows (about 4: the card)",
+                        source=ITEM,
                     )
                     for a, b in tens
                 ),
@@ -173,31 +189,6 @@ def _against_truth(model: LinearCRLModel, fit: Disentangled) -> dict[str, Array]
     }
 
 
-def _values(frame: pd.DataFrame, method: str, metric: str, **where: float) -> pd.Series:
-    rows = frame[(frame["method"] == method) & (frame["metric"] == metric)]
-    for field, value in where.items():
-        rows = rows[rows[field] == value]
-    return rows["value"]
-
-
-def _every(method: str, metric: str, low: float, high: float, frame: pd.DataFrame):
-    values = _values(frame, method, metric)
-    inside = values.between(low, high)
-    return bool(inside.all()), f"{int(inside.sum())} of {len(inside)}; from {values.min():.2g} to {values.max():.2g}"
-
-
-def _median_error(frame: pd.DataFrame):
-    values = _values(frame, SAMPLED, "h_error", n=2500)
-    verdict = bool(0.15 <= values.median() <= 0.25) if len(values) >= 20 else None
-    return verdict, f"median {values.median():.3f} of {len(values)}"
-
-
-def _falls(fewer: int, more: int, frame: pd.DataFrame):
-    before, after = (_values(frame, SAMPLED, "h_error", n=n) for n in (fewer, more))
-    ratio = before.median() / after.median()
-    return (bool(3.0 <= ratio <= 5.0) if len(before) >= 20 else None), f"{ratio:.2f} times in {len(before)} graphs"
-
-
 # ---------------------------------------------------------------------------- LSCALE-I
 
 POPULATION, ORACLE, GAUSSIAN = "LSCALE-I, exact", "LSCALE-I, oracle scores", "LSCALE-I, Gaussian scores"
@@ -236,15 +227,23 @@ class ScoreBased:
         claims = []
         if "hard" in self.kinds:
             claims += [
-                Holds(
-                    "mcc: exact moments, hard interventions, at least 0.9999 in every graph",
-                    partial(_every, POPULATION, "mcc_hard", 0.9999, 1.0 + 1e-9),
-                    ITEM,
+                Within(
+                    aggregate="every",
+                    metric="mcc_hard",
+                    method=POPULATION,
+                    low=0.9999,
+                    high=1.0 + 1e-9,
+                    name="mcc: exact moments, hard interventions, at least 0.9999 in every graph",
+                    source=ITEM,
                 ),
-                Holds(
-                    "shd: exact moments, hard interventions, the graph in every graph",
-                    partial(_every, POPULATION, "shd_hard", 0.0, 0.0),
-                    ITEM,
+                Within(
+                    aggregate="every",
+                    metric="shd_hard",
+                    method=POPULATION,
+                    low=0.0,
+                    high=0.0,
+                    name="shd: exact moments, hard interventions, the graph in every graph",
+                    source=ITEM,
                 ),
             ]
             claims += [
@@ -272,10 +271,14 @@ class ScoreBased:
             ]
         if "soft" in self.kinds:
             claims.append(
-                Holds(
-                    "shd: exact moments, soft interventions, the transitive closure in every graph",
-                    partial(_every, POPULATION, "shd_soft", 0.0, 0.0),
-                    ITEM,
+                Within(
+                    aggregate="every",
+                    metric="shd_soft",
+                    method=POPULATION,
+                    low=0.0,
+                    high=0.0,
+                    name="shd: exact moments, soft interventions, the transitive closure in every graph",
+                    source=ITEM,
                 )
             )
         methods = [POPULATION, ORACLE, GAUSSIAN, SHUFFLED_SCORES]

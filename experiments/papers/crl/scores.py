@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from causalrep.data import Interventions
-from causalrep.latent import CodedRows, coded_rows, fast_ica
+from causalrep.latent import fast_ica
+from causalrep.latent.environments.rows import CodedRows, coded_rows
 from causalrep.metrics import chance_level, mcc, varsortability
 
 ROWS = 4000  # to score on
@@ -17,8 +18,8 @@ CHANCE = "Random rotation"
 
 def scored(z: Float[Array, "n d"], codes: Mapping[str, Array], chance: Array) -> dict[str, dict[str, Array]]:
     """MCC of every method's codes, and how far above the chance level it is."""
-    found = {name: mcc(z, z_hat) for name, z_hat in codes.items()}
-    return {name: {"mcc": value, "above_chance": value - chance} for name, value in found.items()}
+    values = {name: mcc(z, z_hat) for name, z_hat in codes.items()}
+    return {name: {"mcc": value, "above_chance": value - chance} for name, value in values.items()}
 
 
 def baselines(key: Array, z: Float[Array, "n d"], x: Float[Array, "n p"]) -> dict[str, Array]:

@@ -13,21 +13,11 @@ from jaxtyping import Array
 
 from causalrep.base.validation import check_range
 from causalrep.data import segments_simulation
-from causalrep.latent import (
-    VAE,
-    CodedRows,
-    Schedule,
-    SegmentClassifier,
-    SegmentFlow,
-    elbo_objective,
-    fast_ica,
-    fit_best,
-    segment_flow_objective,
-    tcl_objective,
-)
-from causalrep.latent.segments import iflow as segment_flow
-from causalrep.latent.segments.tcl import segment_features
-from causalrep.latent.segments.vae import posterior_mean
+from causalrep.latent import Schedule, elbo_objective, fast_ica, segment_flow_objective, tcl_objective
+from causalrep.latent.environments.rows import CodedRows, fit_best
+from causalrep.latent.segments.iflow import SegmentFlow
+from causalrep.latent.segments.tcl import SegmentClassifier
+from causalrep.latent.segments.vae import VAE, posterior_mean
 from causalrep.metrics import chance_level, mcc
 from causalrep.study import Monotone, Study, Table, Within, grid
 from experiments.papers.crl import scores
@@ -171,8 +161,8 @@ def replicate_g6(key: Array, setting: dict, *, config: Segments) -> dict:
     metrics[TCL]["above_beta_vae"] = metrics[TCL]["mcc"] - metrics[BETA_VAE]["mcc"]
     chance = scores.chance(keys[7], z)
     metrics[scores.CHANCE]["mcc_latents"] = chance
-    for name, found in scores.scored(z, signed, chance).items():
-        metrics[name] |= {"mcc_latents": found["mcc"], "latents_above_chance": found["above_chance"]}
+    for name, own in scores.scored(z, signed, chance).items():
+        metrics[name] |= {"mcc_latents": own["mcc"], "latents_above_chance": own["above_chance"]}
     for name in (IVAE, IFLOW):
         gain = metrics[name]["mcc_latents"] - metrics[BETA_VAE]["mcc_latents"]
         metrics[name]["latents_above_beta_vae"] = gain
@@ -184,28 +174,29 @@ def _tcl(key: Array, rows: Array, test: CodedRows, config: Segments) -> Array:
     d = rows.shape[2]
     classifier = SegmentClassifier(d, config.segments, config.hidden)
     train, validation = scores.environment_rows(rows)
-    schedule = Schedule(config.steps, learning_rate=config.learning_rate, restarts=config.restarts)
+    schedule = Schedule(steps=config.steps, learning_rate=config.learning_rate, restarts=config.restarts)
     params = fit_best(tcl_objective(classifier), schedule, fit_key, train, validation).params
-    learned = segment_features(classifier, params, train.x[:: len(train.x) // scores.ROWS + 1])
-    return segment_features(classifier, params, test.x) @ fast_ica(ica_key, learned, d).unmixing.T
+    encode = partial(classifier.apply, params, method="encode")
+    features = encode(train.x[:: len(train.x) // scores.ROWS + 1])
+    return encode(test.x) @ fast_ica(ica_key, features, d).unmixing.T
 
 
 def _iflow(key: Array, rows: Array, test: CodedRows, layers: int, config: Segments) -> Array:
     model = SegmentFlow(rows.shape[2], config.segments, layers, config.couplings)
-    schedule = Schedule(config.steps, learning_rate=config.flow_learning_rate, restarts=config.restarts)
-    found = fit_best(segment_flow_objective(model), schedule, key, *scores.environment_rows(rows))
-    return segment_flow.encode(model, found.params, test.x)
+    schedule = Schedule(steps=config.steps, learning_rate=config.flow_learning_rate, restarts=config.restarts)
+    params = fit_best(segment_flow_objective(model), schedule, key, *scores.environment_rows(rows)).params
+    return model.apply(params, test.x, method="encode")
 
 
 def _autoencoders(key: Array, x: Array, n: int, config: Segments) -> dict[str, Array]:
     """Codes of the rows after the first n of every segment."""
     test, d = scores.rows_of(x[:, n:]), x.shape[2]
-    schedule = Schedule(config.autoencoder_steps, learning_rate=config.learning_rate, restarts=config.restarts)
+    schedule = Schedule(steps=config.autoencoder_steps, learning_rate=config.learning_rate, restarts=config.restarts)
     codes = {}
     for name, segments, beta in ((BETA_VAE, 0, config.beta), (IVAE, config.segments, 1.0)):
         model = VAE(d, d, config.hidden, segments)
-        found = fit_best(elbo_objective(model, beta), schedule, key, *scores.environment_rows(x[:, :n]))
-        codes[name] = posterior_mean(model, found.params, test.x, test.code)
+        params = fit_best(elbo_objective(model, beta), schedule, key, *scores.environment_rows(x[:, :n])).params
+        codes[name] = posterior_mean(model, params, test.x, test.code)
     return codes
 
 

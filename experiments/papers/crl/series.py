@@ -9,8 +9,9 @@ from jaxtyping import Array
 
 from causalrep.base.validation import check_range
 from causalrep.data import leap_simulation
-from causalrep.latent import Schedule, TemporalFlowModel, coded_rows, fit_best, temporal_flow_objective
-from causalrep.latent.series import temporal_flow
+from causalrep.latent import Schedule, temporal_flow_objective
+from causalrep.latent.environments.rows import coded_rows, fit_best
+from causalrep.latent.series.temporal_flow import TemporalFlowModel
 from causalrep.study import Ordering, Study, Table, Within, grid
 from experiments.papers.crl import scores
 
@@ -104,7 +105,7 @@ def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
     model = TemporalFlowModel(
         config.latents, () if setting["kind"] == "linear" else config.transition, config.layers, config.couplings
     )
-    schedule = Schedule(config.steps, learning_rate=2e-2, restarts=config.restarts)
+    schedule = Schedule(steps=config.steps, learning_rate=2e-2, restarts=config.restarts)
 
     def fit(windows: Array) -> Array:
         rows = coded_rows(windows, jnp.zeros(len(windows), int), 1)
@@ -112,10 +113,10 @@ def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
             jax.tree.map(lambda leaf, part=part: leaf[part], rows) for part in (slice(held, None), slice(held))
         )
         params = fit_best(temporal_flow_objective(model), schedule, keys[2], train, validation).params
-        return temporal_flow.encode(model, params, test)
+        return model.apply(params, test, method="encode")
 
-    # One after the other, so that both are compiled once.
-    found = jax.lax.map(fit, jnp.stack([x, mixed]))
-    codes = dict(zip((FLOW, SHUFFLED), found, strict=True)) | scores.baselines(keys[3], z, test)
+    # lax.map compiles one program for both.
+    fitted = jax.lax.map(fit, jnp.stack([x, mixed]))
+    codes = dict(zip((FLOW, SHUFFLED), fitted, strict=True)) | scores.baselines(keys[3], z, test)
     chance = scores.chance(keys[4], z)
     return scores.scored(z, codes, chance) | {scores.CHANCE: {"mcc": chance}}

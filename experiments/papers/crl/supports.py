@@ -10,8 +10,9 @@ from jaxtyping import Array
 
 from causalrep.base.validation import check_range
 from causalrep.data import ahuja_simulation
-from causalrep.latent import PolynomialAutoencoder, Schedule, constant_directions, fit_best, reconstruction_objective
-from causalrep.latent.interventions import polynomial
+from causalrep.latent import Schedule, constant_directions, reconstruction_objective
+from causalrep.latent.environments.rows import fit_best
+from causalrep.latent.interventions.polynomial import PolynomialAutoencoder
 from causalrep.metrics import weak_mcc
 from causalrep.study import Study, Table, Within, grid
 from experiments.papers.crl import scores
@@ -110,14 +111,14 @@ def replicate_g5(key: Array, setting: dict, *, config: Supports) -> dict:
     test, z = components[0, :seen], sample.z[0, :seen]
 
     model = PolynomialAutoencoder(d, components.shape[2], degree)
-    schedule = Schedule(config.steps, learning_rate=1e-2, restarts=config.restarts)
+    schedule = Schedule(steps=config.steps, learning_rate=1e-2, restarts=config.restarts)
     params = fit_best(reconstruction_objective(model), schedule, keys[1], train, validation).params
-    learned, found = polynomial.encode(model, params, train.x), polynomial.encode(model, params, test)
+    learned, seen_codes = (model.apply(params, x, method="encode") for x in (train.x, test))
     dealt = jax.random.permutation(keys[2], train.code)
     codes = {
-        POLYNOMIAL: found @ constant_directions(learned, train.code, d).T,
-        SHUFFLED: found @ constant_directions(learned, dealt, d).T,
-        CODES: found,
+        POLYNOMIAL: seen_codes @ constant_directions(learned, train.code, d).T,
+        SHUFFLED: seen_codes @ constant_directions(learned, dealt, d).T,
+        CODES: seen_codes,
     } | scores.baselines(keys[3], z, test)
     chance = scores.chance(keys[4], z)
     metrics = scores.scored(z, codes, chance)

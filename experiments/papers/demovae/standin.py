@@ -12,8 +12,8 @@ from causalrep.base.validation import check_range
 from causalrep.confounders import DemoVAEModel, demovae, leakage, residualization
 from causalrep.confounders.removal.demovae.fit import decode, encode, sample
 from causalrep.confounders.removal.guides import Guides, linear_guides
-from causalrep.data import FCSample, draw_fc, fc_population
-from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL
+from causalrep.data import draw_fc, fc_population
+from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL, FCSample
 from causalrep.metrics import association_scan, correlations, r2
 from causalrep.study import Ordering, Study, Table, Within, grid
 from causalrep.training.rows import Schedule

@@ -1,4 +1,4 @@
-"""The nonlinear IV experiments at smoke scale, and claims that fail on wrong records."""
+"""The nonlinear IV experiments run at smoke scale, and their claims fail on wrong records."""
 
 import dataclasses
 
@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causalrep.study import load_reported, read_records, run_folder
+from causalrep.study import Ratio, Within, load_reported, read_records, run_folder
 from experiments import configs
 from experiments.papers.iv.demand import Demand
 from experiments.papers.iv.kiv import NeweyPowell
-from experiments.papers.iv.medians import median_ratio, median_within
 from experiments.papers.iv.printed import REPORTED
 from experiments.papers.iv.zoo import Zoo
 from experiments.run import main
@@ -42,7 +41,7 @@ def test_reported_numbers_belong_to_cells_of_the_paper_scale(name):
 
 
 def frame_of(cells):
-    """``{((field, value), ...): {method: value}}`` as records."""
+    """Records of a mapping ``{((field, value), ...): {(method, metric): value}}``."""
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         [
@@ -70,9 +69,9 @@ def test_kiv_claims_hold_on_right_records_and_each_fails_on_wrong_ones():
     right = statuses(config, newey_powell(0.068, 0.134))
     assert set(right.values()) == {"held"}
     for wrong, word in (
-        (newey_powell(0.12, 0.134), "KIV below 0.1"),
-        (newey_powell(0.095, 0.134), "at least 1.5 times"),
-        (newey_powell(0.068, 0.2), "in [0.12, 0.14]"),
+        (newey_powell(0.12, 0.134), "KIV at most 0.1"),
+        (newey_powell(0.095, 0.134), "at least 1.5"),
+        (newey_powell(0.068, 0.2), "within [0.12, 0.14]"),
         (newey_powell(0.068, 0.134, approximate=1.02), "differ by less than 1%"),
     ):
         (name,) = [name for name in right if word in name]
@@ -83,8 +82,11 @@ def test_few_replications_decide_no_median():
     frame = newey_powell(0.068, 0.134)
     few = frame[frame["replication"] < 5]
     where = {"design": "NP", "n": 1000}
-    assert median_within("mse", "KIV", high=0.1, where=where, source="").evaluate(few).status == "undecided"
-    ratio = median_ratio("mse", "Kernel ridge (no IV)", "KIV", at_least=1.5, where=where, source="")
+    within = Within(metric="mse", aggregate="median", method="KIV", high=0.1, where=where)
+    assert within.evaluate(few).status == "undecided"
+    ratio = Ratio(
+        metric="mse", aggregate="median", numerator="Kernel ridge (no IV)", denominator="KIV", low=1.5, where=where
+    )
     assert ratio.evaluate(few).status == "undecided"
     assert ratio.evaluate(frame).status == "held"
 
@@ -107,8 +109,8 @@ def test_zoo_claims():
     cell = (("function", "linear"), ("number", 3))
 
     def zoo(gmm, slope):
-        found = {("DeepGMM", "mse"): gmm, ("Direct regression", "mse"): 16.0, ("OLS", "slope"): slope}
-        return statuses(config, frame_of({cell: found}))
+        methods = {("DeepGMM", "mse"): gmm, ("Direct regression", "mse"): 16.0, ("OLS", "slope"): slope}
+        return statuses(config, frame_of({cell: methods}))
 
     assert set(zoo(0.3, 2.667).values()) == {"held"}
     assert list(zoo(20.0, 2.667).values()) == ["failed", "held"]

@@ -1,4 +1,4 @@
-"""VLUCI's experiments at smoke scale, and the anchors that need no network."""
+"""VLUCI's experiments run at smoke scale, and the anchors without a network are right."""
 
 import jax
 import numpy as np
@@ -10,7 +10,7 @@ from causalrep.errors import DataError
 from causalrep.study import load_reported, read_records, run_folder
 from experiments import configs
 from experiments.papers.vluci.comparison import Comparison
-from experiments.papers.vluci.ihdp import _hidden, _relative_gain
+from experiments.papers.vluci.ihdp import _hidden
 from experiments.papers.vluci.methods import without_vluci
 from experiments.run import main
 
@@ -43,23 +43,10 @@ def test_hidden_ihdp_has_the_cards_anchors_without_and_with_the_true_age():
 
     keys = jax.random.split(jax.random.key(0), 100)
     found = jax.jit(lambda: jax.lax.map(lambda args: one(*args), (keys, mu0, linear)))()
-    # The card's replications drew other treatments and noise: three of its standard errors.
+    # The card drew other treatments and noise, so the means agree within three of its standard errors.
     assert abs(found["No U"].mean() - 1.775) < 3 * 0.162
     assert abs(found["Oracle"].mean() - 0.464) < 3 * 0.061
     assert abs(found["Difference in means"].mean() - 2.675) < 3 * 0.2
-
-
-def test_relative_gain_is_paired():
-    rng = np.random.default_rng(0)
-    common = 10 * rng.normal(size=30)
-    rows = {"simulation": range(30), "replication": 0, "metric": "ate_error"}
-    frame = pd.concat(
-        pd.DataFrame(rows | {"method": method, "value": value})
-        for method, value in (("No U", 20 + common), ("with U", 18 + common + 0.1 * rng.normal(size=30)))
-    )
-    verdict, sentence = _relative_gain(frame, method="with U")
-    assert verdict is True
-    assert "relative gain 0.1" in sentence
 
 
 def test_every_reported_number_belongs_to_a_config():

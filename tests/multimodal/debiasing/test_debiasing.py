@@ -9,7 +9,8 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
-from causalrep.data import answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
+from causalrep.data import prior_shift_vqa, vqa_prototypes
+from causalrep.data.simulators.multimodal.vqa import answer_prior, bayes_answers
 from causalrep.errors import DivergenceError, IdentificationWarning, InputError
 from causalrep.keys import derive
 from causalrep.multimodal import ATEDClassifier, TEDClassifier, UnimodalDebiasing, coding_rate, sufficiency
@@ -174,16 +175,16 @@ def test_rate_minimization_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
     answers, truth = np.asarray(train.answer), np.asarray(here.answer)
     with_rate = TEDClassifier(prediction="logits", schedule=Schedule(epochs=8), starts=1).fit(
-        train.question, train.picture, answers
+        train.question, train.image, answers
     )
     # Without the rate the confounder predicts as the model does, and the total effect has nothing left.
     with pytest.warns(IdentificationWarning, match="coding rate"):
         without = TEDClassifier(rate=0.0, schedule=Schedule(epochs=8), starts=1).fit(
-            train.question, train.picture, answers
+            train.question, train.image, answers
         )
     assert with_rate.rate_share_ < 0.8 * without.rate_share_
-    assert with_rate.score(here.question, here.picture, truth) > 0.6
-    assert without.score(here.question, here.picture, truth) < 0.3
+    assert with_rate.score(here.question, here.image, truth) > 0.6
+    assert without.score(here.question, here.image, truth) < 0.3
 
 
 @pytest.mark.slow
@@ -192,15 +193,15 @@ def test_recalibrated_and_unimodal_classifiers_predict(shifted):
     names = np.array([f"answer {a:02d}" for a in range(32)])
     truth = names[np.asarray(here.answer)]
     for model in (ATEDClassifier(schedule=Schedule(epochs=6)), UnimodalDebiasing(schedule=Schedule(epochs=6))):
-        model.fit(train.question, train.picture, names[np.asarray(train.answer)])
-        assert model.score(here.question, here.picture, truth) > 0.5, model
-        assert set(model.predict(here.question, here.picture)) <= set(names)
+        model.fit(train.question, train.image, names[np.asarray(train.answer)])
+        assert model.score(here.question, here.image, truth) > 0.5, model
+        assert set(model.predict(here.question, here.image)) <= set(names)
         if isinstance(model, ATEDClassifier):
-            weights = model.weights(here.question, here.picture)
+            weights = model.weights(here.question, here.image)
             assert (weights >= -1e-6).all()
             assert (weights <= 2).all()
             assert weights.std() > 0
-            assert 0 <= model.sufficiency(here.question, here.picture).ratio <= 1
+            assert 0 <= model.sufficiency(here.question, here.image).ratio <= 1
 
 
 def test_bad_input():

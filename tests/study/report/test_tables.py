@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from causalrep.errors import InputError, RecordsError
-from causalrep.study import Curves, Estimate, Figure, ReportedNumber, Table, load_reported, save_figure
+from causalrep.study import Curves, Estimate, Figure, ReportedNumber, Table, load_reported
+from causalrep.study.report.figures import save_figure
 from causalrep.study.report.tables import difference, show
 
 

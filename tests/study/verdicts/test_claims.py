@@ -9,7 +9,10 @@ from causalrep.study import (
     Holds,
     Monotone,
     Ordering,
+    PrintedDigits,
     Ratio,
+    RelativeGain,
+    ReportedNumber,
     Within,
     claims_markdown,
     estimate,
@@ -116,6 +119,9 @@ def test_claims_that_say_nothing_are_refused_when_made():
         (lambda: Ratio(metric="x", numerator="a", denominator="b", low=2.0, high=1.0), "low, high"),
         (lambda: Ordering(metric="x", methods=("a",)), "methods"),
         (lambda: Monotone(metric="x", method="a", along="gamma", direction="up"), "direction"),
+        (lambda: Within(metric="x", aggregate="every", method="a"), "low, high"),
+        (lambda: Within(metric="x", aggregate="median", method="a", low=2.0, high=1.0), "low, high"),
+        (lambda: Ratio(metric="x", aggregate="every", numerator="a", denominator="b", low=1.0), "aggregate"),
     ):
         with pytest.raises(InputError, match=named):
             make()
@@ -158,6 +164,94 @@ def test_a_claim_about_nothing_is_an_error():
     ):
         with pytest.raises(InputError, match="found"):
             claim.evaluate(frame)
+
+
+def _heavy_tailed(n=200):
+    """Two methods with medians near 1 and 2, whose means a few huge values decide."""
+    rng = np.random.default_rng(4)
+    values = {"a": np.exp(0.3 * rng.normal(size=n)), "b": 2 * np.exp(0.3 * rng.normal(size=n))}
+    values["a"][:3] = 1e6
+    rows = [
+        {"method": method, "replication": r, "metric": "x", "value": value}
+        for method, column in values.items()
+        for r, value in enumerate(column)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_claims_about_medians_hold_where_the_means_say_otherwise():
+    frame = _heavy_tailed()
+    assert Within(metric="x", method="a", high=1.3).evaluate(frame).status != "held"
+    for bounds, status in (
+        ({"high": 1.3}, "held"),
+        ({"low": 0.8, "high": 1.2}, "held"),
+        ({"high": 0.8}, "failed"),
+        ({"low": 1.0001 * frame.loc[frame["method"] == "a", "value"].median()}, "undecided"),
+    ):
+        assert Within(metric="x", aggregate="median", method="a", **bounds).evaluate(frame).status == status, bounds
+    for bounds, status in (({"low": 1.5}, "held"), ({"low": 3.0}, "failed"), ({"low": 1.5, "high": 2.5}, "held")):
+        ratio = Ratio(metric="x", aggregate="median", numerator="b", denominator="a", **bounds)
+        assert ratio.evaluate(frame).status == status, bounds
+    few = frame[frame["replication"] < 19]
+    assert Within(metric="x", aggregate="median", method="a", high=1.3).evaluate(few).status == "undecided"
+    assert (
+        Ratio(metric="x", aggregate="median", numerator="b", denominator="a", low=1.5).evaluate(few).status
+        == "undecided"
+    )
+    zero = frame.assign(value=frame["value"].where(frame["method"] == "b", 0.0))
+    result = Ratio(metric="x", aggregate="median", numerator="b", denominator="a", low=1.5).evaluate(zero)
+    assert (result.status, result.statistic) == ("undecided", None)
+
+
+def test_every_value_counts_by_itself():
+    frame = _records(noise=0.0, shared=0.0, slope=0.0)
+    exact = Within(metric="x", aggregate="every", method="a", low=11.0, high=11.0)
+    result = exact.evaluate(frame)
+    assert (result.status, result.statistic, result.n) == ("held", 1.0, 200)
+    assert result.detail == "600 of 600; from 11 to 11"
+    for value in (11.0001, np.nan, np.inf):
+        wrong = frame.copy()
+        wrong.loc[0, "value"] = value
+        assert exact.evaluate(wrong).status == "failed", value
+
+
+def test_a_relative_gain_is_paired():
+    rng = np.random.default_rng(0)
+    common = 10 * rng.normal(size=30)
+    rows = {"simulation": range(30), "replication": 0, "metric": "ate_error"}
+    frame = pd.concat(
+        pd.DataFrame(rows | {"method": method, "value": value})
+        for method, value in (("No U", 20 + common), ("with U", 18 + common + 0.1 * rng.normal(size=30)))
+    )
+    gain = {"metric": "ate_error", "unit": ("simulation",)}
+    result = RelativeGain(method="with U", over="No U", **gain).evaluate(frame)
+    assert (result.status, result.n) == ("held", 30)
+    assert "relative gain 0.1" in result.detail
+    assert RelativeGain(method="No U", over="with U", **gain).evaluate(frame).status == "failed"
+    assert RelativeGain(method="with U", over="No U", more_than=0.2, **gain).evaluate(frame).status == "failed"
+    one = frame[frame["simulation"] == 0]
+    assert RelativeGain(method="with U", over="No U", **gain).evaluate(one).status == "undecided"
+
+
+def test_printed_digits_are_compared_to_the_last():
+    frame = _records(n=1, noise=0.0, shared=0.0, slope=0.0, levels=(0.0,))  # a: 11, b: 11.2
+    numbers = [
+        ReportedNumber("demo", {"method": method}, "x", value, "Table 1", "paper")
+        for method, value in (("a", 11.0), ("b", 11.2))
+    ]
+    (claim,) = PrintedDigits.by_source(numbers)
+    assert claim.name == "x: every value of Table 1, to its printed digits"
+    assert claim.evaluate(frame).status == "held"
+    close = frame.assign(value=frame["value"] + 0.049)  # 11 was printed without a decimal, 11.2 with one
+    assert claim.evaluate(close).status == "held"
+    for wrong in (
+        frame.assign(value=frame["value"] + 0.051),
+        frame[frame["method"] == "a"],
+        frame.assign(value=np.nan),
+    ):
+        assert claim.evaluate(wrong).status == "failed"
+    (wider,) = PrintedDigits.by_source(numbers, {"x": 0.1})
+    assert wider.evaluate(frame.assign(value=frame["value"] + 0.09)).status == "held"
 
 
 def test_holds_is_the_way_out():

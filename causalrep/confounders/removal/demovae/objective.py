@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from causalrep.confounders.removal.demovae.model import DemoVAEModel, Networks
 from causalrep.confounders.removal.guides import Guides, linear_guides
+from causalrep.linalg import centered_kernel, hsic_statistic, squared_distances
 from causalrep.training import Objective
 
 Batch = Mapping[str, jax.Array]
@@ -70,14 +71,11 @@ def hsic(z: Float[Array, "n l"], d: Float[Array, "n c"]) -> Float[Array, ""]:
     Source: Gretton, Bousquet, Smola and Schölkopf (2005), the biased estimate.
     """
 
-    def centered(a: Array) -> Array:
-        squares = jnp.sum(a**2, axis=1)
-        distances = jnp.maximum(squares[:, None] + squares - 2 * a @ a.T, 0.0)
-        kernel = jnp.exp(-distances / jax.lax.stop_gradient(distances.mean()))
-        # H K H with H = I - 11'/n.
-        return kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
+    def kernel(a: Array) -> Array:
+        distances = squared_distances(a, a)
+        return centered_kernel(jnp.exp(-distances / jax.lax.stop_gradient(distances.mean())))
 
-    return jnp.sum(centered(z) * centered(d)) / len(z) ** 2
+    return hsic_statistic(kernel(z), kernel(d), len(z))
 
 
 def _guide_loss(key: jax.Array, model: DemoVAEModel, networks: Networks, net: PyTree, guides: Guides) -> Array:
