@@ -1,4 +1,4 @@
-"""Confounders that were not measured, or that must be removed: what if a confounder was not measured?
+"""What if a confounder was not measured? Models of hidden confounders, and removal of measured ones from data.
 
 >>> import numpy as np
 >>> from causalrep.confounders import VLUCI

@@ -41,6 +41,7 @@ def two_point_em(
 
     Source: Dempster, Laird and Rubin (1977), for mixtures of regressions.
     """
+    # Every row twice, with u = -1 and u = +1, weighted by their probabilities: the M-step is then weighted regression.
     n = len(y)
     levels = jnp.repeat(jnp.array([-1.0, 1.0], y.dtype), n)
     x2, t2, y2 = (jnp.concatenate([values, values]) for values in (x, t, y))

@@ -1,4 +1,4 @@
-"""Expected outcomes in both arms, and what the estimators of this room do with them."""
+"""Expected outcomes in both arms, and helpers of the estimators that predict them."""
 
 from typing import Any, NamedTuple
 

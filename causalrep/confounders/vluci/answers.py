@@ -50,7 +50,7 @@ def answer(
         design: Checked data.
         model: The assumed law of U.
         schedule: Training schedule.
-        options: Keyword arguments of :func:`~causalrep.confounders.vluci.fit.vluci` besides these.
+        options: The remaining keyword arguments of :func:`~causalrep.confounders.vluci.fit.vluci`.
         plan: How U is used.
 
     Raises:

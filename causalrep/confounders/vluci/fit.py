@@ -100,6 +100,7 @@ def vluci(
     )
     params = result.params["networks"]
 
+    # Bounds of single rows, all with the same draws, so that laws of U can be compared pairwise on the same rows.
     def score(row: Batch) -> Bounds:
         one = jax.tree.map(lambda leaf: leaf[None], row)
         return bounds(model, params, check_key, one, samples=SELECTION_SAMPLES)
@@ -161,6 +162,7 @@ def counterfactual_draws(
         draws: Number of draws; intervals need at least 200.
     """
     u_key, y_key = jax.random.split(key)
+    # Abduction: draws of U given all that was observed of the unit. Then the other arm's outcome at that U.
     us = posterior(model, fitted, x, t, y).sample(u_key, draws)
 
     def one(noise_key: jax.Array, u: Array) -> Array:

@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The choices that define the loss, besides the model.
+    """The choices that, together with the model, define the loss.
 
     Attributes:
         objective: ``"double"``: ``L_T + L_Y``. ``"joint"``: ``L_J``; q1 follows by ``L_T`` without moving the model.

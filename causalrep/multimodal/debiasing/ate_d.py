@@ -140,6 +140,7 @@ def ated_objective(model: ATEDModel) -> Objective:
         return {"net": net, "confounders": find_confounders(key, tokens, model)[0]}
 
     def loss(params: PyTree, key: jax.Array, batch: Batch):
+        # A gradient of zero, so that Adam leaves the dictionary as it is.
         confounders = jax.lax.stop_gradient(params["confounders"])
         logits = networks.apply(params["net"], batch["first"], batch["second"], confounders)
         return answer_loss(logits, batch["y"]), {}
@@ -164,6 +165,7 @@ def ated(key: Key[Array, ""], data: Batch, *, model: ATEDModel, schedule: Schedu
     tokens = ATEDNetworks(model).apply(biased.params, data["first"], data["second"], method="stream")
     confounders, autoencoder = find_confounders(confounder_key, tokens, model)
     result = recalibrate(fit_key, data, biased.params, confounders, model=model, schedule=schedule)
+    # The first step that diverged is the one to report, so the earliest overwrites the others.
     for earlier in (autoencoder, biased):
         result = result._replace(
             diverged=result.diverged | earlier.diverged,

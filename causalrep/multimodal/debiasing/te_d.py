@@ -190,6 +190,7 @@ def fit_ted(
         share = coding_rate(out.confounder, model.eps) / coding_rate(out.features, model.eps)
         return result, jnp.where(result.diverged | ~jnp.isfinite(share), jnp.inf, share)
 
+    # The first start uses the key itself, so that starts=1 is the fit of train_streams with the same key.
     keys = jnp.concatenate([key[None], jax.random.split(derive(key, "starts"), starts - 1)])
     results, shares = jax.lax.map(one, keys)
     return jax.tree.map(lambda leaf: leaf[jnp.argmin(shares)], results)
@@ -199,11 +200,13 @@ def contrast(
     anchor: Float[Array, "n d"], positive: Float[Array, "n d"], negative: Float[Array, "n d"]
 ) -> Float[Array, ""]:
     """``mean -log e^{cos(anchor, positive)} / (e^{cos(anchor, positive)} + e^{cos(anchor, negative)})``."""
+    # -log e^a / (e^a + e^b) = softplus(b - a).
     return jnp.mean(jax.nn.softplus(cosine(anchor, negative) - cosine(anchor, positive)))
 
 
 def cosine(a: Float[Array, "n d"], b: Float[Array, "n d"]) -> Float[Array, " n"]:
     """Cosine of the angle between rows; 0 for a row of zeros."""
+    # The product of the squared lengths is bounded away from 0 before the root, whose gradient is infinite there.
     lengths = jnp.sum(a**2, axis=1) * jnp.sum(b**2, axis=1)
     return jnp.sum(a * b, axis=1) * jax.lax.rsqrt(jnp.maximum(lengths, 1e-16))
 

@@ -82,6 +82,7 @@ def unimodal_objective(model: UnimodalModel) -> Objective:
 
     def loss(params: PyTree, key: jax.Array, batch: Batch):
         logits, branch = networks.apply(params, batch["first"], batch["second"])
+        # The classifier must not train the branch, and the branch has no path to the backbone.
         fused = fuse(model.fusion, logits, jax.lax.stop_gradient(branch))
         return answer_loss(fused, batch["y"]) + answer_loss(branch, batch["y"]), {}
 

@@ -37,7 +37,7 @@ class Features:
         path: An .npz archive of them; without it, one sample of the generator of causal_info_min/toy.
         replications: Number of starts of the networks.
         share: Share of the generator's rows.
-        width: Of tokens and of joint features, a multiple of 4; 768 in the paper.
+        width: Width of tokens and of joint features, a multiple of 4; 768 in the paper.
         epochs: Passes over the training rows.
         batch_size: Rows per step.
         learning_rate: Adam's learning rate.

@@ -41,11 +41,11 @@ Logits = Callable[["Pairs"], Float[Array, "n a"]]
 
 
 class Pairs(NamedTuple):
-    """Embedded questions about embedded pictures.
+    """Embedded questions about embedded images.
 
     Attributes:
         first: Embeddings of one modality, the question's (n, a).
-        second: Embeddings of the other, the picture's (n, b).
+        second: Embeddings of the other, the image's (n, b).
         answers: Correctness of each answer, from 0 to 1; several may be partly correct (n, A).
     """
 
@@ -64,7 +64,7 @@ def tables() -> tuple[Table, ...]:
             title="Accuracy in distribution (id) and with the answers' prior shifted (ood)",
             metric=accuracies,
             note="total effect: logits less the confounder branch's. Bayes, where it is known: with the true "
-            "densities, by the picture's content alone and with the training prior of answers.",
+            "densities, by the image's content alone and with the training prior of answers.",
         ),
         Table(
             title="Information of the confounder representation",

@@ -1,4 +1,4 @@
-"""Debiasing a classifier of questions about pictures whose answers' prior shifts."""
+"""Debiasing a classifier of questions about images, where the prior of the answers shifts."""
 
 import dataclasses
 from functools import partial

@@ -25,7 +25,7 @@ SIGNIFICANT = 0.05
 YEARS = 4.0  # of the demographic change
 FOLDS = 3
 RAW, RESIDUAL = "Raw connectivity", "Linear residualization"
-# What each network leaves out of DemoVAE.
+# The parts of DemoVAE that each network leaves out.
 PLAIN = {"conditional": False, "demographics": 0.0, "guide": 0.0}
 NETWORKS = {
     "Autoencoder": {**PLAIN, "covariance": 0.0, "mean": 0.0},
@@ -38,17 +38,17 @@ NETWORKS = {
 
 @dataclasses.dataclass(frozen=True)
 class StandIn:
-    """Subjects to train on and as many new ones to audit, from one population a replication.
+    """Training subjects and as many new ones to audit, from one population per replication.
 
     Attributes:
-        name: As a config name.
-        replications: Populations.
-        samples: Subjects, of either kind.
-        latents: L.
+        name: Config name.
+        replications: Number of populations.
+        samples: Number of training subjects, and of new ones.
+        latents: L, the number of latents.
         hidden: Width of the networks.
-        epochs: Full-batch updates.
-        networks: Which of :data:`NETWORKS`.
-        seed: Root of all random keys.
+        epochs: Number of full-batch updates.
+        networks: Names among :data:`NETWORKS`.
+        seed: Random seed.
     """
 
     name: str = "demovae/standin"
@@ -65,7 +65,7 @@ class StandIn:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: populations as replications."""
+        """The study, with populations as replications."""
         hits = ("hits_demographic", "hits_intrinsic", "hits_null", "train_hits_demographic")
         leaks = tuple(f"{kind}_{name}" for kind in ("corr", "linear", "kernel", "chance") for name in VARIABLES)
         fit = ("factor_r2", "offdiagonal", "least_variance", "most_variance", "rmse")
@@ -120,7 +120,7 @@ class StandIn:
 
 
 def claims():
-    """Section 9 of the card; the bounds on residualization and on chance hits are ours."""
+    """Claims of section 9 of the card; the bounds on residualization and on chance hits are ours."""
     common = {"min_replications": 3, "source": "card, section 9"}
     ours = {"min_replications": 3, "source": "card, section 9; the bound is ours"}
     demo = "DemoVAE"
@@ -187,28 +187,28 @@ def replicate(key, setting, *, config: StandIn):
 
 
 def unstacked(metrics: dict[str, Array], names: Iterable[str]) -> dict[str, dict[str, Array]]:
-    """A method each of metrics stacked along their first axis."""
+    """Metrics stacked along their first axis, separated by method."""
     return {name: {metric: values[j] for metric, values in metrics.items()} for j, name in enumerate(names)}
 
 
 def coded(s: FCSample) -> Array:
-    """Age standardised by the population's moments; a column each for both levels of sex and race."""
+    """Age standardized by the population's moments; one column for each level of sex and race."""
     columns = [(s.age - AGE_MEAN) / AGE_SD, 1 - s.sex, s.sex, 1 - s.race, s.race]
     return jnp.column_stack(columns)
 
 
 def audit(key, f_train: Array, f_test: Array, train: FCSample, test: FCSample) -> dict[str, Array]:
-    """Associations, leakage and subject factors of features."""
+    """Associations of features with phenotypes, leakage, and how well features predict the subject factors."""
     hit = (association_scan(f_test, test.fields).p_value < SIGNIFICANT).astype(jnp.float32)
     train_hit = (association_scan(f_train, train.fields).p_value < SIGNIFICANT).astype(jnp.float32)
     last = DEMOGRAPHIC + INTRINSIC
-    found = leakage(key, f_test, coded(test), LAYOUT, n_folds=FOLDS)
+    leaks = leakage(key, f_test, coded(test), LAYOUT, n_folds=FOLDS)
     named = {
-        "corr": found.max_correlation,
-        "linear": found.linear,
-        "kernel": found.nonlinear,
-        "chance": found.chance,
-        "above_chance": found.linear - found.chance,
+        "corr": leaks.max_correlation,
+        "linear": leaks.linear,
+        "kernel": leaks.nonlinear,
+        "chance": leaks.chance,
+        "above_chance": leaks.linear - leaks.chance,
     }
     return {
         "hits_demographic": hit[:DEMOGRAPHIC].sum(),
@@ -233,10 +233,10 @@ def moments(z: Array, model: DemoVAEModel) -> dict[str, Array]:
 
 
 def changes(with_demographics, test: FCSample, guides: Guides) -> dict[str, Array]:
-    """What linear models, fitted to real training data, read off connectivity with other demographics.
+    """Predictions of linear models, fitted to real training data, for connectivity with other demographics.
 
     Args:
-        with_demographics: From coded demographics to the new subjects' connectivity with them.
+        with_demographics: Maps coded demographics to the connectivity that the new subjects would have with them.
         test: New subjects.
         guides: The linear models.
     """
@@ -246,15 +246,15 @@ def changes(with_demographics, test: FCSample, guides: Guides) -> dict[str, Arra
         return with_demographics(demographics) @ guides.slopes + guides.intercepts
 
     own, older = read(d), read(d.at[:, 0].add(YEARS / AGE_SD))
-    found = {"age_moved": AGE_SD * jnp.mean(older[:, 0] - own[:, 0])}
+    changed = {"age_moved": AGE_SD * jnp.mean(older[:, 0] - own[:, 0])}
     for name, start in (("sex", 1), ("race", 3)):
         other = read(d.at[:, start : start + 2].set(1 - d[:, start : start + 2]))
-        found[f"{name}_flipped"] = jnp.mean(((other[:, start + 1] > 0) != (d[:, start + 1] > 0)).astype(jnp.float32))
-    return found
+        changed[f"{name}_flipped"] = jnp.mean(((other[:, start + 1] > 0) != (d[:, start + 1] > 0)).astype(jnp.float32))
+    return changed
 
 
 def generated(key, model: DemoVAEModel, fitted: Trained, z: Array, test: FCSample, guides: Guides) -> dict[str, Array]:
-    """Reconstruction, and for a decoder that is told demographics: demographic change and synthetic groups."""
+    """Reconstruction, and for a decoder that is given demographics: demographic change and synthetic groups."""
     edges, d = test.x.shape[1], coded(test)
     rebuild = partial(decode, model, fitted, z, columns=edges)
     metrics = {"rmse": jnp.sqrt(jnp.mean((rebuild(d) - test.x) ** 2))}

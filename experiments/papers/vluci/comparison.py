@@ -1,4 +1,4 @@
-"""VLUCI beside CEVAE and Intact-VAE: a confounder without a trace in X, none at all, and one with proxies."""
+"""VLUCI, CEVAE and Intact-VAE: a confounder without a trace in X, none at all, and one with proxies."""
 
 import dataclasses
 from functools import partial

@@ -92,9 +92,9 @@ class Design:
 
 NOTES = {
     "identified": "",
-    "selection": "VLUCI is trained by the double bound, whose second prior, a Gaussian q1, makes y Gaussian given x "
-    "and t whatever the confounding: its best fit is none; VLUCI, joint by the joint bound, which sees the "
-    "skewness that selection leaves, from the sign of Heckman's two steps. ",
+    "selection": "VLUCI is trained by the double bound, in which a Gaussian q1 makes y Gaussian given x and t "
+    "whatever the confounding, so that the best fit is no confounding. VLUCI, joint is trained by the joint bound, "
+    "which uses the skewness that selection produces, and starts from the sign of Heckman's two steps. ",
     "misspecified": "A Gaussian U is fitted by the joint bound, from the sign of Heckman's two steps. ",
 }
 BOUNDS = {"VLUCI": {}, "VLUCI, joint": JOINT}

@@ -1,5 +1,6 @@
 """TE-D and ATE-D: the coding rate, the pieces of either loss, and what a small fit does under a shifted prior."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ from causalrep.multimodal import ATEDClassifier, TEDClassifier, UnimodalDebiasin
 from causalrep.multimodal.debiasing.ate_d import Confounders, k_means, nearest_centroid, tied_autoencoder
 from causalrep.multimodal.debiasing.sufficiency import softmax_loss
 from causalrep.multimodal.debiasing.te_d import TEDModel, TEDNetworks, contrast, fit_ted, ted_objective
-from causalrep.multimodal.debiasing.two_streams import StreamSizes, answer_loss
+from causalrep.multimodal.debiasing.two_streams import StreamSizes, answer_loss, plain_objective, train_streams
 from causalrep.training import fit
 from causalrep.training.optimizers import adam
 from causalrep.training.rows import Schedule
@@ -41,7 +42,7 @@ def batch_of(rng, n=40):
     }
 
 
-def test_the_loss_is_its_terms_and_the_rate_is_minimised():
+def test_the_loss_is_its_terms_and_the_rate_is_minimized():
     batch = batch_of(np.random.default_rng(0))
     model = TEDModel(StreamSizes(4, 6, 8))
     objective = ted_objective(model)
@@ -170,7 +171,7 @@ def shifted():
     ]
 
 
-def test_rate_minimisation_makes_the_confounder_poorer(shifted):
+def test_rate_minimization_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
     answers, truth = np.asarray(train.answer), np.asarray(here.answer)
     with_rate = TEDClassifier(prediction="logits", schedule=Schedule(epochs=8), starts=1).fit(
@@ -245,3 +246,15 @@ def test_of_several_starts_the_one_with_the_least_information_is_kept():
     assert np.ptp(alone) > 1e-3
     found = jax.jit(lambda key: fit_ted(key, data, model=model, schedule=schedule, starts=4))(keys[0])
     assert share(found) == pytest.approx(min(alone), abs=1e-4)
+
+
+def test_equal_schedules_share_one_compiled_program():
+    data, objective = batch_of(np.random.default_rng(0)), plain_objective(StreamSizes(4, 6, 8))
+    chex.clear_trace_counter()
+    counted = chex.assert_max_traces(train_streams, n=1)
+    program = jax.jit(counted, static_argnames=("objective", "schedule"))
+    fits = [
+        program(jax.random.key(0), data=data, objective=objective, schedule=Schedule(epochs=2, batch_size=20))
+        for _ in range(2)
+    ]
+    chex.assert_trees_all_equal(*fits)
