@@ -62,8 +62,8 @@ class Design:
         """The position of a treatment given by name or position."""
         if isinstance(treatment, str) and treatment in self.treatments:
             return self.treatments.index(treatment)
-        whole = isinstance(treatment, int | np.integer) and not isinstance(treatment, bool)
-        if whole and 0 <= treatment < len(self.treatments):
+        whole = not isinstance(treatment, str | bool) and isinstance(treatment, int | np.integer)
+        if whole and 0 <= int(treatment) < len(self.treatments):
             return int(treatment)
         raise InputError("treatment", found=repr(treatment), expected=f"one of {self.treatments}, or a position")
 

@@ -6,7 +6,7 @@ in coordinates where the first-step problem is orthonormal.
 """
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -256,7 +256,7 @@ class GMM(LinearIVEstimator):
             )
         return _gmm(y, x, z, c, steps=steps, covariance=covariance)
 
-    def _store(self, design: Design, fit: GMMFit) -> None:
+    def _store(self, design: Design, fit: Any) -> None:
         super()._store(design, fit)
         self.j_statistic_, self.j_dof_ = float(fit.j_statistic), int(fit.j_dof)
         self.j_pvalue_ = float(stats.chi2.sf(self.j_statistic_, self.j_dof_)) if self.j_dof_ else float("nan")

@@ -5,7 +5,7 @@ With one coefficient of interest and homoskedastic errors, every statistic is a 
 such sets (Mikusheva 2010), and each of those solves a quadratic inequality.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +85,7 @@ def level_region(
     return region._replace(kind=jnp.where(definite, region.kind, LINE))
 
 
-def as_confidence_set(region: QuadraticRegion, **labels: object) -> ConfidenceSet:
+def as_confidence_set(region: QuadraticRegion, **labels: Any) -> ConfidenceSet:
     """The confidence set of one region, outside ``jit``."""
     kind, low, high = int(region.kind), float(region.low), float(region.high)
     inf = float("inf")

@@ -16,6 +16,8 @@ References:
     Review of Economics 11 (survey and the reduced-form formulation of the robust versions).
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -51,8 +53,8 @@ def anderson_rubin_statistic(
     _, p, k, _ = system.sizes
     df = k if index is None else k - p + 1
     if covariance == "homoskedastic":
-        df_den = system.dof
-        white = whiten(moments(system), df_den)
+        df_den: Any = system.dof
+        white = whiten(moments(system), system.dof)
         u = _null_direction(white, beta0, index)
         statistic = u @ white.gram @ u
     else:

@@ -112,7 +112,7 @@ class ILD(Estimator):
             coded = ILDRows(jnp.asarray(scaling.apply(rows.x), jnp.float32), jnp.asarray(rows.codes))
             train, validation = hold_out(derive(root(self.seed), "rows"), coded, schedule.validation_share)
             batch_size = min(schedule.batch_size, len(train.domain))
-            schedule = dataclasses.replace(schedule, batch_size=batch_size, validation_share=None)
+            schedule = dataclasses.replace(schedule, batch_size=batch_size).without("validation_share")
             fits = {name: self._fit_one(family, train, validation, schedule) for name, family in families.items()}
             chosen = self._choose(fits)
             self.family_ = families[chosen]
@@ -221,6 +221,7 @@ class ILD(Estimator):
 
 def in_units(model: ILDModel, scaling: Scaling) -> ILDModel:
     """A model of standardized data as a model of the data: ``x = mean + std (G a(z) + c)``."""
-    matrix, shift = model.mixing.matrix, model.mixing.shift
+    mixing: Any = model.mixing
+    matrix, shift = mixing.matrix, mixing.shift
     mean, std = (jnp.asarray(part, matrix.dtype) for part in scaling)
-    return model._replace(mixing=model.mixing._replace(matrix=matrix * std[:, None], shift=shift * std + mean))
+    return model._replace(mixing=mixing._replace(matrix=matrix * std[:, None], shift=shift * std + mean))
