@@ -191,7 +191,7 @@ def _speed(environment: Mapping[str, Any]) -> str:
     for chunk in environment["chunks"]:
         if chunk.get("by_memory"):
             cells = ", ".join(str(cell + 1) for cell in chunk["cells"])
-            lines.append(f"Cells {cells}: {chunk['replications']} replications a call, by {chunk['why']}.")
+            lines.append(f"Cells {cells}: {chunk['replications']} replications per call, by {chunk['why']}.")
     if environment.get("flops") and count:
         each, rate = environment["flops"] / count, environment["flops"] / max(compute, 1e-9)
         least, why = ("", "") if environment["flops_complete"] else ("at least ", f" ({LOWER_BOUND})")
