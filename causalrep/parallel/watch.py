@@ -223,8 +223,8 @@ class Watch:
 
     def failure(self) -> Failure | None:
         """The first failure that any process has published."""
-        found = client().key_value_dir_get(f"{PREFIX}/failure/")
-        return Failure(**json.loads(found[0][1])) if found else None
+        published = client().key_value_dir_get(f"{PREFIX}/failure/")
+        return Failure(**json.loads(published[0][1])) if published else None
 
     def publish(self, failure: Failure) -> None:
         """Publish a failure to the other processes, unless another one was published first."""
