@@ -18,9 +18,9 @@ help:
 	@echo "make test-all    the slow studies too"
 	@echo "make test-dowhy  our estimators inside DoWhy, in an environment of its own"
 	@echo "make format      ruff format, and what ruff can fix"
-	@echo "make lint        the format, ruff's rules"
+	@echo "make lint        the format, ruff's rules, types"
 	@echo "make docs        write docs/api/, the reference, from the docstrings"
-	@echo "make benchmarks  this library beside its peers, written to docs/benchmarks.md"
+	@echo "make benchmarks  this library beside its peers, written to docs/measurements/benchmarks.md"
 
 # One stamp per set of extras: an install is repeated only when pyproject.toml changes.
 $(VENV)/bin/python:
@@ -55,6 +55,7 @@ test-dowhy:
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""This library beside what a user would pick instead, in one run on one machine, as ratios.
+"""Compares the speed of this library with what a user would otherwise choose, as ratios from one run on one machine.
 
-``make benchmarks`` pins one thread on both sides and writes ``docs/benchmarks.md``.
+``make benchmarks`` gives both sides one thread and writes ``docs/measurements/benchmarks.md``.
 """

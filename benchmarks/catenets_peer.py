@@ -1,7 +1,7 @@
-"""Times CATENets' TARNet; run by another Python: ``python catenets_peer.py IHDP.npz EPOCHS``.
+"""Times CATENets' TARNet; another Python runs it: ``python catenets_peer.py IHDP.npz EPOCHS``.
 
-Prints, as JSON, for each replication the CPU seconds of a fit with its prediction, those of the same with one epoch
-(nearly all of it compilation, which CATENets repeats in every fit), and the out-of-sample PEHE.
+Prints as JSON, for each replication, the CPU seconds of a fit with its prediction, the CPU seconds of a fit of one
+epoch (nearly all of which is compilation, which CATENets repeats in every fit), and the out-of-sample PEHE.
 """
 
 import json
@@ -17,17 +17,17 @@ from catenets.models.jax import TARNet  # noqa: E402
 
 
 def main(path: str, epochs: int) -> dict[str, list[float]]:
-    """All replications of the file."""
+    """Times and errors of all replications in the file."""
     data = np.load(path)
-    found: dict[str, list[float]] = {"fit": [], "compile": [], "pehe": []}
-    _fit(data, 0, 1)  # The first fit of a process also loads and compiles what later ones share.
+    results: dict[str, list[float]] = {"fit": [], "compile": [], "pehe": []}
+    _fit(data, 0, 1)  # The first fit in a process also loads and compiles what later fits share.
     for index in range(len(data["y"])):
-        found["compile"].append(_fit(data, index, 1)[0])
+        results["compile"].append(_fit(data, index, 1)[0])
         seconds, effect = _fit(data, index, epochs)
-        found["fit"].append(seconds)
+        results["fit"].append(seconds)
         test = data["tests"][index]
-        found["pehe"].append(float(np.sqrt(np.mean((effect - data["tau"][index])[test] ** 2))))
-    return found
+        results["pehe"].append(float(np.sqrt(np.mean((effect - data["tau"][index])[test] ** 2))))
+    return results
 
 
 def _fit(data, index: int, epochs: int) -> tuple[float, np.ndarray]:

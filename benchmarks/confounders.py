@@ -1,7 +1,7 @@
-"""Epochs of CEVAE and of VLUCI beside Pyro's CEVAE, on 1,000 rows of 25 covariates in batches of 100.
+"""Compares epochs of CEVAE and VLUCI with Pyro's CEVAE, on 1,000 rows of 25 covariates in batches of 100.
 
-Pyro is not part of this environment: point to a Python that has torch, and to a folder to search for pyro (any, if it
-is installed there)::
+Pyro is not part of this environment. Name a Python that has torch, and a folder in which that Python should look for
+pyro (any folder, if pyro is installed there)::
 
     export CAUSALREP_TORCH_PYTHON=/path/to/python CAUSALREP_PYRO=/path/to/site-packages
 
@@ -16,32 +16,34 @@ import jax.numpy as jnp
 
 from benchmarks.harness import Row, Timing, measure
 from benchmarks.neural_iv import released
-from causalrep.confounders import CEVAEModel, CEVAETraining, LatentModel, Training, cevae, vluci
+from causalrep.confounders import CEVAEModel, LatentModel, cevae, vluci
+from causalrep.training.rows import Schedule
 
 EPOCHS, ROWS = 30, 1000
+SCHEDULE = Schedule(epochs=EPOCHS, batch_size=100, validation_share=0.1)
 PYRO = "CAUSALREP_PYRO"
 
 
 def run_cevae() -> Row | None:
-    """Our CEVAE, in the layers of its authors' code, beside Pyro's, which has a few less."""
-    model = CEVAEModel(latents=20, hidden=200)
-    training = CEVAETraining(epochs=EPOCHS, batch_size=100, validation_share=0.1)
+    """Our CEVAE with the layers of its authors' code, and Pyro's, which has a few layers less."""
+    model = CEVAEModel(latents=20, width=200)
     note = (
-        "widths and batch are the same; ours has one hidden layer more in the arms of posterior and outcome guess and "
-        "in the treatment network; it trains on 900 rows and evaluates 100 every epoch."
+        "both sides have the same widths and batch size. Ours has one more hidden layer in the treatment network and "
+        "in the arms of the posterior and of the outcome guess; it trains on 900 rows and evaluates 100 every epoch."
     )
-    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, training=training).params, note)
+    return _row("CEVAE", lambda key, *data: cevae(key, *data, model=model, schedule=SCHEDULE).params, note)
 
 
 def run_vluci() -> Row | None:
-    """VLUCI with networks as large as CEVAE's."""
+    """VLUCI with networks as large as those of CEVAE."""
     model = LatentModel("gaussian", 20, hidden=(200, 200, 200))
-    training = Training(epochs=EPOCHS, batch_size=100, warm_start=0, validation_share=0.1)
     note = (
-        "another method with networks as large (five of three layers of 200, a latent of 20), both bounds; it trains "
-        "on 900 rows and evaluates 100 with 16 samples each every epoch."
+        "another method with networks of the same size (five networks with three layers of 200, 20 latents) and both "
+        "bounds; it trains on 900 rows and evaluates 100, with 16 samples each, every epoch."
     )
-    return _row("VLUCI", lambda key, *data: vluci(key, *data, model=model, training=training).params, note)
+    return _row(
+        "VLUCI", lambda key, *data: vluci(key, *data, model=model, schedule=SCHEDULE, warm_start=0).params, note
+    )
 
 
 def _row(name: str, fit: Callable, note: str) -> Row | None:
@@ -63,13 +65,13 @@ def _row(name: str, fit: Callable, note: str) -> Row | None:
 
 
 def _ours(fit: Callable) -> tuple[Timing, float]:
-    key = jax.random.key(0)
-    x = jax.random.normal(key, (ROWS, 25))
-    t = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, (ROWS,)).astype(x.dtype)
-    y = x[:, 0] + t + jax.random.normal(jax.random.fold_in(key, 2), (ROWS,))
+    x_key, t_key, y_key, key = jax.random.split(jax.random.key(0), 4)
+    x = jax.random.normal(x_key, (ROWS, 25))
+    t = jax.random.bernoulli(t_key, 0.5, (ROWS,)).astype(x.dtype)
+    y = x[:, 0] + t + jax.random.normal(y_key, (ROWS,))
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, x, t, y).compile()
     compile_seconds = time.perf_counter() - start
-    found = program(key, x, t, y)
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(found))
+    params = program(key, x, t, y)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
     return measure(lambda: program(key, x, t, y), units=EPOCHS, repeats=5), compile_seconds

@@ -1,8 +1,8 @@
-"""A cross-fitted DR-learner with ridge and logistic nuisances, beside EconML's: effects, average and interval.
+"""Compares a cross-fitted DR-learner with ridge and logistic nuisances with EconML's.
 
-The design of docs/treatment-effects.md's linear study: n = 5,000, 20 covariates, five folds, a logistic propensity of
-three of them and an effect linear in two. Both estimators are what an analyst calls: ``fit`` from arrays, then the
-effect at every row and the average effect with its interval.
+The design is that of the linear study in docs/methods/treatment-effects.md: n = 5,000, 20 covariates, five folds, a
+propensity that is logistic in three covariates and an effect that is linear in two. Both estimators are called as an
+analyst would call them: ``fit`` from arrays, then the effect of every row and the average effect with its interval.
 """
 
 import time
@@ -16,7 +16,7 @@ ROWS, COVARIATES, FOLDS, EFFECT = 5000, 20, 5, 2.0
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Y (n,), T (n,), X (n, d) and the true effects (n,)."""
+    """Arrays y (n,), t (n,), x (n, d) and the true effects (n,)."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(ROWS, COVARIATES))
     t = (rng.uniform(size=ROWS) < 1 / (1 + np.exp(-(x[:, 0] + 0.5 * x[:, 1] - 0.5 * x[:, 2])))).astype(float)
@@ -25,14 +25,14 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def ours(y: np.ndarray, t: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Effects, average effect and half of its 95% interval."""
+    """Effects (n,), the average effect and half the width of its 95% interval."""
     model = DRLearner(outcome=Ridge(1 / ROWS), propensity=Logistic(1 / ROWS), cv=FOLDS).fit(y, t, X=x)
     low, high = model.ate_interval()
     return model.effect(), model.ate(), (high - low) / 2
 
 
 def run() -> Row | None:
-    """Time both sides on the same data set; ``None`` where EconML is not installed."""
+    """Times both sides on the same data set; returns None if EconML is not installed."""
     try:
         from econml.dr import LinearDRLearner
         from sklearn.linear_model import LogisticRegression
@@ -58,7 +58,7 @@ def run() -> Row | None:
     timing = measure(lambda: ours(y, t, x), units=1, repeats=9)
     peer = measure(lambda: theirs(y, t, x), units=1, repeats=5)
     (our_effect, our_ate, our_half), (their_effect, their_ate, their_half) = ours(y, t, x), theirs(y, t, x)
-    errors = [float(np.sqrt(np.mean((found - effect) ** 2))) for found in (our_effect, their_effect)]
+    errors = [float(np.sqrt(np.mean((estimate - effect) ** 2))) for estimate in (our_effect, their_effect)]
     return Row(
         task=f"DR-learner, ridge and logistic nuisances, n = {ROWS:,}, {COVARIATES} covariates, {FOLDS} folds",
         ours=timing,
@@ -71,6 +71,6 @@ def run() -> Row | None:
         note=(
             f"average effect {our_ate:.3f} ± {our_half:.3f} against {their_ate:.3f} ± {their_half:.3f} (truth "
             f"{effect.mean():.3f}); root mean squared error of individual effects {errors[0]:.3f} against "
-            f"{errors[1]:.3f}. EconML fits one outcome regression with the treatment as a column, ours one an arm."
+            f"{errors[1]:.3f}. EconML fits one outcome regression with the treatment as a column, ours one per arm."
         ),
     )

@@ -1,4 +1,4 @@
-"""Timing two programs side by side, and the page that shows the result."""
+"""Times two programs in one run, and writes the page that shows the result."""
 
 import dataclasses
 import os
@@ -13,13 +13,13 @@ from pathlib import Path
 import jax
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "measurements" / "benchmarks.md"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds of one unit of work: CPU of the whole process, median and range over repeats."""
+    """CPU seconds of the whole process per unit of work: median and range over repeats."""
 
     median: float
     low: float
@@ -36,14 +36,14 @@ class Row:
 
     Attributes:
         task: What both sides compute.
-        ours: Time per unit of our side, compiled.
+        ours: Time per unit of our side, once compiled.
         peer: Name of the other side.
-        theirs: Time per unit of the other side: measured here, or a published figure in seconds.
-        unit: What a unit is.
-        units: How many of them the task has.
-        compile_seconds: Our compile time, paid once, not in ``ours``.
-        claim: The ratio promised.
-        note: Anything that qualifies the comparison.
+        theirs: Time per unit of the other side, measured here, or a published number of seconds.
+        unit: Name of the unit of work.
+        units: Number of units in the task.
+        compile_seconds: Our compile time, which is paid once and is not part of ``ours``.
+        claim: The promised ratio.
+        note: Whatever a reader must know to judge the comparison.
     """
 
     task: str
@@ -58,12 +58,12 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times less CPU time ours takes, once compiled."""
+        """CPU time of the other side over ours, once compiled."""
         return self._peer_seconds / self.ours.median
 
     @property
     def ratio_with_compilation(self) -> float:
-        """The same for the whole task in a new process with an empty compilation cache."""
+        """The same ratio for the whole task in a new process with an empty compilation cache."""
         return self.units * self._peer_seconds / (self.units * self.ours.median + self.compile_seconds)
 
     @property
@@ -72,10 +72,11 @@ class Row:
 
 
 def pin() -> int:
-    """Confine the process to one processor and check that thread pools are confined too; returns the processor.
+    """Confines the process to one processor, checks that thread pools have one thread, and returns the processor.
 
     Raises:
-        SystemExit: If a thread variable is not 1: BLAS reads it when it is loaded, so it is too late to set it here.
+        SystemExit: If a thread variable is not 1. BLAS reads these variables when it is loaded, which is before this
+            function runs.
     """
     wrong = [name for name in THREAD_VARIABLES if os.environ.get(name) != "1"]
     if wrong:
@@ -86,7 +87,7 @@ def pin() -> int:
 
 
 def measure(work: Callable[[], object], *, units: int, repeats: int, warmup: int = 1) -> Timing:
-    """CPU seconds per unit of ``work``, which handles ``units`` units; results are waited for."""
+    """CPU seconds per unit of ``work``, which handles ``units`` units. Every call waits for its results."""
     for _ in range(warmup):
         jax.block_until_ready(work())
     seconds = []
@@ -98,14 +99,14 @@ def measure(work: Callable[[], object], *, units: int, repeats: int, warmup: int
 
 
 def page(rows: list[Row]) -> str:
-    """The page, in Markdown."""
+    """The page in Markdown."""
     lines = [
         "<!-- Written by `make benchmarks`; do not edit. -->",
         "",
         "# Benchmarks",
         "",
-        "CPU seconds of the whole process for one unit of work, both sides in one run, confined to one processor and",
-        "one BLAS thread. Compile time is paid once per program and is listed apart.",
+        "CPU seconds of the whole process per unit of work. Both sides are measured in one run, on one processor and",
+        "with one BLAS thread. Compile time is paid once per program and has its own column.",
         "",
         "| task | unit | causalrep | peer | peer's time | ratio | promised | compile | ratio, compile included |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -122,7 +123,7 @@ def page(rows: list[Row]) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio for a reader.
+    """A ratio as text, with a decimal below 10.
 
     >>> times(116.2), times(1.36), times(0.52)
     ('116x', '1.4x', '0.5x')

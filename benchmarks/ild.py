@@ -1,6 +1,6 @@
-"""Training steps of ILD's simulated experiments beside the released PyTorch code.
+"""Compares training steps of ILD's simulated experiments with the released PyTorch code.
 
-As for :mod:`benchmarks.neural_iv`, with ``CAUSALREP_ILD=/path/to/ild-domain-counterfactuals``.
+Set it up as for :mod:`benchmarks.neural_iv`, with ``CAUSALREP_ILD=/path/to/ild-domain-counterfactuals``.
 """
 
 import time
@@ -11,13 +11,14 @@ import jax.numpy as jnp
 from benchmarks.harness import Row, measure
 from benchmarks.neural_iv import released
 from causalrep.data import ild_simulation
-from causalrep.latent import ILDFamily, ILDRows, fit_ild
+from causalrep.latent import ILDFamily, Schedule, fit_ild
+from causalrep.latent.ild.objective import ILDRows
 
 STEPS = 10_000
 
 
 def run() -> Row | None:
-    """Steps of maximum likelihood on 500 rows: three domains, six latents, Relax-Can with k = 2."""
+    """Times maximum-likelihood steps on 500 rows of three domains with six latents, Relax-Can with k = 2."""
     peer = released("ild", "CAUSALREP_ILD")
     if peer is None:
         return None
@@ -26,7 +27,7 @@ def run() -> Row | None:
     family, key = ILDFamily("relax-can", 3, 6, 2, monotone=False), jax.random.key(0)
 
     def fit(key: jax.Array, train: ILDRows, validation: ILDRows) -> jax.Array:
-        return fit_ild(key, family, train, validation, steps=STEPS).final_loss
+        return fit_ild(key, family, train, validation, schedule=Schedule(steps=STEPS)).final_loss
 
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, *rows).compile()
@@ -42,7 +43,7 @@ def run() -> Row | None:
         compile_seconds=compile_seconds,
         claim=3,
         note=(
-            "the same model, optimiser and batch size in float32; ours includes shuffling and an evaluation every 100 "
-            "steps, theirs neither that nor its data loader."
+            "both sides use the same model, optimizer and batch size in float32. Ours includes shuffling and an "
+            "evaluation every 100 steps; theirs includes neither, nor its data loader."
         ),
     )

@@ -1,7 +1,7 @@
-"""The whole grid of the IVL paper's Figure 4: 3 sweeps x 25 points x 32 models, selectors included.
+"""Times the whole grid of the IVL paper's Figure 4, with all selectors: 3 sweeps x 25 points x 32 models.
 
-The peer is the released code's cost, 2.4 CPU-seconds for a model and grid point, as measured for the paper card: the
-code forms n x n projections and is not installed here.
+The peer is the cost of the released code, 2.4 CPU seconds per model and grid point, as measured for the paper card.
+That code forms n x n projections and is not installed here.
 """
 
 import time
@@ -17,7 +17,7 @@ RELEASED_CODE = 2.4
 
 
 def run() -> Row:
-    """Time every replication of the paper-scale study, drawing the data included, writing records not."""
+    """Times every replication of the study at paper scale, with drawing the data but without writing records."""
     config = LinearSimulation()
     study = config.study()
     executor = Executor(study)
@@ -43,7 +43,7 @@ def run() -> Row:
         compile_seconds=compile_seconds,
         claim=100,
         note=(
-            f"the whole grid runs on {jax.default_backend()}, drawing 2,048 x 32 data anew for every point; the "
-            "released code's cost was measured on another day on a machine of the same kind, not in this run."
+            f"the whole grid runs on {jax.default_backend()} and draws new data of 2,048 x 32 for every point. The "
+            "cost of the released code was not measured in this run, but on another day on a machine of the same kind."
         ),
     )

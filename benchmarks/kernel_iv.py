@@ -1,8 +1,8 @@
-"""Kernel instrumental variable regression with tuning, beside the same algorithm written out in NumPy.
+"""Compares kernel instrumental variable regression, with tuning, with the same algorithm in plain NumPy.
 
-Both sides draw nothing, compute the kernels, try 25 x 25 penalties by causal validation (first stage, then second) and
-return the fitted function on 1,000 points. The peer solves one linear system a candidate, as the paper states the
-method; ours decomposes once a stage.
+Both sides compute the kernels, choose among 25 x 25 penalties by causal validation (first stage, then second) and
+return the fitted function on 1,000 points; neither draws random numbers. The peer solves one linear system per
+candidate, as the paper states the method; ours decomposes one matrix per stage.
 """
 
 import time
@@ -18,12 +18,12 @@ from causalrep.iv.nonlinear import default_penalties, kernel_iv, kernel_predict
 from causalrep.precision import float64
 
 CANDIDATES = 25
-# Below 1e-6 the peer's linear systems are singular to machine precision.
+# Below 1e-6 the linear systems of the peer are singular to machine precision.
 LOWEST = 1e-6
 
 
 def run(rows: int, *, repeats: int, claim: float) -> Row:
-    """Time both sides on one data set of the NP design and check that they agree."""
+    """Times both sides on one data set of the NP design and checks that they agree."""
     with float64():
         sample = newey_powell(jax.random.key(0), n=rows)
         penalties = default_penalties(CANDIDATES, LOWEST)
@@ -42,7 +42,7 @@ def run(rows: int, *, repeats: int, claim: float) -> Row:
     np.testing.assert_allclose(np.asarray(chosen), their_chosen, rtol=1e-9)
     np.testing.assert_allclose(function, their_function, atol=1e-3)
     return Row(
-        task=f"KIV with {CANDIDATES} penalties a stage, n = {rows:,}",
+        task=f"KIV with {CANDIDATES} penalties per stage, n = {rows:,}",
         ours=ours,
         peer="plain NumPy, written for this page",
         theirs=theirs,
@@ -51,8 +51,8 @@ def run(rows: int, *, repeats: int, claim: float) -> Row:
         compile_seconds=compile_seconds,
         claim=claim,
         note=(
-            "both choose the same penalties and agree to 1e-3 on the function. The gain is the algorithm's: two "
-            "eigendecompositions serve all candidates, where the peer solves a system for each."
+            "both sides choose the same penalties and agree to 1e-3 on the function. The algorithm makes the "
+            "difference: two eigendecompositions serve all candidates, while the peer solves a system for each."
         ),
     )
 
@@ -61,14 +61,14 @@ def fit(
     y: jax.Array, x: jax.Array, z: jax.Array, test: jax.Array, *, penalties: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The fitted function at ``test`` and the chosen penalties."""
-    found = kernel_iv(y, x, z, penalties, penalties)
-    return kernel_predict(found, test), jnp.stack(found.penalties)
+    result = kernel_iv(y, x, z, penalties, penalties)
+    return kernel_predict(result, test), jnp.stack(result.penalties)
 
 
 def plain_kiv(
     y: np.ndarray, x: np.ndarray, z: np.ndarray, test: np.ndarray, penalties: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The paper's algorithm as it is stated, for one treatment and one instrument."""
+    """The algorithm as the paper states it, for one treatment and one instrument."""
     n = len(y) // 2
     m = len(y) - n
     x_scale, z_scale = (_median_distance(column[:500, 0]) for column in (x, z))
@@ -77,7 +77,7 @@ def plain_kiv(
     losses = []
     for penalty in penalties:
         g = np.linalg.solve(k_zz + n * penalty * np.eye(n), k_z2)
-        # Traces as sums of products: no m x m matrix is formed.
+        # tr(K_xx_mm - 2 K_mx G + G' K_xx G) / m; traces are sums of products, so no m x m matrix is formed.
         losses.append(1.0 - (2 * np.sum(k_x2 * g) - np.sum(g * (k_xx @ g))) / m)
     first = penalties[np.argmin(losses)]
     w = k_xx @ np.linalg.solve(k_zz + n * first * np.eye(n), k_z2)

@@ -1,11 +1,11 @@
-"""TARNet on IHDP-100 beside CATENets: the same network, epochs, batches and rates; time a replication, and PEHE.
+"""Compares TARNet on IHDP-100 with CATENets: time per replication and PEHE, with equal networks and training.
 
-CATENets 0.2.4 needs torch, so it gets an environment of its own; point to its Python::
+CATENets 0.2.4 needs torch, so it has its own environment. Name the Python of that environment::
 
     python -m venv peer && peer/bin/pip install torch catenets==0.2.4
     export CAUSALREP_CATENETS_PYTHON=/path/to/peer/bin/python
 
-Without the variable the rows are left out.
+Without this variable the rows are left out.
 """
 
 import json
@@ -39,7 +39,7 @@ def _both(replications: int) -> dict | None:
     """Times and errors of both sides over the first replications."""
     python = os.environ.get(PYTHON)
     if not python:
-        print(f"tarnet: left out, since {PYTHON} is not set")
+        print(f"tarnet: left out, because {PYTHON} is not set")
         return None
     data = load("ihdp", replications=range(1, replications + 1))
     tests = np.stack([data.is_test(i) for i in range(replications)])
@@ -47,11 +47,11 @@ def _both(replications: int) -> dict | None:
 
 
 def run(replications: int = 10) -> Row | None:
-    """A fit as each library is used: CATENets compiles inside every fit, ours once."""
-    found = _both(replications)
-    if found is None:
+    """A fit in the usual way of each library: CATENets compiles in every fit, ours compiles once."""
+    both = _both(replications)
+    if both is None:
         return None
-    ours, peer = found["ours"], found["peer"]
+    ours, peer = both["ours"], both["peer"]
     return _row(
         "TARNet on IHDP-100, 200 epochs",
         ours,
@@ -60,7 +60,7 @@ def run(replications: int = 10) -> Row | None:
         f"both: representation 3 x 200, heads 2 x 100, ELU, Adam 1e-4, penalty 1e-4 on all weights, batches of 100, "
         f"200 epochs without early stopping, validation 30% of 672 units. CATENets compiles its step in every fit "
         f"({_median(peer['compile']):.2g} s of its time). Out-of-sample PEHE over {len(peer['pehe'])} replications: "
-        f"ours {_mean(ours['pehe'])}, CATENets {_mean(peer['pehe'])} (ours standardises the outcome, CATENets does "
+        f"ours {_mean(ours['pehe'])}, CATENets {_mean(peer['pehe'])} (ours standardizes the outcome, CATENets does "
         f"not). Ours computes at {ours['flops'] / ours['timing'].median / 1e9:.0f} GFLOP/s, "
         f"{ours['flops'] / ours['timing'].median / ours['rate']:.0%} of the {ours['rate'] / 1e9:.0f} GFLOP/s that a "
         f"product of two 2,048 x 2,048 matrices reaches on one processor.",
@@ -68,13 +68,13 @@ def run(replications: int = 10) -> Row | None:
 
 
 def run_steps(replications: int = 10) -> Row | None:
-    """The same fits without CATENets' compilation: what remains when its fits become long."""
-    found = _both(replications)
-    if found is None:
+    """The same fits without CATENets' compilation, which matters less the longer the fits are."""
+    both = _both(replications)
+    if both is None:
         return None
-    steps = [whole - compiling for whole, compiling in zip(found["peer"]["fit"], found["peer"]["compile"], strict=True)]
-    note = "as above, less the time of a fit of one epoch on CATENets' side: its compilation."
-    return _row("TARNet on IHDP-100, compiled on both sides", found["ours"], _timing(steps), 1, note)
+    steps = [whole - compiling for whole, compiling in zip(both["peer"]["fit"], both["peer"]["compile"], strict=True)]
+    note = "as above, but without the time of CATENets' compilation, measured as a fit of one epoch."
+    return _row("TARNet on IHDP-100, compiled on both sides", both["ours"], _timing(steps), 1, note)
 
 
 def _row(task: str, ours: dict, theirs: Timing, claim: float, note: str) -> Row:
@@ -134,7 +134,11 @@ def _ours(data, tests: np.ndarray) -> dict:
 
 
 def _flops(learner: CFRLearner, steps: int) -> float:
-    """Of the matrix products of all updates: forward, and twice that backward, but for the first layer's input."""
+    """Operations in the matrix products of all updates.
+
+    The backward pass has two products per layer (gradients of weights and input) for one in the forward pass, except in
+    the first layer, whose input needs no gradient.
+    """
     widths = (25, *learner.representation)
     shared = [a * b for a, b in pairwise(widths)]
     inner = (widths[-1], *learner.heads, 1)

@@ -1,6 +1,6 @@
-"""Training steps of DFIV and DeepGMM beside their released PyTorch code.
+"""Compares training steps of DFIV and DeepGMM with their released PyTorch code.
 
-The released code is no package and is not part of this one: clone it, and point to it and to a Python that has torch::
+The released code is not a package and is not copied here. Clone it, and name the clones and a Python that has torch::
 
     export CAUSALREP_TORCH_PYTHON=/path/to/python
     export CAUSALREP_DFIV=/path/to/DeepFeatureIV CAUSALREP_DEEPGMM=/path/to/DeepGMM
@@ -21,15 +21,17 @@ import jax.numpy as jnp
 
 from benchmarks.harness import Row, Timing, measure
 from causalrep.data import demand, zoo
-from causalrep.iv.nonlinear import FeatureWidths, deep_gmm, dfiv
-from causalrep.iv.nonlinear.training import NeuralFit
+from causalrep.iv.nonlinear import deep_gmm, dfiv
+from causalrep.iv.nonlinear.dfiv import FeatureWidths
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 PYTHON = "CAUSALREP_TORCH_PYTHON"
 INNER = 20
 
 
 def run_dfiv() -> Row | None:
-    """Outer iterations on the demand design, 5,000 rows, the released code's widths."""
+    """Times outer iterations on 5,000 rows of the demand design, with the widths of the released code."""
     peer = released("dfiv", "CAUSALREP_DFIV")
     if peer is None:
         return None
@@ -38,8 +40,8 @@ def run_dfiv() -> Row | None:
     widths = FeatureWidths((16, 1), (128, 64, 32), (128, 32, 16))
     updates = 20
 
-    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> NeuralFit:
-        return dfiv(key, y, x, z, widths=widths, updates=updates, inner_steps=INNER)
+    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> Trained:
+        return dfiv(key, y, x, z, widths=widths, inner_steps=INNER, schedule=Schedule(steps=updates))
 
     ours, compile_seconds = _ours(fit, data, units=updates)
     return Row(
@@ -52,23 +54,24 @@ def run_dfiv() -> Row | None:
         compile_seconds=compile_seconds,
         claim=1,
         note=(
-            "an outer iteration updates the instrument's and the covariates' networks 20 times and the treatment's "
-            "once, both sides in float32 with the same widths; the released networks have batch normalisation, ours "
-            "standardise the instrument's features, and ours evaluate the treatment's gradient 20 times for one use."
+            "an outer iteration updates the networks of the instrument and the covariates 20 times and that of the "
+            "treatment once; both sides use float32 and the same widths. The released networks have batch "
+            "normalization, while ours standardize the features of the instrument; ours also evaluate the gradient of "
+            "the treatment's network 20 times and use it once."
         ),
     )
 
 
 def run_deep_gmm() -> Row | None:
-    """Steps of the game on 1,024 rows, the released code's networks."""
+    """Times steps of the game on 1,024 rows, with the networks of the released code."""
     peer = released("deep_gmm", "CAUSALREP_DEEPGMM")
     if peer is None:
         return None
     s = zoo(jax.random.key(0), n=2048, function="linear")
     steps = 2000
 
-    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> NeuralFit:
-        return deep_gmm(key, y, x, z, epochs=steps, batch_size=1024, validation_share=0.5)
+    def fit(key: jax.Array, y: jax.Array, x: jax.Array, z: jax.Array) -> Trained:
+        return deep_gmm(key, y, x, z, schedule=Schedule(epochs=steps))
 
     ours, compile_seconds = _ours(fit, (s.y, s.t, s.z), units=steps)
     return Row(
@@ -81,28 +84,28 @@ def run_deep_gmm() -> Row | None:
         compile_seconds=compile_seconds,
         claim=5,
         note=(
-            "the same networks, optimistic Adam, float32 on both sides (the released code runs in float64); ours "
+            "both sides use the same networks, optimistic Adam and float32 (the released code runs in float64). Ours "
             "includes an evaluation on held-out rows every 20 steps, theirs none."
         ),
     )
 
 
-def _ours(fit: Callable[..., NeuralFit], data: tuple[jax.Array, ...], *, units: int) -> tuple[Timing, float]:
+def _ours(fit: Callable[..., Trained], data: tuple[jax.Array, ...], *, units: int) -> tuple[Timing, float]:
     key = jax.random.key(0)
     start = time.perf_counter()
     program = jax.jit(fit).lower(key, *data).compile()
     compile_seconds = time.perf_counter() - start
-    found = program(key, *data)
-    assert not bool(found.diverged)
-    assert bool(jnp.isfinite(found.loss))
+    result = program(key, *data)
+    assert not bool(result.diverged)
+    assert bool(jnp.isfinite(result.loss))
     return measure(lambda: program(key, *data), units=units, repeats=5), compile_seconds
 
 
 def released(method: str, variable: str) -> Timing | None:
-    """Times of a method of torch_peers.py; None, with a line on the screen, where it is not at hand."""
+    """Times of a method in torch_peers.py; if it is not set up, prints so and returns None."""
     python, clone = os.environ.get(PYTHON), os.environ.get(variable)
     if not python or not clone:
-        print(f"{method}: left out, since {PYTHON} or {variable} is not set")
+        print(f"{method}: left out, because {PYTHON} or {variable} is not set")
         return None
     script = Path(__file__).with_name("torch_peers.py")
     done = subprocess.run([python, script, method, clone], capture_output=True, text=True, check=False)

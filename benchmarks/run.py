@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``make benchmarks``, or ``python -m benchmarks.run [--publish] [name ...]``."""
+"""Runs the benchmarks: ``make benchmarks``, or ``python -m benchmarks.run [--publish] [name ...]``."""
 
 import argparse
 import sys
@@ -33,10 +33,10 @@ BENCHMARKS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the page; with ``--publish`` write it to ``docs/benchmarks.md``."""
+    """Prints the page; with ``--publish`` also writes it to ``docs/measurements/benchmarks.md``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(BENCHMARKS)}; default all")
-    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md (all benchmarks)")
+    parser.add_argument("--publish", action="store_true", help="write docs/measurements/benchmarks.md (all benchmarks)")
     options = parser.parse_args(argv)
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--publish writes the whole page: give no names")
     harness.pin()
     rows = [BENCHMARKS[name]() for name in options.names or BENCHMARKS]
-    text = harness.page([row for row in rows if row is not None])  # None: the peer is not on this machine
+    text = harness.page([row for row in rows if row is not None])  # None: the peer is not installed
     print(text)
     if options.publish:
         harness.PAGE.write_text(text, encoding="utf-8")

@@ -1,14 +1,16 @@
-"""Throughput on the devices at hand: ``python -m benchmarks.scaling [--publish] [--quick]``.
+"""Measures throughput on the devices of this machine: ``python -m benchmarks.scaling [--publish] [--quick]``.
 
-Five questions, answered on whatever backend JAX finds, a laptop's CPU or an accelerator:
+It answers five questions on the backend that JAX finds, which may be a laptop's CPU or an accelerator:
 
-1. many small network fits: replications per second of ``vmap`` against ``loop``, for 1, 10, 100 and 1,000 fits;
-2. weak scaling: the same number of fits a device, on 1, 2, 4 and 8 devices (virtual ones on a CPU);
-3. the convolutional VAE: steps per second, and the share of the chip's peak that its own operation count amounts to;
-4. the same VAE in PyTorch, on the same device, where PyTorch is installed;
-5. a convolution with its gradients, flax's and ours, in a program of its own and in a compiled loop.
+1. Many small network fits: how many replications per second do ``vmap`` and ``loop`` compute, for 1, 10, 100 and 1,000
+   fits?
+2. Weak scaling: how does the rate grow with the devices (virtual ones on a CPU), for a fixed number of fits per device?
+3. The convolutional VAE: how many steps per second does it compute, and what share of the chip's peak is that?
+4. How fast is the same VAE in PyTorch on the same device, if PyTorch is installed?
+5. How long does a convolution with its gradients take, flax's and ours, in its own program and in a compiled loop?
 
-Wall-clock seconds, medians; whole results are waited for. ``--publish`` writes docs/scaling.md.
+Times are medians of wall-clock seconds; every measurement waits for the whole result. ``--publish`` writes
+docs/measurements/scaling.md.
 """
 
 import argparse
@@ -29,14 +31,15 @@ import numpy as np
 import optax
 
 from benchmarks.harness import ROOT
-from causalrep.nn import Conv, ConvVAE, vae_objective
+from causalrep.nn import Conv
 from causalrep.study.execution.executor import Executor
 from causalrep.training import Progress, mixed_precision, train
+from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 from experiments.scaling.mlp_fits import MLPFits
 
-PAGE = ROOT / "docs" / "scaling.md"
-# Dense peak in operations per second, by device kind and compute type: NVIDIA's data sheets for H100 SXM and H200
-# (TF32 for float32, as JAX's default matrix precision uses it) and A100; Google Cloud's TPU pages.
+PAGE = ROOT / "docs" / "measurements" / "scaling.md"
+# Dense peak in operations per second by device kind and compute type, from NVIDIA's data sheets of H100 SXM, H200 and
+# A100 (TF32 for float32, which is JAX's default matrix precision) and from Google Cloud's pages on TPUs.
 PEAKS = {
     "NVIDIA H200": {"float32": 494e12, "bfloat16": 989e12},
     "NVIDIA H100 80GB HBM3": {"float32": 494e12, "bfloat16": 989e12},
@@ -65,7 +68,7 @@ def replication_throughput(counts: tuple[int, ...], repeats: int) -> list[list[s
 
 
 def weak_scaling(device_counts: tuple[int, ...], each: int) -> list[list[str]]:
-    """Fits per second at so many fits a device; each line is a process of its own, to choose its devices."""
+    """Fits per second with ``each`` fits per device; each line has its own process, which sets its devices."""
     lines, base = [], None
     for count in device_counts:
         environment = dict(os.environ)
@@ -88,7 +91,7 @@ def _child(count: int, each: int) -> None:
 
 
 def vae_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
-    """Steps per second of the VAE from pictures on the device, and the share of the chip's peak."""
+    """Steps per second of the VAE with images on the device, and the share of the chip's peak."""
     images = np.random.default_rng(0).integers(0, 256, (4096, 28, 28), dtype=np.uint8)
     kind = jax.devices()[0].device_kind
     lines = []
@@ -115,7 +118,7 @@ def vae_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
 
 
 def torch_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
-    """The same network, batch and optimizer in PyTorch, if it is installed and sees the same kind of device."""
+    """The same network, batch size and optimizer in PyTorch, if it is installed and runs on the same kind of device."""
     try:
         from benchmarks import torch_vae
     except ImportError:
@@ -123,15 +126,15 @@ def torch_throughput(steps: int, types: tuple[str, ...]) -> list[list[str]]:
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     if jax.default_backend() not in ("cpu", "gpu"):
         return []
-    found = []
+    lines = []
     for compute in types:
         rate = torch_vae.steps_per_second(device, compute, BATCH, steps)
-        found.append([f"PyTorch {torch_vae.VERSION}, {compute}", f"{rate:.4g}", f"{rate * BATCH:,.0f}", "", ""])
-    return found
+        lines.append([f"PyTorch {torch_vae.VERSION}, {compute}", f"{rate:.4g}", f"{rate * BATCH:,.0f}", "", ""])
+    return lines
 
 
 def convolution_times(steps: int, repeats: int) -> list[list[str]]:
-    """Milliseconds a gradient step of one layer, flax's and ours: each step a program, and all of them one loop."""
+    """Milliseconds per gradient step of one layer, flax's and ours, with a program per step and in one loop."""
     lines = []
     for name, layer in (("flax.linen.Conv", nn.Conv), ("causalrep.nn.Conv", Conv)):
         own, loop = _layer_seconds(layer(64, (3, 3), strides=(2, 2)), steps, repeats)
@@ -146,14 +149,15 @@ def _layer_seconds(module: nn.Module, steps: int, repeats: int) -> tuple[float, 
 
     once = jax.jit(lambda state: step(state, None)[0])
     loop = jax.jit(lambda state: jax.lax.scan(step, state, None, length=steps)[0])
-    pictures = jax.random.normal(jax.random.key(0), (BATCH, 14, 14, 32))
-    state = (module.init(jax.random.key(1), pictures), pictures)
+    images_key, init_key = jax.random.split(jax.random.key(0))
+    images = jax.random.normal(images_key, (BATCH, 14, 14, 32))
+    state = (module.init(init_key, images), images)
     own = _median(lambda: jax.block_until_ready(once(state)), repeats)
     return own, _median(lambda: jax.block_until_ready(loop(state)), repeats) / steps
 
 
 def page(quick: bool) -> str:
-    """The whole page, measured now."""
+    """Measures everything and returns the page."""
     on_cpu = jax.default_backend() == "cpu"
     counts, repeats = (FITS[:3], 3) if quick else (FITS, 5)
     steps = 50 if on_cpu else 2000
@@ -167,33 +171,33 @@ def page(quick: bool) -> str:
         "# Throughput and scaling",
         "",
         f"Measured on {datetime.now(UTC):%Y-%m-%d} on {where}{note}, {platform.machine()}, jax {jax.__version__}.",
-        "" if not on_cpu else "**No accelerator was available: nothing here says how one would do.**",
+        "" if not on_cpu else "**No accelerator was available, so nothing here says how fast one would be.**",
         "",
         "## Many small fits: vmap against loop",
         "",
-        "Fits per second of `scaling/mlp_fits` (512 rows, 200 steps, two layers of 32), compilation not counted.",
+        "Fits per second of `scaling/mlp_fits` (512 rows, 200 steps, two layers of 32), without compilation.",
         "",
         *_table(["fits", "loop", "vmap", "vmap / loop"], replication_throughput(counts, repeats)),
         "",
-        "## Weak scaling: 32 fits a device",
+        "## Weak scaling: 32 fits per device",
         "",
         *_table(["devices", "fits per second", "speed-up", "efficiency"], weak_scaling(devices, 32)),
         "",
         f"## The convolutional VAE, batch {BATCH}",
         "",
-        "Operations by the compiler's count of the program before optimisation. Data lie on the device. Each program "
-        "may use all processors.",
+        "The number of operations is the compiler's count for the program before optimization. Data are on the device. "
+        "Each program may use all processors.",
         "",
         *_table(
-            ["program", "steps/s", "pictures/s", "GFLOP/s", "share of peak"],
+            ["program", "steps/s", "images/s", "GFLOP/s", "share of peak"],
             vae_throughput(steps, types) + torch_throughput(steps, types),
         ),
         "",
         "## A convolution with its gradients",
         "",
-        f"Milliseconds a step: {BATCH} pictures of 14 x 14, 32 to 64 channels, kernel 3 x 3, strides 2.",
+        f"Milliseconds per step: {BATCH} images of 14 x 14, 32 to 64 channels, kernel 3 x 3, strides 2.",
         "",
-        *_table(["layer", "a program of its own", "in a compiled loop"], convolution_times(10, 5)),
+        *_table(["layer", "in its own program", "in a compiled loop"], convolution_times(10, 5)),
         "",
     ]
     return "\n".join(parts)
@@ -220,7 +224,7 @@ def _table(header: list[str], lines: list[list[str]]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the page; with ``--publish`` write it."""
+    """Prints the page; with ``--publish`` also writes it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.splitlines()[0])
     parser.add_argument("--publish", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     parser.add_argument("--quick", action="store_true", help="fewer fits")

@@ -1,10 +1,10 @@
-"""Times training steps of released PyTorch code; run by another Python: ``python torch_peers.py METHOD CLONE``.
+"""Times training steps of released PyTorch code; another Python runs it: ``python torch_peers.py METHOD CLONE``.
 
-METHOD is ``dfiv`` (CLONE: a clone of liyuan9988/DeepFeatureIV), ``deep_gmm`` (of CausalML/DeepGMM), ``ild`` (of
-inouye-lab/ild-domain-counterfactuals) or ``cevae`` (any folder that Python should search for the package pyro, if it is
-not installed). Prints CPU seconds of one unit of work, five repeats, as JSON. It imports the clone's classes and calls
-their training steps, on one thread; what they import for other experiments and never use here is replaced by empty
-modules.
+METHOD is ``dfiv`` (CLONE is then a clone of liyuan9988/DeepFeatureIV), ``deep_gmm`` (of CausalML/DeepGMM), ``ild`` (of
+inouye-lab/ild-domain-counterfactuals) or ``cevae`` (any folder in which Python should look for the package pyro, if it
+is not installed). Prints the CPU seconds of one unit of work, with five repeats, as JSON. The script imports the
+clone's classes and calls their training steps on one thread. Modules that the clone imports for other experiments and
+that are not used here are replaced by empty ones.
 """
 
 import importlib
@@ -21,7 +21,7 @@ REPEATS = 5
 
 
 def dfiv() -> list[float]:
-    """One outer iteration on the demand design with 5,000 rows: 20 + 20 inner updates and 1 outer."""
+    """Times an outer iteration on 5,000 rows of the demand design: 20 + 20 inner updates and 1 outer update."""
     _stub("torchvision", "torchvision.datasets:MNIST", "torchvision:transforms", "filelock:FileLock")
     from src.data import generate_train_data
     from src.models.DFIV.trainer import DFIVTrainer
@@ -53,7 +53,7 @@ def dfiv() -> list[float]:
 
 
 def deep_gmm() -> list[float]:
-    """One step of the game: 1,024 rows, both players."""
+    """Times a step of both players of the game on 1,024 rows."""
     _stub("plotting:PlotElement", "matplotlib", "matplotlib.pyplot", "pandas")
     from game_objectives.simple_moment_objective import OptimalMomentObjective
     from learning.learning_dev_f import GradientDescentLearningDevF
@@ -88,9 +88,9 @@ def deep_gmm() -> list[float]:
 
 
 def ild() -> list[float]:
-    """One step of maximum likelihood: 500 rows of three domains, six latents, Relax-Can with k = 2."""
+    """Times a maximum-likelihood step on 500 rows of three domains with six latents, Relax-Can with k = 2."""
     sys.path.insert(0, str(Path(sys.argv[2]) / "simulated"))
-    # The optimisers load it, and it looks for real modules where stubs are.
+    # The optimizers load this module, which looks for real modules where the stubs will be; so it is loaded first.
     importlib.import_module("torch._dynamo")
     _stub(
         "torchvision:datasets",
@@ -129,7 +129,7 @@ def ild() -> list[float]:
         **dict.fromkeys(("no_leaky_relu", "no_model_bias", "no_model_s"), False),
     }
     rows = SimulatedDataset(100_000, n_domains=3, latent_dim=6, int_set=[4, 5], model_seed=0, noise_seed=100)
-    # Without its data loader, which fetches rows one by one and takes longer than the step itself.
+    # The data loader is left out: it fetches rows one by one and takes longer than the step itself.
     solver = Solver(None, None, None, SimpleNamespace(**settings))
     solver.set_model_mode()
     order = torch.randperm(len(rows.observed))
@@ -147,7 +147,7 @@ def ild() -> list[float]:
 
 
 def cevae() -> list[float]:
-    """An epoch of Pyro's CEVAE: 1,000 rows, 25 covariates, batches of 100, three hidden layers of 200."""
+    """Times an epoch of Pyro's CEVAE on 1,000 rows of 25 covariates, batches of 100, three hidden layers of 200."""
     import pyro
     from pyro.contrib.cevae import CEVAE
 
@@ -166,24 +166,24 @@ def cevae() -> list[float]:
 
 def _times(work, *, units: int) -> list[float]:
     work()
-    found = []
+    seconds = []
     for _ in range(REPEATS):
         start = time.process_time()
         work()
-        found.append((time.process_time() - start) / units)
-    return found
+        seconds.append((time.process_time() - start) / units)
+    return seconds
 
 
 def _stub(*names: str) -> None:
-    """Empty modules, with a placeholder attribute after a colon, for what is not installed."""
+    """Replaces modules that are not installed by empty ones; a name after a colon becomes their attribute."""
     for name in names:
         module, _, attribute = name.partition(":")
         try:
-            found = importlib.import_module(module)
+            stub = importlib.import_module(module)
         except ImportError:
-            found = sys.modules[module] = ModuleType(module)
-        if attribute and not hasattr(found, attribute):
-            setattr(found, attribute, None)
+            stub = sys.modules[module] = ModuleType(module)
+        if attribute and not hasattr(stub, attribute):
+            setattr(stub, attribute, None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The convolutional VAE of experiments.scaling in PyTorch, timed beside ours: same layers, batch and optimizer."""
+"""The convolutional VAE of experiments.scaling in PyTorch, with the same layers, batch size and optimizer."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ VERSION = torch.__version__
 
 
 class ConvVAE(nn.Module):
-    """Two strided convolutions, a Gaussian code, two transposed convolutions."""
+    """Two strided convolutions, a Gaussian code and two transposed convolutions."""
 
     def __init__(self, latents: int = 16, channels: tuple[int, int] = (32, 64), hidden: int = 256):
         super().__init__()
@@ -28,7 +28,7 @@ class ConvVAE(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The negative ELBO per picture."""
+        """The negative ELBO per image."""
         mean, log_variance = self.code(self.down(image).flatten(1)).chunk(2, 1)
         z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         logits = self.up(self.back(z).reshape(-1, self.channels[1], 7, 7)).float()
@@ -38,7 +38,7 @@ class ConvVAE(nn.Module):
 
 
 def steps_per_second(device: str, compute: str, batch: int, steps: int) -> float:
-    """Updates per second, as users run it: compiled by ``torch.compile`` on a GPU, eager on a CPU."""
+    """Updates per second in the usual way to run it: ``torch.compile`` on a GPU, eager execution on a CPU."""
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     model = ConvVAE().to(device)

@@ -1,7 +1,7 @@
-"""1,000 two-stage least-squares fits with robust covariance, beside linearmodels.
+"""Compares 1,000 two-stage least-squares fits with robust covariance with linearmodels.
 
-The design is a replicated study's: n = 5,000, three instruments, one endogenous treatment, a constant; every fit gives
-coefficients and heteroskedasticity-robust standard errors on its own data set.
+As in a replicated study, every fit has its own data set of n = 5,000 rows, three instruments, one endogenous treatment
+and a constant, and gives coefficients and heteroskedasticity-robust standard errors.
 """
 
 import time
@@ -16,11 +16,11 @@ from causalrep.iv import two_stage_least_squares
 from causalrep.precision import float64
 
 FITS, ROWS = 1000, 5000
-LANES = 20  # data sets a batch: what fits the cache
+LANES = 20  # data sets per batch, as many as fit into the cache
 
 
 def draw() -> tuple[jax.Array, ...]:
-    """Y (F, n), x (F, n, 1), z (F, n, 3), constant (F, n, 1)."""
+    """Arrays y (F, n), x (F, n, 1), z (F, n, 3) and the constant (F, n, 1)."""
     keys = jax.random.split(jax.random.key(0), 4)
     z = jax.random.normal(keys[0], (FITS, ROWS, 3))
     u, e, w = (jax.random.normal(key, (FITS, ROWS)) for key in keys[1:])
@@ -30,12 +30,12 @@ def draw() -> tuple[jax.Array, ...]:
 
 def fit(data: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
     """Coefficients and standard errors of one data set."""
-    found = two_stage_least_squares(*data, covariance="HC1")
-    return found.coef, jnp.sqrt(jnp.diagonal(found.cov))
+    result = two_stage_least_squares(*data, covariance="HC1")
+    return result.coef, jnp.sqrt(jnp.diagonal(result.cov))
 
 
 def run() -> Row:
-    """Time both sides on the same 1,000 data sets and check that they agree."""
+    """Times both sides on the same 1,000 data sets and checks that they agree."""
     with float64():
         data = jax.block_until_ready(draw())
         start = time.perf_counter()
@@ -65,7 +65,7 @@ def run() -> Row:
         compile_seconds=compile_seconds,
         claim=50,
         note=(
-            "both sides give coefficients and standard errors, equal to 1e-8 on all 1,000 data sets; linearmodels also "
-            "builds a result object, which is what its user gets."
+            "both sides give coefficients and standard errors that agree to 1e-8 on all 1,000 data sets. linearmodels "
+            "also builds the result object that its users get."
         ),
     )

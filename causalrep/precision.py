@@ -1,10 +1,10 @@
-"""Which floating-point precision a computation runs in.
+"""The floating-point precision of a computation.
 
-The functional core computes in the dtype of its inputs. Closed-form estimators need float64 (two-stage least
-squares in float32 loses three digits on Card's data), which JAX disables by default: the façades and float64
-studies run inside :func:`float64`, so a user need not change a global setting and neural code beside
-them stays in float32. Where there is no float64 (TPUs do not factorise in it), float32 must at least be float32:
-:func:`full_products` keeps matrix products from being rounded to bfloat16 or TF32 on the way.
+The functional cores compute in the dtype of their inputs. Closed-form estimators need float64 (two-stage least squares
+in float32 loses three digits on Card's data), which JAX disables by default. Façades and float64 studies therefore run
+inside :func:`float64`: the user need not change a global setting, and neural code beside them stays in float32. Where
+there is no float64 (TPUs have no float64 factorizations), :func:`full_products` at least keeps the products of float32
+matrices from being rounded to bfloat16 or TF32.
 """
 
 import contextlib
@@ -45,8 +45,8 @@ def in_float64(function: Callable[P, R]) -> Callable[P, R]:
 def full_products(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a closed-form function so that its matrix products keep the precision of their operands.
 
-    The default of TPUs multiplies float32 matrices in one bfloat16 pass (3 digits), that of recent GPUs in TF32: what
-    neural training wants, and what least squares does not survive. Nothing changes in float64 or on a CPU.
+    By default TPUs multiply float32 matrices in one bfloat16 pass (3 digits) and recent GPUs in TF32. That suits neural
+    training but ruins least squares. In float64, and on a CPU, nothing changes.
 
     >>> import jax.numpy as jnp
     >>> product = full_products(lambda a: a @ a)

@@ -183,11 +183,11 @@ def atomic_file(path: AnyPath) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            folder = os.open(path.parent, os.O_RDONLY)
+            directory = os.open(path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)
+                os.fsync(directory)
             finally:
-                os.close(folder)
+                os.close(directory)
     finally:
         temporary.unlink(missing_ok=True)
 

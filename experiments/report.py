@@ -1,7 +1,7 @@
-"""Collect a paper's runs: ``python -m experiments.report ivl [--results DIR] [--scale ...] [--publish]``.
+"""Collects the runs of a paper: ``python -m experiments.report ivl [--results DIR] [--scale ...] [--publish]``.
 
-Prints every table beside the published numbers, and the claims that held, failed and are undecided.
-``--publish`` writes ``docs/results/<paper>.md`` with its figures from the records; nobody edits that file.
+Prints every table beside the published numbers, and says which claims held, failed or are undecided. ``--publish``
+writes ``docs/results/<paper>.md`` and its figures from the records. Nobody edits that file by hand.
 """
 
 import argparse
@@ -32,7 +32,15 @@ DOCS = configs.ROOT / "docs" / "results"
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """One finished run of a config, found on disk."""
+    """A finished run of a config.
+
+    Attributes:
+        config: Name of the config.
+        scale: Scale of the run.
+        study: The study, in the precision of the run.
+        folder: Folder of the records.
+        environment: Contents of ``environment.json``.
+    """
 
     config: str
     scale: str
@@ -48,9 +56,9 @@ def main(
     papers_root: Path = configs.PAPERS,
     docs: Path = DOCS,
 ) -> int:
-    """The command line; returns the exit code."""
+    """The command line; returns 0, or 2 for a user's error."""
     parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.split("\n\n")[0])
-    parser.add_argument("paper", help="the folder of configs, for example ivl")
+    parser.add_argument("paper", help="folder of the paper's configs, for example ivl")
     parser.add_argument("--results", default="results", help="folder or bucket of all results (%(default)s)")
     parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run")
     parser.add_argument("--publish", action="store_true", help=f"write {docs.name}/<paper>.md and its figures")
@@ -70,13 +78,18 @@ def main(
 def collect(
     paper: str, results: AnyPath, scale: str | None = None, config_root: Path = configs.CONFIGS
 ) -> tuple[list[Finished], list[str]]:
-    """The finished run of each of a paper's configs at its presets, and the configs that have none.
+    """The finished run of each config of a paper, and the configs that have none.
 
-    Runs with fields overridden on the command line have another digest and are not the preset's: they are
-    left out.
+    Only runs of the presets count. A run with other fields on the command line has another folder and is left out.
+
+    Args:
+        paper: Folder of the paper's configs.
+        results: Folder of all results.
+        scale: Scale of the runs; None takes the largest scale that has a run, config by config.
+        config_root: Folder of the configs.
 
     Raises:
-        ConfigError: If the paper is unknown or no config of it was run.
+        ConfigError: If the paper is unknown or none of its configs was run.
     """
     everything = configs.names(config_root)
     own = [name for name in everything if name.split("/")[0] == paper]
@@ -86,12 +99,13 @@ def collect(
         raise configs.ConfigError(f"no configs for a paper named {paper!r}; there are: {', '.join(near) or 'none'}")
     runs, missing = [], []
     for name in own:
+        # The loop over scales stops at the first run it finds; without one, its else branch notes the config.
         scales = configs.load(name, config_root)
         for candidate in [scale] if scale else reversed(configs.SCALE_NAMES):
             study = configs.study_of(scales[candidate])
             folder = run_folder(study, results, candidate)
             if study.compiled and not (folder / "records.parquet").exists():
-                # A TPU computed it in float32: other numbers, so another folder.
+                # A TPU computes in float32. The numbers differ, so the run has another folder.
                 study = place(study, "float32").study
                 folder = run_folder(study, results, candidate)
             if (folder / "records.parquet").exists():
@@ -114,7 +128,15 @@ def paper_markdown(
     reported: tuple[ReportedNumber, ...],
     figures: str = "",
 ) -> str:
-    """All tables and claims of a paper, after a count of its claims."""
+    """The report of a paper: a count of its claims, then tables, claims and origin of each run.
+
+    Args:
+        paper: Name of the paper.
+        runs: Its finished runs.
+        missing: Names of configs without a run.
+        reported: Published numbers.
+        figures: Folder of the figures as links see it; default the folder of each run.
+    """
     verdicts: list[ClaimResult] = []
     sections = []
     for finished in runs:
@@ -139,7 +161,7 @@ def publish(
     reported: tuple[ReportedNumber, ...],
     docs: Path = DOCS,
 ) -> Path:
-    """Write ``<docs>/<paper>.md`` and its figures, drawn afresh from the records."""
+    """Writes ``<docs>/<paper>.md`` and draws its figures from the records; returns the page."""
     folder = docs / paper
     shutil.rmtree(folder, ignore_errors=True)
     for finished in runs:
@@ -158,7 +180,7 @@ def _origin(finished: Finished) -> str:
     env = finished.environment
     devices = env.get("devices") or ["unknown device"]
     count = finished.study.replications
-    each = f"{count} replications a cell" if count > 1 else "each cell computed once"
+    each = f"{count} replications per cell" if count > 1 else "each cell computed once"
     return (
         f"*Scale {finished.scale}, {each}, {env.get('date')}; "
         f"commit {env.get('commit') or 'unknown'}; {len(devices)} x {devices[0]}, mode {env.get('mode')}, "

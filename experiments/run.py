@@ -1,8 +1,9 @@
 """Run one experiment: ``python -m experiments.run ivl/linear_simulation [--scale ...] [--field value]``.
 
-``--list`` shows every config; ``<config> --help`` shows every field with its default. A run that is stopped
-at any moment continues with the same command. On a TPU pod, under Slurm or Open MPI start it on every host; elsewhere
-give ``--coordinator``, ``--process-count`` and ``--process-index`` (``python -m experiments.launch`` does).
+Run it in the root of the repository. ``--list`` shows every config, and ``<config> --help`` every field with its
+default. A run may be stopped at any moment and continues with the same command. On a TPU pod, or under Slurm or Open
+MPI, start the command on every host. On other clusters also give ``--coordinator``, ``--process-count`` and
+``--process-index``; ``python -m experiments.launch`` does this for you.
 """
 
 import argparse
@@ -24,26 +25,26 @@ from causalrep.study import Records, claims_markdown, load_reported, run
 from experiments import configs
 from experiments.tools.compile_for import compile_study, prefer_cpu
 
-LOWER_BOUND = "library calls such as factorizations are not counted, and loops that end when data say so count once"
+LOWER_BOUND = "operations in library calls, such as factorizations, are not counted; loops of unknown length count once"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to run it.
+    """Options of the command line that do not belong to a config.
 
     Attributes:
-        scale: Which preset: seconds, minutes or the full setup.
+        scale: Preset: smoke takes seconds, small takes minutes, paper is the full setup.
         results: Folder for all results, or a bucket: gs://..., s3://...
-        mode: How replications run; auto picks by device.
-        chunk: Replications per call; None picks from the program's memory.
-        precision: Instead of the study's own: float64, float32 (full matrix products), or float64 on the host.
-        compile_for: Run nothing: compile for a slice (tpu:v5e:16x16, any topology; cuda lowers only) and report.
-        profile: Write a trace of the first chunks beside the results, and count operations.
+        mode: How replications run; auto chooses by device.
+        chunk: Replications per call; None chooses by the program's memory.
+        precision: Replaces the study's precision: float64, float32 (full matrix products), or float64 on the host.
+        compile_for: Compile for a slice and report, without running (tpu:v5e:16x16, any topology; cuda only lowers).
+        profile: Write a trace of the first chunks next to the results, and count operations.
         count_operations: Count the floating-point operations of the compiled programs.
-        tensorboard: Folder for TensorBoard scalars of the run's progress.
-        coordinator: host:port of process 0, where no cluster is detected.
-        process_count: Number of processes, where no cluster is detected.
-        process_index: This process, from 0, where no cluster is detected.
+        tensorboard: Folder for TensorBoard scalars that show the run's progress.
+        coordinator: host:port of process 0, if no cluster is detected.
+        process_count: Number of processes, if no cluster is detected.
+        process_index: Index of this process, from 0, if no cluster is detected.
     """
 
     scale: Literal["smoke", "small", "paper"] = "small"
@@ -67,13 +68,17 @@ def main(
     papers_root: Path = configs.PAPERS,
     tables: bool = True,
 ) -> int:
-    """The command line; returns the exit code: 0, 2 for a user's error, 75 if preempted, 130 if interrupted.
+    """The command line; returns the exit code.
 
-    With ``--compile-for``, 1 if a program does not fit the slice or runs a stray collective.
+    The codes are 0, 2 for a user's error, 75 if the run was preempted and 130 if it was interrupted. With
+    ``--compile-for``, 1 says that a program does not fit the slice or runs an unexpected collective. If one of several
+    processes fails, all of them end with its code.
 
-    In a run of several processes a failure of any ends all of them with its code.
-
-    ``tables=False`` leaves the tables and claims to a report that follows.
+    Args:
+        argv: Arguments; default those of this process.
+        config_root: Folder of the configs.
+        papers_root: Folder with the published numbers of each paper.
+        tables: Whether to print tables and claims. The main job prints them later, in one report per paper.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     warnings.showwarning = _show_warning
@@ -115,7 +120,7 @@ def main(
         print(stop, file=sys.stderr)
         return distributed.PREEMPTED
     except KeyboardInterrupt:
-        print("\nInterrupted. Finished parts are kept: resume with the same command.", file=sys.stderr)
+        print("\nInterrupted. Finished parts are kept; the same command continues from them.", file=sys.stderr)
         return distributed.INTERRUPTED
     except CausalrepError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -125,7 +130,7 @@ def main(
 
 def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, configs.Config]:
     scales = configs.load(name, root)
-    # The scale decides the defaults of all other fields, so it is read first; tyro then checks everything.
+    # The scale sets the defaults of all other fields, so it is read first. tyro then checks all arguments.
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--scale", default=Options.scale)
     try:
@@ -135,7 +140,8 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
     preset = scales.get(scale, scales[Options.scale])
     clash = {field.name for field in dataclasses.fields(preset)} & {f.name for f in dataclasses.fields(Options)}
     if clash:
-        raise configs.ConfigError(f"{name}: the field names {sorted(clash)} are taken by the command line.")
+        raise configs.ConfigError(f"{name}: the command line has options named {sorted(clash)}; rename these fields.")
+    # One dataclass with two groups of flags; the empty name keeps tyro from writing --options.scale.
     command = dataclasses.make_dataclass(
         "Command",
         [
@@ -148,20 +154,20 @@ def _parse(name: str, arguments: list[str], root: Path) -> tuple[Options, config
         ],
         frozen=True,
     )
-    entry = next(entry for entry in configs.entries(root) if entry.name == name)
+    entry = configs.entry(name, root)
     description = f"{entry.reproduces} Expected time: {entry.expected_time}"
     parsed = tyro.cli(command, args=arguments, prog=f"python -m experiments.run {name}", description=description)
     return parsed.options, parsed.config
 
 
 def _list(root: Path) -> None:
-    listing = Listing("config", "reproduces", "expected time", box=None, pad_edge=False)
+    listing = Listing("config", "reproduces", "expected time", "data", box=None, pad_edge=False)
     for entry in configs.entries(root):
-        listing.add_row(entry.name, entry.reproduces, entry.expected_time)
+        listing.add_row(entry.name, entry.reproduces, entry.expected_time, ", ".join(entry.data))
     console = Console()
     if not console.is_terminal:
-        # One line each where a program may read it.
-        console = Console(width=240)
+        # One line per config, in case a program reads the list.
+        console = Console(width=500)
     console.print(listing)
 
 
@@ -180,7 +186,7 @@ def _print_report(records: Records, reported: tuple | None, seconds: float) -> N
 
 
 def _speed(environment: Mapping[str, Any]) -> str:
-    """What was computed, how fast, and how many operations that were."""
+    """Says how many replications were computed, how fast, and with how many operations."""
     count, compute = environment["replications_computed"], environment["compute_seconds"]
     devices = f"{len(environment['devices'])} x {environment['devices'][0]}"
     processes = f", {environment['processes']} processes" if environment["processes"] > 1 else ""
@@ -191,7 +197,7 @@ def _speed(environment: Mapping[str, Any]) -> str:
     for chunk in environment["chunks"]:
         if chunk.get("by_memory"):
             cells = ", ".join(str(cell + 1) for cell in chunk["cells"])
-            lines.append(f"Cells {cells}: {chunk['replications']} replications per call, by {chunk['why']}.")
+            lines.append(f"Cells {cells}: {chunk['replications']} replications per call, limited by {chunk['why']}.")
     if environment.get("flops") and count:
         each, rate = environment["flops"] / count, environment["flops"] / max(compute, 1e-9)
         least, why = ("", "") if environment["flops_complete"] else ("at least ", f" ({LOWER_BOUND})")

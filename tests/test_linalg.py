@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.linalg import _svd_by_polar, eigh, min_norm_solve, pinv_psd_solve, svd
+from causalrep.linalg import (
+    centered_kernel,
+    eigh,
+    hsic_statistic,
+    min_norm_solve,
+    pinv_psd_solve,
+    squared_distances,
+    svd,
+)
+from causalrep.linalg.solvers import _svd_by_polar
 
 
 def test_eigenvectors_of_a_batch_and_their_gradients(x64):
@@ -57,3 +66,16 @@ def test_large_solutions_have_gradients():
     assert bool(jnp.isfinite(gradient).all())
     slope = jax.grad(lambda b: jnp.sum(min_norm_solve(a, b)))(b)
     np.testing.assert_allclose(slope, np.linalg.solve(np.asarray(a, np.float64).T, np.ones(300)), atol=1e-2)
+
+
+def test_centered_kernels_and_their_inner_product_are_the_matrix_formulas(x64):
+    x, y = jax.random.normal(jax.random.key(5), (8, 2)), jax.random.normal(jax.random.key(6), (8, 1))
+    np.testing.assert_allclose(squared_distances(x, x)[0, 1], np.sum(np.square(x[0] - x[1])), rtol=1e-12)
+    k, l = (np.exp(-np.asarray(squared_distances(a, a))) for a in (x, y))  # noqa: E741
+    h = np.eye(8) - 1 / 8
+    np.testing.assert_allclose(centered_kernel(k), h @ k @ h, atol=1e-12)
+    value = hsic_statistic(centered_kernel(k), centered_kernel(l), 8)
+    assert float(value) == pytest.approx(np.trace(k @ h @ l @ h) / 64, rel=1e-10)
+    # A row that does not count is as good as absent.
+    used = jnp.arange(8) < 7
+    np.testing.assert_allclose(centered_kernel(k, used * 1.0)[:7, :7], centered_kernel(k[:7, :7]), atol=1e-12)

@@ -20,6 +20,7 @@ class Estimator:
     runs its array code inside :meth:`_computing`, so that the global settings of JAX have no effect.
     """
 
+    fit: Any  # every estimator defines it, with the arguments its room needs
     _precision: ClassVar[Literal["float64", "float32"]] = "float64"
 
     @classmethod

@@ -18,7 +18,6 @@ from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
     as_excluded,
-    as_matrix,
     check_choice,
     check_counts,
     check_index_alignment,
@@ -26,21 +25,22 @@ from causalrep.base.validation import (
     check_seed,
 )
 from causalrep.confounders.confounded_law import Confounded, Law
+from causalrep.confounders.outcomes import covariates
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
-from causalrep.errors import IdentificationWarning, InputError
-from causalrep.keys import root
-from causalrep.precision import float64
+from causalrep.errors import IdentificationWarning
+from causalrep.keys import derive, root
+from causalrep.training.rows import Scaling
 
-# Above it the chains disagree about the effect.
+# Potential scale reduction above which the chains disagree about the effect.
 LARGEST_R_HAT = 1.05
 
 
 def confounder_program(
     x: Float[Array, "n d"], z: Float[Array, "n k"], law: Law, prior_scale: float, ty: Float[Array, "n 2"] | None = None
 ) -> None:
-    """The NumPyro model, in standardised units: a linear confounder u, integrated out.
+    """The NumPyro model, in standardized units: a linear confounder u, integrated out.
 
     The sign of u is fixed by ``b > 0``. All coefficients are N(0, ``prior_scale``^2), intercepts and the average effect
     twice as wide; b and s are half-normal.
@@ -48,8 +48,8 @@ def confounder_program(
     Args:
         x: Covariates of treatment and outcome.
         z: Covariates of the treatment alone; may have no columns.
-        law: Of u.
-        prior_scale: Of the priors.
+        law: Law of u.
+        prior_scale: Scale of the priors.
         ty: Treatment and outcome; None generates them.
     """
     d, k = x.shape[1], z.shape[1]
@@ -73,25 +73,25 @@ def confounder_program(
 class BayesianConfounder(EffectEstimator):
     """The posterior of an effect when one confounder is hidden, everything is linear, and its law is known.
 
-    Covariates, treatment and outcome do not identify the effect; the law of the confounder and the priors do. A
-    credible interval is about what they leave open, and about nothing else: vary ``latent`` and ``prior_scale`` before
-    believing it. Hundreds of rows, not many thousands: every step of a chain reads all of them.
+    Covariates, treatment and outcome do not identify the effect; the law of the confounder and the priors do. Credible
+    intervals take both as given: vary ``latent`` and ``prior_scale`` before trusting one. Suited to hundreds of rows,
+    not to many thousands, because every step of a chain reads all of them.
 
     Args:
         latent: Law of the confounder, which decides the answer: ``"two_point"`` with a logit treatment, or
             ``"gaussian"`` with a probit one.
-        prior_scale: Standard deviation of the coefficients' priors; covariates and outcome are standardised.
-        warmup: Steps a chain that tune the sampler.
-        draws: Draws a chain that are kept.
-        chains: How many, one after another.
-        seed: Of all randomness.
+        prior_scale: Standard deviation of the coefficients' priors; covariates and outcome are standardized.
+        warmup: Steps per chain that tune the sampler.
+        draws: Draws per chain that are kept.
+        chains: Number of chains, run one after another.
+        seed: Random seed.
 
     Attributes:
         mcmc_: NumPyro's :class:`~numpyro.infer.MCMC`, with all draws.
         effects_: Draws of the average effect (chains, draws).
         diagnostics_: Largest potential scale reduction (r_hat), smallest effective sample size, and divergences.
 
-    Source: the models are Heckman (1979) and a mixture of regressions, the sampler Hoffman and Gelman (2014).
+    Source: Heckman (1979) and a mixture of regressions for the models, Hoffman and Gelman (2014) for the sampler.
 
     >>> import warnings
     >>> import jax
@@ -164,11 +164,12 @@ class BayesianConfounder(EffectEstimator):
         return self
 
     def _estimate(self, design: EffectDesign) -> None:
-        x, self._x_moments = _standardised(design.x)
-        y, (self._y_mean, self._y_sd) = _standardised(design.y)
-        z = np.zeros((len(y), 0)) if self._excluded is None else _standardised(self._excluded)[0]
+        x, self._x_scaling = _standardized(design.x)
+        y, y_scaling = _standardized(design.y)
+        self._y_sd = y_scaling.std
+        z = np.zeros((len(y), 0)) if self._excluded is None else _standardized(self._excluded)[0]
         start = {"b": 0.5, "c": 0.0, "s": 1.0, "effect": 0.0}
-        with float64():
+        with self._computing():
             self._data = tuple(jnp.asarray(values) for values in (x, z, np.column_stack([design.t, y])))
             kernel = NUTS(self._program(), init_strategy=init_to_value(values=start))
             self.mcmc_ = MCMC(
@@ -183,9 +184,9 @@ class BayesianConfounder(EffectEstimator):
             samples = self.mcmc_.get_samples(group_by_chain=True)
             self._effect_draws = {name: np.asarray(samples[name]) for name in ("effect", "effect_slopes")}
             divergences = int(np.sum(self.mcmc_.get_extra_fields()["diverging"]))
-        # Covariates are centred: the average effect is the intercept's.
+        # Covariates are centered, so the average effect is the intercept.
         self.effects_ = self._y_sd * self._effect_draws["effect"]
-        # One chain is split in two, as all are.
+        # Split r_hat: both halves of every chain, so that even a single chain can disagree with itself.
         halves = self.effects_[:, : self.draws // 2 * 2].reshape(2 * self.chains, -1)
         self.diagnostics_ = {
             "r_hat": float(gelman_rubin(halves)) if halves.shape[1] > 1 else np.nan,
@@ -200,16 +201,16 @@ class BayesianConfounder(EffectEstimator):
 
     def effect(self, X: Any = None) -> np.ndarray:
         """Posterior mean of the effect at each row of ``X`` (m,); at the rows of ``fit`` by default."""
-        return self._at(self._rows(X)).mean(axis=(0, 1))
+        return self._at(covariates(X, self.design_)).mean(axis=(0, 1))
 
     def effect_interval(self, X: Any = None, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
         """Credible interval of the effect at each row."""
         check_range("alpha", alpha, above=0, below=1)
-        return tuple(np.quantile(self._at(self._rows(X)), (alpha / 2, 1 - alpha / 2), axis=(0, 1)))
+        return tuple(np.quantile(self._at(covariates(X, self.design_)), (alpha / 2, 1 - alpha / 2), axis=(0, 1)))
 
     def confounder(self) -> np.ndarray:
         """Posterior mean of the confounder of each row of ``fit`` (n,)."""
-        with float64():
+        with self._computing():
             return np.asarray(_confounder(self._program(), self.mcmc_.get_samples(), *self._data))
 
     def to_arviz(self) -> Any:
@@ -223,19 +224,19 @@ class BayesianConfounder(EffectEstimator):
             arviz = importlib.import_module("arviz")
         except ImportError as error:
             raise ImportError("to_arviz() needs the package arviz: pip install 'causalrep[bayes]'") from error
-        with float64():
+        with self._computing():
             predictive = Predictive(self._program(), mcmc.get_samples(), return_sites=["ty"])
-            drawn = predictive(root(self.seed + 1), *self._data[:2])
+            drawn = predictive(derive(root(self.seed), "predictive"), *self._data[:2])
             return arviz.from_numpyro(mcmc, posterior_predictive={"ty": np.asarray(drawn["ty"])})
 
     def summary(self, alpha: float = 0.05) -> Summary:
-        """Average effects with credible intervals, the sampler's diagnostics and what the posterior rests on."""
+        """Average effects with credible intervals, the sampler's diagnostics and the assumptions."""
         rows = {}
-        for name, found, draws in (("ATE", self.ate_, self.effects_), ("ATT", self.att_, self._att_draws)):
+        for name, average, draws in (("ATE", self.ate_, self.effects_), ("ATT", self.att_, self._att_draws)):
             low, high = np.quantile(draws, (alpha / 2, 1 - alpha / 2))
             rows[name] = {
-                "mean": found.value,
-                "sd": found.se,
+                "mean": average.value,
+                "sd": average.se,
                 f"{100 * alpha / 2:g}%": low,
                 f"{100 - 100 * alpha / 2:g}%": high,
             }
@@ -253,7 +254,7 @@ class BayesianConfounder(EffectEstimator):
         ]
         notes = [
             "Identified by the law of the confounder, by linearity and by the priors, not by the data alone; credible "
-            "intervals hold these fixed. Vary latent and prior_scale."
+            "intervals take these as given. Vary latent and prior_scale."
         ]
         return Summary(self._title, facts, pd.DataFrame(rows).T, notes)
 
@@ -262,36 +263,26 @@ class BayesianConfounder(EffectEstimator):
         draws = self.effects_ if average is self.ate_ else self._att_draws
         return tuple(float(end) for end in np.quantile(draws, (alpha / 2, 1 - alpha / 2)))
 
-    def _rows(self, X: Any) -> np.ndarray:
-        fitted = self.design_.x
-        if X is None:
-            return fitted
-        x = as_matrix("X", X)[0]
-        if x.shape[1] != fitted.shape[1]:
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{fitted.shape[1]}, as in fit")
-        return x
-
     def _at(self, x: np.ndarray) -> np.ndarray:
         """Draws of the effect at rows, (chains, draws, m)."""
-        mean, sd = self._x_moments
         drawn = self._effect_draws
-        return self._y_sd * (drawn["effect"][..., None] + drawn["effect_slopes"] @ ((x - mean) / sd).T)
+        return self._y_sd * (drawn["effect"][..., None] + drawn["effect_slopes"] @ self._x_scaling.apply(x).T)
 
     def _program(self):
         return partial(confounder_program, law=self.latent, prior_scale=float(self.prior_scale))
 
 
-def _standardised(values: np.ndarray) -> tuple[np.ndarray, tuple]:
-    mean, sd = values.mean(axis=0), values.std(axis=0)
-    sd = np.where(sd > 0, sd, 1.0)
-    return (values - mean) / sd, (mean, sd)
+def _standardized(values: np.ndarray) -> tuple[np.ndarray, Scaling]:
+    sd = values.std(axis=0)
+    scaling = Scaling(values.mean(axis=0), np.where(sd > 0, sd, 1.0))
+    return scaling.apply(values), scaling
 
 
 def _confounder(program, samples: dict[str, Array], x: Array, z: Array, ty: Array) -> Array:
     """``E[u | t, y]`` averaged over the posterior draws."""
 
     def one(draw: dict[str, Array]) -> Array:
-        known = numpyro.handlers.substitute(numpyro.handlers.seed(program, 0), draw)
+        known = numpyro.handlers.substitute(numpyro.handlers.seed(program, root(0)), draw)
         law = numpyro.handlers.trace(known).get_trace(x, z, ty=ty)["ty"]["fn"]
         return law.confounder(ty)
 

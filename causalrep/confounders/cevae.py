@@ -1,7 +1,7 @@
-"""CEVAE: a variational autoencoder whose code is the hidden confounder, seen through proxies.
+"""CEVAE: a variational autoencoder whose code is the hidden confounder, observed through proxies.
 
     p(z) = N(0, I),  p(x|z),  p(t|z) = Bern(.),  p(y|t,z) = N(mu_t(z), 1) or Bern(.)
-    q(z|x,t,y),  and q(t|x), q(y|x,t) to predict for units of which x alone is known
+    q(z|x,t,y),  and q(t|x), q(y|x,t) to predict for units of which only x is known
 
 Louizos, Shalit, Mooij, Sontag, Socher and Welling (2017), "Causal Effect Inference with Deep Latent-Variable Models",
 NeurIPS; layers and training as in the authors' code.
@@ -10,100 +10,79 @@ NeurIPS; layers and training as in the authors' code.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, Self
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
-import optax
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+import pandas as pd
+from jaxtyping import Array, Float, Key, PyTree
 from numpyro.infer import TraceMeanField_ELBO
 
-from causalrep.confounders.vluci.fit import PotentialOutcomes
+from causalrep.base.summary import Summary
+from causalrep.base.validation import check_choice, check_counts, check_seed
+from causalrep.confounders.outcomes import (
+    PotentialOutcomes,
+    averages_without_errors,
+    check_binary_outcome,
+    covariates,
+    own_arm,
+)
+from causalrep.confounders.rows import divide
+from causalrep.effects import EffectEstimator
+from causalrep.effects.design import EffectDesign
+from causalrep.effects.scores import Average
+from causalrep.errors import InputError, NoIntervalError
+from causalrep.keys import derive, root
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import plan_epochs, split_rows
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Scaling, Schedule, check_schedule, no_scaling, scaling_of
+from causalrep.training.trained import Trained, refuse_divergence, trained
 
 Batch = Mapping[str, jax.Array]
+# The authors' 100 epochs consist of ten passes each.
+SCHEDULE = Schedule(epochs=100, batch_size=100, learning_rate=1e-3, weight_decay=1e-4, validation_share=0.3)
 # Units of the hidden layer of q(t|x), as in the authors' code.
 TREATMENT_GUIDE = 20
+NO_INTERVAL = "CEVAE has no interval: regularization and early stopping leave a bias of unknown size."
 
 
 @dataclass(frozen=True)
 class CEVAEModel:
-    """What is assumed, and how large the networks are.
+    """The assumed laws, and the sizes of the networks.
 
     Attributes:
         binary: Columns of x that are 0 or 1; the others are normal given z.
         latents: Dimension of z.
-        hidden: Width of all hidden layers.
-        outcome: ``"gaussian"``, with unit variance on the standardised outcome, or ``"bernoulli"``.
+        width: Width of all hidden layers.
+        outcome: ``"gaussian"``, with unit variance on the standardized outcome, or ``"bernoulli"``.
     """
 
     binary: tuple[int, ...] = ()
     latents: int = 20
-    hidden: int = 200
+    width: int = 200
     outcome: Literal["gaussian", "bernoulli"] = "gaussian"
-
-
-class CEVAETraining(NamedTuple):
-    """How it is trained; all static.
-
-    Attributes:
-        epochs: Passes over the training rows. The authors' 100 epochs are of ten passes each.
-        batch_size: Rows a step.
-        learning_rate: Of Adam.
-        weight_decay: Of Adam.
-        validation_share: Share of the rows that select the parameters, by the objective.
-    """
-
-    epochs: int = 100
-    batch_size: int = 100
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    validation_share: float = 0.3
-
-
-class CEVAEFit(NamedTuple):
-    """A fitted CEVAE.
-
-    Attributes:
-        params: Of its networks.
-        x_mean: Of the columns of x; 0 for the binary ones (d,).
-        x_std: 1 for the binary ones (d,).
-        y_mean: Of the outcome; 0 if it is binary.
-        y_std: 1 if it is binary.
-        loss: The objective on the rows that selected the parameters, in nats a row.
-        diverged: Whether some loss or gradient was not finite; ``params`` are then the last finite ones.
-        first_bad_step: The update at which that happened, or -1.
-    """
-
-    params: PyTree
-    x_mean: Float[Array, " d"]
-    x_std: Float[Array, " d"]
-    y_mean: Float[Array, ""]
-    y_std: Float[Array, ""]
-    loss: Float[Array, ""]
-    diverged: Bool[Array, ""]
-    first_bad_step: Int[Array, ""]
 
 
 class Networks(nn.Module):
     """The networks of a :class:`CEVAEModel`, and the NumPyro programs over them.
 
     Attributes:
-        model: What is assumed.
-        columns: d, of x.
+        model: The assumed laws.
+        columns: d, the number of columns of x.
     """
 
     model: CEVAEModel
     columns: int
 
     def setup(self) -> None:
-        """Layers as in the authors' code; each arm has its own."""
-        h, z = self.model.hidden, self.model.latents
+        """Layers as in the authors' code, with separate ones for each arm."""
+        h, z = self.model.width, self.model.latents
         self.others = tuple(j for j in range(self.columns) if j not in self.model.binary)
         self.x_trunk = trained_mlp((h, h), nn.elu, activate_final=True)
         self.x_nets = {
@@ -120,16 +99,15 @@ class Networks(nn.Module):
         self.q_z_nets = [trained_mlp((h, 2 * z), nn.elu) for _ in range(2)]
 
     def __call__(self, batch: Batch) -> None:
-        """Touches every network, to initialise them."""
+        """Use every network once, so that Flax initializes all of them."""
         z = jnp.zeros((batch["x"].shape[0], self.model.latents), batch["x"].dtype)
         self.encode(batch["x"], batch["t"], batch["y"]), self.guessed_t(batch["x"]), self.guessed_y(batch["x"])
         self.proxies(z), self.t_net(z), self.outcomes(z)
 
-    def encode(self, x: Array, t: Array, y: Array) -> dist.Distribution:
+    def encode(self, x: Float[Array, "n d"], t: Float[Array, " n"], y: Float[Array, " n"]) -> dist.Distribution:
         """``q(z|x,t,y)``."""
         features = self.q_z_trunk(jnp.column_stack([x, y]))
-        untreated, treated = (net(features) for net in self.q_z_nets)
-        loc, raw = jnp.split(jnp.where((t == 1)[:, None], treated, untreated), 2, axis=-1)
+        loc, raw = jnp.split(own_arm(t, *(net(features) for net in self.q_z_nets)), 2, axis=-1)
         return dist.Normal(loc, nn.softplus(raw)).to_event(1)
 
     def guessed_t(self, x: Float[Array, "n d"]) -> dist.Distribution:
@@ -146,19 +124,19 @@ class Networks(nn.Module):
         return jnp.column_stack([net(z) for net in self.y_nets])
 
     def proxies(self, z: Float[Array, "n k"]) -> dict[str, tuple[dist.Distribution, tuple[int, ...]]]:
-        """``p(x|z)`` of the binary columns and of the normal ones, each with the columns it is of."""
-        features, found = self.x_trunk(z), {}
+        """``p(x|z)`` of the binary and of the normal columns, each with the positions of its columns."""
+        features, laws = self.x_trunk(z), {}
         if "binary" in self.x_nets:
             law = dist.Bernoulli(logits=self.x_nets["binary"](features))
-            found["x_binary"] = law.to_event(1), self.model.binary
+            laws["x_binary"] = law.to_event(1), self.model.binary
         if "normal" in self.x_nets:
             loc, raw = jnp.split(self.x_nets["normal"](features), 2, axis=-1)
-            # A proxy that z reproduces would have a scale of zero and an unbounded density.
-            found["x_normal"] = dist.Normal(loc, 1e-3 + nn.softplus(raw)).to_event(1), self.others
-        return found
+            # A proxy that z reproduces exactly would have a scale of zero and an unbounded density.
+            laws["x_normal"] = dist.Normal(loc, 1e-3 + nn.softplus(raw)).to_event(1), self.others
+        return laws
 
     def outcome_site(self, location: Float[Array, " n"]) -> dist.Distribution:
-        """An outcome's law at a location."""
+        """The law of the outcome at a location."""
         return dist.Bernoulli(logits=location) if self.model.outcome == "bernoulli" else dist.Normal(location, 1.0)
 
     def program(self, batch: Batch) -> None:
@@ -170,7 +148,8 @@ class Networks(nn.Module):
             for name, (law, columns) in self.proxies(z).items():
                 numpyro.sample(name, law, obs=x[:, jnp.array(columns)])
             numpyro.sample("t", dist.Bernoulli(logits=self.t_net(z)[:, 0]), obs=t)
-            numpyro.sample("y", self.outcome_site(_own_arm(t, self.outcomes(z))), obs=y)
+            both = self.outcomes(z)
+            numpyro.sample("y", self.outcome_site(own_arm(t, both[:, 0], both[:, 1])), obs=y)
 
     def guide(self, batch: Batch) -> None:
         """The NumPyro guide."""
@@ -178,18 +157,19 @@ class Networks(nn.Module):
             numpyro.sample("z", self.encode(batch["x"], batch["t"], batch["y"]))
 
     def guesses(self, batch: Batch) -> Float[Array, " n"]:
-        """``log q(t|x) + log q(y|x,t)``, which the bound does not train."""
+        """``log q(t|x) + log q(y|x,t)``, networks that the evidence bound does not train."""
         x, t, y = batch["x"], batch["t"], batch["y"]
-        return self.guessed_t(x).log_prob(t) + self.outcome_site(_own_arm(t, self.guessed_y(x))).log_prob(y)
+        both = self.guessed_y(x)
+        return self.guessed_t(x).log_prob(t) + self.outcome_site(own_arm(t, both[:, 0], both[:, 1])).log_prob(y)
 
 
 @lru_cache
 def cevae_objective(model: CEVAEModel, columns: int) -> Objective:
-    """The negative of evidence lower bound plus ``log q(t|x) + log q(y|x,t)``, a row.
+    """The negative of evidence lower bound plus ``log q(t|x) + log q(y|x,t)``, in nats per row.
 
     Args:
-        model: What is assumed.
-        columns: d, of x. Batches hold ``x`` (n, d), ``t`` and ``y`` (n,).
+        model: The assumed laws.
+        columns: d. Batches hold ``x`` (n, d), ``t`` and ``y`` (n,).
     """
     networks, elbo = Networks(model, columns), TraceMeanField_ELBO()
 
@@ -214,36 +194,33 @@ def cevae(
     y: Float[Array, " n"],
     *,
     model: CEVAEModel,
-    training: CEVAETraining,
-) -> CEVAEFit:
-    """Fit CEVAE.
+    schedule: Schedule = SCHEDULE,
+) -> Trained:
+    """Fit CEVAE; the rows held out select the parameters by the objective.
 
     Args:
-        key: Of the split, initialisation, batches and samples of z.
+        key: Random key.
         x: Proxies of the hidden confounder; columns of ``model.binary`` hold 0 and 1.
         t: Treatment, 0 or 1.
         y: Outcome.
-        model: What is assumed.
-        training: How to train.
+        model: The assumed laws.
+        schedule: Training schedule, in epochs.
     """
+    chex.assert_rank([x, t, y], [2, 1, 1])
+    chex.assert_equal_shape_prefix([x, t, y], 1)
+    schedule = check_schedule(schedule, SCHEDULE)
     split_key, fit_key = jax.random.split(key)
     x, t, y = (jnp.asarray(values, jnp.float32) for values in (x, t, y))
-    binary = jnp.isin(jnp.arange(x.shape[1]), jnp.array(model.binary, int))
-    moments = x.mean(0), x.std(0), y.mean(), y.std()
-    if model.outcome == "bernoulli":
-        moments = *moments[:2], jnp.zeros(()), jnp.ones(())
-    x_mean, x_std, y_mean, y_std = moments
-    x_mean, x_std = jnp.where(binary, 0.0, x_mean), jnp.where(binary | (x_std == 0), 1.0, x_std)
-    y_std = jnp.where(y_std > 0, y_std, 1.0)
-    data = {"x": (x - x_mean) / x_std, "t": t, "y": (y - y_mean) / y_std}
-    plan = plan_epochs(
-        len(y), validation_share=training.validation_share, epochs=training.epochs, batch_size=training.batch_size
-    )
-    order = jax.random.permutation(split_key, len(y))
-    rows, held_out = split_rows(jax.tree.map(lambda leaf: leaf[order], data), plan.rows)
-    found = fit(
+    binary, moments = jnp.isin(jnp.arange(x.shape[1]), jnp.array(model.binary, int)), scaling_of(x)
+    scaling = {
+        "x": Scaling(jnp.where(binary, 0.0, moments.mean), jnp.where(binary, 1.0, moments.std)),
+        "y": no_scaling(y) if model.outcome == "bernoulli" else scaling_of(y),
+    }
+    data = {"x": scaling["x"].apply(x), "t": t, "y": scaling["y"].apply(y)}
+    plan, rows, held_out = divide(split_key, data, len(y), schedule)
+    result = fit(
         cevae_objective(model, x.shape[1]),
-        _adam(training.learning_rate, training.weight_decay),
+        adam(schedule.learning_rate, weight_decay=schedule.weight_decay),
         rows,
         fit_key,
         steps=plan.steps,
@@ -251,43 +228,162 @@ def cevae(
         validation=held_out,
         eval_every=plan.eval_every,
     )
-    return CEVAEFit(found.params, x_mean, x_std, y_mean, y_std, found.final_loss, found.diverged, found.first_bad_step)
+    return trained(result, scaling)
 
 
 def cevae_outcomes(
-    key: Key[Array, ""], model: CEVAEModel, found: CEVAEFit, x: Float[Array, "n d"], draws: int = 100
+    key: Key[Array, ""], model: CEVAEModel, fitted: Trained, x: Float[Array, "n d"], draws: int = 100
 ) -> PotentialOutcomes:
-    """Expected potential outcomes given x alone: t and y are drawn from q(t|x), q(y|x,t), then z from q(z|x,t,y).
+    """Expected potential outcomes given x alone: draw t and y from q(t|x) and q(y|x,t), then z from q(z|x,t,y).
 
     Args:
         key: Random key.
-        model: What is assumed.
-        found: The fit.
+        model: The assumed laws.
+        fitted: A fit by :func:`cevae`.
         x: Proxies.
-        draws: L, over which the outcome networks' means are averaged.
+        draws: Number of draws of z over which the outcome networks' means are averaged.
     """
     networks = Networks(model, x.shape[1])
-    x = (jnp.asarray(x, jnp.float32) - found.x_mean) / found.x_std
+    x = fitted.scaling["x"].apply(jnp.asarray(x, jnp.float32))
 
     def one(draw_key: jax.Array) -> Array:
         t_key, y_key, z_key = jax.random.split(draw_key, 3)
 
         def sampled(module: Networks) -> Array:
             t = module.guessed_t(x).sample(t_key).astype(x.dtype)
-            y = module.outcome_site(_own_arm(t, module.guessed_y(x))).sample(y_key).astype(x.dtype)
+            both = module.guessed_y(x)
+            y = module.outcome_site(own_arm(t, both[:, 0], both[:, 1])).sample(y_key).astype(x.dtype)
             location = module.outcomes(module.encode(x, t, y).sample(z_key))
             return jax.nn.sigmoid(location) if model.outcome == "bernoulli" else location
 
-        return networks.apply(found.params, method=sampled)
+        return networks.apply(fitted.params, method=sampled)
 
+    # One draw at a time: memory for one pass through the networks, not for all draws.
     mean = jnp.mean(jax.lax.map(one, jax.random.split(key, draws)), axis=0)
-    return PotentialOutcomes(*(found.y_mean + found.y_std * mean).T)
+    return PotentialOutcomes(*fitted.scaling["y"].undo(mean).T)
 
 
-def _own_arm(t: Float[Array, " n"], both: Float[Array, "n 2"]) -> Float[Array, " n"]:
-    return jnp.where(t == 1, both[:, 1], both[:, 0])
+class CEVAE(EffectEstimator):
+    """Effects adjusted for a hidden confounder of which the covariates are proxies.
+
+    **Assumptions.** Every column of ``X`` must be a noisy view of the confounder, independent of the others given it.
+    Even then the effect is identified only if the joint law of proxies, treatment and outcome determines that of the
+    confounder, which networks this flexible do not ensure: in simulations CEVAE often agrees with adjusting for ``X``
+    directly (docs/methods/unobserved-confounders.md). Compare with it.
+
+    Args:
+        binary: Columns of ``X`` that are 0 or 1, by position; default those that hold nothing else.
+        outcome: ``"gaussian"``, or ``"bernoulli"`` for outcomes 0 and 1.
+        latents: Dimension of the confounder.
+        width: Width of all hidden layers.
+        schedule: Training schedule, in epochs.
+        draws: Draws of the confounder per unit.
+        seed: Random seed.
+
+    Attributes:
+        cevae_: The fitted networks (:class:`~causalrep.training.trained.Trained`).
+
+    There is no interval: regularization and early stopping leave a bias of unknown size.
+
+    Source: Louizos, Shalit, Mooij, Sontag, Socher and Welling (2017), NeurIPS.
+
+    >>> import jax
+    >>> from causalrep.data import noisy_copies
+    >>> s = noisy_copies(jax.random.key(0), n=2000, proxies=5)
+    >>> model = CEVAE(latents=3, width=32, schedule=Schedule(epochs=30), draws=20).fit(s.y, s.t, X=s.x)
+    >>> naive = s.y[s.t == 1].mean() - s.y[s.t == 0].mean()
+    >>> bool(model.ate() < naive)  # the true effect is 1
+    True
+    """
+
+    _precision = "float32"
+    _title = "CEVAE: effect adjusted for a confounder observed through proxies"
+    _rows_per_arm = 10
+
+    def __init__(
+        self,
+        *,
+        binary: tuple[int, ...] | None = None,
+        outcome: Literal["gaussian", "bernoulli"] = "gaussian",
+        latents: int = 20,
+        width: int = 200,
+        schedule: Schedule = SCHEDULE,
+        draws: int = 100,
+        seed: int = 0,
+    ):
+        self.binary = binary
+        self.outcome = outcome
+        self.latents = latents
+        self.width = width
+        self.schedule = schedule
+        self.draws = draws
+        self.seed = seed
+
+    def fit(self, Y: Any, T: Any, *, X: Any) -> Self:
+        """Fit the model and estimate the effect.
+
+        Args:
+            Y: Outcome (n,).
+            T: Treatment (n,), 0 or 1.
+            X: Proxies of the hidden confounder (n, d).
+
+        Raises:
+            InputError: If an argument is wrong.
+            DivergenceError: If training met a loss that is not finite.
+        """
+        check_counts(latents=self.latents, width=self.width, draws=self.draws)
+        check_seed(self.seed)
+        check_choice("outcome", self.outcome, ("gaussian", "bernoulli"))
+        return super().fit(Y, T, X=X)
+
+    def _estimate(self, design: EffectDesign) -> None:
+        check_binary_outcome(design.y, self.outcome)
+        self._model = CEVAEModel(self._binary(design.x), self.latents, self.width, self.outcome)
+        schedule = check_schedule(self.schedule, SCHEDULE)
+        data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
+        with self._computing():
+            self.cevae_ = jax.device_get(_program(root(self.seed), *data, model=self._model, schedule=schedule))
+        refuse_divergence(self.cevae_, self)
+        self.ate_, self.att_ = averages_without_errors(self._effect(design.x), design.t)
+
+    def _binary(self, x: np.ndarray) -> tuple[int, ...]:
+        only = tuple(int(j) for j in np.flatnonzero(((x == 0) | (x == 1)).all(axis=0)))
+        if self.binary is None:
+            return only
+        chosen = self.binary if isinstance(self.binary, tuple | list) else (self.binary,)
+        wrong = [j for j in chosen if j not in only]
+        if wrong:
+            raise InputError("binary", found=f"columns {wrong}", expected=f"columns of 0 and 1 alone: {list(only)}")
+        return tuple(chosen)
+
+    def effect(self, X: Any = None) -> np.ndarray:
+        """Expected effect at each row of ``X`` (m,), given the proxies alone; at the rows of ``fit`` by default."""
+        return self._effect(covariates(X, self.design_))
+
+    def _effect(self, x: np.ndarray) -> np.ndarray:
+        with self._computing():
+            key = derive(root(self.seed), "outcomes")
+            outcomes = _outcomes(key, self._model, self.cevae_, x.astype(np.float32), self.draws)
+            return np.asarray(outcomes.effect, np.float64)
+
+    def _interval(self, average: Average, alpha: float) -> tuple[float, float]:
+        raise NoIntervalError(NO_INTERVAL)
+
+    def summary(self, alpha: float = 0.05) -> Summary:
+        """Average effects, the facts of the fit and its assumptions; no intervals."""
+        table = pd.DataFrame({"estimate": {"ATE": self.ate(), "ATT": self.att()}})
+        facts = [
+            *self._summary_facts(),
+            ("Binary proxies", f"{len(self._model.binary)} of {self.design_.x.shape[1]}"),
+            ("Held-out objective", f"{float(self.cevae_.loss):.4g} nats per row"),
+        ]
+        notes = [
+            "NOT identified without proxies that determine the hidden confounder's law; nothing here tests that they "
+            "do. Compare with an estimator that adjusts for X directly.",
+            NO_INTERVAL,
+        ]
+        return Summary(self._title, facts, table, notes)
 
 
-@lru_cache
-def _adam(learning_rate: float, weight_decay: float) -> optax.GradientTransformation:
-    return optax.adamw(learning_rate, weight_decay=weight_decay)
+_program = jax.jit(cevae, static_argnames=("model", "schedule"))
+_outcomes = jax.jit(cevae_outcomes, static_argnums=(1, 4))

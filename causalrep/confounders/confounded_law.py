@@ -15,19 +15,21 @@ Law = Literal["two_point", "gaussian"]
 class Confounded(dist.Distribution):
     """``(t, y)`` with ``t = 1`` with probability ``g(index + b u)`` and ``y ~ N(base + effect t + c u, s^2)``.
 
-    With ``law="two_point"``, u is a fair coin on {-1, +1}, g the inverse logit, and the density a sum of two. With
-    ``law="gaussian"``, u is standard normal and g the normal distribution function (Heckman's selection); then
-    ``u | y, t ~ N(m, v)`` before the treatment is looked at, and the density is that of ``N(0, c^2 + s^2)`` at the
-    residual times ``Phi((index + b m) / sqrt(1 + b^2 v))``.
+    With ``law="two_point"``, u is a fair coin on {-1, +1}, g the inverse logit, and the density a sum of two terms.
+    With ``law="gaussian"``, u is standard normal and g the normal distribution function (Heckman's selection). Then the
+    outcome equation alone gives ``u ~ N(m, v)``, with ``m = c residual / (c^2 + s^2)`` and ``v = s^2 / (c^2 + s^2)``,
+    and the density is that of ``N(0, c^2 + s^2)`` at the residual times
+    ``Phi((2t - 1) (index + b m) / sqrt(1 + b^2 v))``.
 
     Args:
-        index: Of the treatment, at u = 0 (n,).
-        base: Expected outcome without treatment, at u = 0 (n,).
-        effect: Of the treatment (n,).
+        index: Index of the treatment at u = 0 (n,).
+        base: Expected outcome without treatment at u = 0 (n,).
+        effect: Effect of the treatment (n,).
         b: Coefficient of u in the treatment.
         c: Coefficient of u in the outcome.
         s: Standard deviation of the outcome's noise.
-        law: Of u.
+        law: Law of u.
+        validate_args: Whether NumPyro checks the parameters; None leaves it to NumPyro.
     """
 
     support = constraints.real_vector
@@ -50,7 +52,7 @@ class Confounded(dist.Distribution):
         super().__init__(jnp.shape(index), (2,), validate_args=validate_args)
 
     def log_prob(self, value: Float[Array, "n 2"]) -> Float[Array, " n"]:
-        """Log density of treatment and outcome, without u."""
+        """Log density of treatment and outcome, with u integrated out."""
         t, residual = value[..., 0], self._residual(value)
         if self.law == "two_point":
             each = [self._given(u, t, residual) for u in (-1.0, 1.0)]
@@ -67,12 +69,13 @@ class Confounded(dist.Distribution):
         mean, variance = self._normal_posterior(residual)
         scale = jnp.sqrt(1 + self.b**2 * variance)
         signed = (2 * t - 1) * (self.index + self.b * mean) / scale
-        # A normal truncated by the treatment: the inverse Mills ratio, in logarithms for the tails.
+        # The treatment truncates this normal law, which shifts its mean by the inverse Mills ratio phi / Phi.
+        # Logarithms keep the ratio finite in the tails.
         mills = jnp.exp(norm.logpdf(signed) - norm.logcdf(signed))
         return mean + (2 * t - 1) * self.b * variance / scale * mills
 
     def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "*s n 2"]:
-        """Units with a confounder of their own."""
+        """Treatments and outcomes, with a confounder drawn for each unit."""
         u_key, t_key, y_key = jax.random.split(key, 3)
         shape = sample_shape + self.batch_shape
         coin = self.law == "two_point"

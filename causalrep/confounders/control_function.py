@@ -2,9 +2,9 @@
 
     t = 1[a' (1, x, z) + v > 0],   y = b' (1, x) + t (d + g' x) + w,   (v, w) jointly normal given x and z
 
-The part of w that v explains is a multiple of the generalised residual of the probit, ``E[v | x, z, t]``; with it as a
-regressor, the treatment is unconfounded. Without excluded z the residual differs from a line in x by the probit's
-curvature alone: identified by functional form, and weakly.
+The part of w that v explains is a multiple of the generalized residual of the probit, ``E[v | x, z, t]``; with it as a
+regressor, the treatment is unconfounded. Without excluded z the residual is a function of x and t that differs from a
+linear one only by the curvature of the probit: the effect is identified by functional form, and weakly.
 
 Source: Heckman (1979), "Sample Selection Bias as a Specification Error", Econometrica 47(1); the effect that varies
 with x and one coefficient of the residual for both arms follow the endogenous switching model with equal slopes.
@@ -19,15 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import (
-    as_excluded,
-    as_matrix,
-    check_counts,
-    check_index_alignment,
-    check_range,
-    check_seed,
-)
+from causalrep.base.validation import as_excluded, check_counts, check_index_alignment, check_range, check_seed
 from causalrep.confounders.closed_forms import generalized_residual
+from causalrep.confounders.outcomes import covariates
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
@@ -35,20 +29,19 @@ from causalrep.errors import IdentificationWarning, InputError
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
 from causalrep.keys import root
 from causalrep.linalg import spd_solve
-from causalrep.precision import float64
 
-# Of Newton's method, whose steps are exact for a concave likelihood this smooth.
+# Steps of Newton's method, which converges quadratically on this smooth concave likelihood.
 PROBIT_STEPS = 25
-# Largest generalised residual of a probit that is sure of every unit: the arms are apart.
+# If no generalized residual is larger than this, the probit is certain of every unit: the covariates separate the arms.
 SEPARATED = 1e-3
 
 
 class SelectionFit(NamedTuple):
-    """Both steps.
+    """Both steps of the control function.
 
     Attributes:
         base: Effect at x = 0.
-        slopes: How it changes with x (d,).
+        slopes: Change of the effect with x (d,).
         selection: Coefficient of the probit's residual in the outcome: the covariance of v and w.
         probit: Coefficients of the treatment equation, intercept first.
         residual: ``E[v | x, z, t]`` (n,).
@@ -78,10 +71,10 @@ def probit(x: Float[Array, "n q"], t: Float[Array, " n"], w: Float[Array, " n"])
     def step(b: Array, _: None) -> tuple[Array, None]:
         index = x @ b
         residual = generalized_residual(index, t)
-        # The generalised residual's derivative: positive, as the likelihood is concave.
+        # Minus the derivative of the residual r(a) in the index a is r (r + a), positive: the likelihood is concave.
         curvature = residual * (residual + index)
         hessian = x.T @ ((share * curvature)[:, None] * x)
-        # A trace of ridge keeps a separated sample's steps finite.
+        # A tiny ridge keeps the steps finite if the sample is separable.
         hessian = hessian + 1e-12 * jnp.trace(hessian) * jnp.eye(x.shape[1], dtype=x.dtype)
         return b + spd_solve(hessian, x.T @ (share * residual)), None
 
@@ -108,24 +101,25 @@ def control_function(
     design = jnp.column_stack([jnp.ones_like(y), x, *([] if z is None else [z])])
     coefficients = probit(design, t, w)
     residual = generalized_residual(design @ coefficients, t)
-    found = LeastSquares().fit(jnp.column_stack([x, t, t[:, None] * x, residual]), y, w).slopes
+    # Slopes in the order of the columns: x (d), t, t x (d), the residual.
+    slopes = LeastSquares().fit(jnp.column_stack([x, t, t[:, None] * x, residual]), y, w).slopes
     d = x.shape[1]
-    return SelectionFit(found[d], found[d + 1 : 2 * d + 1], found[2 * d + 1], coefficients, residual)
+    return SelectionFit(slopes[d], slopes[d + 1 : 2 * d + 1], slopes[2 * d + 1], coefficients, residual)
 
 
 class ControlFunction(EffectEstimator):
     """Heckman's control function for a hidden Gaussian confounder of a binary treatment.
 
-    Right if the hidden causes of treatment and outcome are jointly normal and the observed enter linearly. Give
+    Valid if the hidden causes of treatment and outcome are jointly normal and observed covariates enter linearly. Give
     covariates that move the treatment and not the outcome as ``Z``: without them the effect is identified by the
     curvature of the probit alone, and ``fit`` warns.
 
     Args:
         draws: Bootstrap samples, of both steps together, behind the intervals.
-        seed: Of the bootstrap.
+        seed: Random seed of the bootstrap.
 
     Attributes:
-        selection_fit_: The :class:`SelectionFit`.
+        selection_fit_: Both steps (:class:`SelectionFit`).
 
     Source: Heckman (1979), Econometrica 47(1).
 
@@ -176,10 +170,10 @@ class ControlFunction(EffectEstimator):
     def _estimate(self, design: EffectDesign) -> None:
         x, t, y = (jnp.asarray(values) for values in (design.x, design.t, design.y))
         z = None if self._excluded is None else jnp.asarray(self._excluded)
-        found, drawn = _fit_and_bootstrap(root(self.seed), x, t, y, z, draws=self.draws)
-        self.selection_fit_ = jax.tree.map(np.asarray, found)
-        effects = np.asarray(found.effect(x))
-        # The sign of the generalised residual is that of the treatment; where the probit is sure of all, none is left.
+        steps, drawn = _fit_and_bootstrap(root(self.seed), x, t, y, z, draws=self.draws)
+        self.selection_fit_ = jax.tree.map(np.asarray, steps)
+        effects = np.asarray(steps.effect(x))
+        # The residual vanishes as the probit becomes certain of a unit's treatment.
         separated = np.abs(self.selection_fit_.residual).max() < SEPARATED
         if separated or not np.isfinite(effects).all():
             raise InputError("T", found="a treatment that X separates", expected="overlap: a probit that can be fitted")
@@ -190,12 +184,8 @@ class ControlFunction(EffectEstimator):
 
     def effect(self, X: Any = None) -> np.ndarray:
         """Expected effect at each row of ``X`` (m,); at the rows of ``fit`` by default."""
-        x = self.design_.x if X is None else as_matrix("X", X)[0]
-        expected = len(self.selection_fit_.slopes)
-        if x.shape[1] != expected:
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{expected}, as in fit")
-        with float64():
-            return np.asarray(self.selection_fit_.effect(x))
+        with self._computing():
+            return np.asarray(self.selection_fit_.effect(covariates(X, self.design_)))
 
     def _summary_facts(self) -> list[tuple[str, str]]:
         excluded = 0 if self._excluded is None else self._excluded.shape[1]

@@ -1,4 +1,4 @@
-"""The deconfounder: a factor model of many treatments as a substitute for what made them go together.
+"""The deconfounder: a factor model of many treatments as a substitute for their common confounders.
 
 Wang and Blei (2019), "The Blessings of Multiple Causes", JASA 114(528), with probabilistic principal components. Its
 promise is disputed (D'Amour 2019, AISTATS; Ogburn, Shpitser and Tchetgen Tchetgen 2019, JASA): a confounder of a single
@@ -23,16 +23,16 @@ from causalrep.keys import root
 from causalrep.linalg import spd_solve
 from causalrep.precision import in_float64
 
-# Where the predictive score of a factor model that fits should lie (Wang and Blei 2019, section 3).
+# Range of the predictive score of an adequate factor model (Wang and Blei 2019, section 3).
 ACCEPTED = (0.1, 0.9)
 
 
 class FactorModel(NamedTuple):
-    """Probabilistic principal components of standardised causes: ``a = W z + N(0, noise I)``, ``z ~ N(0, I)``.
+    """Probabilistic principal components of standardized causes: ``a = W z + N(0, noise I)``, ``z ~ N(0, I)``.
 
     Attributes:
         loadings: W (m, k).
-        noise: Variance of what is each cause's own.
+        noise: Variance of the part of each cause that the factors do not explain.
     """
 
     loadings: Float[Array, "m k"]
@@ -43,11 +43,12 @@ def factor_model(a: Float[Array, "n m"], factors: int) -> FactorModel:
     """Maximum likelihood of probabilistic principal components, in closed form.
 
     Args:
-        a: Standardised causes.
+        a: Standardized causes.
         factors: k, fewer than m.
 
     Source: Tipping and Bishop (1999), Journal of the Royal Statistical Society B 61(3).
     """
+    # W = V_k (L_k - noise I)^(1/2), with noise the mean of the other eigenvalues; eigh sorts them in ascending order.
     values, vectors = jnp.linalg.eigh(a.T @ a / a.shape[0])
     noise = jnp.mean(values[:-factors])
     top, directions = values[::-1][:factors], vectors[:, ::-1][:, :factors]
@@ -64,16 +65,16 @@ def substitute(
 
 
 def predictive_score(key: Key[Array, ""], model: FactorModel, a: Float[Array, "n m"], draws: int = 100) -> Array:
-    """How held-out rows compare with rows of the model's own making: 0.5 if alike, near 0 if it does not describe them.
+    """Comparison of held-out rows with rows drawn from the model: 0.5 if alike, near 0 if the model does not fit.
 
     In each row a random half of the causes gives z, and the log density of the other half is compared with that of
     replicated halves: the share of replicates that are less probable, averaged over rows.
 
     Args:
         key: Random key.
-        model: Fitted to other rows.
-        a: Held-out rows, standardised as those were.
-        draws: Replicates a row.
+        model: A factor model that was fitted to other rows.
+        a: Held-out rows, standardized like the rows of the fit.
+        draws: Replicates per row.
     """
     half_key, draw_key = jax.random.split(key)
     n, m = a.shape
@@ -82,7 +83,8 @@ def predictive_score(key: Key[Array, ""], model: FactorModel, a: Float[Array, "n
 
     def one(row: Array, half: Array, row_key: Array) -> Array:
         mean, covariance = substitute(model, row[None], half.astype(row.dtype))
-        # The held-out half given z's posterior is normal; whitened, its log density is minus half a squared length.
+        # Given the seen half, the hidden one is N(W mean, W cov W' + noise I). Whitened, its log density is minus half
+        # a squared length plus a constant. Seen causes get the identity and a residual of 0: shapes stay static.
         spread = model.loadings @ covariance @ model.loadings.T + model.noise * jnp.eye(m, dtype=row.dtype)
         hidden = ~half
         inside = jnp.where(hidden[:, None] & hidden[None, :], spread, jnp.eye(m, dtype=row.dtype))
@@ -98,25 +100,25 @@ def predictive_score(key: Key[Array, ""], model: FactorModel, a: Float[Array, "n
 class Deconfounder(Estimator):
     """Effects of many treatments, adjusted for a factor that is inferred from the treatments themselves.
 
-    For cause j the substitute confounder is inferred from the *other* causes, and Y is regressed on cause j and it.
-    (With a linear factor model the substitute made from all causes is a linear function of them, and a regression on
-    both has no unique solution: this way out is ours.)
+    For cause j the substitute confounder is inferred from the *other* causes, and Y is regressed on cause j and the
+    substitute. (With a linear factor model the substitute from all causes is a linear function of them, and a
+    regression on both has no unique solution: this remedy is ours.)
 
-    **Caveats.** A confounder of one treatment alone leaves no trace in the others: with a single treatment there is
-    nothing to learn, and it is refused. With several, only a confounder of all of them can be seen, and its substitute
-    becomes exact only as their number grows. The predictive check sees a model that is too rich for its rows; with
-    three factors in the data and one in the model it passed (score 0.59 in a simulation) while effects stayed wrong.
-    There is no interval: the error of the substitute is not sampling error.
+    **Caveats.** A confounder of one treatment alone leaves no trace in the others. A single treatment is therefore
+    refused. With several, only a confounder of all of them can be detected, and its substitute becomes exact only as
+    their number grows. The predictive check detects a model that is too rich for its rows; with three factors in the
+    data and one in the model it passed (score 0.59 in a simulation) while effects stayed wrong. There is no interval:
+    the error of the substitute is not sampling error.
 
     Args:
         factors: Dimension of the factor, fewer than half of the causes.
         held_out: Share of the rows on which the factor model is checked.
-        seed: Of the check.
+        seed: Random seed of the check.
 
     Attributes:
         effects_: Effect of one unit of each cause (a Series of length m).
-        effects_without_: The same from regressions on each cause alone.
-        predictive_score_: See :func:`predictive_score`; between 0.1 and 0.9 if the factor model is tenable.
+        effects_without_: Effects from regressions on each cause alone.
+        predictive_score_: The score of :func:`predictive_score`; between 0.1 and 0.9 if the factor model is tenable.
         substitute_: Posterior mean of the factor from all causes (n, factors).
 
     Source: Wang and Blei (2019), JASA 114(528).
@@ -151,7 +153,8 @@ class Deconfounder(Estimator):
             InputError: If an argument is wrong; if there is a single treatment.
 
         Warns:
-            IdentificationWarning: Always that effects rest on the factor model; and if it fails its check.
+            IdentificationWarning: Always, because the effects depend on the factor model; the message says if the model
+                fails its check.
         """
         check_index_alignment(Y=Y, T=T)
         check_counts(factors=self.factors)
@@ -163,8 +166,8 @@ class Deconfounder(Estimator):
             raise InputError(
                 "T",
                 found="one treatment",
-                expected="several: what moves a single one leaves no trace in others to learn it from (see VLUCI, "
-                "CEVAE or ControlFunction)",
+                expected="several treatments: a confounder of a single one leaves no trace in others (see VLUCI, CEVAE "
+                "or ControlFunction)",
             )
         if 2 * self.factors >= causes.shape[1]:
             raise InputError("factors", found=self.factors, expected=f"fewer than half of the {causes.shape[1]} causes")
@@ -175,20 +178,15 @@ class Deconfounder(Estimator):
             raise InputError("held_out", found=f"{self.held_out} of {len(y)} rows", expected="10 or more on each side")
         self._estimate(y, causes)
         low, high = ACCEPTED
-        failed = (
-            ""
-            if low <= self.predictive_score_ <= high
-            else (
+        message = (
+            "Effects are identified only if every confounder moves several treatments and the factor model is right."
+        )
+        if not low <= self.predictive_score_ <= high:
+            message += (
                 f" And the factor model fails its check: its predictive score is {self.predictive_score_:.2g}, outside "
                 f"[{low:g}, {high:g}]."
             )
-        )
-        warnings.warn(
-            "Effects are identified only if every confounder moves several treatments and the factor model is right."
-            + failed,
-            IdentificationWarning,
-            stacklevel=2,
-        )
+        warnings.warn(message, IdentificationWarning, stacklevel=2)
         return self
 
     @in_float64
@@ -197,13 +195,13 @@ class Deconfounder(Estimator):
         a = jnp.asarray((causes - causes.mean(axis=0)) / scale)
         order = np.random.default_rng(self.seed).permutation(len(y))
         rest, check = np.split(order, [len(y) - round(self.held_out * len(y))])
-        found = factor_model(a[rest], self.factors)
-        self.predictive_score_ = float(jax.jit(predictive_score)(root(self.seed), found, a[check]))
-        found = factor_model(a, self.factors)
+        check_model = factor_model(a[rest], self.factors)
+        self.predictive_score_ = float(jax.jit(predictive_score)(root(self.seed), check_model, a[check]))
+        model = factor_model(a, self.factors)
         ones, m = jnp.ones_like(y), a.shape[1]
 
         def both(j: Array) -> tuple[Array, Array]:
-            z, _ = substitute(found, a, (jnp.arange(m) != j).astype(a.dtype))
+            z, _ = substitute(model, a, (jnp.arange(m) != j).astype(a.dtype))
             cause = jnp.take(a, j, axis=1)
             alone = LeastSquares().fit(cause[:, None], y, ones).slopes[0]
             return LeastSquares().fit(jnp.column_stack([cause, z]), y, ones).slopes[0], alone
@@ -211,7 +209,7 @@ class Deconfounder(Estimator):
         adjusted, alone = jax.jit(lambda js: jax.lax.map(both, js))(jnp.arange(m))
         self.effects_ = pd.Series(np.asarray(adjusted) / scale, index=self._names)
         self.effects_without_ = pd.Series(np.asarray(alone) / scale, index=self._names)
-        self.substitute_ = np.asarray(substitute(found, a)[0])
+        self.substitute_ = np.asarray(substitute(model, a)[0])
 
     def summary(self) -> Summary:
         """Effects with and without the substitute, the check of the factor model, and the caveats."""

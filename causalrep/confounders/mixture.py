@@ -1,4 +1,4 @@
-"""A two-point confounder by expectation maximisation, with linear regressions: a check on the variational model."""
+"""A two-point confounder by expectation maximization, with linear regressions: a check on the variational model."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from jaxtyping import Array, Float
 
 from causalrep.effects import LeastSquares, Logistic
 
-# Newton steps of the treatment's logistic regression at each iteration, from zero.
+# Newton steps of the logistic regression of the treatment at each iteration, from zero.
 LOGISTIC_STEPS = 10
 
 
 class MixtureFit(NamedTuple):
-    """What expectation maximisation leaves.
+    """The result of expectation maximization.
 
     Attributes:
         mean: ``E[U | x, t, y]`` in [-1, 1] (n,).
@@ -27,19 +27,21 @@ class MixtureFit(NamedTuple):
 def two_point_em(
     x: Float[Array, "n d"], t: Float[Array, " n"], y: Float[Array, " n"], *, iterations: int = 50
 ) -> MixtureFit:
-    """``u`` uniform on {-1, +1}; ``logit p(t|x,u)`` linear in (x, u); y in each arm too, with normal noise.
+    """Posterior means of u, uniform on {-1, +1}, in a model that is linear in (x, u).
 
-    It starts from the sign of the residual of a regression on x within each arm: u = +1 raises the outcome in both.
-    Where the two components overlap the result depends on that start and on the number of iterations.
+    ``logit p(t|x,u)`` and, in each arm, the mean of y are linear in (x, u); the noise of y is normal. The start is the
+    sign of the residual of a regression on x within each arm: u = +1 raises the outcome in both. If the two components
+    overlap, the result depends on that start and on the number of iterations.
 
     Args:
         x: Covariates.
         t: Treatment, 0 or 1.
         y: Outcome.
-        iterations: How many.
+        iterations: Number of iterations.
 
     Source: Dempster, Laird and Rubin (1977), for mixtures of regressions.
     """
+    # Every row twice, with u = -1 and u = +1, weighted by their probabilities: the M-step is then weighted regression.
     n = len(y)
     levels = jnp.repeat(jnp.array([-1.0, 1.0], y.dtype), n)
     x2, t2, y2 = (jnp.concatenate([values, values]) for values in (x, t, y))
@@ -66,6 +68,6 @@ def two_point_em(
     start = jnp.zeros(n, y.dtype)
     for arm in (1 - t, t):
         start = start + arm * (y > outcome.predict(outcome.fit(x, y, arm), x))
-    # Not 0 or 1: a regression on u needs both of its levels.
+    # Probabilities other than 0 and 1: a regression on u needs both of its levels.
     positive, trace = jax.lax.scan(step, jnp.clip(start, 0.01, 0.99), length=iterations)
     return MixtureFit(2 * positive - 1, trace)

@@ -1,4 +1,7 @@
-"""The world: real data sets, checksummed and cached, and simulators as pure functions of a key.
+"""The world: real data sets with checksums, and simulators as pure functions of a key.
+
+:func:`load` loads a data set by name, :func:`available` lists the names, and :func:`load_rows` reads rows from disk one
+at a time. Result types that callers need not name are in the modules of their simulators.
 
 >>> from causalrep.data import load
 >>> card = load("card")
@@ -17,69 +20,35 @@ from causalrep.data.augmentation import (
     translate,
 )
 from causalrep.data.catalogue import available, load
-from causalrep.data.images.colored_digits import ColoredDigits, color_digits, jitter_translate
+from causalrep.data.images.colored_digits import color_digits, jitter_translate
 from causalrep.data.images.fashion_mnist import LabelledImages
 from causalrep.data.images.mnist import Digits
-from causalrep.data.images.optical_device import PAPER_EXPERIMENTS, OpticalDevice
-from causalrep.data.images.rotated_images import RotatedImages, colored_domains, rotated_domains, shrunk
+from causalrep.data.images.optical_device import OpticalDevice
+from causalrep.data.images.rotated_images import colored_domains, rotated_domains
 from causalrep.data.rows import load_rows
-from causalrep.data.simulators.confounders.connectivity import FCPopulation, FCSample, draw_fc, fc_population
-from causalrep.data.simulators.confounders.hidden import (
-    HiddenConfounderSample,
-    hidden_confounder,
-)
-from causalrep.data.simulators.confounders.ihdp_hidden import HiddenIHDP, draw_ihdp_hidden, ihdp_hidden
+from causalrep.data.simulators.confounders.connectivity import draw_fc, fc_population
+from causalrep.data.simulators.confounders.hidden import HiddenConfounderSample, hidden_confounder
+from causalrep.data.simulators.confounders.ihdp_hidden import draw_ihdp_hidden, ihdp_hidden
 from causalrep.data.simulators.confounders.proxies import causalml_hidden_confounder, noisy_copies
-from causalrep.data.simulators.effects.news import NewsSample, draw_news
-from causalrep.data.simulators.iv.linear import IVSample, linear_iv
-from causalrep.data.simulators.iv.nonlinear import (
-    ZOO_FUNCTIONS,
-    NonlinearIVSample,
-    agmm_zoo,
-    demand,
-    demand_function,
-    newey_powell,
-    sine,
-    zoo,
-)
-from causalrep.data.simulators.iv.symmetry import (
-    LinearSample,
-    LinearSEM,
-    NonlinearIVLSample,
-    draw_linear,
-    nonlinear_ivl,
-    sample_linear_sem,
-)
+from causalrep.data.simulators.effects.news import draw_news
+from causalrep.data.simulators.iv.linear import linear_iv
+from causalrep.data.simulators.iv.nonlinear import agmm_zoo, demand, newey_powell, sine, zoo
+from causalrep.data.simulators.iv.symmetry import LinearSEM, draw_linear, nonlinear_ivl, sample_linear_sem
 from causalrep.data.simulators.latent.environments import (
-    CausalRows,
-    LinearCRLModel,
     buchholz_simulation,
     cauca_simulation,
-    edge_signals,
     segments_simulation,
     squires_model,
     varici_model,
 )
-from causalrep.data.simulators.latent.hca import HCASample, hca_simulation
-from causalrep.data.simulators.latent.ild import ILDData, ILDSample, ILDTruth, ild_simulation
-from causalrep.data.simulators.latent.ild_flow import ILDFlowData, ILDFlowTruth, ild_flow_simulation
-from causalrep.data.simulators.latent.mechanisms import (
-    EnvironmentRows,
-    Interventions,
-    draw_latents,
-    one_per_latent,
-)
-from causalrep.data.simulators.latent.personax import PersonaSample, TraitSample, persona_simulation, trait_simulation
+from causalrep.data.simulators.latent.hca import hca_simulation
+from causalrep.data.simulators.latent.ild import ild_simulation
+from causalrep.data.simulators.latent.ild_flow import ild_flow_simulation
+from causalrep.data.simulators.latent.mechanisms import EnvironmentRows, Interventions, draw_latents, one_per_latent
+from causalrep.data.simulators.latent.personax import persona_simulation, trait_simulation
 from causalrep.data.simulators.latent.series import leap_simulation
 from causalrep.data.simulators.latent.supports import ahuja_simulation
-from causalrep.data.simulators.multimodal.vqa import (
-    VQAPrototypes,
-    VQASample,
-    answer_prior,
-    bayes_answers,
-    prior_shift_vqa,
-    vqa_prototypes,
-)
+from causalrep.data.simulators.multimodal.vqa import prior_shift_vqa, vqa_prototypes
 from causalrep.data.sources.folder import data_folder
 from causalrep.data.tables.connectivity_cohort import ConnectivityCohort
 from causalrep.data.tables.econometric import IVTable
@@ -87,50 +56,24 @@ from causalrep.data.tables.open_llm_leaderboard import Leaderboard
 from causalrep.data.tables.types import EffectBenchmark, EffectSample, EffectTable
 
 __all__ = [
-    "PAPER_EXPERIMENTS",
-    "ZOO_FUNCTIONS",
     "Augmentation",
     "Augmented",
-    "CausalRows",
-    "ColoredDigits",
     "ConnectivityCohort",
     "Digits",
     "EffectBenchmark",
     "EffectSample",
     "EffectTable",
     "EnvironmentRows",
-    "FCPopulation",
-    "FCSample",
-    "HCASample",
     "HiddenConfounderSample",
-    "HiddenIHDP",
-    "ILDData",
-    "ILDFlowData",
-    "ILDFlowTruth",
-    "ILDSample",
-    "ILDTruth",
-    "IVSample",
     "IVTable",
     "Interventions",
     "LabelledImages",
     "Leaderboard",
-    "LinearCRLModel",
     "LinearSEM",
-    "LinearSample",
-    "NewsSample",
-    "NonlinearIVLSample",
-    "NonlinearIVSample",
     "OpticalDevice",
-    "PersonaSample",
-    "RotatedImages",
-    "TraitSample",
-    "VQAPrototypes",
-    "VQASample",
     "agmm_zoo",
     "ahuja_simulation",
-    "answer_prior",
     "available",
-    "bayes_answers",
     "buchholz_simulation",
     "cauca_simulation",
     "causalml_hidden_confounder",
@@ -139,13 +82,11 @@ __all__ = [
     "compose",
     "data_folder",
     "demand",
-    "demand_function",
     "draw_fc",
     "draw_ihdp_hidden",
     "draw_latents",
     "draw_linear",
     "draw_news",
-    "edge_signals",
     "fc_population",
     "gaussian_noise",
     "hca_simulation",
@@ -170,7 +111,6 @@ __all__ = [
     "rotated_domains",
     "sample_linear_sem",
     "segments_simulation",
-    "shrunk",
     "sine",
     "squires_model",
     "trait_simulation",

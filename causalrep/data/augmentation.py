@@ -1,7 +1,7 @@
-"""Data augmentation as pure functions of a key that also return their parameters G.
+"""Data augmentation as pure functions of a key, which also return their random parameters G.
 
-An augmentation maps ``(key, x) -> Augmented(gx, g)``: the augmented rows, and the drawn group parameters that IV-like
-regression uses in place of an instrument (IVL paper, section 3). Compose them with :func:`compose`.
+An augmentation maps ``(key, x)`` to ``Augmented(gx, g)``: the augmented rows, and the random group parameters that
+IV-like regression uses in place of an instrument (Akbar et al. 2025, section 3). :func:`compose` chains augmentations.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from causalrep.errors import InputError
+
 
 class Augmented(NamedTuple):
-    """Augmented rows and the augmentation's parameters.
+    """Augmented rows and the parameters of the augmentation.
 
     Attributes:
-        gx: Augmented rows, the shape of the input (n, m).
-        g: Parameters drawn for each row (n, k).
+        gx: Augmented rows, in the shape of the input (n, m).
+        g: Random parameters of each row (n, k).
     """
 
     gx: Float[Array, "n m"]
@@ -30,7 +32,13 @@ Augmentation = Callable[[Key[Array, ""], Float[Array, "n m"]], Augmented]
 
 
 def translate(directions: Float[Array, "k m"], strength: Float[Array, ""] | float = 1.0) -> Augmentation:
-    """``GX = X + strength * G directions`` with ``G ~ N(0, I_k)``: the paper's null-space translation."""
+    """``GX = X + strength * G directions`` with ``G ~ N(0, I_k)``: the IVL paper's translation in a null space.
+
+    >>> from causalrep.keys import root
+    >>> augmented = translate(jnp.array([[1.0, -1.0]]))(root(0), jnp.zeros((3, 2)))
+    >>> augmented.gx.shape, augmented.g.shape
+    ((3, 2), (3, 1))
+    """
 
     def augment(key: Key[Array, ""], x: Float[Array, "n m"]) -> Augmented:
         g = jax.random.normal(key, (x.shape[0], directions.shape[0]), x.dtype)
@@ -50,13 +58,20 @@ def gaussian_noise(variance: float = 0.1) -> Augmentation:
 
 
 def random_flip(permutation: Sequence[int], probability: float = 0.5) -> Augmentation:
-    """Apply one fixed permutation of the columns with some probability; G is the standardised indicator (n, 1).
+    """Apply one fixed permutation of the columns with some probability; G is the standardized indicator (n, 1).
 
     Rotations and flips of an image are such permutations of its pixels.
+
+    Args:
+        permutation: Column numbers, each of 0 to m - 1 once.
+        probability: Probability that a row is permuted.
+
+    Raises:
+        InputError: If ``permutation`` is none.
     """
     order = np.asarray(permutation)
     if sorted(order.tolist()) != list(range(order.size)):
-        raise ValueError(f"permutation: found {list(permutation)}; expected each of 0..{order.size - 1} once.")
+        raise InputError("permutation", found=f"{list(permutation)}", expected=f"each of 0..{order.size - 1} once")
 
     def augment(key: Key[Array, ""], x: Float[Array, "n m"]) -> Augmented:
         applied = jax.random.bernoulli(key, probability, (x.shape[0], 1))
@@ -67,13 +82,13 @@ def random_flip(permutation: Sequence[int], probability: float = 0.5) -> Augment
 
 
 def random_permutation() -> Augmentation:
-    """Permute each row's columns uniformly at random; G is the permutation vector, standardised by row (n, m)."""
+    """Permute each row's columns uniformly at random; G is the permutation, standardized within rows (n, m)."""
 
     def augment(key: Key[Array, ""], x: Float[Array, "n m"]) -> Augmented:
         columns = jnp.broadcast_to(jnp.arange(x.shape[1]), x.shape)
         order = jax.random.permutation(key, columns, axis=1, independent=True)
         g = order.astype(x.dtype)
-        # Every row holds the same numbers 0..m-1, so all rows share their mean and standard deviation.
+        # Every row of G holds the numbers 0 to m - 1, so that all rows have the same mean and standard deviation.
         numbers = jnp.arange(x.shape[1], dtype=x.dtype)
         return Augmented(jnp.take_along_axis(x, order, axis=1), (g - jnp.mean(numbers)) / jnp.std(numbers))
 
@@ -81,7 +96,13 @@ def random_permutation() -> Augmentation:
 
 
 def compose(*augmentations: Augmentation) -> Augmentation:
-    """Apply augmentations one after the other and concatenate their parameters."""
+    """Apply augmentations one after the other and concatenate their parameters (n, k_1 + k_2 + ...).
+
+    >>> augment = compose(random_permutation(), gaussian_noise())
+    >>> from causalrep.keys import root
+    >>> augment(root(0), jnp.ones((4, 3))).g.shape
+    (4, 6)
+    """
 
     def augment(key: Key[Array, ""], x: Float[Array, "n m"]) -> Augmented:
         parameters = []
@@ -94,9 +115,8 @@ def compose(*augmentations: Augmentation) -> Augmentation:
 
 
 def polynomial_features(x: Float[Array, "n m"], degree: int) -> Float[Array, "n d"]:
-    """All monomials of degree 1 to ``degree``, cross products included, no constant.
+    """All monomials of degree 1 to ``degree``, with cross products and without a constant.
 
-    >>> import jax.numpy as jnp
     >>> polynomial_features(jnp.array([[2.0, 3.0]]), 2).tolist()
     [[2.0, 3.0, 4.0, 6.0, 9.0]]
     """

@@ -1,4 +1,4 @@
-"""Data sets row by row: prepared once as ``array_record`` files, with random access, ready for a grain loader."""
+"""Data sets row by row: ``array_record`` files with random access, ready for a grain loader."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ from causalrep.errors import InputError
 
 
 def load_rows(name: str, **options: object) -> Sequence[dict[str, Any]]:
-    """The rows of a data set, read from disk one by one; :func:`load` gives the whole of it in memory.
+    """The rows of a data set, read from disk one at a time, whereas :func:`load` reads all of them into memory.
 
-    Rows are written once, by a TensorFlow Datasets builder, as ``array_record`` files in the user's cache, under a name
-    that holds a digest of their contents.
+    At the first call a TensorFlow Datasets builder writes the rows as ``array_record`` files into the user's cache. The
+    name of the copy contains a digest of its contents, so that changed data are prepared again.
 
     Args:
-        name: As for :func:`load`: a treatment-effect data set, an econometric table, or pictures.
-        **options: As for :func:`load`.
+        name: A treatment-effect data set, an econometric table, or a set of images, named as for :func:`load`.
+        **options: Options of the data set, as for :func:`load`.
 
     Returns:
-        A sequence with random access, in the order of :func:`load`. A row of a benchmark holds ``x`` (d,), ``t``,
-        ``y`` and, where known, ``mu0``, ``mu1``, ``y0``, ``y1``, each () or, with R replications, (R,); of a table
-        ``x``, ``t`` and ``y`` (and ``z``, its instruments), in float64; of pictures ``image`` and ``label``, those to
-        train on.
+        A sequence with random access, in the order of :func:`load`. A row is a dictionary. For a benchmark it has ``x``
+        (d,), ``t``, ``y`` and, if they are known, ``mu0``, ``mu1``, ``y0`` and ``y1``: each of shape (), or (R,) with R
+        replications. For a table it has ``x``, ``t``, ``y`` and, with instruments, ``z``, in float64. For images it has
+        ``image`` and ``label`` of the training set.
 
     Raises:
-        InputError: If there is no data set of that name, or it has no rows (the optical device).
-        DataError: If the data cannot be found, downloaded, or fail their checksum.
+        InputError: If there is no data set of that name, or it does not consist of rows, as the optical device.
+        DataError: If the data can be neither found nor downloaded, or fail their checksum.
 
     >>> import grain
     >>> from causalrep.training import GrainLoader
@@ -48,7 +48,7 @@ def load_rows(name: str, **options: object) -> Sequence[dict[str, Any]]:
     digest = hashlib.sha256()
     for column, values in columns.items():
         digest.update(f"{column}{values.dtype}{values.shape}".encode())
-        digest.update(np.ascontiguousarray(values))
+        digest.update(np.ascontiguousarray(values).data)
     count = len(next(iter(columns.values())))
     return prepared_source(
         f"{name}_rows",
@@ -60,10 +60,10 @@ def load_rows(name: str, **options: object) -> Sequence[dict[str, Any]]:
 
 
 def _columns(name: str, data: object) -> Mapping[str, np.ndarray]:
-    """Arrays whose first axis is the rows."""
+    """Arrays by name, whose first axis are the rows."""
     if isinstance(data, EffectBenchmark):
         known = {field: getattr(data, field) for field in ("t", "y", "mu0", "mu1", "y0", "y1", "randomized")}
-        # Replications lead in memory and follow in a row.
+        # Replications are the first axis in memory, (R, n), and the last in a row, (n, R).
         return {"x": data.x} | {field: values.T for field, values in known.items() if values is not None}
     if isinstance(data, EffectTable | IVTable):
         roles = {"x": data.X, "t": data.T, "y": data.Y, "z": getattr(data, "Z", None)}
@@ -72,4 +72,4 @@ def _columns(name: str, data: object) -> Mapping[str, np.ndarray]:
         return {"image": data.images, "label": data.labels}
     if isinstance(data, LabelledImages):
         return data._asdict()
-    raise InputError("name", found=repr(name), expected="a data set of rows: tables, benchmarks or pictures")
+    raise InputError("name", found=repr(name), expected="a data set of rows: a benchmark, a table or images")

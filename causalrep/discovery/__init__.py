@@ -1,4 +1,4 @@
-"""What causes what? Tables of dependence between variables."""
+"""What causes what? For now: tables of dependence between variables."""
 
 from causalrep.discovery.dependence_table import dependence_table
 

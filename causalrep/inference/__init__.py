@@ -6,21 +6,12 @@ imputations, and tests of independence.
 
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
 from causalrep.inference.conformal import conformal_quantile
-from causalrep.inference.crossfit import Learner, cross_fit, is_host, stratified_folds
-from causalrep.inference.independence.categorical import chi_square, contingency_table, g_square
-from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
+from causalrep.inference.crossfit import Learner, cross_fit, stratified_folds
+from causalrep.inference.independence.categorical import chi_square, g_square
 from causalrep.inference.independence.kernel import Independence, hsic, kci, rit
 from causalrep.inference.multiplicity import benjamini_hochberg
 from causalrep.inference.pooling import Pooled, pool
-from causalrep.inference.sandwich import (
-    Covariance,
-    automatic_bandwidth,
-    bartlett_meat,
-    cluster_sums,
-    leverages,
-    meat,
-    sandwich_covariance,
-)
+from causalrep.inference.sandwich import Covariance, meat, sandwich_covariance
 from causalrep.inference.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap, wild_cluster_interval
 
 __all__ = [
@@ -29,21 +20,14 @@ __all__ = [
     "Learner",
     "Pooled",
     "WildBootstrap",
-    "automatic_bandwidth",
-    "bartlett_meat",
     "benjamini_hochberg",
     "bootstrap_weights",
     "chi_square",
-    "chi_square_mixture_tail",
-    "cluster_sums",
     "conformal_quantile",
-    "contingency_table",
     "cross_fit",
     "g_square",
     "hsic",
-    "is_host",
     "kci",
-    "leverages",
     "meat",
     "over_weights",
     "pool",

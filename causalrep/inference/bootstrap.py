@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 
 def bootstrap_weights(key: Key[Array, ""], labels: Float[Array, " n"], draws: int) -> Float[Array, "draws n"]:
-    """How often each row is drawn, with replacement, in each bootstrap sample; no label is ever left without rows.
+    """How often each row is drawn, with replacement, in each bootstrap sample; no label loses all its rows.
 
     Rows are drawn within the groups of ``labels`` (0 or 1), so that each sample has as many treated as the data.
 
@@ -22,7 +22,7 @@ def bootstrap_weights(key: Key[Array, ""], labels: Float[Array, " n"], draws: in
     order = jnp.argsort(labels)
     size = jnp.sum(labels == 0)
     position = jnp.arange(n)
-    # Sorted by label, the rows of a group are neighbours: a uniform draw within a group is an offset and a width.
+    # Sorted by label, a group is a contiguous range: a draw within it is its first position plus a uniform offset.
     first = jnp.where(position < size, 0, size)
     width = jnp.where(position < size, size, n - size)
 
@@ -40,7 +40,7 @@ def over_weights(
     host: bool = False,
     batch_size: int = 8,
 ) -> Float[Array, "draws m"]:
-    """``function`` at every weight vector: in batches within one program, or one after another if it is host code."""
+    """``function`` at every weight vector: in batches within one program, or one by one if it is ordinary Python."""
     if host:
         return jnp.stack([jnp.asarray(function(w)) for w in weights])
     return jax.lax.map(function, weights, batch_size=batch_size)

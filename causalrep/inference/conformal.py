@@ -1,4 +1,4 @@
-"""Weighted split conformal prediction: intervals that cover whatever the regression, under a covariate shift.
+"""Weighted split conformal prediction: intervals that cover under a covariate shift, however bad the regression is.
 
 Source: Tibshirani, Barber, Candès and Ramdas (2019), NeurIPS, for the weights; Lei and Candès (2021), JRSS B 83(5), for
 their use with treatment effects.
@@ -18,13 +18,13 @@ def conformal_quantile(
 
     Args:
         scores: Nonconformity scores of the calibration rows.
-        weights: Their likelihood ratios, test to calibration population; 0 leaves a row out. All ones give ordinary
-            split conformal prediction.
+        weights: Likelihood ratios of these rows, test to calibration population; 0 leaves a row out. All ones give
+            ordinary split conformal prediction.
         test_weights: Likelihood ratios at the test points.
-        alpha: Miscoverage.
+        alpha: Miscoverage rate.
 
     Returns:
-        The quantile for each test point (m,), infinite where its own weight exceeds ``alpha`` of the total.
+        The quantile for each test point (m,), infinite if the point's own weight exceeds ``alpha`` of the total.
 
     >>> import jax.numpy as jnp
     >>> scores, ones = jnp.arange(1.0, 10.0), jnp.ones(9)

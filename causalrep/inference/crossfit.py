@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 @runtime_checkable
 class Learner(Protocol):
-    """A regression as a pair of functions; a frozen dataclass, so that compiled programs are kept per value.
+    """A regression as a pair of functions; a frozen dataclass, so that equal learners share compiled programs.
 
     ``fit(x, y, w) -> params`` with covariates (n, d), target (n,) and weights (n,), 0 for rows to leave out;
     ``predict(params, x) -> (m,)``. If the class has ``host = True`` the functions are ordinary Python (scikit-learn);
@@ -30,14 +30,14 @@ class Learner(Protocol):
 
 
 def is_host(*learners: Learner) -> bool:
-    """Whether one of the learners is ordinary Python, which no compiled program can hold."""
+    """Whether any of the learners is ordinary Python, which cannot be part of a compiled program."""
     return any(getattr(learner, "host", False) for learner in learners)
 
 
 def stratified_folds(
     key: Key[Array, ""], labels: Int[Array, " n"] | Float[Array, " n"], n_folds: int
 ) -> Int[Array, " n"]:
-    """Random fold codes 0..n_folds-1 (n,), as even as possible within each label and in all.
+    """Random fold codes 0..n_folds-1 (n,), of sizes as equal as possible within each label and overall.
 
     >>> import jax, jax.numpy as jnp
     >>> t = jnp.array([0, 0, 0, 0, 1, 1])
@@ -66,7 +66,7 @@ def cross_fit(
         y: Target (n,).
         w: Weights (n,); rows with weight 0 are predicted but train nothing (for instance the other treatment arm).
         folds: Codes 0..n_folds-1 (n,).
-        n_folds: How many.
+        n_folds: Number of folds.
     """
 
     def predictions(fold):
@@ -75,6 +75,6 @@ def cross_fit(
     if is_host(learner):
         every = jnp.stack([jnp.asarray(predictions(fold)) for fold in range(n_folds)])
     else:
-        # One after another: measured on two CPU cores, batched over folds is two to four times slower.
+        # One fold after another: on two CPU cores, a batch over folds was measured to be two to four times slower.
         every = jax.lax.map(predictions, jnp.arange(n_folds))
     return every[folds, jnp.arange(x.shape[0])]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 def benjamini_hochberg(p: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
     """Adjusted p-values: rejecting those below q keeps the expected share of false rejections below q.
 
-    NaN stays NaN and does not count.
+    NaN stays NaN and is not counted as a test.
 
     >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).round(2)
     array([0.03, 0.04,  nan, 0.04])

@@ -29,18 +29,18 @@ def pool(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Poo
 
     Args:
         values: Estimates; S is at least 2.
-        variances: Squared standard errors, each within its data set.
+        variances: Squared standard errors of the estimates, each from its own data set.
 
     Source: Rubin (1987), "Multiple Imputation for Nonresponse in Surveys", section 3.1.
 
     >>> import jax.numpy as jnp
-    >>> found = pool(jnp.array([1.0, 3.0]), jnp.array([1.0, 1.0]))
-    >>> float(found.value), float(found.se)
+    >>> pooled = pool(jnp.array([1.0, 3.0]), jnp.array([1.0, 1.0]))
+    >>> float(pooled.value), float(pooled.se)
     (2.0, 2.0)
     """
     draws = values.shape[0]
     within, between = jnp.mean(variances, axis=0), jnp.var(values, axis=0, ddof=1)
     inflated = (1 + 1 / draws) * between
-    # Draws that agree leave the within variance alone, with no loss of degrees of freedom.
+    # If the estimates agree, only the within variance remains, and no degrees of freedom are lost.
     df = jnp.where(inflated > 0, (draws - 1) * (1 + within / jnp.where(inflated > 0, inflated, 1.0)) ** 2, jnp.inf)
     return Pooled(jnp.mean(values, axis=0), jnp.sqrt(within + inflated), within, between, df)

@@ -1,23 +1,26 @@
 """Sandwich covariances of linear estimators: homoskedastic, HC0-HC3, cluster and HAC.
 
 An estimator that solves ``xhat^T (y - X b) = 0`` has covariance ``A^{-1} S A^{-1}`` with bread ``A`` and meat
-``S`` the covariance of the scores ``xhat_i e_i``. Least squares has ``xhat = X``; two-stage least squares
-``xhat = P X``; the residuals ``e = y - X b`` always use the original ``X``. Everything is a pure function of
-arrays.
+``S``, the covariance of the sum of the scores ``xhat_i e_i``. Least squares has ``xhat = X``; two-stage least
+squares ``xhat = P X``; the residuals ``e = y - X b`` always use the original ``X``. All functions are pure.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.errors import InputError
 from causalrep.precision import full_products
 
 Kind = Literal["homoskedastic", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC"]
 KINDS: tuple[str, ...] = get_args(Kind)
+# The kinds defined for moments of any residuals: they need neither leverages nor an order of the rows.
+MOMENT_KINDS = ("homoskedastic", "HC0", "HC1", "cluster")
 
 
 @partial(
@@ -27,14 +30,14 @@ KINDS: tuple[str, ...] = get_args(Kind)
 )
 @dataclass(frozen=True)
 class Covariance:
-    """Which covariance an estimator reports. A pytree: it passes through ``jit`` and ``vmap`` as an argument.
+    """Which covariance an estimator or a test uses. A pytree: it passes through ``jit`` and ``vmap`` as an argument.
 
     Attributes:
         kind: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"`` (White; MacKinnon and White 1985), ``"cluster"``
             (Liang and Zeger 1986) or ``"HAC"`` (Newey and West 1987, Bartlett kernel).
-        debiased: Small-sample factors: ``n/(n-m)`` for homoskedastic and HAC, ``G/(G-1) (n-1)/(n-m)`` for
-            cluster, with m coefficients and G clusters. The HC kinds are explicit about theirs and ignore
-            this.
+        debiased: Whether to apply small-sample factors: ``n/(n-m)`` for homoskedastic and HAC,
+            ``G/(G-1) (n-1)/(n-m)`` for cluster, with m coefficients and G clusters. The names of the HC kinds
+            already say whether they have one, so they ignore this attribute.
         clusters: Group codes 0..G-1 (n,), for ``"cluster"``.
         n_clusters: A static upper bound on the number of groups; n if None. Codes without rows do not count.
         bandwidth: Number of lags for ``"HAC"``; None selects it from the data (Newey and West 1994).
@@ -50,6 +53,39 @@ class Covariance:
     def of(cls, value: "Covariance | str") -> "Covariance":
         """A ``Covariance`` from itself or from its kind."""
         return value if isinstance(value, Covariance) else cls(kind=value)
+
+    def uncorrected(self) -> Self:
+        """The same covariance without small-sample factors; ``"HC1"`` becomes ``"HC0"``."""
+        return replace(self, kind="HC0" if self.kind == "HC1" else self.kind, debiased=False)
+
+    def n_groups(self, n: int, dtype: jnp.dtype) -> Float[Array, ""]:
+        """The number of clusters that have rows."""
+        rows = cluster_sums(jnp.ones(n, dtype), self._codes(), self.n_clusters or n)
+        return jnp.sum(rows > 0).astype(dtype)
+
+    def factor(self, n: int, dof: int, dtype: jnp.dtype) -> Float[Array, ""] | float:
+        """The small-sample factor, given ``dof`` residual degrees of freedom (n - m)."""
+        if self.kind == "HC1" or (self.kind in ("homoskedastic", "HAC") and self.debiased):
+            return n / dof
+        if self.kind == "cluster" and self.debiased:
+            groups = self.n_groups(n, dtype)
+            return groups / (groups - 1) * ((n - 1) / dof)
+        return 1.0
+
+    def reference_dof(self, n: int, dof: int, dtype: jnp.dtype) -> Float[Array, ""] | int:
+        """Degrees of freedom of the t or F reference distribution: G - 1 with clusters, otherwise ``dof``."""
+        return self.n_groups(n, dtype) - 1 if self.kind == "cluster" else dof
+
+    def sums(self, scores: Float[Array, "n m"]) -> Float[Array, "g m"]:
+        """The independent parts of the score sum: its cluster sums, or the scores themselves."""
+        if self.kind != "cluster":
+            return scores
+        return cluster_sums(scores, self._codes(), self.n_clusters or len(scores))
+
+    def _codes(self) -> Int[Array, " n"]:
+        if self.clusters is None:
+            raise InputError("clusters", found="none", expected="integer codes (n,) when covariance='cluster'")
+        return self.clusters
 
 
 @full_products
@@ -100,28 +136,44 @@ def meat(
     """
     covariance = Covariance.of(covariance)
     n, m = xhat.shape
-    kind = covariance.kind
-    scores = xhat * residuals[:, None]
-    if kind == "homoskedastic":
+    if covariance.kind == "homoskedastic":
         s2 = jnp.sum(residuals**2) / (n - m if covariance.debiased else n)
         return s2 * (xhat.T @ xhat)
-    if kind == "HC0":
-        return scores.T @ scores
-    if kind == "HC1":
-        return scores.T @ scores * (n / (n - m))
-    if kind in ("HC2", "HC3"):
+    scores = xhat * residuals[:, None]
+    if covariance.kind in ("HC2", "HC3"):
         remaining = (1.0 - leverages(xhat))[:, None]
-        scores = scores / (jnp.sqrt(remaining) if kind == "HC2" else remaining)
-        return scores.T @ scores
-    if kind == "cluster":
-        return _cluster_meat(scores, covariance)
+        scores = scores / (jnp.sqrt(remaining) if covariance.kind == "HC2" else remaining)
+    return score_meat(scores, covariance, n - m, lag_series=lag_series)
+
+
+@full_products
+def score_meat(
+    scores: Float[Array, "n m"],
+    covariance: Covariance,
+    dof: int,
+    *,
+    lag_series: Float[Array, " n"] | None = None,
+) -> Float[Array, "m m"]:
+    """Estimated covariance of the sum of given scores, for every kind but the homoskedastic.
+
+    Args:
+        scores: One row per observation, already divided by its leverage for HC2 and HC3.
+        covariance: Which covariance.
+        dof: Residual degrees of freedom, for the small-sample factor.
+        lag_series: As in :func:`sandwich_covariance`.
+    """
+    n, kind = len(scores), covariance.kind
     if kind == "HAC":
         bandwidth = covariance.bandwidth
         if bandwidth is None:
             bandwidth = automatic_bandwidth(jnp.sum(scores, axis=1) if lag_series is None else lag_series)
-        factor = n / (n - m) if covariance.debiased else 1.0
-        return factor * bartlett_meat(scores, bandwidth)
-    raise ValueError(f"unknown covariance kind {kind!r}; expected one of {KINDS}")
+        total = bartlett_meat(scores, bandwidth)
+    elif kind in KINDS[1:]:
+        parts = covariance.sums(scores)
+        total = parts.T @ parts
+    else:
+        raise InputError("covariance", found=repr(kind), expected=f"one of {KINDS}")
+    return total * covariance.factor(n, dof, scores.dtype)
 
 
 def leverages(xhat: Float[Array, "n m"]) -> Float[Array, " n"]:
@@ -135,7 +187,10 @@ def cluster_sums(values: Float[Array, "n *m"], clusters: Int[Array, " n"], n_clu
 
 
 def bartlett_meat(scores: Float[Array, "n m"], bandwidth: int | Int[Array, ""]) -> Float[Array, "m m"]:
-    """Long-run covariance sum, Bartlett weights ``1 - j/(L+1)`` on lags j = 1..L; rows in time order."""
+    """Long-run covariance of the score sum, with Bartlett weights ``1 - j/(L+1)`` on lags j = 1..L; rows in time order.
+
+    ``S = G_0 + sum_j (1 - j/(L+1)) (G_j + G_j^T)`` with ``G_j = sum_i s_i s_{i-j}^T``.
+    """
     n = scores.shape[0]
     row = jnp.arange(n)[:, None]
 
@@ -150,29 +205,19 @@ def bartlett_meat(scores: Float[Array, "n m"], bandwidth: int | Int[Array, ""]) 
 
 
 def automatic_bandwidth(series: Float[Array, " n"]) -> Int[Array, ""]:
-    """Bartlett bandwidth of Newey and West (1994) for one series of scores, at most n - 1."""
+    """Bartlett bandwidth of Newey and West (1994) for one series of scores, at most n - 1.
+
+    ``L = ceil(1.1447 ((s_1 / s_0)^2 n)^{1/3})``, with ``s_0`` and ``s_1`` estimated from a pilot number of lags,
+    ``ceil(4 (n / 100)^{2/9})``.
+    """
     n = series.shape[0]
-    pilot = int(-(-4 * (n / 100) ** (2 / 9) // 1))
+    pilot = math.ceil(4 * (n / 100) ** (2 / 9))
     gamma = jnp.stack([series[j:] @ series[: n - j] / n for j in range(min(pilot, n - 1) + 1)])
     lag = jnp.arange(1, gamma.shape[0])
     s0 = gamma[0] + 2 * jnp.sum(gamma[1:])
     s1 = 2 * jnp.sum(lag * gamma[1:])
     optimum = 1.1447 * jnp.cbrt((s1 / s0) ** 2 * n)
     return jnp.minimum(jnp.ceil(optimum), n - 1).astype(jnp.int32)
-
-
-def _cluster_meat(scores: Float[Array, "n m"], covariance: Covariance) -> Float[Array, "m m"]:
-    if covariance.clusters is None:
-        raise ValueError("covariance 'cluster' needs clusters: integer codes (n,)")
-    n, m = scores.shape
-    bound = covariance.n_clusters or n
-    sums = cluster_sums(scores, covariance.clusters, bound)
-    total = sums.T @ sums
-    if not covariance.debiased:
-        return total
-    occupied = cluster_sums(jnp.ones(n, scores.dtype), covariance.clusters, bound) > 0
-    groups = jnp.sum(occupied).astype(scores.dtype)
-    return total * (groups / (groups - 1) * ((n - 1) / (n - m)))
 
 
 def _symmetric(a: Float[Array, "m m"]) -> Float[Array, "m m"]:

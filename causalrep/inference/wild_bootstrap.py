@@ -5,8 +5,8 @@ instruments (restricted efficient residuals, "WRE"). Least squares is the case i
 instrument for themselves.
 
 Every bootstrap sample multiplies the restricted residuals of a whole cluster by one random weight, so all a
-sample needs are cluster-level sums of products with an orthonormal basis of ``[c z]``: a draw costs O(G (q +
-k)^2), whatever n is.
+sample needs are cluster-level sums of products with an orthonormal basis of ``[c z]``: a draw costs
+O(G (q + k)^2), independently of n.
 """
 
 from typing import Literal, NamedTuple
@@ -36,7 +36,7 @@ class WildBootstrap(NamedTuple):
 
 
 class _ClusterProducts(NamedTuple):
-    """What a draw needs: see :func:`_products`. r = q + k, g clusters, p treatments."""
+    """Cluster-level sums from which a draw is computed; r = q + k, g clusters, p treatments."""
 
     gram: Float[Array, "g r r"]  # U_g^T U_g
     scores: Float[Array, "g r"]  # U_g^T e_g, e the restricted residuals
@@ -61,16 +61,16 @@ def wild_cluster_bootstrap(
     """Test ``b[index] = null`` with residuals that impose it; a pure function of its key.
 
     Args:
-        key: Source of the cluster weights.
+        key: Random key of the cluster weights.
         y: Outcome.
         x: Treatments.
         z: Excluded instruments (2SLS), or None (OLS).
         c: Controls with the constant, or None.
         clusters: Group codes 0..G-1.
         n_clusters: G.
-        null: The value under test.
-        index: Which treatment.
-        draws: Bootstrap samples; (draws + 1) alpha should be whole.
+        null: Hypothesized value.
+        index: Position of the treatment.
+        draws: Number of bootstrap samples; (draws + 1) alpha should be a whole number.
         weights: ``"rademacher"`` (-1, 1), or Webb's six points for fewer than about ten clusters, where
             Rademacher has only 2^(G-1) distinct values of ``|t*|``.
     """
@@ -107,12 +107,12 @@ def wild_cluster_interval(
         c: Controls or None.
         clusters: Group codes.
         n_clusters: G.
-        estimate: The point estimate of ``b[index]``.
-        stderr: Its standard error, the scale of the search.
+        estimate: Point estimate of ``b[index]``.
+        stderr: Standard error of the estimate, the scale of the search.
         alpha: 1 - level.
-        index: Which treatment.
-        draws: Bootstrap samples.
-        weights: Weight distribution.
+        index: Position of the treatment.
+        draws: Number of bootstrap samples.
+        weights: Distribution of the cluster weights.
     """
     w = cluster_weights(key, draws, n_clusters, weights, y.dtype)
 
@@ -160,7 +160,7 @@ def _test(w, y, x, z, c, clusters, n_clusters, null, index) -> WildBootstrap:
     # Weights of one reproduce the sample itself, so the observed statistic is the same function.
     observed = _t_statistic(products, jnp.ones(n_clusters, y.dtype), q, index)
     starred = jax.vmap(lambda row: _t_statistic(products, row, q, index))(w)
-    # All weights equal gives t* = +-t in exact arithmetic: rounding must not decide such ties.
+    # If all weights are equal, t* = +-t in exact arithmetic: rounding must not decide such ties.
     tie = 1.0 - 1e3 * jnp.finfo(y.dtype).eps
     p_value = jnp.mean((jnp.abs(starred) >= tie * jnp.abs(observed)).astype(y.dtype))
     n, m = y.shape[0], x.shape[1] + q
@@ -179,7 +179,7 @@ def _products(y, x, z, c, clusters, n_clusters, null, index) -> _ClusterProducts
     if regressors.shape[1]:
         projected, triangle = jnp.linalg.qr(basis.T @ regressors)
         residuals = outcome - regressors @ solve_triangular(triangle, projected.T @ (basis.T @ outcome))
-    # Efficient first stage: x on [c z] and the residuals; v leaves out what [c z] explains beside them.
+    # Efficient first stage: x on [c z] and the residuals e. v is x less the part that [c z] explains in it.
     on = basis.T @ residuals
     off = residuals - basis @ on
     slope = (off @ x) / jnp.sum(off**2)
@@ -192,7 +192,7 @@ def _products(y, x, z, c, clusters, n_clusters, null, index) -> _ClusterProducts
     def gram_column(column):
         return by_cluster(basis * column[:, None])
 
-    # Columns one at a time: n x r at once, not n x r x r.
+    # Columns one at a time: n x r numbers in memory at once, not n x r x r.
     gram = jnp.moveaxis(jax.lax.map(gram_column, basis.T), 0, 2)
     return _ClusterProducts(
         gram=gram,

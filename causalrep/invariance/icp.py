@@ -1,14 +1,16 @@
 """Invariant causal prediction: keep the predictors without which residuals differ between environments.
 
 A set S of predictors is accepted if the residuals of y on x_S have the same mean and variance in every environment as
-in all the others; the predictors common to all accepted sets are causal with the chosen confidence. All sets cannot be
-tried when there are many predictors: :func:`random_subsets` draws the order of the IVL paper's comparison.
+in the other environments together. The predictors common to all accepted sets are causal with the chosen confidence.
+With many predictors not all sets can be tried; :func:`random_subsets` draws them in the order of the IVL paper's
+comparison.
 
 Source: Peters, Buehlmann, Meinshausen, "Causal inference by using invariant prediction" (JRSS-B 2016), method II.
 """
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,12 +28,12 @@ class ICPFit(NamedTuple):
     """The outcome of invariant causal prediction.
 
     Attributes:
-        coef: Least squares of y on the parents, zero elsewhere (m,).
+        coef: Least-squares coefficients of the parents, zero elsewhere (m,).
         parents: The predictors common to all accepted sets (m,); none if no set was accepted.
-        accepted: How many of the sets tried were accepted.
-        tried: How many sets were tried.
-        tested: Environments with the two rows that a variance needs. With none, nothing is rejected, and no predictor
-            is common to all sets.
+        accepted: Number of sets accepted.
+        tried: Number of sets tried.
+        tested: Number of environments with the two rows that a variance needs. If it is 0, every set is accepted and no
+            predictor is common to all of them.
     """
 
     coef: Float[Array, " m"]
@@ -64,10 +66,11 @@ def invariant_causal_prediction(
         x: Predictors (n, m), of full rank in the columns in use.
         environment: Labels in 0..environments-1 (n,).
         environments: Number of labels; not all need occur.
-        level: Sets with a p-value above it are accepted.
-        max_subsets: How many sets are tried at most.
-        columns: Which columns are predictors at all (m,); default all.
+        level: Sets with a p-value above this level are accepted.
+        max_subsets: Largest number of sets that are tried.
+        columns: Columns that are predictors (m,); default all.
     """
+    chex.assert_equal_shape([y, environment])
     n, m = x.shape
     usable = jnp.ones(m, bool) if columns is None else columns
     scale = jnp.sqrt(jnp.sum(jnp.square(x), axis=0))
@@ -75,12 +78,12 @@ def invariant_causal_prediction(
     gram, moment = scaled.T @ scaled, scaled.T @ y
 
     def least_squares(subset: Bool[Array, " m"]) -> Float[Array, " m"]:
-        # Rows and columns outside the set become the identity's: one shape for all sets.
+        # Rows and columns outside the set become those of the identity, so that all sets share one shape.
         inside = jnp.outer(subset, subset)
         return spd_solve(jnp.where(inside, gram, jnp.eye(m, dtype=x.dtype)), jnp.where(subset, moment, 0.0))
 
     counts = jax.ops.segment_sum(jnp.ones(n, x.dtype), environment, environments)
-    tail = level / (4.0 * jnp.sum(counts > 0))  # of one side of one test, after Bonferroni
+    tail = level / (4.0 * jnp.sum(counts > 0))  # for one side of one of two tests, after Bonferroni
     bounds = _variance_bounds(counts, n, tail)
 
     def accept(subset: Bool[Array, " m"]) -> Bool[Array, ""]:
@@ -98,8 +101,8 @@ def random_subsets(
 ) -> tuple[Bool[Array, "count m"], Bool[Array, " count"]]:
     """The first ``count`` non-empty sets of columns: sizes in random order, each size in its lexicographic order.
 
-    Before each size the columns are shuffled anew, and the sets of one size follow each other as combinations of the
-    shuffled columns: with many columns, all sets tried may have one size and share most of their members.
+    The columns are shuffled anew before each size, and the sets of one size are the combinations of the shuffled
+    columns in order. With many columns all sets tried may therefore have one size and share most of their members.
 
     Args:
         key: Random key.
@@ -107,16 +110,17 @@ def random_subsets(
         count: Number of sets.
 
     Returns:
-        Membership (count, m), and which rows are sets (count,): fewer than ``count`` if there are no more.
+        Membership (count, m), and a mask of the rows that hold a set (count,): there may be fewer than ``count``.
     """
     m = usable.shape[0]
     available = jnp.sum(usable)
     size_key, order_key = jax.random.split(key)
     sizes = jnp.arange(1, m + 1)
     sizes = sizes[jnp.argsort(jnp.where(sizes <= available, jax.random.uniform(size_key, (m,)), jnp.inf))]
-    number = jnp.asarray(_binomials(m, count))  # capped: more than count sets of a size are never needed
+    number = jnp.asarray(_binomials(m, count))  # capped, since more than count sets of a size are never needed
     per_size = jnp.where(sizes <= available, number[available, sizes], 0)
     ends = jnp.cumsum(jnp.minimum(per_size, count))
+    # Set number ``index`` has the size of the block that it falls in; its rank counts the sets of the block before it.
     index = jnp.arange(count)
     block = jnp.minimum(jnp.searchsorted(ends, index, side="right"), m - 1)
     rank, size = index - jnp.where(block > 0, ends[block - 1], 0), sizes[block]
@@ -125,7 +129,7 @@ def random_subsets(
     )(sizes)
 
     def take(state, position):
-        # The combinations with the column at this position come first; there are C(columns behind it, size - 1).
+        # The combinations with the column at this position come first; there are C(columns after it, size - 1) of them.
         rank, missing = state
         behind = jnp.maximum(available - 1 - position, 0)
         first = jnp.where(missing > 0, number[behind, jnp.maximum(missing - 1, 0)], 0)
@@ -146,10 +150,11 @@ def _invariant(
 ) -> Bool[Array, ""]:
     """Whether no environment's residuals differ from the others' in mean or variance."""
     environments, n = counts.shape[0], residuals.shape[0]
-    # Moments about the overall mean: sums of squares of the rest are then differences of like size.
-    centred = residuals - jnp.mean(residuals)
-    total = jax.ops.segment_sum(centred, environment, environments)
-    square = jax.ops.segment_sum(jnp.square(centred), environment, environments)
+    # Moments about the overall mean: the sums of squares of the other environments, which are differences, then do not
+    # cancel.
+    centered = residuals - jnp.mean(residuals)
+    total = jax.ops.segment_sum(centered, environment, environments)
+    square = jax.ops.segment_sum(jnp.square(centered), environment, environments)
     tested, n_in, n_out = _sizes(counts, n)
     mean_in, mean_out = total / n_in, (jnp.sum(total) - total) / n_out
     spread_in = square - n_in * jnp.square(mean_in)
@@ -160,7 +165,8 @@ def _invariant(
     t_squared = jnp.square(mean_in - mean_out) / (error_in + error_out)
     doubt = jnp.square(error_in) / (n_in - 1.0) + jnp.square(error_out) / (n_out - 1.0)
     df = jnp.square(error_in + error_out) / doubt
-    # The beta function is dear: it is computed where Wallace's normal approximation (to a thousandth) is most extreme.
+    # The beta function is expensive, so it is computed only where Wallace's normal approximation (accurate to a
+    # thousandth) is most extreme.
     extremeness = jnp.sqrt(df * jnp.log1p(t_squared / df)) * (8.0 * df + 1.0) / (8.0 * df + 3.0)
     _, worst = jax.lax.top_k(jnp.where(tested, extremeness, -1.0), min(MOST_EXTREME, environments))
     df, t_squared = df[worst], t_squared[worst]
@@ -171,7 +177,7 @@ def _invariant(
 def _variance_bounds(
     counts: Float[Array, " e"], n: int, tail: Float[Array, ""]
 ) -> tuple[Float[Array, " e"], Float[Array, " e"]]:
-    """Between which values the inside share of the sum of squares passes the F test, by bisection."""
+    """The bounds between which the inside share of the sum of squares passes the F test, by bisection."""
     _, n_in, n_out = _sizes(counts, n)
 
     def quantile(probability):
@@ -188,13 +194,13 @@ def _variance_bounds(
 
 
 def _sizes(counts: Float[Array, " e"], n: int) -> tuple[Bool[Array, " e"], Float[Array, " e"], Float[Array, " e"]]:
-    """Which environments can be tested, and the rows inside and outside (2 where they cannot)."""
+    """The environments that can be tested, and the numbers of rows inside and outside (2 for the others)."""
     tested = (counts > 1) & (n - counts > 1)
     return tested, jnp.where(tested, counts, 2.0), jnp.where(tested, n - counts, 2.0)
 
 
 def _binomials(m: int, cap: int) -> np.ndarray:
-    """Pascal's triangle, (m + 1, m + 1), entries above ``cap`` replaced by it."""
+    """Pascal's triangle, (m + 1, m + 1), with entries capped at ``cap``."""
     table = np.zeros((m + 1, m + 1), np.int64)
     table[:, 0] = 1
     for row in range(1, m + 1):

@@ -8,11 +8,11 @@ from jaxtyping import Array, Bool, Float, Key
 
 
 class LinearModel(NamedTuple):
-    """``f(x) = x @ w``, w drawn uniformly on ``[-1, 1] / sqrt(m)`` at the start.
+    """``f(x) = x @ w`` with w drawn uniformly from ``[-1, 1] / sqrt(m)`` at initialization.
 
     Attributes:
-        columns: Which of the m columns are in use (m,); None: all. The weights of the others stay zero, so that
-            problems of different width share one shape; m counts the columns in use.
+        columns: Mask of the columns in use; None means all. The weights of the others stay zero, so that problems of
+            different width share one shape; m counts the columns in use.
 
     >>> import jax, jax.numpy as jnp
     >>> model = LinearModel(jnp.array([True, False]))
@@ -30,5 +30,5 @@ class LinearModel(NamedTuple):
         return jax.random.uniform(key, (x.shape[1],), x.dtype, -1.0, 1.0) * bound * used
 
     def apply(self, params: Float[Array, " m"], x: Float[Array, "n m"]) -> Float[Array, " n"]:
-        """``x @ params``; a column that is not in use must be zero."""
+        """``x @ params``; columns that are not in use must be zero."""
         return x @ params

@@ -1,14 +1,14 @@
 """Training objectives that ask for one predictor in several environments: IRM, REx, group DRO, RICE.
 
-Each function returns an :class:`~causalrep.training.Objective`, to be minimised by :func:`causalrep.training.fit` on a
+Each function returns an :class:`~causalrep.training.Objective`, to be minimized by :func:`causalrep.training.fit` on a
 batch, a mapping with
 
 * ``x`` (n, ...) inputs and ``y`` (n,) outcomes,
 * ``environment`` (n,) integer labels in 0..environments-1 (all but :func:`empirical_risk` and :func:`rice`),
 * ``transformed`` (n, t, ...), t transformed copies of each input (:func:`rice` alone),
-* ``weight`` (n,), optional: a row of weight zero takes no part.
+* ``weight`` (n,), optional: a row of weight zero is left out.
 
-An environment without a row in the mini-batch takes no part in that step. The losses are of one number a row: pass
+An environment without rows in the mini-batch is left out of that step. The losses take one number per row: pass
 :func:`squared_error` for an outcome on the real line, :func:`logistic` for a model of the logit of a 0/1 outcome.
 """
 
@@ -26,13 +26,13 @@ PointLoss = Callable[[Float[Array, ""], Float[Array, ""]], Float[Array, ""]]
 
 
 class Model(Protocol):
-    """What a flax module is: parameters from a key and inputs; predictions (n,) or (n, 1) from both."""
+    """The interface of a flax module: ``init`` gives parameters, ``apply`` predictions (n,) or (n, 1)."""
 
     def init(self, key: jax.Array, x: Float[Array, "n ..."]) -> Any:
-        """Parameters."""
+        """Parameters from a random key and inputs."""
 
     def apply(self, params: Any, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
-        """Predictions."""
+        """Predictions from parameters and inputs."""
 
 
 def squared_error(prediction: Float[Array, "*n"], y: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -41,7 +41,7 @@ def squared_error(prediction: Float[Array, "*n"], y: Float[Array, "*n"]) -> Floa
 
 
 def logistic(prediction: Float[Array, "*n"], y: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """Cross-entropy of a 0/1 outcome, the prediction being its logit."""
+    """Cross-entropy of a 0/1 outcome, where the prediction is its logit."""
     return optax.sigmoid_binary_cross_entropy(prediction, y)
 
 
@@ -51,7 +51,7 @@ def predict(model: Model, params: Any, x: Float[Array, "n ..."]) -> Float[Array,
 
 
 def empirical_risk(model: Model, loss: PointLoss = squared_error) -> Objective:
-    """Empirical risk minimisation: the mean loss over all rows, environments ignored."""
+    """Empirical risk minimization: the mean loss over all rows; environments are ignored."""
 
     def total(params, key, batch):
         del key
@@ -64,15 +64,15 @@ def empirical_risk(model: Model, loss: PointLoss = squared_error) -> Objective:
 def irm(
     model: Model, *, environments: int, penalty: Float[Array, ""] | float, loss: PointLoss = squared_error
 ) -> Objective:
-    """Invariant risk minimisation (IRMv1): ``mean_e [R_e + penalty (d/dw R_e(w f) at w = 1)^2]``.
+    """Invariant risk minimization (IRMv1): ``mean_e [R_e + penalty (d/dw R_e(w f) at w = 1)^2]``.
 
-    The derivative is zero where rescaling the predictor would not lower an environment's risk.
+    The derivative is zero where no rescaling of the predictor lowers the risk of the environment.
 
     Args:
         model: The predictor f.
         environments: Number of labels; not all need occur.
-        penalty: The weight of the gradient's square; may be traced.
-        loss: Of one prediction.
+        penalty: Weight of the squared derivative; may be traced.
+        loss: Loss of one prediction.
 
     Source: Arjovsky, Bottou, Gulrajani, Lopez-Paz, "Invariant Risk Minimization" (arXiv 1907.02893), section 3; the
     mean over environments, as in the IVL paper's comparison.
@@ -92,9 +92,9 @@ def irm(
 def v_rex(
     model: Model, *, environments: int, penalty: Float[Array, ""] | float, loss: PointLoss = squared_error
 ) -> Objective:
-    """Variance risk extrapolation: ``sum_e R_e + penalty Var_e(R_e)``, the variance unbiased.
+    """Variance risk extrapolation: ``sum_e R_e + penalty Var_e(R_e)`` with the unbiased variance.
 
-    Args: as :func:`irm`.
+    See :func:`irm` for the arguments.
 
     Source: Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation" (arXiv 2003.00688), equation 8.
     """
@@ -114,10 +114,11 @@ def mm_rex(
 ) -> Objective:
     """Minimax risk extrapolation: ``(1 - m penalty) max_e R_e + penalty sum_e R_e`` for m environments in the batch.
 
-    With m penalty below 1 it is the largest risk shrunk towards the mean. Above 1 the sign of the largest risk turns
-    and the objective is unbounded below: with one environment a row and penalties near 1 it diverges.
+    If m times the penalty is below 1 it is the largest risk shrunk towards the mean. Above 1 the largest risk enters
+    with a negative sign and the objective is unbounded below: with one environment per row and penalties near 1 it
+    diverges.
 
-    Args: as :func:`irm`.
+    See :func:`irm` for the arguments.
 
     Source: Krueger et al. (arXiv 2003.00688), equation 7.
     """
@@ -132,9 +133,9 @@ def mm_rex(
 
 
 def group_dro(model: Model, *, environments: int, loss: PointLoss = squared_error) -> Objective:
-    """Group distributionally robust optimisation: the largest environment's risk of each mini-batch.
+    """Group distributionally robust optimization: the largest environment's risk of each mini-batch.
 
-    Args: as :func:`irm`.
+    See :func:`irm` for the arguments.
 
     Source: Sagawa, Koh, Hashimoto, Liang, "Distributionally Robust Neural Networks for Group Shifts" (arXiv
     1911.08731), equation 4, without their running weights: the maximum itself, as in the IVL paper's comparison.
@@ -159,9 +160,9 @@ def rice(
 
     Args:
         model: The predictor f.
-        penalty: The weight of the largest change; may be traced.
-        loss: Of one prediction.
-        link: Applied to predictions before they are compared (``jax.nn.sigmoid`` for logits); default nothing.
+        penalty: Weight of the largest change; may be traced.
+        loss: Loss of one prediction.
+        link: Function of the predictions that is compared, ``jax.nn.sigmoid`` for logits; default the identity.
 
     Source: Wang, Yi, Chen, Zhu, "Out-of-distribution Generalization with Causal Invariant Transformations" (CVPR 2022,
     arXiv 2203.11528), equation 9.
@@ -182,11 +183,11 @@ def rice(
 def environment_risks(
     losses: Float[Array, " n"], batch: dict[str, Array], environments: int
 ) -> tuple[Float[Array, " e"], Float[Array, " e"]]:
-    """Mean loss of each environment, and 1 where an environment has a row of positive weight, else 0.
+    """Mean loss of each environment, and 1 for environments with a row of positive weight, else 0.
 
     Args:
-        losses: One a row (n,).
-        batch: With ``environment`` (n,) and, perhaps, ``weight`` (n,).
+        losses: One loss per row (n,).
+        batch: Holds ``environment`` (n,) and optionally ``weight`` (n,).
         environments: Number of labels e.
     """
     weight, label = _weight(batch).astype(losses.dtype), batch["environment"]

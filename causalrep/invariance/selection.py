@@ -1,7 +1,7 @@
-"""Choosing a training objective's penalty: fit every candidate without the held-out rows, score, fit the best on all.
+"""Choosing the penalty of a training objective: fit all candidates, score them on held-out rows, refit the best.
 
-All candidates train in one vmapped scan. Rows are left out by weight zero, so that every fit has the same shapes; a
-mini-batch then holds somewhat fewer rows than its size says.
+All candidates train in one vmapped scan. Held-out rows get weight zero, so that every fit has the same shapes; the
+effective size of a mini-batch is then somewhat below its nominal size.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,12 +19,12 @@ HOLDOUT = 0.2
 
 
 class SelectedFit(NamedTuple):
-    """A trained model and the penalty behind it.
+    """A trained model and its penalty.
 
     Attributes:
         params: Parameters, trained on all rows.
         penalty: The candidate chosen.
-        risks: The held-out risk of each candidate (a,); infinite where it was not finite.
+        risks: Held-out risk of each candidate (a,); infinity replaces values that are not finite.
     """
 
     params: Any
@@ -44,18 +44,19 @@ def fit_selected(
     steps: int,
     batch_size: int | None = None,
 ) -> SelectedFit:
-    """Train with each penalty on the kept rows, take the one of least held-out risk, train with it on all rows.
+    """Train with each penalty on the kept rows, then train with the one of least held-out risk on all rows.
 
     Args:
-        key: Random key of initialisation and batches.
-        objective: From a penalty to the objective, for example ``lambda a: irm(model, environments=8, penalty=a)``.
+        key: Random key of initialization and batches.
+        objective: Function from a penalty to the objective, for example
+            ``lambda a: irm(model, environments=8, penalty=a)``.
         optimizer: Any optax optimizer.
-        data: A batch of all rows, as the objective takes it; ``weight`` is added.
+        data: All rows as a batch of the objective; ``weight`` is added.
         penalties: Candidates (a,).
         held_out: Rows to score on (n,); see :func:`held_out_rows` and :func:`held_out_environments`.
-        risk: From parameters and the held-out rows to a number to be small.
+        risk: Function of the parameters and the mask of held-out rows to the number that is minimized.
         steps: Updates of each fit.
-        batch_size: Rows a step; default all.
+        batch_size: Rows per step; default all.
     """
 
     def train(key, penalty, weight):
@@ -78,7 +79,7 @@ def held_out_rows(key: Key[Array, ""], n: int, fraction: float = HOLDOUT) -> Boo
 def held_out_environments(
     key: Key[Array, ""], environment: Int[Array, " n"], fraction: float = HOLDOUT
 ) -> Bool[Array, " n"]:
-    """The rows of a random share of the environments, rare ones first (level cross-validation).
+    """The rows of a random share of the environments (level cross-validation).
 
     At least one environment, drawn without replacement with probability proportional to one minus its frequency.
     """

@@ -1,8 +1,8 @@
-"""Shrunken least squares as causal regularisation: Janzing's l1 and l2, Kania and Wit's mixture.
+"""Shrunken least squares as causal regularization: Janzing's l1 and l2, Kania and Wit's mixture.
 
-Ridge and lasso shrink the least-squares vector, and a confounded vector is too long: Janzing (2019) chooses the
-penalty at which the estimate is as long as the causal effect is estimated to be. Kania and Wit (2023) choose how far to
-move from pooled least squares towards the regression of the differences between two environments.
+Confounding lengthens the least-squares vector; ridge and lasso shrink it. Janzing (2019) chooses the penalty at which
+the estimate has the estimated length of the causal effect. Kania and Wit (2023) choose a point between pooled least
+squares and the regression of the differences between two environments.
 """
 
 from typing import Literal, NamedTuple
@@ -12,14 +12,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.iv import confounder_corrected_norm
-from causalrep.linalg import svd
+from causalrep.linalg import eigh, lasso, svd
 
-SWEEPS = 200
 FOLDS = 5
 
 
 class ShrunkenFit(NamedTuple):
-    """An estimate and the penalty behind it.
+    """An estimate and its penalty.
 
     Attributes:
         coef: The estimate (m,).
@@ -31,39 +30,15 @@ class ShrunkenFit(NamedTuple):
 
 
 def ridge(y: Float[Array, " n"], x: Float[Array, "n m"], penalties: Float[Array, " a"]) -> Float[Array, "a m"]:
-    """``argmin ||y - x h||^2 + penalty ||h||^2`` for each penalty, no constant, from one decomposition.
+    """``argmin ||y - x h||^2 + penalty ||h||^2`` for each penalty, without a constant, from one decomposition.
 
     Args:
         y: Outcome (n,).
         x: Predictors (n, m).
-        penalties: Above 0 (a,).
+        penalties: Penalties above 0 (a,).
     """
     u, s, vt = svd(x)
     return (s * (u.T @ y) / (jnp.square(s) + penalties[:, None])) @ vt
-
-
-def lasso(
-    y: Float[Array, " n"], x: Float[Array, "n m"], penalties: Float[Array, " a"], *, sweeps: int = SWEEPS
-) -> Float[Array, "a m"]:
-    """``argmin ||y - x h||^2 / (2n) + penalty ||h||_1`` for each penalty, no constant, by coordinate descent.
-
-    Args:
-        y: Outcome (n,).
-        x: Predictors (n, m); a column of zeros gets the coefficient zero.
-        penalties: Above 0 (a,).
-        sweeps: Passes over the coordinates, from zero.
-    """
-    n, m = x.shape
-    gram, moment = x.T @ x / n, x.T @ y / n
-    curvature = jnp.diag(gram)
-
-    def update(j: int, h: Float[Array, "a m"]) -> Float[Array, "a m"]:
-        partial = moment[j] - h @ gram[j] + curvature[j] * h[:, j]
-        shrunk = jnp.sign(partial) * jnp.maximum(jnp.abs(partial) - penalties, 0.0)
-        return h.at[:, j].set(jnp.where(curvature[j] > 0, shrunk / jnp.where(curvature[j] > 0, curvature[j], 1.0), 0.0))
-
-    start = jnp.zeros((penalties.shape[0], m), x.dtype)
-    return jax.lax.fori_loop(0, sweeps, lambda _, h: jax.lax.fori_loop(0, m, update, h), start)
 
 
 def confounder_corrected(
@@ -73,18 +48,18 @@ def confounder_corrected(
     *,
     norm: Literal["l1", "l2"] = "l2",
 ) -> ShrunkenFit:
-    """Lasso or ridge with the penalty at which the estimate has the length that a confounding estimate asks for.
+    """Lasso or ridge with the penalty at which the estimate has the estimated length of the causal effect.
 
     Args:
         y: Outcome (n,).
         x: Treatment (n, m).
         penalties: Candidates (a,).
-        norm: ``"l1"`` (:func:`lasso`) or ``"l2"`` (:func:`ridge`).
+        norm: ``"l1"`` (:func:`causalrep.linalg.lasso`) or ``"l2"`` (:func:`ridge`).
 
     Source: Janzing, "Causal regularization" (NeurIPS 2019); the length is
     :func:`causalrep.iv.confounder_corrected_norm`.
     """
-    fits = lasso(y, x, penalties) if norm == "l1" else ridge(y, x, penalties)
+    fits = lasso(x, y[:, None], penalties).T if norm == "l1" else ridge(y, x, penalties)
     distance = jnp.abs(jnp.linalg.norm(fits, axis=1) - confounder_corrected_norm(y, x))
     best = jnp.argmin(distance)
     return ShrunkenFit(fits[best], penalties[best])
@@ -100,16 +75,17 @@ def causal_regularization(
 ) -> Float[Array, " m"]:
     """``(a (S_1 - S_0) + S_1 + S_0)^+ (a (c_1 - c_0) + c_1 + c_0)``: between pooled and difference regression.
 
-    S and c are the second moments of x, and of x with y, of the shifted (1) and the other (0) rows. At penalty 0 it is
-    least squares on both environments alike; as it grows, the regression of the differences, which confounding that is
-    the same in both does not touch. Beyond penalty 1 the pooled matrix need not be positive definite.
+    S and c are the second moments of x, and of x with y, in the shifted (1) and the other (0) rows. Penalty 0 is least
+    squares with equal weight on both environments. As the penalty grows it tends to the regression of the differences,
+    which confounding that is the same in both environments does not affect. Beyond penalty 1 the matrix need not be
+    positive definite.
 
     Args:
         y: Outcome (n,).
         x: Treatment (n, m).
-        shifted: Which rows come from the shifted (augmented) environment (n,).
-        penalty: a, at least 0.
-        weights: Row weights (n,); zeros leave rows out.
+        shifted: Mask of the rows from the shifted (augmented) environment (n,).
+        penalty: Penalty a, at least 0.
+        weights: Row weights (n,); a zero leaves the row out.
 
     Source: Kania and Wit, "Causal Regularization: On the trade-off between in-sample risk and out-of-sample risk
     guarantees" (arXiv 2205.01593), as stated in the IVL paper's comparison.
@@ -129,13 +105,13 @@ def kania_wit(
     *,
     folds: int = FOLDS,
 ) -> ShrunkenFit:
-    """Causal regularisation, its penalty by cross-validation of the difference between the environments' risks.
+    """Causal regularization; cross-validation of the gap between the environments' risks chooses the penalty.
 
     Args:
         key: Random key of the folds.
         y: Outcome (n,).
         x: Treatment (n, m).
-        shifted: Which rows come from the shifted environment (n,).
+        shifted: Mask of the rows from the shifted environment (n,).
         penalties: Candidates (a,); the one with the least mean of ``|risk_1 - risk_0|`` over held-out folds wins.
         folds: Number of folds.
     """
@@ -165,7 +141,8 @@ def _moments(y, x, weights):
 
 def _symmetric_pinv_solve(a: Float[Array, "m m"], b: Float[Array, " m"]) -> Float[Array, " m"]:
     """``a^+ b`` for a symmetric matrix whose eigenvalues may have either sign."""
-    eigenvalues, vectors = jnp.linalg.eigh(a)
+    # Not linalg.pinv_psd_solve, which drops negative eigenvalues.
+    eigenvalues, vectors = eigh(a)
     cutoff = a.shape[0] * jnp.finfo(a.dtype).eps * jnp.max(jnp.abs(eigenvalues))
     keep = jnp.abs(eigenvalues) > cutoff
     return vectors @ (jnp.where(keep, 1.0 / jnp.where(keep, eigenvalues, 1.0), 0.0) * (vectors.T @ b))

@@ -1,21 +1,19 @@
-"""Instruments: is there a source of variation outside the confounder?"""
+"""Instrumental variables: is there a source of variation outside the confounder?"""
 
-from causalrep.iv.ivl.linear import IVLRegression
+from causalrep.iv.ivl import IVLRegression, KernelIVL, NeuralIVL, ivl_objective
 from causalrep.iv.ivl.path import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl
 from causalrep.iv.ivl.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
 from causalrep.iv.linear.base import LinearIVEstimator
 from causalrep.iv.linear.estimators import (
-    GMM,
     JIVE,
     LIML,
     OLS,
-    PULSE,
     AnchorRegression,
     Fuller,
     KClass,
     TwoStageLeastSquares,
 )
-from causalrep.iv.linear.gmm import GMMFit, gmm
+from causalrep.iv.linear.gmm import GMM, GMMFit, gmm
 from causalrep.iv.linear.kclass import (
     LinearFit,
     anchor_regression,
@@ -26,21 +24,18 @@ from causalrep.iv.linear.kclass import (
     ols,
     two_stage_least_squares,
 )
-from causalrep.iv.linear.pulse import PulseFit, pulse
+from causalrep.iv.linear.pulse import PULSE, PulseFit, pulse
 from causalrep.iv.nonlinear import (
     DFIV,
     DeepGMM,
     DeepIV,
     KernelIV,
-    KernelIVL,
     KernelMMR,
-    NeuralIVL,
     NonlinearIVEstimator,
     RidgeSieveIV,
     SieveIV,
-    ivl_objective,
 )
-from causalrep.iv.summary import Summary
+from causalrep.iv.system import System
 from causalrep.iv.weak import anderson_rubin_set, clr_set, lm_set, lr_set
 from causalrep.iv.weak.confidence_set import ConfidenceSet
 
@@ -70,7 +65,7 @@ __all__ = [
     "PulseFit",
     "RidgeSieveIV",
     "SieveIV",
-    "Summary",
+    "System",
     "TwoStageLeastSquares",
     "anchor_regression",
     "anderson_rubin_set",

@@ -1,4 +1,4 @@
-"""Test results and the tail probabilities behind them, jittable, with static degrees of freedom."""
+"""Test results and the tail probabilities behind them, usable under ``jit``, with static degrees of freedom."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Above this many degrees of freedom the finite sum gives way to the incomplete gamma function.
+# Above this many degrees of freedom the incomplete gamma function replaces the finite sum.
 MAX_FINITE_SUM = 100
 
 
@@ -18,7 +18,7 @@ class TestResult(NamedTuple):
         statistic: The value of the statistic.
         p_value: Probability, under the null hypothesis, of a value at least as large.
         df_num: Degrees of freedom (of the numerator).
-        df_den: Degrees of freedom of the denominator of an F distribution; ``inf`` says that the reference is
+        df_den: Degrees of freedom of the denominator of an F distribution; ``inf`` means that the reference is
             chi-squared with ``df_num`` degrees of freedom.
     """
 
@@ -33,9 +33,8 @@ class TestResult(NamedTuple):
 def chi2_sf(x: Float[Array, "..."], df: int) -> Float[Array, "..."]:
     """Survival function of the chi-squared distribution, for a static integer ``df`` and x >= 0.
 
-    Integrating by parts gives a finite sum of positive terms: fast, vectorised, and with full relative
-        accuracy
-    in the tail, where one minus the distribution function has none.
+    Integrating by parts gives a finite sum of positive terms, which is fast, vectorized, and accurate in the far tail,
+    where one minus the distribution function loses all digits.
 
     >>> [round(float(chi2_sf(jnp.asarray(3.84), df)), 3) for df in (1, 2, 5)]
     [0.05, 0.147, 0.573]
@@ -57,7 +56,7 @@ def chi2_sf(x: Float[Array, "..."], df: int) -> Float[Array, "..."]:
 
 
 def f_sf(x: Float[Array, "..."], df_num: float, df_den: float) -> Float[Array, "..."]:
-    """Survival function of the F distribution (x >= 0), by the regularised incomplete beta function."""
+    """Survival function of the F distribution (x >= 0), by the regularized incomplete beta function."""
     x = jnp.maximum(jnp.asarray(x), 0.0)
     return jax.scipy.special.betainc(df_den / 2, df_num / 2, df_den / (df_den + df_num * x))
 

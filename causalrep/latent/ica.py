@@ -1,15 +1,16 @@
 """Independent component analysis by FastICA, with restarts and with weights on the rows.
 
-Weights make one program serve samples of different size (padding weighs nothing) and bootstrap samples (counts).
+Weights let one program serve samples of different size (padding has weight zero) and bootstrap samples (counts).
 
 Source: Hyvarinen (1999), the symmetric algorithm with the log cosh contrast, as in scikit-learn.
 """
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 # E log cosh of a standard normal variable.
 GAUSSIAN_LOG_COSH = 0.37456720749143
@@ -19,9 +20,9 @@ class ICA(NamedTuple):
     """Independent components of the restart with the largest negentropy gap.
 
     Attributes:
-        unmixing: M (d, p): sources are ``M (x - mean)``, of unit variance with divisor n - 1.
-        gap: Sum over sources of the squared distance of their mean log cosh from a Gaussian's, of every restart
-            (restarts,); the algorithm is not convex, and a low one is a poor optimum.
+        unmixing: M (d, p): sources are ``M (x - mean)``, with unit variance by the divisor n - 1.
+        gap: For every restart (restarts,), the sum over sources of the squared distance of their mean log cosh from a
+            Gaussian's. The algorithm is not convex, and a low gap is a poor optimum.
     """
 
     unmixing: Float[Array, "d p"]
@@ -29,7 +30,7 @@ class ICA(NamedTuple):
 
 
 def fast_ica(
-    key: jax.Array,
+    key: Key[Array, ""],
     x: Float[Array, "n p"],
     components: int,
     *,
@@ -44,10 +45,11 @@ def fast_ica(
         x: Rows.
         components: d, at most p.
         weights: Non-negative weight of each row; default 1. Their sum counts as the number of rows.
-        restarts: Random starts.
-        iterations: Of each; convergence is quadratic, so that 200 are ample.
+        restarts: Number of random starts.
+        iterations: Iterations per start. Convergence is quadratic, so 200 are ample.
     """
     weights = jnp.ones(len(x), x.dtype) if weights is None else weights
+    chex.assert_shape(weights, (len(x),))
     total = jnp.sum(weights)
     share = weights / total
     center = x - share @ x
@@ -56,11 +58,12 @@ def fast_ica(
     white = center @ whitening.T
 
     def step(rotation: Array, _: None) -> tuple[Array, None]:
+        # Newton's step for the contrast log cosh: w <- E[z g(w'z)] - E[g'(w'z)] w with g = tanh, g' = 1 - tanh^2.
         slope = jnp.tanh(white @ rotation.T)
         curvature = share @ (1.0 - slope**2)
         return _orthogonal((slope * share[:, None]).T @ white - curvature[:, None] * rotation), None
 
-    def start(key: jax.Array) -> tuple[Array, Array]:
+    def start(key: Key[Array, ""]) -> tuple[Array, Array]:
         first = _orthogonal(jax.random.normal(key, (components, components), x.dtype))
         rotation, _ = jax.lax.scan(step, first, None, length=iterations)
         sources = white @ rotation.T
@@ -69,6 +72,7 @@ def fast_ica(
 
     rotations, gaps = jax.vmap(start)(jax.random.split(key, restarts))
     unmixing = rotations[jnp.argmax(gaps)] @ whitening
+    # Sources have unit variance by the divisor n; this makes it n - 1.
     return ICA(unmixing * jnp.sqrt((total - 1.0) / total), gaps)
 
 

@@ -1,10 +1,10 @@
 """Pure functions that score an answer against a truth."""
 
-from causalrep.metrics.association import AssociationScan, association_scan
-from causalrep.metrics.chance import Chance, chance_level, graph_chance_level
+from causalrep.metrics.association import association_scan
+from causalrep.metrics.chance import chance_level, graph_chance_level
 from causalrep.metrics.correlation import correlations, mcc, weak_mcc
 from causalrep.metrics.counterfactual_images import CounterfactualAccuracy, counterfactual_accuracy
-from causalrep.metrics.dci import DCI, dci, dci_from_importance
+from causalrep.metrics.dci import dci, dci_from_importance
 from causalrep.metrics.effects import (
     ate_error,
     att_error,
@@ -18,14 +18,10 @@ from causalrep.metrics.excess_risk import causal_excess_risk, normalized_excess_
 from causalrep.metrics.graphs import shd, sid, transitive_closure, varsortability
 from causalrep.metrics.information import entropy, mig, modularity, mutual_information, sap
 from causalrep.metrics.intervened import beta_vae_score, factor_vae_score, irs, triplet_distance
-from causalrep.metrics.predictability import DiagSep, block_r2, diag_sep, r2
+from causalrep.metrics.predictability import block_r2, diag_sep, r2
 
 __all__ = [
-    "DCI",
-    "AssociationScan",
-    "Chance",
     "CounterfactualAccuracy",
-    "DiagSep",
     "association_scan",
     "ate_error",
     "att_error",

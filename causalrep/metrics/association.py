@@ -1,4 +1,4 @@
-"""Scans for association: which phenotypes go with some column of a feature matrix."""
+"""Scans for association between phenotypes and the columns of a feature matrix."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from causalrep.metrics.correlation import correlations
 
 
 class AssociationScan(NamedTuple):
-    """The strongest correlation of each field, and its significance among so many features.
+    """The strongest correlation of each field with any feature, and its significance.
 
     Attributes:
         correlation: Largest absolute Pearson correlation with a feature (m,).
-        p_value: Two-sided p-value of it, times the number of features, at most 1 (m,).
+        p_value: Its two-sided p-value times the number of features, at most 1 (m,).
     """
 
     correlation: Float[Array, " m"]
@@ -28,8 +28,8 @@ def association_scan(features: Float[Array, "n k"], fields: Float[Array, "n m"])
     of freedom.
 
     Args:
-        features: Latents or edges.
-        fields: Phenotypes.
+        features: Features, for example latents or edges.
+        fields: Fields, for example phenotypes.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([0.0, 1.0, 2.0, 3.0, 4.0])

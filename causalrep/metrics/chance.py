@@ -1,4 +1,4 @@
-"""What a metric says of an encoder that knows nothing: the level that a result must beat."""
+"""The score that a metric gives to random encoders: the level that a result must beat."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -14,7 +14,7 @@ Score = Callable[[Array, Array], Array]
 
 
 class Chance(NamedTuple):
-    """Mean and standard deviation of a score over random encoders, each of the score's own shape."""
+    """Mean and standard deviation of a score over random encoders, each of the shape of the score."""
 
     mean: Array
     sd: Array
@@ -28,15 +28,15 @@ def chance_level(
     draws: int = 20,
     encoder: Encoder = "orthogonal",
 ) -> Chance:
-    """The level of a score for random encoders of the very same latents.
+    """The level of a score for random encoders of the same latents.
 
-    Always print it: at two latents a random rotation has an MCC of 0.90, at five 0.73; correlated latents raise it.
+    Always report it: at two latents a random rotation has an MCC of 0.90, at five 0.73; correlated latents raise it.
 
     Args:
         score: ``(z, z_hat) -> number``, for instance :func:`causalrep.metrics.mcc`, or a lambda with its options.
         key: Random key.
-        z: True latents; standardised before they are mixed.
-        draws: Random encoders.
+        z: True latents; they are standardized before they are mixed.
+        draws: Number of random encoders.
         encoder: ``"orthogonal"``, a random rotation of the latents; ``"gaussian"``, a random linear map; or
             ``"unrelated"``, noise.
 
@@ -58,20 +58,20 @@ def chance_level(
             mixing = jnp.linalg.qr(mixing)[0]
         return score(z, standardized @ mixing)
 
-    # One after the other: scores factorise matrices, which vmap serves badly on CPUs.
+    # One after the other: scores factorize matrices, and batched factorizations are slow on CPUs.
     return _summarize(jax.lax.map(draw, jax.random.split(key, draws)))
 
 
 def graph_chance_level(score: Score, key: Array, truth: Array, *, draws: int = 100) -> Chance:
-    """The level of a distance between graphs when the nodes of the true graph are relabelled at random.
+    """The level of a distance between graphs when the nodes of the true graph are relabeled at random.
 
-    An estimate that knows the graph's shape but not which node is which scores this.
+    This is the score of an estimate with the right shape but random node labels.
 
     Args:
         score: ``(truth, estimate) -> number``: :func:`causalrep.metrics.shd` or :func:`causalrep.metrics.sid`.
         key: Random key.
         truth: The true graph.
-        draws: Relabellings.
+        draws: Number of relabelings.
     """
 
     def draw(key: Array) -> Array:

@@ -1,7 +1,7 @@
 """Mean correlation coefficients (MCC): are the latents recovered up to order and scale, or up to an affine map?
 
-Rows must be exchangeable: the assignment of codes to latents is found on the even rows and scored on the odd ones,
-since in sample even unrelated codes look related, and more so the more latents there are.
+Rows must be exchangeable: the assignment of codes to latents is chosen on the even rows and scored on the odd ones. On
+the rows that chose the assignment, even unrelated codes look related, the more so the more latents there are.
 """
 
 from typing import Literal
@@ -22,31 +22,31 @@ def mcc(
     """Mean correlation coefficient: the best one-to-one match of codes to latents, 1 if the match is perfect.
 
     It tests recovery up to permutation and scale (Pearson) or up to permutation and a monotone map of each latent
-    (Spearman). Read it beside :func:`causalrep.metrics.chance_level`: a random rotation of 5 independent latents has
+    (Spearman). Compare it with :func:`causalrep.metrics.chance_level`: a random rotation of 5 independent latents has
     an MCC of 0.73.
 
     Args:
         z: True latents.
-        z_hat: Codes; at least as many as latents, the surplus stays unmatched.
+        z_hat: Codes, at least as many as latents; surplus codes stay unmatched.
         kind: ``"spearman"`` correlates ranks.
-        held_out: Find the match on even rows and score it on odd ones; ``False`` uses all rows for both.
+        held_out: Choose the match on even rows and score it on odd ones; ``False`` uses all rows for both.
 
     Returns:
-        The mean over latents of the absolute correlation with the matched code. A constant column correlates 0.
+        The mean over latents of the absolute correlation with the matched code. A constant column has correlation 0.
     """
-    fit, score = halves(z, z_hat) if held_out else ((z, z_hat), (z, z_hat))
-    latents, codes = optax.assignment.hungarian_algorithm(-correlations(*fit, kind))
-    return jnp.mean(correlations(*score, kind)[latents, codes])
+    (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat) if held_out else ((z, z_hat), (z, z_hat))
+    latents, matched = optax.assignment.hungarian_algorithm(-correlations(z_fit, codes_fit, kind))
+    return jnp.mean(correlations(z_score, codes_score, kind)[latents, matched])
 
 
 def weak_mcc(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], kind: Kind = "pearson") -> Float[Array, ""]:
     """MCC after the best affine map of the codes, fitted by least squares on the even rows; scored on the odd ones.
 
-    It tests recovery up to an affine map: a rotation of the latents, however unlike them, scores 1.
+    It tests recovery up to an affine map: every rotation of the latents scores 1.
 
     Args:
         z: True latents.
-        z_hat: Codes, of any number.
+        z_hat: Any number of codes.
         kind: ``"spearman"`` correlates ranks.
     """
     (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)

@@ -1,4 +1,4 @@
-"""Scores of counterfactual pictures, whose truth nobody saw: what classifiers make of them (Monteiro et al. 2023)."""
+"""Scores of counterfactual images without ground truth, by the answers of classifiers (Monteiro et al. 2023)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,13 +13,13 @@ Classifier = Callable[[Images], Codes]
 
 
 class CounterfactualAccuracy(NamedTuple):
-    """Shares of pictures, all wanted near what the classifiers reach on real pictures.
+    """Shares of images; the best possible values are the accuracies of the classifiers on real images.
 
     Attributes:
-        composition: Class kept when nothing is changed, ``x_{d -> d}``.
-        reversibility: Class kept on the way there and back, ``x_{d -> d' -> d}``.
-        effectiveness: Domain of ``x_{d -> d'}`` recognised as d'.
-        preservation: Class kept in ``x_{d -> d'}``.
+        composition: Share whose class is preserved when the domain stays, ``x_{d -> d}``.
+        reversibility: Share whose class is preserved by the round trip ``x_{d -> d' -> d}``.
+        effectiveness: Share whose counterfactual ``x_{d -> d'}`` is recognized as domain d'.
+        preservation: Share whose class is preserved in ``x_{d -> d'}``.
     """
 
     composition: Float[Array, ""]
@@ -39,20 +39,20 @@ def counterfactual_accuracy(
     *,
     released_cycle: bool = False,
 ) -> CounterfactualAccuracy:
-    """Averages over the pictures and, with equal weight, over all target domains, their own included.
+    """Averages over the images and, with equal weight, over all target domains, their own included.
 
-    The identity map is perfect but for its effectiveness, one in ``domains``: print it beside.
+    Always compare with the identity map (no change): it is perfect except for its effectiveness, ``1 / domains``.
 
     Args:
         counterfactual: ``(x, domain, target) -> x`` in the target domain.
         domain_of: Classifier of domains.
         class_of: Classifier of classes.
-        x: Pictures that trained neither.
+        x: Images that neither classifier was trained on.
         domain: Their domains, from 0.
         label: Their classes.
         domains: Number of domains.
-        released_cycle: Score ``x_{d' -> d}`` of the *original* picture as reversibility, as the released code of ILD
-            does, instead of the cycle.
+        released_cycle: Compute reversibility from ``x_{d' -> d}`` of the *original* image, as the released code of ILD
+            does, instead of from the cycle.
     """
     kept, reversed_, reached = [], [], []
     for number in range(domains):

@@ -2,17 +2,15 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.linalg import lasso
 from causalrep.metrics.correlation import halves
-
-SWEEPS = 200
 
 
 class DCI(NamedTuple):
-    """The three scores, each wanted near 1.
+    """The three scores; 1 is best for each.
 
     Attributes:
         disentanglement: Whether each code matters to one factor only.
@@ -26,15 +24,15 @@ class DCI(NamedTuple):
 
 
 def dci(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], penalty: float = 0.01) -> DCI:
-    """DCI with the lasso: the importance of a code is the size of its coefficient, all columns standardised.
+    """DCI with the lasso: the importance of a code is the size of its coefficient, all columns standardized.
 
-    A linear regression: factors that are nonlinear in the codes count as uninformative. For another regressor, boosted
-    trees for instance, hand its importances to :func:`dci_from_importance`.
+    The regression is linear, so codes count as uninformative about factors that are nonlinear in them. For another
+    regressor, such as boosted trees, pass its importances to :func:`dci_from_importance`.
 
     Args:
         z: True factors.
         z_hat: Codes.
-        penalty: Of the lasso, in units of a correlation.
+        penalty: Penalty of the lasso, in units of a correlation.
     """
     (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)
     x, y = _standardize(codes_fit, codes_fit), _standardize(z_fit, z_fit)
@@ -50,35 +48,13 @@ def dci_from_importance(importance: Float[Array, "k d"]) -> tuple[Float[Array, "
     """Disentanglement and completeness of a table of importances.
 
     Args:
-        importance: Non-negative; row i, column j: how much code i matters to factor j.
+        importance: Non-negative importance of code i (row) for factor j (column).
 
     Returns:
         ``sum_i rho_i (1 - H(row i) / log d)`` and ``sum_j rho_j (1 - H(column j) / log k)``, where H is the entropy of
-        the normalised row or column and rho its share of all importance.
+        the normalized row or column and rho its share of all importance.
     """
     return _concentration(importance), _concentration(importance.T)
-
-
-def lasso(x: Float[Array, "n k"], y: Float[Array, "n d"], penalty: float) -> Float[Array, "k d"]:
-    """Minimise ``||y - x b||^2 / (2 n) + penalty ||b||_1`` column by column, by coordinate descent.
-
-    Args:
-        x: Regressors, centred; a zero column gets coefficient 0.
-        y: Outcomes, centred.
-        penalty: Non-negative.
-    """
-    gram, moments = x.T @ x / len(x), x.T @ y / len(x)
-    own = jnp.diagonal(gram)
-
-    def coordinate(j: Array, b: Array) -> Array:
-        partial = moments[j] - gram[j] @ b + own[j] * b[j]
-        shrunk = jnp.sign(partial) * jnp.maximum(jnp.abs(partial) - penalty, 0.0)
-        return b.at[j].set(shrunk / jnp.where(own[j] > 0, own[j], 1.0))
-
-    def sweep(_: Array, b: Array) -> Array:
-        return jax.lax.fori_loop(0, len(own), coordinate, b)
-
-    return jax.lax.fori_loop(0, SWEEPS, sweep, jnp.zeros_like(moments))
 
 
 def _concentration(table: Float[Array, "a b"]) -> Float[Array, ""]:

@@ -1,4 +1,4 @@
-"""Scores of treatment-effect estimates against a known truth, or against a randomised subset.
+"""Scores of treatment-effect estimates against a known truth, or against a randomized subset.
 
 Sources: Hill (2011) for PEHE; Shalit, Johansson and Sontag (2017) for the policy risk and the error on the treated.
 """
@@ -15,7 +15,7 @@ def pehe(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | No
     Args:
         effect: Estimated effects.
         truth: True effects: ``mu1 - mu0`` (noiseless) unless a benchmark says otherwise.
-        where: Units to average over (1 or True); all by default.
+        where: Units to average over (1 or True); default all.
 
     >>> import jax.numpy as jnp
     >>> float(pehe(jnp.array([1.0, 5.0]), jnp.array([4.0, 1.0])) ** 2)
@@ -32,12 +32,12 @@ def ate_error(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask
 def randomized_att(
     y: Float[Array, " n"], t: Float[Array, " n"], randomized: Mask, where: Mask | None = None
 ) -> Float[Array, ""]:
-    """Effect on the treated from a randomised subset: mean of the treated minus mean of *its* controls.
+    """Effect on the treated from a randomized subset: mean of the treated minus mean of the *randomized* controls.
 
     Args:
         y: Outcomes.
         t: Treatments; every treated unit is in the experiment.
-        randomized: Which units are in the experiment.
+        randomized: Units of the experiment (1 or True).
         where: Units to use.
     """
     inside = jnp.ones_like(y) if where is None else jnp.asarray(where, y.dtype)
@@ -63,16 +63,16 @@ def policy_risk(
     randomized: Mask | None = None,
     where: Mask | None = None,
 ) -> Float[Array, ""]:
-    """One minus the value of treating whoever has a positive estimated effect, on randomised units.
+    """One minus the value of treating every unit with a positive estimated effect, on randomized units.
 
     ``1 - [P(pi=1) E(y | pi=1, t=1) + P(pi=0) E(y | pi=0, t=0)]`` with ``pi = 1{tau_hat > 0}``; a term whose cell is
-    empty counts 0, as in the original.
+    empty counts as 0, as in the original.
 
     Args:
         effect: Estimated effects.
         y: Outcomes, higher is better, usually 0 or 1.
         t: Treatments.
-        randomized: Units of the experiment; all by default.
+        randomized: Units of the experiment; default all.
         where: Units to use.
     """
     inside = jnp.ones_like(y)
@@ -87,7 +87,7 @@ def policy_risk(
 def coverage(
     low: Float[Array, " n"], high: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | None = None
 ) -> Float[Array, ""]:
-    """Share of truths inside their intervals, ends included."""
+    """Share of true values inside their intervals, ends included."""
     return _mean(((low <= truth) & (truth <= high)).astype(jnp.result_type(float)), where)
 
 
@@ -102,6 +102,6 @@ def _mean(values: Float[Array, " n"], where: Mask | None) -> Float[Array, ""]:
         return jnp.mean(values)
     weights = jnp.asarray(where, values.dtype)
     total = jnp.sum(weights)
-    # Values outside may be anything, NaN included.
+    # Values of the other units may be anything, NaN included.
     inside = jnp.where(weights > 0, values, 0.0)
     return jnp.sum(weights * inside) / jnp.where(total > 0, total, 1.0)

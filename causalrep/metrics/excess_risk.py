@@ -1,8 +1,8 @@
-"""Causal excess risk of a linear hypothesis, plain and normalised.
+"""Causal excess risk of a linear hypothesis, plain and normalized.
 
-Source: IVL paper (arXiv 2510.25128), section 2 (CER) and section 5 (nCER). The paper's theorems speak of the norm of
-the treatment's covariance, its figures of the Euclidean norm; the two can order methods differently, so the norm is
-an argument here.
+Source: IVL paper (arXiv 2510.25128), section 2 (CER) and section 5 (nCER). The paper's theorems use the norm of the
+treatment's covariance, its figures the Euclidean norm. The two can order methods differently, so the norm is an
+argument here.
 """
 
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ def causal_excess_risk(
     Args:
         h: Estimated effect (m,).
         f: True effect (m,).
-        covariance: Sigma_X, the treatment's covariance (m, m); None takes the Euclidean norm.
+        covariance: Covariance Sigma_X of the treatment (m, m); None is the Euclidean norm.
 
     >>> import jax.numpy as jnp
     >>> float(causal_excess_risk(jnp.array([1.0, 2.0]), jnp.array([1.0, 0.0])))
@@ -38,7 +38,8 @@ def normalized_excess_risk(
     Args:
         h: Estimated effect (m,).
         f: True effect (m,).
-        covariance: Sigma_X (m, m); None takes the Euclidean norm, as the paper's figures and tables do.
+        covariance: Covariance Sigma_X of the treatment (m, m); None is the Euclidean norm of the paper's figures and
+            tables.
 
     >>> import jax.numpy as jnp
     >>> float(normalized_excess_risk(jnp.zeros(2), jnp.array([1.0, 3.0])))

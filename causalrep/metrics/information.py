@@ -14,15 +14,15 @@ NEWTON_STEPS = 30
 
 
 def mig(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, ""]:
-    """Mutual information gap: how far the most informative code of a factor is ahead of the second, over its entropy.
+    """Mutual information gap (MIG): the lead of a factor's most informative code over the second, over its entropy.
 
     Args:
-        factors: True factors. Up to ``bins`` equally spaced levels are kept apart; continuous factors are binned.
-        z_hat: Codes, cut into equally wide bins.
-        bins: How many.
+        factors: True factors. Up to ``bins`` equally spaced levels stay distinct; continuous factors are binned.
+        z_hat: Codes, cut into bins of equal width.
+        bins: Number of bins.
 
     Returns:
-        The mean over factors, in [0, 1] (natural logarithm in numerator and denominator alike).
+        The mean over factors, in [0, 1]; numerator and denominator are in nats.
     """
     information = mutual_information(factors, z_hat, bins)
     top = jnp.sort(information, axis=1)
@@ -31,14 +31,14 @@ def mig(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20
 
 
 def modularity(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, ""]:
-    """Modularity: whether each code speaks of one factor only.
+    """Modularity: whether each code is informative about one factor only.
 
-    ``1 - sum_{j not best} I_j^2 / (I_best^2 (d - 1))``, averaged over codes that speak of any factor.
+    ``1 - sum_{j not best} I_j^2 / (I_best^2 (d - 1))``, averaged over the codes that are informative about any factor.
 
     Args:
         factors: True factors, at least two.
         z_hat: Codes.
-        bins: As for :func:`mig`.
+        bins: Number of bins.
     """
     squared = mutual_information(factors, z_hat, bins) ** 2
     best = jnp.max(squared, axis=0)
@@ -48,17 +48,17 @@ def modularity(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: i
 
 
 def sap(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], levels: int | None = None) -> Float[Array, ""]:
-    """Separated attribute predictability: how far the best single code of a factor is ahead of the second best.
+    """Separated attribute predictability (SAP): the lead of a factor's best single code over the second best.
 
     Args:
         factors: True factors.
         z_hat: Codes.
         levels: ``None`` for continuous factors, whose predictability is the squared correlation. For factors coded 0 to
-            ``levels - 1``: held-out accuracy of a balanced linear support vector machine on one code (C = 0.01, one
-            class against the rest), fitted on even rows, scored on odd ones.
+            ``levels - 1`` it is the held-out accuracy of a balanced linear support vector machine on one code
+            (C = 0.01, one class against the rest), fitted on even rows and scored on odd ones.
 
     Returns:
-        The mean over factors of best minus second best.
+        The mean over factors of the best minus the second-best predictability.
     """
     scores = correlations(factors, z_hat) ** 2 if levels is None else _svm_accuracy(factors, z_hat, levels)
     top = jnp.sort(scores, axis=1)
@@ -66,7 +66,7 @@ def sap(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], levels: int | 
 
 
 def mutual_information(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, "d k"]:
-    """Mutual information of every factor with every code, both cut into equally wide bins, in nats."""
+    """Mutual information of every factor with every code, both cut into bins of equal width, in nats."""
     rows, columns = (jax.nn.one_hot(binned(block, bins), bins, dtype=block.dtype) for block in (factors, z_hat))
     joint = jnp.einsum("ndi,nkj->dkij", rows, columns) / len(factors)
     independent = joint.sum(axis=3, keepdims=True) * joint.sum(axis=2, keepdims=True)
@@ -76,15 +76,15 @@ def mutual_information(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"],
 
 
 def entropy(factors: Float[Array, "n d"], bins: int = 20) -> Float[Array, " d"]:
-    """Entropy of every column, cut into equally wide bins, in nats."""
+    """Entropy of every column, cut into bins of equal width, in nats."""
     return jnp.diagonal(mutual_information(factors, factors, bins))
 
 
 def binned(x: Float[Array, "n d"], bins: int) -> Int[Array, "n d"]:
-    """Numbers 0 to ``bins - 1`` of equally wide bins between each column's least and largest value."""
+    """Numbers 0 to ``bins - 1`` of the bins of equal width between each column's least and largest value."""
     low, high = jnp.min(x, axis=0), jnp.max(x, axis=0)
     width = jnp.where(high > low, high - low, 1.0) / bins
-    # A level on a boundary belongs to the bin above it, whatever the division's last bit.
+    # A level on a boundary belongs to the bin above it, whatever the rounding of the division.
     slack = 8 * bins * jnp.finfo(x.dtype).eps
     return jnp.clip(jnp.floor((x - low) / width + slack), 0, bins - 1).astype(jnp.int32)
 
@@ -95,7 +95,7 @@ def _svm_accuracy(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], leve
     def accuracy(label: Array, true_label: Array, code: Array, new_code: Array) -> Array:
         members = jax.nn.one_hot(label, levels, axis=0, dtype=code.dtype)  # (levels, n)
         count = jnp.sum(members, axis=1, keepdims=True)
-        # As in liblinear: a class weighs n / (levels count) against a rest that weighs 1.
+        # As in liblinear: a row of the class weighs n / (levels count), a row of the rest weighs 1.
         balance = len(label) / (levels * jnp.where(count > 0, count, 1.0))
         weights = SVM_C * jnp.where(members > 0, balance, 1.0)
         slope, intercept = jax.vmap(_svm, in_axes=(None, 0, 0), out_axes=1)(code, 2.0 * members - 1.0, weights)
@@ -107,9 +107,9 @@ def _svm_accuracy(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], leve
 
 
 def _svm(x: Float[Array, " n"], sign: Float[Array, " n"], weight: Float[Array, " n"]) -> Float[Array, " 2"]:
-    """Slope and intercept that minimise ``(a^2 + b^2)/2 + sum_i weight_i max(0, 1 - sign_i (a x_i + b))^2``.
+    """Slope and intercept that minimize ``(a^2 + b^2)/2 + sum_i weight_i max(0, 1 - sign_i (a x_i + b))^2``.
 
-    By Newton's method: the loss is convex and piecewise quadratic in two parameters.
+    Newton's method suffices: the loss is convex and piecewise quadratic in two parameters.
     """
     design = jnp.column_stack([x, jnp.ones_like(x)])
 

@@ -1,4 +1,4 @@
-"""Disentanglement scores that hold factors fixed: FactorVAE, beta-VAE and IRS scores; and recombined codes.
+"""Disentanglement scores that hold factors fixed (FactorVAE, beta-VAE, IRS), and a score of recombined codes.
 
 Their sources draw new images with a factor held fixed; here rows of a given sample that share the factor's level are
 drawn instead, so that the scores apply to any table of codes and discrete factors.
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from causalrep.linalg import min_norm_solve
 from causalrep.metrics.correlation import halves
 
-DEAD = 1e-6  # codes whose variance is so small a share of the largest say nothing
+DEAD = 1e-6  # codes whose variance is below this share of the largest are ignored
 RIDGE = 1e-4
 LOGISTIC_STEPS = 2000
 
@@ -21,17 +21,17 @@ LOGISTIC_STEPS = 2000
 def factor_vae_score(
     key: Array, factors: Int[Array, "n d"], z_hat: Float[Array, "n k"], *, batch: int = 64, votes: int = 1000
 ) -> Float[Array, ""]:
-    """FactorVAE score: does the code that varies least tell which factor was held fixed?
+    """FactorVAE score: does the code that varies least reveal which factor was held fixed?
 
-    A vote draws a factor and ``batch`` rows that share its level, and names the code of least normalised variance. The
-    majority of half of the votes maps codes to factors; the score is its accuracy on the other half.
+    A vote draws a factor and ``batch`` rows that share its level, and names the code of least normalized variance. The
+    majority over half of the votes maps codes to factors; the score is the accuracy of this map on the other half.
 
     Args:
         key: Random key.
         factors: Levels of the true factors.
         z_hat: Codes.
-        batch: Rows a vote, drawn with replacement.
-        votes: Of both halves together.
+        batch: Rows per vote, drawn with replacement.
+        votes: Number of votes of both halves together.
     """
     fixed, rows = _matched_rows(key, factors, votes, batch)
     variance = jnp.var(z_hat, axis=0)
@@ -46,14 +46,14 @@ def factor_vae_score(
 def beta_vae_score(
     key: Array, factors: Int[Array, "n d"], z_hat: Float[Array, "n k"], *, batch: int = 64, votes: int = 1000
 ) -> Float[Array, ""]:
-    """beta-VAE score: does the mean absolute difference of codes tell which factor pairs of rows shared?
+    """beta-VAE score: does the mean absolute difference of codes reveal which factor the pairs of rows share?
 
     Args:
         key: Random key.
         factors: Levels of the true factors.
         z_hat: Codes.
-        batch: Pairs a vote.
-        votes: Half of them train a multinomial logistic regression, the other half score it.
+        batch: Pairs of rows per vote.
+        votes: Number of votes; half of them train a multinomial logistic regression, the other half score it.
     """
     fixed, rows = _matched_rows(key, factors, votes, 2 * batch)
     scale = jnp.std(z_hat, axis=0)
@@ -73,11 +73,11 @@ def irs(
         factors: Levels 0 to ``levels - 1`` of the true factors.
         z_hat: Codes.
         levels: Number of levels; a factor may use fewer.
-        quantile: Of the absolute deviations, in place of their maximum.
+        quantile: Quantile of the absolute deviations, used in place of their maximum.
 
     Returns:
-        For each code one minus the least ratio, over factors, of its deviation given the factor to its overall
-        deviation; averaged over codes with weights proportional to the overall deviation. In [0, 1].
+        A number in [0, 1]. The score of a code is one minus the least ratio, over factors, of its deviation given the
+        factor to its overall deviation; codes are averaged with weights proportional to the overall deviation.
     """
     overall = jnp.quantile(jnp.abs(z_hat - jnp.mean(z_hat, axis=0)), quantile, axis=0)
 
@@ -101,23 +101,23 @@ def irs(
 def triplet_distance(
     key: Array, z: Float[Array, "n d"], z_hat: Float[Array, "n k"], owner: Int[Array, " k"], *, triplets: int = 1000
 ) -> Float[Array, " d"]:
-    """Do codes of two rows recombine as their factors do?
+    """Do the codes of two rows recombine as their factors do?
 
-    A triplet takes a random set of factors from one row and the others from a second one; its code takes the same
-    factors' codes from the first and the others' from the second. A linear map from codes to factors, fitted on even
-    rows, reads the recombined code of odd rows. This is our counterpart for tables of the triplet evaluation of CITRIS,
-    which decodes an image and reads its factors by a network.
+    A triplet takes a random set of factors from one row and the other factors from a second row, and the codes that
+    belong to them likewise. A linear map from codes to factors, fitted on even rows, predicts the factors of the
+    recombined codes of odd rows. This is our counterpart, for tables, of the triplet evaluation of CITRIS, which
+    decodes an image and predicts its factors by a network.
 
     Args:
         key: Random key.
         z: True factors.
         z_hat: Codes.
         owner: For each code the factor that it belongs to.
-        triplets: How many.
+        triplets: Number of triplets.
 
     Returns:
-        For each factor the mean absolute distance of the factor read from the true one, relative to that between the
-        factors of two unrelated rows: 0 is perfect, near 1 no better than a guess.
+        For each factor the mean absolute distance of the predicted from the true factor, relative to the mean distance
+        between two unrelated rows: 0 is perfect, near 1 is no better than a guess.
     """
     (z_fit, codes_fit), (truth, codes) = halves(z, z_hat)
     center, mean = jnp.mean(codes_fit, axis=0), jnp.mean(z_fit, axis=0)
@@ -141,7 +141,7 @@ def _matched_rows(
         fixed = jax.random.randint(factor_key, (), 0, factors.shape[1])
         levels = jnp.take(factors, fixed, axis=1)
         same = levels == levels[jax.random.randint(row_key, (), 0, len(factors))]
-        # The r-th of the matching rows, for random r.
+        # The r-th of the matching rows for random r: the first position with r matches up to it.
         rank = jax.random.randint(rows_key, (batch,), 1, jnp.sum(same) + 1)
         return fixed, jnp.searchsorted(jnp.cumsum(same), rank)
 
@@ -151,12 +151,13 @@ def _matched_rows(
 def _logistic(
     x: Float[Array, "n k"], label: Int[Array, " n"], classes: int, new: Float[Array, "m k"]
 ) -> Float[Array, "m classes"]:
-    """Decisions of a multinomial logistic regression with a slight ridge, by accelerated gradient descent."""
+    """Decision values of a multinomial logistic regression with a slight ridge, by accelerated gradient descent."""
+    # linalg.logistic_regression is binary: its Newton steps would need a Hessian over all pairs of classes here.
     mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0)
     scale = jnp.where(scale > 0, scale, 1.0)
     x, new = (jnp.column_stack([(block - mean) / scale, jnp.ones(len(block))]) for block in (x, new))
     one_hot = jax.nn.one_hot(label, classes, dtype=x.dtype)
-    # The Hessian of the softmax is at most half of x'x / n.
+    # The step size is the inverse of a bound on the curvature: the Hessian of the softmax is at most x'x / (2n).
     rate = 1.0 / (0.5 * jnp.linalg.norm(x.T @ x / len(x), ord="fro") + RIDGE)
 
     def step(state: tuple[Array, Array], number: Array) -> tuple[tuple[Array, Array], None]:

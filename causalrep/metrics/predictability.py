@@ -1,4 +1,4 @@
-"""Coefficients of determination: how much of each latent, or block of latents, the codes tell."""
+"""Coefficients of determination: how much of each latent, or block of latents, the codes predict."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -15,11 +15,11 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 class DiagSep(NamedTuple):
-    """Own and foreign content of code blocks (Lippe et al. 2022).
+    """How well blocks of codes predict their own and other blocks of latents (Lippe et al. 2022).
 
     Attributes:
-        diag: Mean R^2 of a block of latents given its own codes; wanted: 1.
-        sep: Mean over blocks of the largest R^2 given another block's codes; wanted: 0.
+        diag: Mean R^2 of a block of latents given its own codes; 1 is best.
+        sep: Mean over blocks of the largest R^2 given the codes of another block; 0 is best.
     """
 
     diag: Float[Array, ""]
@@ -29,14 +29,14 @@ class DiagSep(NamedTuple):
 def r2(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], regressor: Regressor = "linear") -> Float[Array, " d"]:
     """R^2 of each latent predicted from all codes; fitted on even rows, scored on odd ones.
 
-    It tests recovery up to an affine map (linear) or up to an invertible map (kernel). Negative if the prediction is
-    worse than the mean.
+    It tests recovery up to an affine map (linear) or up to an invertible map (kernel). It is negative if the prediction
+    is worse than the mean.
 
     Args:
         z: True latents.
         z_hat: Codes.
-        regressor: ``"linear"`` is least squares; ``"kernel"`` is ridge regression with a Gaussian kernel, as wide as
-            the median distance, and the penalty chosen by leave-one-out errors. It costs (n/2)^3.
+        regressor: ``"linear"`` is least squares; ``"kernel"`` is ridge regression with a Gaussian kernel as wide as
+            the median distance, its penalty chosen by leave-one-out errors, at a cost of (n/2)^3.
     """
     (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)
     mean, scale = jnp.mean(codes_fit, axis=0), jnp.std(codes_fit, axis=0)
@@ -63,10 +63,10 @@ def block_r2(
         z_hat: Codes.
         z_blocks: Columns of each block of latents.
         code_blocks: Columns of each block of codes.
-        regressor: As for :func:`r2`.
+        regressor: See :func:`r2`.
 
     Returns:
-        Row a, column b: latents of block a given codes of block b.
+        A matrix whose entry (a, b) is that of the latents of block a given the codes of block b.
     """
     rows = [
         [jnp.mean(r2(z[:, jnp.array(own)], z_hat[:, jnp.array(codes)], regressor)) for codes in code_blocks]
@@ -76,7 +76,7 @@ def block_r2(
 
 
 def diag_sep(matrix: Float[Array, "b b"]) -> DiagSep:
-    """Diagonal mean and mean largest off-diagonal entry of a square :func:`block_r2` matrix."""
+    """Mean of the diagonal, and mean over rows of the largest other entry, of a square :func:`block_r2` matrix."""
     foreign = jnp.where(jnp.eye(len(matrix), dtype=bool), -jnp.inf, matrix)
     return DiagSep(jnp.mean(jnp.diagonal(matrix)), jnp.mean(jnp.max(foreign, axis=1)))
 
@@ -86,9 +86,9 @@ def _least_squares(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Ar
 
 
 def _kernel_ridge(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Array, "m k"]) -> Float[Array, "m d"]:
-    """Gaussian-kernel ridge regression; the penalty of each column of y has the least leave-one-out error."""
+    """Gaussian-kernel ridge regression; each column of y takes the penalty of least leave-one-out error."""
     distances = _squared_distances(x, x)
-    # The diagonal's zeros are no distances: above them, the median of the pairs.
+    # The median over pairs of different rows: the zeros of the diagonal are left out.
     width = jnp.median(distances[jnp.triu_indices(len(x), 1)])
     values, vectors = eigh(jnp.exp(-distances / width))
     values = jnp.maximum(values, 0.0)
@@ -97,6 +97,7 @@ def _kernel_ridge(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Arr
     def leave_one_out(penalty: Array) -> tuple[Array, Array]:
         shrunk = vectors * (1.0 / (values + penalty))
         dual = shrunk @ rotated
+        # The left-out residual is dual_i / (K + penalty I)^-1_ii.
         leverage = jnp.sum(shrunk * vectors, axis=1)
         return dual, jnp.mean((dual / leverage[:, None]) ** 2, axis=0)
 
@@ -106,5 +107,7 @@ def _kernel_ridge(x: Float[Array, "n k"], y: Float[Array, "n d"], new: Float[Arr
 
 
 def _squared_distances(a: Float[Array, "n k"], b: Float[Array, "m k"]) -> Float[Array, "n m"]:
+    # Not linalg.squared_distances, whose sums have another order: at the smallest penalty kernel ridge regression in
+    # float32 amplifies their rounding to a percent of an R^2 near 0.
     products = -2.0 * a @ b.T + jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)
     return jnp.maximum(products, 0.0)

@@ -3,21 +3,16 @@
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.nn.flows.monotone import Flow
 from causalrep.nn.images.convolution import Conv, convolve
-from causalrep.nn.images.image_codec import ImageDecoder, ImageEncoder
 from causalrep.nn.images.upsample import ConvTranspose, conv_transpose_2x
 from causalrep.nn.mlp import MLP, trained_mlp
 from causalrep.nn.parallel import ParallelMLPs
 from causalrep.nn.products import dense_product
-from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 
 __all__ = [
     "MLP",
     "Conv",
     "ConvTranspose",
-    "ConvVAE",
     "Flow",
-    "ImageDecoder",
-    "ImageEncoder",
     "ParallelMLPs",
     "conv_transpose_2x",
     "convolve",
@@ -26,5 +21,4 @@ __all__ = [
     "rbf_mmd",
     "sinkhorn_wasserstein",
     "trained_mlp",
-    "vae_objective",
 ]

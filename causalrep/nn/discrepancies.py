@@ -1,26 +1,28 @@
-"""Distances between two samples of features, as penalties that make their distributions alike.
+"""Distances between two samples of features, used as penalties that make the two distributions alike.
 
-Integral probability metrics as Shalit, Johansson and Sontag (2017) use them: pure, differentiable functions of two
-weighted samples. A weight of 0 leaves a row out, so one batch can be given twice, with the weights of either group:
-shapes then stay static whatever the share of the groups. Where a sample has no weight at all the distance is 0.
+Integral probability metrics as in Shalit, Johansson and Sontag (2017): pure, differentiable functions of two weighted
+samples. A weight of 0 leaves a row out, so one batch can be passed twice with the weights of either group, and shapes
+stay static whatever the shares of the groups. If a sample has no positive weight, the distance is 0.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Below every squared distance that matters in float32: keeps the square root's gradient finite at 0.
+from causalrep.linalg import squared_distances
+
+# Smaller than every squared distance that matters in float32; it keeps the gradient of the square root finite at 0.
 _TINY = 1e-10
 
 
 def linear_mmd(
     x: Float[Array, "n d"], y: Float[Array, "m d"], wx: Float[Array, " n"], wy: Float[Array, " m"]
 ) -> Float[Array, ""]:
-    """Squared distance of the means, ``|mean(x) - mean(y)|^2``.
+    """Squared distance between the means, ``|mean(x) - mean(y)|^2``.
 
     Args:
-        x: One sample.
-        y: The other.
+        x: First sample.
+        y: Second sample.
         wx: Weights of the rows of ``x``.
         wy: Weights of the rows of ``y``.
 
@@ -42,15 +44,15 @@ def rbf_mmd(
 ) -> Float[Array, ""]:
     """Squared maximum mean discrepancy with the kernel ``exp(-|a - b|^2 / bandwidth^2)``.
 
-    Without the diagonal it is unbiased, hence sometimes negative, for weights 0 and 1; other weights are relative
-    frequencies.
+    The diagonal is left out. The estimate is therefore unbiased, and sometimes negative, for weights 0 and 1; other
+    weights are relative frequencies.
 
     Args:
-        x: One sample.
-        y: The other.
+        x: First sample.
+        y: Second sample.
         wx: Weights of the rows of ``x``.
         wy: Weights of the rows of ``y``.
-        bandwidth: Of the kernel, in units of the features.
+        bandwidth: Bandwidth of the kernel, in units of the features.
     """
 
     def kernel(a, b):
@@ -78,19 +80,20 @@ def sinkhorn_wasserstein(
 ) -> Float[Array, ""]:
     """Entropic Wasserstein distance for the Euclidean cost, by Sinkhorn's iteration.
 
-    Both samples get one more point, at the largest distance from the other sample, that takes mass ``1 - share`` (for
-    ``x``) and ``share`` (for ``y``): with ``share = 0.5`` the two halves match and the value is a smoothed Wasserstein
-    distance, larger than it for identical samples. Gradients flow through the plan; the sharpness is constant.
+    Each sample gets one more point, at the largest distance from the other sample, with mass ``1 - share`` (for ``x``)
+    or ``share`` (for ``y``). With ``share = 0.5`` the two halves match, and the value is a smoothed Wasserstein
+    distance; for identical samples it is above 0. Gradients flow through the transport plan, not through the
+    sharpness.
 
     Args:
-        x: One sample.
-        y: The other.
+        x: First sample.
+        y: Second sample.
         wx: Weights of the rows of ``x``.
         wy: Weights of the rows of ``y``.
-        share: Mass of ``x`` among both samples.
-        sharpness: Inverse temperature, in units of the mean distance; more is closer to the exact distance and needs
-            more iterations.
-        iterations: Of Sinkhorn's algorithm.
+        share: Share of ``x`` in the total mass of both samples.
+        sharpness: Inverse temperature, in units of the mean distance. Larger values are closer to the exact distance
+            and need more iterations.
+        iterations: Number of Sinkhorn iterations.
 
     Source: Shalit, Johansson and Sontag (2017), algorithm 2; Cuturi (2013).
     """
@@ -98,21 +101,17 @@ def sinkhorn_wasserstein(
     distances = jnp.sqrt(squared_distances(x, y) + _TINY)
     among = jax.lax.stop_gradient(jnp.where(used, distances, 0.0))
     largest, mean = jnp.max(among), jnp.sum(among) / jnp.maximum(jnp.sum(used), 1)
+    # Row -1 and column -1 belong to the additional points; between these two the cost is 0.
     cost = jnp.full((x.shape[0] + 1, y.shape[0] + 1), largest).at[:-1, :-1].set(distances).at[-1, -1].set(0.0)
     a = jnp.append(share * _shares(wx), 1.0 - share)
     b = jnp.append((1.0 - share) * _shares(wy), share)
-    # The floor keeps every row and column reachable in float32.
+    # The floor keeps every row and column of the kernel positive in float32.
     kernel = jnp.exp(-sharpness / jnp.maximum(mean, _TINY) * cost) + 1e-6
     u = a
     for _ in range(iterations):
         u = a / (kernel @ (b / (u @ kernel)))
     plan = u[:, None] * kernel * (b / (u @ kernel))
     return _if_both(2.0 * jnp.sum(jnp.where(plan > 0, plan * cost, 0.0)), wx, wy)
-
-
-def squared_distances(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[Array, "n m"]:
-    """Squared Euclidean distances of all pairs of rows."""
-    return jnp.maximum(jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1) - 2 * x @ y.T, 0.0)
 
 
 def _shares(w: Float[Array, " n"]) -> Float[Array, " n"]:

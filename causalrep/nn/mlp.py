@@ -14,13 +14,14 @@ class MLP(nn.Module):
     """Dense layers with an activation between them, and none after the last unless asked for.
 
     Attributes:
-        features: Width of every layer; the last one is the output's.
-        activation: Between layers.
-        activate_final: Apply it after the last layer too: for networks whose output is a vector of features.
+        features: Width of every layer; the last one is that of the output.
+        activation: Activation between layers.
+        activate_final: Apply the activation after the last layer too, for networks whose output is a vector of
+            features.
         dropout: Share of hidden units set to zero while training; then ``apply`` needs ``train=True`` and
             ``rngs={"dropout": key}``.
-        kernel_init: Draws the weights of every layer; biases start at zero.
-        dot_general: The layers' matrix product, for instance :func:`~causalrep.nn.products.dense_product`; default
+        kernel_init: Initializer of the weights of every layer; biases start at zero.
+        dot_general: Matrix product of the layers, for instance :func:`~causalrep.nn.products.dense_product`; default
             that of JAX.
 
     >>> import jax.numpy as jnp
@@ -38,7 +39,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "... d"], *, train: bool = False) -> Float[Array, "... k"]:
-        """The output, of shape (..., features[-1])."""
+        """Output (..., features[-1])."""
         last = len(self.features) - 1
         for index, width in enumerate(self.features):
             x = nn.Dense(width, kernel_init=self.kernel_init, dot_general=self.dot_general)(x)
@@ -50,14 +51,14 @@ class MLP(nn.Module):
 
 
 def trained_mlp(features: Sequence[int], activation: Callable[[jax.Array], jax.Array] = nn.relu, **options: Any) -> MLP:
-    """An :class:`MLP` for a training loop: its gradient is faster on a CPU, and of reverse mode alone.
+    """An :class:`MLP` for a training loop: its gradient is faster on a CPU, but exists in reverse mode only.
 
-    A step of a network of three layers of 200 takes 1.8 times less (:func:`~causalrep.nn.products.dense_product`).
-    ``jax.jvp``, ``jax.jacfwd`` and ``jax.hessian`` need a plain :class:`MLP`, with the same parameters.
+    A step of a network of three layers of 200 is 1.8 times as fast (:func:`~causalrep.nn.products.dense_product`).
+    ``jax.jvp``, ``jax.jacfwd`` and ``jax.hessian`` need a plain :class:`MLP`, which takes the same parameters.
 
     Args:
-        features: Width of every layer; the last one is the output's.
-        activation: Between layers.
+        features: Width of every layer; the last one is that of the output.
+        activation: Activation between layers.
         **options: Other attributes of :class:`MLP`.
     """
     return MLP(tuple(features), activation, dot_general=dense_product, **options)

@@ -1,4 +1,4 @@
-"""Several perceptrons side by side, those of one shape as one batched program."""
+"""Several perceptrons side by side; those of one shape are computed as one batched program."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,13 +11,13 @@ from causalrep.nn.mlp import MLP
 
 
 class ParallelMLPs(nn.Module):
-    """One :class:`MLP` for every input, each with weights of its own.
+    """One :class:`MLP` per input, each with its own weights.
 
-    Networks whose inputs and layers are alike are computed together: a dozen of them compile in the time of one.
+    Networks whose inputs and layers have the same shapes are computed together: a dozen compile in the time of one.
 
     Attributes:
-        features: Layers of each network.
-        activation: Between layers.
+        features: Layer widths of each network.
+        activation: Activation between layers.
     """
 
     features: Sequence[tuple[int, ...]]
@@ -25,12 +25,12 @@ class ParallelMLPs(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Sequence[Float[Array, "n _"]]) -> list[Float[Array, "n _"]]:
-        """Their outputs, in order."""
+        """Outputs of the networks, in the order of the inputs."""
         groups: dict[tuple, list[int]] = {}
         for number, (x, layers) in enumerate(zip(inputs, self.features, strict=True)):
             groups.setdefault((x.shape, tuple(layers)), []).append(number)
         stacked = nn.vmap(MLP, variable_axes={"params": 0}, split_rngs={"params": True})
-        outputs = {}
+        outputs: dict = {}
         for (_, layers), members in groups.items():
             together = stacked(layers, activation=self.activation)(jnp.stack([inputs[i] for i in members]))
             outputs |= dict(zip(members, together, strict=True))

@@ -14,16 +14,16 @@ def dense_product(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Float[Array, "... o"]:
-    """``x @ kernel``, to be the ``dot_general`` of a ``flax.linen.Dense``: its weight gradient is faster on a CPU.
+    """``x @ kernel`` as the ``dot_general`` of a ``flax.linen.Dense``, with a weight gradient that is faster on a CPU.
 
     That gradient is ``x^T d``. XLA's CPU backend (jaxlib 0.10.2) multiplies by a transposed left factor at a third of
-    its speed once the result is wider than about 100, unless the transpose exists in memory; here it does. The whole
-    training step of a network of width 200 becomes almost twice as fast. The derivative is of reverse mode alone.
+    its speed once the result is wider than about 100, unless the transpose is stored in memory, as it is here. The
+    training step of a network of width 200 becomes almost twice as fast. Only reverse-mode derivatives are defined.
 
     Args:
         x: Inputs.
         kernel: Weights.
-        dimension_numbers: Those of ``Dense``, the only ones supported; there for its call.
+        dimension_numbers: Ignored: ``Dense`` always passes the same ones, and only those are supported.
         precision: As in ``jax.lax.dot_general``.
         preferred_element_type: As in ``jax.lax.dot_general``.
     """

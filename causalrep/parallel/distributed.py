@@ -100,7 +100,7 @@ def initialize(
         return
     if process_count == 1:
         return
-    if explicit and process_index:
+    if coordinator is not None and process_index:
         _await_coordinator(coordinator, connect_timeout)
     try:
         jax.distributed.initialize(
@@ -146,7 +146,7 @@ def _check_flags(coordinator: str | None, process_count: int | None, process_ind
     if given and len(given) < 3:
         absent = " and ".join(name for name in flags if name not in given)
         raise InputError(absent, found="None", expected=f"a value, since {' and '.join(given)} is given")
-    if not given:
+    if coordinator is None or process_count is None or process_index is None:
         return False
     for name, value, least in (("process_count", process_count, 1), ("process_index", process_index, 0)):
         check_count(name, value, at_least=least)

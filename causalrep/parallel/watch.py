@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 
@@ -191,7 +191,8 @@ class Watch:
         type(self).current = None
 
     def _watch(self) -> None:
-        store, seen = client(), {}
+        store = client()
+        seen: dict[int, Any] = {}
         # Process 0 watches all others and they watch process 0, so that traffic grows with the number of hosts and not
         # with its square.
         watched = range(1, self.count) if self.index == 0 else (0,)

@@ -323,7 +323,7 @@ def _write(this: Run, frames: list[pd.DataFrame], computation: dict[str, Any]) -
 
 def _shared(records: Records | None, study: Study, folder: AnyPath | None, *, computed: bool) -> Records:
     """Process 0's records, in every process."""
-    if jax.process_count() == 1:
+    if records is not None and jax.process_count() == 1:
         return records
     data = distributed.agree_bytes(b"" if records is None else disk.records_bytes(records.frame))
     environment = distributed.agree(None if records is None else records.environment)

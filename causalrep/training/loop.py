@@ -177,11 +177,12 @@ class Loop:
 
     def result(self, state: LoopState, history: Mapping[str, Any], losses: Any) -> FitResult:
         """The state and what :meth:`advance` returned over all steps, as a :class:`FitResult`."""
-        watched = self.eval_every is not None
+        every = self.eval_every
+        watched = every is not None
         return FitResult(
             params=state.best if watched else state.params,
             history=history,
-            validation=losses[..., self.eval_every - 1 :: self.eval_every] if watched else losses[..., :0],
+            validation=losses[..., :0] if every is None else losses[..., every - 1 :: every],
             best_step=state.best_step if watched else state.updates,
             steps_run=state.updates,
             final_loss=state.best_loss if watched else state.last_loss,
@@ -200,7 +201,7 @@ class Loop:
         return jax.random.split(key, 4)[purpose]
 
     def _draw(self, state: LoopState, step: jax.Array, data: Batch) -> tuple[LoopState, Batch]:
-        if self.batch_size == self.rows:
+        if self.rows is None or self.batch_size == self.rows:
             return state, self._place(data)
         epoch = self.rows // self.batch_size  # steps per epoch; rows that fill no batch wait for another permutation
         order = jax.lax.cond(

@@ -106,7 +106,7 @@ class TensorBoard:
 
     def __call__(self, progress: Progress) -> None:
         """Write the scalars of one chunk at its last step."""
-        scalars = {f"train/{name}": value for name, value in progress.metrics.items()}
+        scalars: dict[str, float | None] = {f"train/{name}": value for name, value in progress.metrics.items()}
         scalars["speed/steps_per_second"] = progress.steps_per_second
         scalars["speed/examples_per_second"] = progress.examples_per_second
         scalars["speed/flops_per_second"] = progress.flops_per_second

@@ -38,14 +38,15 @@ class Schedule:
     100
     """
 
-    steps: int | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    validation_share: float | None = None
-    patience: int | None = None
-    restarts: int | None = None
+    # Typed as filled in: functional cores see schedules without None in what they use.
+    steps: int = None  # type: ignore[assignment]
+    epochs: int = None  # type: ignore[assignment]
+    batch_size: int = None  # type: ignore[assignment]
+    learning_rate: float = None  # type: ignore[assignment]
+    weight_decay: float = None  # type: ignore[assignment]
+    validation_share: float = None  # type: ignore[assignment]
+    patience: int = None  # type: ignore[assignment]
+    restarts: int = None  # type: ignore[assignment]
 
     def over(self, default: "Schedule") -> "Schedule":
         """This schedule with an estimator's defaults where it says nothing, checked.

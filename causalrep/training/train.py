@@ -128,7 +128,7 @@ def train(
                 stack.callback(observer.close)
         stop = stack.enter_context(preemption())
         restored = store.restore() if store is not None else None
-        if restored is None:
+        if store is None or restored is None:
             state, first = programs.start(on_mesh, feed.example), 0
         else:
             if restored.step > steps:
@@ -205,8 +205,9 @@ class _Run:
     def _check_finite(self, store: Store | None) -> None:
         if self.status and np.all(self.status["bad_step"] >= 0):
             step = int(np.min(self.status["bad_step"]))
-            good = store.latest() if store is not None else None
-            kept = f"the checkpoint at step {good} in {store.place} is good" if good is not None else "none was saved"
+            good, kept = None if store is None else store.latest(), "none was saved"
+            if store is not None and good is not None:
+                kept = f"the checkpoint at step {good} in {store.place} is good"
             config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             raise DivergenceError(
                 f"the loss or its gradient was not finite at step {step} of {self.steps}; {kept}. A smaller learning "

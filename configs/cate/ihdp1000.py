@@ -1,7 +1,7 @@
-"""IHDP-1000: the linear rows of Table 1 of Shalit, Johansson and Sontag (2017), all 1,000 replications.
+"""Table 1 of Shalit, Johansson and Sontag (2017): the linear rows on all 1,000 IHDP replications.
 
 Command: python -m experiments.run cate/ihdp1000 --scale paper
-Expected result: in-sample PEHE OLS-1 5.800, OLS-2 2.259 (exact given the split).
+Expected result: the in-sample PEHE of OLS-1 is 5.800 and of OLS-2 2.259 (exact given the split).
 Expected time: small 1 min, paper 4 min on two CPU cores.
 """
 
@@ -9,6 +9,10 @@ import dataclasses
 
 from experiments.papers.cate.ihdp import Ihdp
 from experiments.papers.cate.methods import LINEAR
+
+DATA = ("ihdp",)
+REPRODUCE = "small"
+MAIN = True
 
 PAPER = Ihdp(name="cate/ihdp1000", simulations=1000, methods=(*LINEAR, "5-NN T"))
 SCALES = {

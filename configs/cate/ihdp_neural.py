@@ -1,13 +1,17 @@
-"""IHDP-100 by networks: TARNet, CFR, BNN, DragonNet and SNet on the canonical split, at their published settings.
+"""TARNet, CFR, BNN, DragonNet and SNet on the canonical split of IHDP-100, with their published settings.
 
 Command: python -m experiments.run cate/ihdp_neural
-Expected result: out-of-sample PEHE of TARNet between 0.7 and 1.6; every network below OLS-2 (2.41) and OLS-1 (5.73).
-Expected time: small 33 min (three networks; measured on a busy machine), paper 70 min (all networks) on two CPU cores.
+Expected result: the out-of-sample PEHE of TARNet is between 0.7 and 1.6; every network is below OLS-2 (2.41) and OLS-1
+(5.73).
+Expected time: small 33 min (three networks, on a busy machine), paper 70 min (all networks) on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.cate.neural import BASELINES, IhdpNeural
+
+DATA = ("ihdp",)
+REPRODUCE = "smoke"
 
 PAPER = IhdpNeural()
 SCALES = {

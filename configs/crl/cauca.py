@@ -1,13 +1,16 @@
-"""Causal component analysis (von Kuegelgen et al., Liang et al. 2023) on its simulation, G1, right and misspecified.
+"""Causal component analysis (von Kuegelgen, Liang et al. 2023) with the right and with wrong graphs and targets.
 
 Command: python -m experiments.run crl/cauca
-Expected result: right graph and targets above a wrong graph above a linear unmixing; fewer layers are easier.
+Expected result: the right graph and targets score above a wrong graph, and that above a linear unmixing; mixings of
+fewer layers are easier.
 Expected time: small 4 min, paper hours on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.crl.components import CausalComponents
+
+REPRODUCE = "smoke"
 
 PAPER = CausalComponents()
 SCALES = {

@@ -1,13 +1,15 @@
-"""Latents that cause one another over time, in the manner of LEAP (Yao et al. 2022), on their simulation, G7.
+"""A flow for latents that cause one another over time, in the manner of LEAP (Yao et al. 2022).
 
 Command: python -m experiments.run crl/temporal_flow
-Expected result: MCC near 1; with the past of another series less.
+Expected result: the MCC is near 1, and lower when each series is paired with the past of another one.
 Expected time: small 4 min, paper hours on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.crl.series import Series
+
+REPRODUCE = "smoke"
 
 PAPER = Series()
 SCALES = {

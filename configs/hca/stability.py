@@ -1,13 +1,16 @@
-"""How often a bootstrap sample of HCA's main four domains gives which causal order.
+"""Frequency of each causal order among bootstrap samples of HCA's four main domains.
 
 Command: python -m experiments.run hca/stability
-Expected result: MATH comes last; which of general reasoning and instruction following comes first is not certain.
+Expected result: MATH comes last; whether general reasoning or instruction following comes first is not certain.
 Expected time: small 2 min, paper 8 min on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.hca.leaderboard import Stability
+
+DATA = ("open_llm_leaderboard",)
+REPRODUCE = "small"
 
 PAPER = Stability()
 SCALES = {

@@ -1,13 +1,15 @@
-"""ILD by the position of the two intervened latents.
+"""ILD by the position of the two latents that are intervened on.
 
 Command: python -m experiments.run ild/by_intervention --scale paper
-Expected result: Relax-Can below Dense wherever they are.
+Expected result: Relax-Can is below Dense at every position.
 Expected time: small 6 min, paper 45 min on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
+
+REPRODUCE = "smoke"
 
 PAPER = Simulated(name="ild/by_intervention", domains=(2, 3, 10), intervened=("4,5", "3,4", "2,3", "1,2", "0,1"))
 SCALES = {

@@ -1,4 +1,4 @@
-"""ILD by the sparsity k of the fitted model, two latents intervened on.
+"""ILD by the sparsity k of the fitted model, with interventions on two latents.
 
 Command: python -m experiments.run ild/by_k --scale paper
 Expected result: the error grows for k well above 2.
@@ -8,6 +8,8 @@ Expected time: small 5 min, paper 15 min on two CPU cores.
 import dataclasses
 
 from experiments.papers.ild.simulated import Simulated
+
+REPRODUCE = "smoke"
 
 PAPER = Simulated(name="ild/by_k", domains=(2, 3, 10), k=(1, 2, 3, 4), methods=("Relax-Can",))
 SCALES = {

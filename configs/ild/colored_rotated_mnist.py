@@ -1,14 +1,17 @@
-"""ILD on digits 0, 1 and 2, upright or turned by 90 degrees, in colours that depend on digit and domain.
+"""ILD on digits 0, 1 and 2, upright or turned by 90 degrees, in colors that depend on digit and domain.
 
 Command: python -m experiments.run ild/colored_rotated_mnist
-Expected result: not yet known; between digits turned by 90 degrees at once only the networks keep the digit.
-Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks); paper: 240 fits of
-300,000 steps for accelerators (not measured), each on all devices and saved every ten minutes.
+Expected result: not yet known; when digits are turned by 90 degrees at once, only the networks keep the digit.
+Expected time: small 6 min on two CPU cores (14 x 14 pixels, dense networks). Paper scale is 240 fits of 300,000 steps
+for accelerators (not measured); each fit uses all devices and is saved every ten minutes.
 """
 
 import dataclasses
 
 from experiments.papers.ild.rotated import Rotated
+
+DATA = ("mnist",)
+REPRODUCE = "smoke"
 
 PAPER = Rotated("ild/colored_rotated_mnist", colored=True, images=18_000)
 SMALL = dataclasses.replace(

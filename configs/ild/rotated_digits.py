@@ -1,7 +1,7 @@
-"""ILD on scikit-learn's digits, 8 x 8 pixels, turned by 0, 20 and 40 degrees: the picture experiment for a CPU.
+"""ILD on scikit-learn's digits (8 x 8 pixels), turned by 0, 20 and 40 degrees: the image experiment for a CPU.
 
 Command: python -m experiments.run ild/rotated_digits
-Expected result: every family turns all digits; 86% stay the same digit in the sparse families, 82% in the dense one,
+Expected result: every family turns all digits; 86% stay the same digit in the sparse families, 82% in the dense one and
 38% in separate models.
 Expected time: small 5 min on two CPU cores.
 """
@@ -9,6 +9,9 @@ Expected time: small 5 min on two CPU cores.
 import dataclasses
 
 from experiments.papers.ild.rotated import Rotated
+
+DATA = ("small_digits",)
+REPRODUCE = "smoke"
 
 SMALL = Rotated(
     "ild/rotated_digits",

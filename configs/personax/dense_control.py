@@ -1,13 +1,16 @@
-"""PersonaX where edges between modalities are sparse, separate or dense: what sparsity identifies.
+"""PersonaX with sparse, separate and dense edges between modalities: what does sparsity identify?
 
 Command: python -m experiments.run personax/dense_control
-Expected result: blocks recovered in all three; single latents near chance, and not better where edges are sparse.
-Expected time: small 3 min on two CPU cores, paper 10 min.
+Expected result: blocks are recovered in all three cases; single latents are near chance, and no better where edges are
+sparse.
+Expected time: small 3 min, paper 10 min on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.personax.standin import StandIn
+
+REPRODUCE = "smoke"
 
 PAPER = StandIn("personax/dense_control", seeds=10, cross=("sparse", "separate", "dense"), methods=("PersonaX",))
 SCALES = {

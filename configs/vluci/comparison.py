@@ -1,14 +1,16 @@
-"""VLUCI, CEVAE and Intact-VAE: a confounder that X does not show, none (negative control), and one with proxies.
+"""VLUCI, CEVAE and Intact-VAE with a confounder that leaves no trace in X, with none, and with proxies.
 
 Command: python -m experiments.run vluci/comparison --mode loop
-Expected result: VLUCI alone finds a two-point confounder that X does not show; without one it changes nothing; CEVAE
-takes part of the bias away where there are proxies.
+Expected result: only VLUCI finds a two-point confounder that leaves no trace in X; without a confounder it changes
+nothing; with proxies CEVAE removes part of the bias.
 Expected time: small 6 min, paper 20 min on two CPU cores (estimated, not measured).
 """
 
 import dataclasses
 
 from experiments.papers.vluci.comparison import Comparison
+
+REPRODUCE = "smoke"
 
 PAPER = Comparison()
 SCALES = {

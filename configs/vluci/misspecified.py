@@ -1,13 +1,16 @@
-"""Negative control: a Gaussian confounder, a model that says it has two levels.
+"""Negative control for VLUCI: the confounder is Gaussian, but the model says that it has two levels.
 
 Command: python -m experiments.run vluci/misspecified --mode loop
-Expected result: the two-point answer is worse than none; every sample is flagged as not identified.
+Expected result: the answer of the two-level model is worse than no adjustment; every sample is flagged as not
+identified.
 Expected time: small 4 min, paper 20 min on two CPU cores.
 """
 
 import dataclasses
 
 from experiments.papers.vluci.designs import Design
+
+REPRODUCE = "smoke"
 
 PAPER = Design("vluci/misspecified", "misspecified", replications=50)
 SCALES = {

@@ -1,13 +1,15 @@
-"""Gaussian confounder that selects into treatment: VLUCI beside Heckman's control function.
+"""A Gaussian confounder that selects into treatment: VLUCI beside Heckman's control function.
 
 Command: python -m experiments.run vluci/selection --mode loop
-Expected result: bias 4.1 without U; the control function is nearly unbiased, but its spread is wide.
+Expected result: the bias is 4.1 without U; the control function is nearly unbiased, but its spread is wide.
 Expected time: small 5 min, paper 30 min on two CPU cores (estimated, not measured).
 """
 
 import dataclasses
 
 from experiments.papers.vluci.designs import Design
+
+REPRODUCE = "smoke"
 
 PAPER = Design("vluci/selection", "selection", replications=20, samples=(4000, 20000, 100000), excluded=(1.0, 0.0))
 SCALES = {

@@ -1,1 +1,1 @@
-"""Starting an experiment on several processes: here, on a TPU pod, on GKE, under Slurm."""
+"""Starts an experiment on several processes: on this machine, on a TPU pod, on GKE or under Slurm."""

@@ -1,8 +1,8 @@
 """Start an experiment on several processes: ``python -m experiments.launch <launcher> [flags] -- <run arguments>``.
 
-The launchers are local, tpu, gke and slurm. What follows ``--`` is what ``python -m experiments.run`` takes.
-``--dry-run`` prints what would run and runs nothing. Exit code 75 means preempted: finished work is kept, and the same
-command goes on from there; every launcher can start again by itself on it.
+The launchers are local, tpu, gke and slurm. The arguments after ``--`` are those of ``python -m experiments.run``.
+``--dry-run`` prints what would run and runs nothing. Exit code 75 means that the run was preempted: finished work is
+kept, and the same command continues from it. With ``--restarts`` a launcher starts such a run again by itself.
 """
 
 import argparse
@@ -20,7 +20,7 @@ LOCAL_RUN = [sys.executable, "-m", "experiments.run"]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit code of what was launched, 2 for a user's error."""
+    """The command line; returns the exit code of the launched program, or 2 for a user's error."""
     argv = sys.argv[1:] if argv is None else list(argv)
     flags, run = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     options = _parser().parse_args(flags)
@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     launchers = parser.add_subparsers(dest="launcher", required=True)
     here = _launcher(launchers, "local", local.__doc__)
-    here.add_argument("--processes", type=_count, default=2, help="processes (%(default)s)")
-    here.add_argument("--devices", type=_count, default=1, help="virtual CPU devices of each (%(default)s)")
+    here.add_argument("--processes", type=_count, default=2, help="number of processes (%(default)s)")
+    here.add_argument("--devices", type=_count, default=1, help="virtual CPU devices per process (%(default)s)")
     for name, (kind, module) in LAUNCHERS.items():
         _add_fields(_launcher(launchers, name, module.__doc__), kind)
     return parser
@@ -60,12 +60,14 @@ def _launcher(launchers: Any, name: str, doc: str) -> argparse.ArgumentParser:
         name, help=doc.splitlines()[0], description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would run")
-    parser.add_argument("--restarts", type=_natural, default=0, help="new starts after a preemption (%(default)s)")
+    parser.add_argument(
+        "--restarts", type=_natural, default=0, help="how often to start again after a preemption (%(default)s)"
+    )
     return parser
 
 
 def _add_fields(parser: argparse.ArgumentParser, kind: type) -> None:
-    """A flag for each field of a launcher's dataclass: its name, type, default and help."""
+    """Adds a flag for each field of a launcher's dataclass, with the field's name, type, default and help."""
     types: dict[type, Callable[[str], Any]] = {int: _count}
     for field in dataclasses.fields(kind):
         if field.name == "restarts":
@@ -81,7 +83,7 @@ def _add_fields(parser: argparse.ArgumentParser, kind: type) -> None:
 
 
 def _check(run: Sequence[str]) -> None:
-    """Find a mistyped config here, rather than on all hosts."""
+    """Refuses a misspelled config, and flags that a launcher sets, before anything starts on the hosts."""
     if not run:
         raise InputError("run arguments", found="none", expected="-- <config> [--scale ...] after the launcher's flags")
     configs.load(run[0])

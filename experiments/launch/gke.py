@@ -1,8 +1,8 @@
 """TPU slices on Google Kubernetes Engine: a JobSet, given to ``kubectl``, or made by xpk (``--xpk``).
 
-``--tpu v5e:4x4`` names the chip and the slice. The image holds a clone of this repository with its packages installed,
-and starts in it. JAX finds the other hosts by itself. A slice that is preempted or
-loses a host starts again, up to ``--restarts`` times; a user's error (exit code 2) does not.
+``--tpu v5e:4x4`` names the chip and the topology of a slice. The container image holds a clone of this repository with
+its packages installed, and the clone is its working directory. JAX finds the other hosts by itself. A slice that is
+preempted or loses a host starts again, up to ``--restarts`` times; after a user's error (exit code 2) it does not.
 """
 
 import dataclasses
@@ -17,21 +17,22 @@ from causalrep.errors import InputError
 from causalrep.parallel.distributed import PREEMPTED
 from experiments.launch.shell import call, option, run_line
 
-# The node label of each chip, and xpk's name for a slice of so many chips. All have four chips a host in slices of
-# several hosts (cloud.google.com/kubernetes-engine/docs/concepts/tpus); v4 and v5p count two cores a chip.
+# The node label of each chip, and xpk's name for a slice with that many chips. In slices of several hosts all have four
+# chips per host (cloud.google.com/kubernetes-engine/docs/concepts/tpus). The names of v4 and v5p slices count cores, of
+# which a chip has two.
 CHIPS = {
     "v4": ("tpu-v4-podslice", lambda chips: f"v4-{2 * chips}"),
     "v5e": ("tpu-v5-lite-podslice", lambda chips: f"v5litepod-{chips}"),
     "v5p": ("tpu-v5p-slice", lambda chips: f"v5p-{2 * chips}"),
     "v6e": ("tpu-v6e-slice", lambda chips: f"v6e-{chips}"),
 }
-CHIPS_A_HOST = 4
+CHIPS_PER_HOST = 4
 USER_ERROR = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """What to run where."""
+    """What to run, and on which slices of which cluster."""
 
     tpu: str = option("chip and topology of a slice: v5e:4x4, v6e:16x16, v5p:4x4x4, ...")
     image: str = option("container image")
@@ -47,9 +48,9 @@ class Workload:
 
 
 def manifest(work: Workload, run: Sequence[str]) -> dict[str, Any]:
-    """The JobSet, as JSON, which Kubernetes reads as it does YAML."""
+    """The JobSet as a JSON object; Kubernetes accepts JSON wherever it accepts YAML."""
     chip, topology, chips = _slice(work.tpu)
-    hosts = max(1, chips // CHIPS_A_HOST)
+    hosts = max(1, chips // CHIPS_PER_HOST)
     labels = {"kueue.x-k8s.io/queue-name": work.queue} if work.queue else {}
     pod = {
         "restartPolicy": "Never",
@@ -62,14 +63,14 @@ def manifest(work: Workload, run: Sequence[str]) -> dict[str, Any]:
             {
                 "name": "run",
                 "image": work.image,
-                # Kubernetes puts variables in for $(NAME); $$ is a plain dollar before a bracket.
+                # Kubernetes replaces $(NAME) by a variable; $$( stands for a literal $(.
                 "command": ["python", "-m", "experiments.run", *(text.replace("$(", "$$(") for text in run)],
-                "resources": {"limits": {"google.com/tpu": min(chips, CHIPS_A_HOST)}},
+                "resources": {"limits": {"google.com/tpu": min(chips, CHIPS_PER_HOST)}},
             }
         ],
     }
-    # A pod's exit fails its job at once. Only a user's error fails it by this rule, and so the JobSet for good; all
-    # else (preempted, a host gone) starts the whole JobSet again.
+    # The exit of a pod fails its job at once (backoffLimit 0). Only a user's error fails it by this rule, and then the
+    # JobSet fails for good. After any other failure (preemption, a lost host) the whole JobSet starts again.
     rule = {"action": "FailJob", "onExitCodes": {"containerName": "run", "operator": "In", "values": [USER_ERROR]}}
     job = {
         "parallelism": hosts,
@@ -98,9 +99,9 @@ def manifest(work: Workload, run: Sequence[str]) -> dict[str, Any]:
 
 
 def xpk_command(work: Workload, run: Sequence[str]) -> list[str]:
-    """The same by xpk."""
+    """The command with which xpk creates the same workload."""
     if not work.cluster:
-        raise InputError("cluster", found="nothing", expected="the cluster's name, since --xpk is given")
+        raise InputError("cluster", found="nothing", expected="the cluster's name, because of --xpk")
     chip, _, chips = _slice(work.tpu)
     place = [f"--{name}={value}" for name, value in (("zone", work.zone), ("project", work.project)) if value]
     again = [f"--max-restarts={work.restarts}", f"--restart-on-exit-codes={PREEMPTED}"] if work.restarts else []
@@ -112,22 +113,23 @@ def xpk_command(work: Workload, run: Sequence[str]) -> list[str]:
 
 
 def describe(work: Workload, run: Sequence[str]) -> str:
-    """What would run, as a shell would take it."""
+    """The command that would run, in the syntax of a shell."""
     if work.xpk:
         return shlex.join(xpk_command(work, run))
     return f"kubectl apply -f - <<'MANIFEST'\n{json.dumps(manifest(work, run), indent=2)}\nMANIFEST"
 
 
 def launch(work: Workload, run: Sequence[str]) -> int:
-    """Create the workload; returns the tool's exit code, once it is queued."""
+    """Creates the workload and returns the tool's exit code as soon as the workload is queued."""
     if work.xpk:
         return call(xpk_command(work, run))
     return call(["kubectl", "apply", "-f", "-"], stdin=json.dumps(manifest(work, run)))
 
 
 def _slice(text: str) -> tuple[str, str, int]:
-    found = re.fullmatch(r"(\w+):(\d+(?:x\d+){1,2})", text)
-    if not found or found.group(1) not in CHIPS:
+    match = re.fullmatch(r"(\w+):(\d+(?:x\d+){1,2})", text)
+    if not match or match.group(1) not in CHIPS:
         chips = ", ".join(sorted(CHIPS))
         raise InputError("tpu", found=repr(text), expected=f"<chip>:<topology>, such as v5e:4x4; chips are {chips}")
-    return found.group(1), found.group(2), math.prod(int(side) for side in found.group(2).split("x"))
+    chip, topology = match.groups()
+    return chip, topology, math.prod(int(side) for side in topology.split("x"))

@@ -1,7 +1,7 @@
-"""Several processes on this machine, each with its own virtual CPU devices: what tests use, and a rehearsal of a pod.
+"""Several processes on this machine, each with its own virtual CPU devices: for tests, and to rehearse a pod.
 
-They find each other through a free port. Their output comes through with the process's index in front. When one fails
-the others are stopped, and the launcher says which it was and exits with its code.
+The processes find each other through a free port. The launcher prints their output with the index of the process in
+front. If one process fails, the launcher stops the others, reports which one it was and exits with its code.
 """
 
 import os
@@ -19,11 +19,11 @@ from typing import TextIO
 
 from causalrep.parallel.distributed import PREEMPTED
 
-# A process that fails tells the others, which then leave on their own; this is how long they get, and how long after
-# SIGTERM.
+# A process that fails tells the others, which then exit by themselves. They get the first time for this, then SIGTERM,
+# and after the second time SIGKILL.
 LEAVE_SECONDS = 5.0
 TERMINATE_SECONDS = 5.0
-# Preempted processes finish the chunk in work first.
+# Preempted processes first finish the chunk that they compute.
 SAVE_SECONDS = 40.0
 
 
@@ -36,13 +36,13 @@ def commands(command: Sequence[str], processes: int, port: int) -> list[list[str
 
 
 def environment(devices: int) -> dict[str, str]:
-    """What the processes' environment says beside this one's."""
+    """Environment variables of the processes that differ from those of this process."""
     flags = re.sub(r"--xla_force_host_platform_device_count=\S+", "", os.environ.get("XLA_FLAGS", "")).strip()
     return {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices), "XLA_FLAGS": flags}
 
 
 def describe(command: Sequence[str], processes: int, devices: int) -> str:
-    """The commands as a shell would take them."""
+    """The commands in the syntax of a shell."""
     settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment(devices).items() if value)
     return "\n".join(f"{settings} {shlex.join(line)} &" for line in commands(command, processes, 12345)) + "\nwait"
 
@@ -56,17 +56,17 @@ def launch(
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
-    """Run the processes to their end; returns 0, or the exit code of the first that failed.
+    """Runs the processes to their end; returns 0, or the exit code of the first one that failed.
 
-    SIGTERM and SIGINT are passed on to all of them.
+    SIGTERM and SIGINT are passed on to all processes.
 
     Args:
-        command: The program and its arguments; the processes' flags are added.
-        processes: How many.
-        devices: Virtual CPU devices of each.
-        restarts: How often to start again after :data:`PREEMPTED`.
-        out: Where their output goes; default this process's.
-        err: The same for their errors.
+        command: The program and its arguments, to which the flags of each process are added.
+        processes: Number of processes.
+        devices: Virtual CPU devices per process.
+        restarts: How often to start again after the exit code :data:`PREEMPTED`.
+        out: Stream for the output of the processes; default the output of this process.
+        err: Stream for their errors; default the errors of this process.
     """
     while True:
         run = _Run(command, processes, devices, out or sys.stdout, err or sys.stderr)
@@ -95,7 +95,7 @@ class _Run:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on once
+                start_new_session=True,  # Ctrl-C then reaches only the launcher, which passes it on once
             )
             self._processes.append(process)
             for pipe, sink in ((process.stdout, out), (process.stderr, err)):
@@ -103,7 +103,7 @@ class _Run:
             self._start(lambda index=index, process=process: self._ended.put((index, process.wait())))
 
     def finish(self) -> int:
-        """Wait for all; stop the rest when one fails."""
+        """Waits for all processes and stops the rest if one fails."""
         first, deadline, sent = 0, None, None
         left = len(self._processes)
         try:
@@ -111,6 +111,7 @@ class _Run:
                 try:
                     index, code = self._ended.get(timeout=0.2 if deadline is None else max(0.0, deadline - _now()))
                 except queue.Empty:
+                    # The rest did not exit in time: first SIGTERM, at the next deadline SIGKILL.
                     if deadline is not None and _now() >= deadline:
                         sent = signal.SIGTERM if sent is None else signal.SIGKILL
                         self._signal(sent)
@@ -118,6 +119,7 @@ class _Run:
                     continue
                 left -= 1
                 if code and not first:
+                    # Popen reports a death by signal s as -s, a shell as 128 + s.
                     first = code if code > 0 else 128 - code
                     self._tell(index, code)
                     deadline = _now() + (SAVE_SECONDS if code == PREEMPTED else LEAVE_SECONDS)

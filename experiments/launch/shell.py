@@ -1,4 +1,4 @@
-"""What the launchers share: a field with help, and running commands of tools that may not be installed."""
+"""Shared by the launchers: fields with help texts, and calls of tools that may not be installed."""
 
 import dataclasses
 import shlex
@@ -11,19 +11,19 @@ from causalrep.parallel.distributed import PREEMPTED
 
 
 class LaunchError(CausalrepError):
-    """A launcher's tool is missing."""
+    """The tool of a launcher is missing."""
 
 
 def option(note: str, default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field that becomes a flag."""
+    """A dataclass field that becomes a flag of the command line."""
     return dataclasses.field(default=default, metadata={"help": note})
 
 
 def call(command: Sequence[str], *, stdin: str | None = None) -> int:
-    """Run a command in the terminal and return its exit code.
+    """Runs a command in the terminal and returns its exit code.
 
     Raises:
-        LaunchError: If its program is not installed.
+        LaunchError: If the program is not installed.
     """
     try:
         return subprocess.run(list(command), input=stdin, text=True, check=False).returncode
@@ -32,7 +32,7 @@ def call(command: Sequence[str], *, stdin: str | None = None) -> int:
 
 
 def restarting(command: str, restarts: int) -> str:
-    """A shell line that runs a command again, so many times, while it exits as preempted."""
+    """A shell line that runs a command again while it exits as preempted, at most ``restarts`` times."""
     if not restarts:
         return command
     again = f"for start in $(seq 0 {restarts}); do {command}; code=$?; [ $code -eq {PREEMPTED} ] || break; done"
@@ -40,5 +40,5 @@ def restarting(command: str, restarts: int) -> str:
 
 
 def run_line(python: str, run: Sequence[str]) -> str:
-    """The experiment's command line, quoted for a shell."""
+    """The command line of the experiment, quoted for a shell."""
     return shlex.join([python, "-m", "experiments.run", *run])

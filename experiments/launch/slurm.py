@@ -1,7 +1,8 @@
-"""Slurm: a batch script for ``sbatch``, one task a GPU (or a node), found by JAX itself.
+"""Slurm: a batch script for ``sbatch`` with one task per GPU (or per node), which JAX finds by itself.
 
-A minute before the time limit, and when it is preempted, the job gets SIGTERM: the run saves, exits with code 75 and
-the script puts the job back into the queue. Results must lie on a file system that all nodes share, or in a bucket.
+A minute before the time limit, and when it is preempted, the job gets SIGTERM. The run then saves its work and exits
+with code 75, and the script puts the job back into the queue. Results must be on a file system that all nodes share, or
+in a bucket.
 """
 
 import dataclasses
@@ -16,22 +17,22 @@ from experiments.launch.shell import call, option, run_line
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What to ask the scheduler for."""
+    """The resources to ask the scheduler for."""
 
-    nodes: int = option("nodes", 1)
-    gpus: int = option("GPUs of each node; none on CPU nodes", 0)
-    time: str = option("time limit, as Slurm writes it", "04:00:00")
+    nodes: int = option("number of nodes", 1)
+    gpus: int = option("GPUs per node; 0 on CPU nodes", 0)
+    time: str = option("time limit in Slurm's format", "04:00:00")
     partition: str = option("partition, if not the default", "")
     account: str = option("account, if not the default", "")
-    cpus: int = option("CPU cores of each task", 8)
+    cpus: int = option("CPU cores per task", 8)
     name: str = option("name of the job", "causalrep")
     directory: str = option("folder of the clone, on the shared file system", ".")
-    python: str = option("the interpreter of the environment there", ".venv/bin/python")
+    python: str = option("Python interpreter of the environment in that folder", ".venv/bin/python")
     restarts: int = 0
 
     def __post_init__(self) -> None:
         for field in ("time", "partition", "account", "name"):
-            # These stand in comment lines of the script, where nothing can be quoted.
+            # These values are written into comment lines of the script, which have no quoting.
             if not re.fullmatch(r"[\w.,:@/+-]*", getattr(self, field)):
                 raise InputError(field, found=repr(getattr(self, field)), expected="no spaces or special characters")
 
@@ -64,10 +65,10 @@ def script(job: Job, run: Sequence[str]) -> str:
 
 
 def describe(job: Job, run: Sequence[str]) -> str:
-    """The script and the command that takes it."""
+    """The script and the command that submits it."""
     return f"sbatch <<'SCRIPT'\n{script(job, run)}SCRIPT"
 
 
 def launch(job: Job, run: Sequence[str]) -> int:
-    """Hand the script to ``sbatch``; returns its exit code, once the job is queued."""
+    """Submits the script with ``sbatch`` and returns its exit code as soon as the job is queued."""
     return call(["sbatch"], stdin=script(job, run))

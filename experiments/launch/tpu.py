@@ -1,7 +1,7 @@
-"""A Cloud TPU pod slice: the same command on every host, by ``gcloud compute tpus tpu-vm ssh --worker=all``.
+"""A Cloud TPU pod slice: runs one command on every host by ``gcloud compute tpus tpu-vm ssh --worker=all``.
 
-JAX finds the other hosts by itself. ``--install`` first copies this folder to every host and installs it. Results
-belong in a bucket that all hosts can write (``--results gs://...`` after ``--``).
+JAX finds the other hosts by itself. ``--install`` first copies this folder to every host and installs the package
+there. Write results to a bucket that all hosts can reach (``--results gs://...`` after ``--``).
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from experiments.launch.shell import call, option, restarting, run_line
 
 @dataclasses.dataclass(frozen=True)
 class Pod:
-    """A slice that exists, and how to reach it."""
+    """An existing slice, and how to reach it."""
 
     name: str = option("name of the TPU VM")
-    zone: str = option("its zone, for example us-west4-a")
-    project: str = option("its project, if not gcloud's default", "")
-    directory: str = option("folder of the clone on the hosts, below the home folder", "causalrep")
-    install: bool = option("copy this folder to all hosts and install it there first", False)
+    zone: str = option("zone of the TPU VM, for example us-west4-a")
+    project: str = option("project of the TPU VM, if not gcloud's default", "")
+    directory: str = option("folder of the clone on the hosts, in the home folder", "causalrep")
+    install: bool = option("first copy this folder to all hosts and install the package there", False)
     restarts: int = 0
 
 
@@ -38,12 +38,12 @@ def commands(pod: Pod, run: Sequence[str]) -> list[list[str]]:
 
 
 def describe(pod: Pod, run: Sequence[str]) -> str:
-    """The commands as a shell would take them."""
+    """The commands in the syntax of a shell."""
     return "\n".join(shlex.join(command) for command in commands(pod, run))
 
 
 def launch(pod: Pod, run: Sequence[str]) -> int:
-    """Run the commands until one fails; returns its exit code."""
+    """Runs the commands until one fails; returns its exit code."""
     for command in commands(pod, run):
         code = call(command)
         if code:

@@ -1,1 +1,1 @@
-"""Programs whose point is where they run: one device, many, several hosts."""
+"""Experiments about scaling: the same program on one device, on many devices and on several hosts."""

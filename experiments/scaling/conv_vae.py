@@ -1,7 +1,8 @@
-"""One convolutional VAE of Fashion-MNIST, its batch spread over all devices of all hosts.
+"""A convolutional VAE of Fashion-MNIST: each fit spreads its batches over all devices of all hosts.
 
-The largest kind of program here: mini-batches through grain, parameters copied or split over the mesh, checkpoints
-while it runs. PCA with as many components and the average picture are the baselines that show that it has learnt.
+This is the largest kind of program here: grain delivers mini-batches, parameters are copied or split over the mesh, and
+checkpoints are saved during the fit. Two baselines show that the fit learns: PCA with as many components, and the
+average image.
 """
 
 import dataclasses
@@ -18,13 +19,14 @@ from causalrep.aot.programs import Program
 from causalrep.base.validation import check_range
 from causalrep.data import load
 from causalrep.errors import InputError
-from causalrep.nn import ConvVAE, vae_objective
 from causalrep.study import Ordering, Study, Table, Within, Workspace
 from causalrep.training import GrainLoader, Objective, mixed_precision, train, training_program
+from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 
 METHOD = "ConvVAE"
-# XLA's convolutions on a CPU take several times as long inside a loop as outside: there, one step a program.
-CHUNK = {True: 1, False: 10}
+AVERAGE = "average picture"  # this name stands in the published records
+# On a CPU, XLA's convolutions take several times as long inside a loop as outside, so each program runs one step.
+CPU_CHUNK, CHUNK = 1, 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,21 +34,21 @@ class FashionVAE:
     """A variational autoencoder of Fashion-MNIST, trained for a fixed number of steps.
 
     Attributes:
-        fits: Independent fits, one after the other.
-        steps: Updates.
-        batch_size: Pictures an update, over all devices.
-        images: Training pictures, from the first; at most 60,000.
-        held_out: Test pictures that score a fit, from the first.
+        fits: Number of independent fits, computed one after the other.
+        steps: Updates per fit.
+        batch_size: Images per update, over all devices.
+        images: Number of training images, counted from the first; at most 60,000.
+        held_out: Number of test images that score a fit, counted from the first.
         latents: Dimension of the code.
         channels: Channels of the two convolutions.
         hidden: Width of the dense layers.
-        learning_rate: Adam's.
-        compute: Type the network computes in; parameters stay float32.
-        accumulate: Parts of a batch computed one after the other, to save memory.
-        remat: Compute the convolutions' values again in the backward pass, to save memory.
-        shard_above: Bytes above which a parameter is split over the devices instead of copied; None copies all.
+        learning_rate: Adam's learning rate.
+        compute: Type in which the network computes; parameters stay float32.
+        accumulate: Number of parts in which a batch is computed, to save memory.
+        remat: Whether the backward pass computes the values of the convolutions again, to save memory.
+        shard_above: Size in bytes above which a parameter is split over the devices instead of copied; None copies all.
         save_steps: Steps between checkpoints.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     fits: int = 4
@@ -75,7 +77,7 @@ class FashionVAE:
             raise InputError("accumulate", found=self.accumulate, expected=f"a divisor of {self.batch_size}")
 
     def study(self) -> Study:
-        """The study: one cell, fits as replications."""
+        """The study: one cell with the fits as replications."""
         held_out = {"metric": "negative_elbo"}
         return Study(
             "scaling/conv_vae",
@@ -88,24 +90,24 @@ class FashionVAE:
             spread=True,
             programs=functools.partial(programs, self),
             claims=(
-                Ordering(**held_out, methods=(METHOD, "average picture"), min_replications=2),
-                Ordering(metric="squared_error", methods=(METHOD, "average picture"), min_replications=2),
+                Ordering(**held_out, methods=(METHOD, AVERAGE), min_replications=2),
+                Ordering(metric="squared_error", methods=(METHOD, AVERAGE), min_replications=2),
                 Within(metric="generalisation_gap", method=METHOD, low=-20.0, high=20.0),
             ),
             tables=(
-                Table(title="Nats per held-out picture (negative ELBO)", metric="negative_elbo"),
+                Table(title="Nats per held-out image (negative ELBO)", metric="negative_elbo"),
                 Table(title="Mean squared error of reconstructed pixels", metric="squared_error"),
-                Table(title="Training loss less held-out loss, nats per picture", metric="generalisation_gap"),
+                Table(title="Training loss minus held-out loss, nats per image", metric="generalisation_gap"),
             ),
         )
 
 
 class Problem(NamedTuple):
-    """What is trained, and how.
+    """A network with its objective and optimizer.
 
     Attributes:
         module: The network.
-        objective: Its objective, in the precision asked for.
+        objective: The objective, in the requested precision.
         optimizer: Adam.
     """
 
@@ -116,7 +118,7 @@ class Problem(NamedTuple):
 
 @functools.cache
 def problem(config: FashionVAE) -> Problem:
-    """The same objects for the same config, so that compiled programs are kept."""
+    """The problem of a config; the same config gives the same objects, so that compiled programs are reused."""
     module = ConvVAE(config.latents, config.channels, config.hidden, config.remat)
     objective = vae_objective(module)
     if config.compute == "bfloat16":
@@ -125,7 +127,7 @@ def problem(config: FashionVAE) -> Problem:
 
 
 def programs(config: FashionVAE) -> list[Program]:
-    """The one program of a fit: a chunk of steps."""
+    """The only program of a fit: a chunk of steps."""
     _, objective, optimizer = problem(config)
     batch = {"image": jax.ShapeDtypeStruct((config.batch_size, 28, 28), jnp.uint8)}
     return [
@@ -141,12 +143,13 @@ def programs(config: FashionVAE) -> list[Program]:
 
 
 def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: FashionVAE) -> dict:
-    """Train one autoencoder and score it, and the baselines, on held-out pictures."""
+    """Trains one autoencoder and scores it and the baselines on held-out images."""
     del setting
     fit_key, score_key, order_key = jax.random.split(key, 3)
     images, held_out = load("fashion_mnist").image[: config.images], load("fashion_mnist", split="test").image
     held_out = held_out[: config.held_out]
     module, objective, optimizer = problem(config)
+    # grain takes an integer as seed, which must come from the replication's key.
     order = int(jax.random.randint(order_key, (), 0, 2**31 - 1))
     rows = grain.MapDataset.source(images).seed(order).shuffle().map(lambda image: {"image": image}).repeat()
     result = train(
@@ -157,13 +160,14 @@ def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: Fa
         steps=config.steps,
         accumulate=config.accumulate,
         shard_above=config.shard_above,
-        chunk=CHUNK[jax.default_backend() == "cpu"],
+        chunk=CPU_CHUNK if jax.default_backend() == "cpu" else CHUNK,
         checkpoints=workspace.checkpoints(every_steps=config.save_steps),
         config=dataclasses.asdict(config),
         observers=workspace.observers(),
         profile=workspace.profile,
     )
     loss, error = _score(module)(result.params, score_key, held_out)
+    # The training loss is the mean over the last tenth of the steps: single batches are noisy.
     window = max(config.steps // 10, 1)
     return {
         METHOD: {
@@ -177,7 +181,7 @@ def replicate(key: jax.Array, setting: dict, workspace: Workspace, *, config: Fa
 
 @functools.cache
 def _score(module: ConvVAE) -> Any:
-    """Negative ELBO and squared error of held-out pictures, in float32."""
+    """A compiled function that returns the negative ELBO and the squared error of held-out images, in float32."""
     exact = vae_objective(module)
 
     @jax.jit
@@ -191,16 +195,18 @@ def _score(module: ConvVAE) -> Any:
 
 
 def _baselines(images: np.ndarray, held_out: np.ndarray, components: int) -> dict:
-    """The average picture as every pixel's probability, and PCA of at most 10,000 pictures."""
+    """Scores of the average image, taken as every pixel's probability, and of PCA, both from at most 10,000 images."""
     few = images[:10_000].reshape(len(images[:10_000]), -1) / 255.0
     new = held_out.reshape(len(held_out), -1) / 255.0
     mean = few.mean(0)
+    # Pixels that are black in all images would cost infinitely many nats if one of them is white in a new image.
     p = np.clip(mean, 1e-3, 1 - 1e-3)
     nats = -(new * np.log(p) + (1 - new) * np.log(1 - p)).sum(1).mean()
     _, vectors = np.linalg.eigh((few - mean).T @ (few - mean))
+    # eigh sorts eigenvalues in ascending order, so the last vectors explain most.
     basis = vectors[:, -components:]
     projected = mean + (new - mean) @ basis @ basis.T
     return {
-        "average picture": {"negative_elbo": nats, "squared_error": np.mean((mean - new) ** 2)},
+        AVERAGE: {"negative_elbo": nats, "squared_error": np.mean((mean - new) ** 2)},
         "PCA": {"squared_error": np.mean((projected - new) ** 2)},
     }

@@ -1,4 +1,4 @@
-"""A convolutional variational autoencoder of pictures, and its objective."""
+"""A convolutional variational autoencoder of images and its objective."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,16 +15,15 @@ from causalrep.training.objective import Objective
 
 
 class ConvVAE(nn.Module):
-    """Two strided convolutions down to a Gaussian code, and the mirror image of them back to pixels.
+    """A VAE (Kingma and Welling 2014) with two strided convolutions as encoder and their mirror image as decoder.
 
-    Kingma & Welling (2014), "Auto-Encoding Variational Bayes", with convolutions. Compute follows the dtype of the
-    input and the parameters given to ``apply``.
+    It computes in the dtype of the input and the parameters given to ``apply``.
 
     Attributes:
         latents: Dimension of the code z.
         channels: Channels of the two convolutions.
-        hidden: Width of the dense layer between convolutions and code.
-        remat: Compute the convolutions' values again in the backward pass rather than keep them.
+        hidden: Width of the dense layers between convolutions and code.
+        remat: Whether the backward pass computes the values of the convolutions again instead of keeping them.
     """
 
     latents: int = 16
@@ -36,11 +35,11 @@ class ConvVAE(nn.Module):
     def __call__(
         self, image: Float[Array, "n height width"], key: jax.Array
     ) -> tuple[Float[Array, "n height width"], Float[Array, "n k"], Float[Array, "n k"]]:
-        """Logits of the pixels decoded from a draw of the code, and the code's mean and log variance.
+        """Returns pixel logits decoded from a draw of the code, and the mean and log variance of the code.
 
         Args:
             image: Pixels in [0, 1]; height and width are multiples of 4.
-            key: Draws the code.
+            key: Random key for the code.
         """
         dense = nn.Dense
         conv = nn.remat(Conv) if self.remat else Conv
@@ -63,14 +62,14 @@ class ConvVAE(nn.Module):
 
 
 def vae_objective(module: ConvVAE, beta: float = 1.0) -> Objective:
-    """The negative evidence lower bound per picture, in nats, with Bernoulli pixels.
+    """The negative evidence lower bound of Bernoulli pixels, in nats per image.
 
     Args:
-        module: The autoencoder; batches are mappings with ``"image"``, uint8 of shape (n, height, width).
-        beta: Weight of the Kullback-Leibler term (Higgins et al. 2017); 1 is the bound itself.
+        module: The autoencoder. Batches are mappings with ``"image"``, uint8 of shape (n, height, width).
+        beta: Weight of the Kullback-Leibler term (Higgins et al. 2017); 1 gives the bound itself.
 
     Returns:
-        An objective whose metrics are ``"reconstruction"`` and ``"kl"``, both in nats per picture.
+        An objective whose metrics are ``"reconstruction"`` and ``"kl"``, both in nats per image.
     """
 
     def init(key: jax.Array, batch: Mapping[str, UInt8[Array, "n height width"]]) -> Any:
@@ -82,6 +81,7 @@ def vae_objective(module: ConvVAE, beta: float = 1.0) -> Objective:
         logits, mean, log_variance = (value.astype(jnp.float32) for value in module.apply(params, pixels, key))
         target = pixels.astype(jnp.float32)
         reconstruction = optax.sigmoid_binary_cross_entropy(logits, target).sum((1, 2)).mean()
+        # KL(N(mean, variance) || N(0, 1)) of each latent, summed over the latents.
         kl = 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - log_variance - 1.0).sum(1).mean()
         return reconstruction + beta * kl, {"reconstruction": reconstruction, "kl": kl}
 

@@ -1,4 +1,4 @@
-"""Many small network fits: one replicated program, the same numbers on any number of devices and hosts."""
+"""Many small network fits in one replicated program, with the same numbers on any number of devices and hosts."""
 
 import dataclasses
 import functools
@@ -16,8 +16,8 @@ FEATURES = 4
 NOISE = 0.5  # standard deviation of the outcome around the truth
 TEST_ROWS = 2000
 LEARNING_RATE = 1e-2
-# A fit that beats the truth on the test rows by so many standard errors did not do it by chance, even as the luckiest
-# of a few hundred fits: one normal variable in 30,000 is so large.
+# No fit can beat the truth on the test rows by this many standard errors by chance, not even the luckiest of a few
+# hundred fits: only one standard normal variable in 30,000 is that large.
 CHANCE = 4.0
 
 
@@ -36,7 +36,7 @@ class Network(nn.Module):
 
 @functools.cache
 def network(width: int) -> tuple[Callable, Objective, optax.GradientTransformation]:
-    """Apply function, squared-error objective and optimizer; the same objects each time, so that programs are kept."""
+    """Apply function, squared-error objective and optimizer; cached, so that compiled programs are reused."""
     module = Network(width)
 
     def loss(params, key, batch):
@@ -47,12 +47,12 @@ def network(width: int) -> tuple[Callable, Objective, optax.GradientTransformati
 
 
 def truth(x: jax.Array) -> jax.Array:
-    """E[y | x]: a wave, a bowl and a product, none of which a line can follow, and two slopes, which it can."""
+    """E[y | x]: a wave, a bowl and a product, which no line can follow, plus two slopes, which a line can."""
     return jnp.sin(2 * x[:, 0]) + 0.5 * x[:, 1] ** 2 + x[:, 0] * x[:, 2] + 0.5 * x[:, 2] - 0.5 * x[:, 3]
 
 
 def replicate(key: jax.Array, setting: dict) -> dict:
-    """Draw training and test rows, fit the network and a line, and score both and the truth on the test rows."""
+    """Draws training and test rows, fits a network and a line, and scores both and the truth on the test rows."""
     train_key, test_key, fit_key = jax.random.split(key, 3)
     x, y = _draw(train_key, setting["samples"])
     x_test, y_test = _draw(test_key, TEST_ROWS)
@@ -66,6 +66,7 @@ def replicate(key: jax.Array, setting: dict) -> dict:
         "line": (y_test - line[0] - x_test @ line[1:]) ** 2,
     }
     scores = {method: {"error": jnp.mean(squared)} for method, squared in errors.items()}
+    # The lead over the truth in its standard errors, over the pairs of squared errors at the same test rows.
     lead = errors["truth"] - errors["network"]
     scores["network"] |= {
         "lead": jnp.mean(lead) / (jnp.std(lead) / jnp.sqrt(TEST_ROWS)),
@@ -86,12 +87,12 @@ class MLPFits:
     """Test error of a small network against a line and the noise floor, by the number of training rows.
 
     Attributes:
-        fits: Fits a cell.
-        samples: Training rows, one cell each.
-        steps: Updates of a fit.
-        batch: Rows an update.
-        width: Units of each of the two hidden layers.
-        seed: Root of all random keys.
+        fits: Fits per cell.
+        samples: Numbers of training rows, one per cell.
+        steps: Updates per fit.
+        batch: Rows per update.
+        width: Width of each of the two hidden layers.
+        seed: Random seed.
     """
 
     fits: int = 64
@@ -102,7 +103,7 @@ class MLPFits:
     seed: int = 0
 
     def study(self) -> Study:
-        """The study: training rows as cells, fits as replications."""
+        """The study: cells are numbers of training rows, replications are fits."""
         fixed = {"steps": self.steps, "batch": self.batch, "width": self.width}
         return Study(
             "scaling/mlp_fits",

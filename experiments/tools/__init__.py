@@ -1,1 +1,1 @@
-"""Tools around experiments: compiling for other chips, float32 comparisons, pages."""
+"""Tools for experiments: compile for other chips, compare float32 with float64, write tables into pages."""

@@ -1,8 +1,8 @@
-"""``python -m experiments.run <config> --compile-for tpu:v5e:16x16``: would it run on that slice?
+"""``python -m experiments.run <config> --compile-for tpu:v5e:16x16``: would the config run on that slice?
 
-Compiles the config's programs with the slice's own compiler, on this machine, and prints what each needs.
-``python -m experiments.tools.compile_for [config ...] [--target ...]`` does so for the paper scale of all configs,
-or of some, and puts their rows into the table of docs/pods-without-a-pod.md.
+Compiles the config's programs on this machine with the compiler of the slice, and prints what each program needs.
+``python -m experiments.tools.compile_for [config ...] [--target ...]`` does this for the paper scale of all or some
+configs, and writes their rows into the table of docs/running/pods-without-a-pod.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from causalrep.study.execution.programs import host_reason, study_programs
 from experiments import configs
 from experiments.tools.pages import update_table
 
-PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
+PAGE = configs.ROOT / "docs" / "running" / "pods-without-a-pod.md"
 TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
 COMMAND = "python -m experiments.tools.compile_for"
 HEADER = [
@@ -55,7 +55,7 @@ COLUMNS = (
 
 
 def compile_study(study: Study, target: str, *, chunk: int | None = None, precision: Precision = "auto") -> int:
-    """Compile a study's programs for a target and print the reports; returns 0, or 1 if any has a problem."""
+    """Compiles a study's programs for a target and prints their reports; returns 1 if any has a problem, else 0."""
     placement = place(study, precision, target.partition(":")[0])
     reports = compile_for(target, study_programs(study, target, chunk=chunk, precision=precision))
     record = placement.record()
@@ -69,7 +69,7 @@ def compile_study(study: Study, target: str, *, chunk: int | None = None, precis
 
 
 def print_reports(reports: Sequence[ProgramReport]) -> None:
-    """A table of the reports, their notes, and each problem on a line of standard error."""
+    """Prints a table of the reports and notes on it, and each problem as a line of standard error."""
     table = Table(*COLUMNS, title=f"{reports[0].target}, {reports[0].chips} devices", box=None, pad_edge=False)
     for report in reports:
         table.add_row(report.name, *cells(report))
@@ -85,7 +85,7 @@ def print_reports(reports: Sequence[ProgramReport]) -> None:
 
 
 def cells(report: ProgramReport) -> list[str]:
-    """A report as the texts of its columns, its name left out."""
+    """The cells of a report's row, without its name."""
     memory, used = "unknown", "unknown"
     if report.too_large:
         memory = used = "does not fit"
@@ -93,6 +93,7 @@ def cells(report: ProgramReport) -> list[str]:
         parts = (report.memory.arguments, report.memory.outputs, report.memory.temporaries, report.memory.code)
         memory = f"{size(report.memory.total)} ({' + '.join(map(size, parts))})"
         used = f"{report.memory.total / report.limit:.1%}" if report.limit else "unknown chip"
+    # None says that the program was only lowered: XLA inserts collectives when it compiles.
     collectives = "unknown before compiling" if report.collectives is None else "none"
     if report.collective_totals():
         collectives = ", ".join(f"{n} {kind}, {size(b)}" for kind, (n, b) in report.collective_totals().items())
@@ -111,30 +112,32 @@ def cells(report: ProgramReport) -> list[str]:
 
 
 def notes(reports: Sequence[ProgramReport]) -> list[str]:
-    """What a reader of the table must know."""
+    """Sentences that explain the numbers in the table."""
     if all(report.collectives is None and not report.too_large for report in reports):
-        return ["Lowered only: JAX compiles for a GPU where there is one. Memory, collectives and time are not known."]
-    found = ["Per chip and call. Estimate: roofline from published peaks; nothing was timed."]
+        return [
+            "Lowered only: JAX compiles for a GPU only where one is present. Memory, collectives and time are unknown."
+        ]
+    lines = ["Per chip and call. Estimate: roofline from published peaks; nothing was timed."]
     if any(report.open_loops for report in reports):
         most = max(report.open_loops for report in reports)
-        found.append(f"Up to {most} loops end when data say so (iterative factorisations): their bodies count once.")
+        lines.append(f"Up to {most} loops end when the data say so (iterative factorizations); each body counts once.")
     kernels = sorted({name for report in reports for name in report.kernels})
     if kernels:
-        found.append(f"FLOPs leave out the compiler's kernels: {', '.join(kernels)}.")
+        lines.append(f"FLOPs do not include the compiler's own kernels: {', '.join(kernels)}.")
     if any(report.fast_products for report in reports):
         most = max(report.fast_products for report in reports)
-        found.append(f"Up to {most} matrix products in one bfloat16 pass, the default of float32 programs on TPUs.")
-    return found
+        lines.append(f"Up to {most} matrix products use one bfloat16 pass, the default of float32 programs on TPUs.")
+    return lines
 
 
 def prefer_cpu() -> None:
-    """Compile on the CPU backend unless the user chose one: with libtpu installed JAX would look for a TPU first."""
+    """Selects the CPU backend unless the user chose one: with libtpu installed JAX would first look for a TPU."""
     if not jax.config.jax_platforms:
         jax.config.update("jax_platforms", "cpu")
 
 
 def size(number: float) -> str:
-    """Bytes for a reader.
+    """A number of bytes with its unit.
 
     >>> size(512), size(2.5 * 2**20)
     ('512 B', '2.5 MiB')
@@ -147,7 +150,7 @@ def size(number: float) -> str:
 
 
 def count(number: float) -> str:
-    """A count for a reader.
+    """A count with a metric prefix.
 
     >>> count(950), count(1.23e9)
     ('950', '1.2 G')
@@ -160,7 +163,7 @@ def count(number: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """A duration for a reader.
+    """A duration with its unit.
 
     >>> seconds(3.2e-6), seconds(0.25), seconds(12.0)
     ('3.2 us', '250 ms', '12 s')
@@ -177,14 +180,15 @@ def publish(
     page: Path = PAGE,
     most: int | None = None,
 ) -> int:
-    """Put the rows of some configs at paper scale into the page's table; returns how many problems there are.
+    """Writes the rows of some configs at paper scale into the table of the page; returns the number of problems.
 
     Args:
-        names: The configs.
-        targets: The slices.
-        changes: Text fields of the configs with values of their own, named in the table.
-        page: Where the table is.
-        most: Programs to compile of each config, beside the gather; a row says how many were left out. Default all.
+        names: Names of the configs.
+        targets: The slices to compile for.
+        changes: Values of text fields that differ from the paper scale; the table names them.
+        page: The page that holds the table.
+        most: Largest number of programs to compile per config, besides the one that gathers the results. A row says how
+            many were left out. Default all.
 
     Raises:
         InputError: If a config has no such text field, or ``most`` is below 1.
@@ -198,7 +202,7 @@ def publish(
         for target in targets:
             print(f"{name} for {target}", file=sys.stderr, flush=True)
             programs = study_programs(study, target)
-            # The last one gathers the results.
+            # The last program gathers the results; it is always compiled.
             chosen = [*programs[:most], programs[-1]] if most and len(programs) > most + 1 else programs
             reports, left = [], len(programs) - len(chosen)
             for program in chosen:
@@ -206,7 +210,7 @@ def publish(
                 *_, compiled, _ = cells(reports[-1])
                 print(f"  {program.name}: {compiled}", file=sys.stderr, flush=True)
             problems += sum(len(report.problems) for report in reports)
-            # What runs on the host does so beside any slice of the platform, which then has one row.
+            # A study that runs on the host does so with any slice of a platform, so the platform has one row.
             platform = target.partition(":")[0]
             rows: dict[tuple[str, str], list[list[str]]] = {(name, target): [], (name, platform): []}
             if reports:
@@ -220,7 +224,7 @@ def publish(
 
 
 def _with_text(config: str, changes: Mapping[str, str]) -> configs.Config:
-    """The paper scale of a config, some of its text fields changed."""
+    """The paper scale of a config with some of its text fields changed."""
     preset = configs.load(config)["paper"]
     texts = [field.name for field in dataclasses.fields(preset) if isinstance(getattr(preset, field.name), str)]
     for name in changes:
@@ -244,12 +248,14 @@ def _short(report: ProgramReport) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code: 1 if a program has a problem."""
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.tools.compile_for", description=f"Write rows of docs/{PAGE.name}, one a program."
+        prog="python -m experiments.tools.compile_for", description=f"Write rows of docs/{PAGE.name}, one per program."
     )
     parser.add_argument("configs", nargs="*", help="default: all")
     parser.add_argument("--target", action="append", help=f"default: {', '.join(TARGETS)}")
-    parser.add_argument("--most", type=int, help="programs to compile of each config; default: all")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=TEXT", help="a text field of the configs")
+    parser.add_argument("--most", type=int, help="largest number of programs to compile per config; default: all")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=TEXT", help="value of a text field of the configs"
+    )
     options = parser.parse_args(argv)
     prefer_cpu()
     changes = dict(change.partition("=")[::2] for change in options.set)

@@ -1,12 +1,12 @@
-"""How far float32 is from float64, method by method, on the same random numbers.
+"""Measures the error of float32 against float64, method by method, on the same random numbers.
 
-``python -m experiments.tools.float32 [config ...] [--publish]`` measures the studies that run in float32 on TPUs and
-prints their rows of the table in docs/float32.md, or writes them there as well. Both computations start from the
-same draws: random numbers are made in float32 and, for the reference, widened. Everything after them (simulation,
-fits, selection, metric) runs in its own precision.
+``python -m experiments.tools.float32 [config ...] [--publish]`` measures the studies that run in float32 on TPUs. It
+prints their rows of the table in docs/measurements/float32.md, and with ``--publish`` also writes them there. Both
+computations start from the same draws: random numbers are made in float32 and widened for the reference. Everything
+that follows (simulation, fits, selection, metric) runs in its own precision.
 
-No TPU is used, so the error of its own kernels is not in the table. Its algorithm for singular values is: it is plain
-JAX, and stands in for LAPACK's here, in float32.
+No TPU is used, so the table does not include the error of a TPU's own kernels. It does include the TPU's algorithm for
+singular values: that is plain JAX, and here it replaces LAPACK's in float32.
 """
 
 import argparse
@@ -27,14 +27,20 @@ from causalrep.study.report.tables import markdown_table
 from experiments import configs
 from experiments.tools.pages import update_table
 
-PAGE = configs.ROOT / "docs" / "float32.md"
+PAGE = configs.ROOT / "docs" / "measurements" / "float32.md"
 COMMAND = "python -m experiments.tools.float32 --publish"
 HEADER = ["config", "method", "metric", "n", "median", "99%", "largest", "absolute", "off by over 1%", "measured"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Which part of a config's paper scale is measured: every ``stride``-th cell, ``replications`` of each."""
+    """The part of a config's paper scale that is measured.
+
+    Attributes:
+        config: Name of the config.
+        stride: Every ``stride``-th cell is measured.
+        replications: Replications per cell.
+    """
 
     config: str
     stride: int
@@ -55,16 +61,16 @@ def errors(study: Study, cells: Sequence[int], replications: int, *, tpu_svd: bo
 
     Args:
         study: A compiled study.
-        cells: Indices of its cells.
-        replications: Replications of each.
-        tpu_svd: Use the TPU's algorithm for singular values in float32.
+        cells: Indices of the cells.
+        replications: Replications per cell.
+        tpu_svd: Whether float32 uses the TPU's algorithm for singular values.
 
     Returns:
-        A row per cell, replication, method and metric: ``float64``, ``float32`` and ``relative``, the absolute
-        difference over the absolute float64 value (0 if they are equal).
+        A row per cell, replication, method and metric with the columns ``float64``, ``float32``, ``absolute`` (the
+        absolute difference) and ``relative`` (the same over the absolute float64 value, or 0 if both are equal).
     """
-    # All of one precision first, and nothing kept for the other: JAX 0.10.2 hands a function traced with 64-bit
-    # integers to a program without them.
+    # First everything in float32, then everything in float64, with an empty cache between them: otherwise JAX 0.10.2
+    # reuses a function that was traced with 64-bit integers in a program without them.
     narrow = [_values(study, cell, replications, "float32", tpu_svd) for cell in cells]
     jax.clear_caches()
     wide = [_values(study, cell, replications, "float64", False) for cell in cells]
@@ -73,14 +79,19 @@ def errors(study: Study, cells: Sequence[int], replications: int, *, tpu_svd: bo
         for j, (method, metric) in enumerate(columns):
             frame = pd.DataFrame({"cell": cell, "replication": np.arange(replications), "method": method})
             frames.append(frame.assign(metric=metric, float64=high[:, j], float32=low[:, j]))
-    found = pd.concat(frames, ignore_index=True)
-    gap = (found["float32"] - found["float64"]).abs()
-    return found.assign(relative=np.where(gap > 0, gap / found["float64"].abs(), 0.0), absolute=gap)
+    frame = pd.concat(frames, ignore_index=True)
+    gap = (frame["float32"] - frame["float64"]).abs()
+    return frame.assign(relative=np.where(gap > 0, gap / frame["float64"].abs(), 0.0), absolute=gap)
 
 
-def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """By method and metric: how many, the median, 99th percentile and largest relative error, the largest absolute."""
-    grouped = found.groupby(["method", "metric"], sort=False)
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Summarizes the errors by method and metric.
+
+    Returns:
+        A row per method and metric: the number of values ``n``, the ``median``, 99th percentile ``p99`` and ``largest``
+        relative error, the largest ``absolute`` error, and the number of values ``changed`` by more than 1%.
+    """
+    grouped = frame.groupby(["method", "metric"], sort=False)
     return pd.DataFrame(
         {
             "n": grouped.size(),
@@ -102,6 +113,7 @@ def _values(study: Study, cell: int, replications: int, precision: str, tpu_svd:
             program = CellProgram(study.replicate, study.static_values(cell), precision, True)
             _PROGRAMS[key] = program, jax.jit(jax.vmap(program.single, in_axes=(None, 0, None)))
         program, batched = _PROGRAMS[key]
+        # Replication numbers: the program folds them into the cell's key, so both precisions draw the same.
         lanes = np.arange(replications, dtype=np.uint32)
         values = batched(study.cell_key(cell), lanes, study.traced_values(cell))
         return program.columns, np.asarray(values, np.float64)
@@ -112,7 +124,7 @@ _PROGRAMS: dict[tuple, tuple] = {}
 
 @contextlib.contextmanager
 def _same_draws() -> Iterator[None]:
-    """Random numbers in float32 whatever the precision, then widened to it."""
+    """Draws random numbers in float32 in every precision, then widens them to that precision."""
     originals = {name: getattr(jax.random, name) for name in ("normal", "uniform", "gumbel", "bernoulli")}
 
     def draw(name: str):
@@ -130,7 +142,7 @@ def _same_draws() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _tpu_svd() -> Iterator[None]:
-    """The polar-decomposition SVD that JAX lowers to on TPUs, in place of LAPACK's."""
+    """Replaces LAPACK's SVD by the polar-decomposition algorithm to which JAX lowers an SVD on TPUs."""
     from jax._src.tpu.linalg.svd import svd as polar
 
     def svd(a, full_matrices=True, compute_uv=True):
@@ -153,15 +165,15 @@ def _replaced(module, functions: Mapping) -> Iterator[None]:
 
 
 def rows(sample: Sample) -> list[list[str]]:
-    """The rows of one config in the page's table."""
+    """The rows of one config in the table of the page."""
     study = configs.study_of(configs.load(sample.config)["paper"])
     cells = range(0, len(study.settings), sample.stride)
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    found = []
+    lines = []
     for row in summary(errors(study, cells, sample.replications)).itertuples():
         numbers = (f"{number:.0e}" for number in (row.median, row.p99, row.largest, row.absolute))
-        found.append([sample.config, row.method, row.metric, str(row.n), *numbers, str(row.changed), today])
-    return found
+        lines.append([sample.config, row.method, row.metric, str(row.n), *numbers, str(row.changed), today])
+    return lines
 
 
 def _rank(row: Sequence[str]) -> int:
@@ -171,16 +183,16 @@ def _rank(row: Sequence[str]) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.tools.float32", description=__doc__.split("\n\n")[0])
-    parser.add_argument("configs", nargs="*", help="default: all that run in float32 on TPUs")
+    parser.add_argument("configs", nargs="*", help="default: all configs that run in float32 on TPUs")
     parser.add_argument("--publish", action="store_true", help=f"write the rows into docs/{PAGE.name}")
     options = parser.parse_args(argv)
     for sample in SAMPLES:
         if options.configs and sample.config not in options.configs:
             continue
-        found = rows(sample)
-        print(markdown_table(HEADER, found), flush=True)
+        lines = rows(sample)
+        print(markdown_table(HEADER, lines), flush=True)
         if options.publish:
-            update_table(PAGE, COMMAND, HEADER, {(sample.config,): found}, _rank)
+            update_table(PAGE, COMMAND, HEADER, {(sample.config,): lines}, _rank)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Tables in documentation pages that a command writes row by row, between two marks."""
+"""Tables in documentation pages: a command writes groups of rows between two marks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ Row = Sequence[str]
 
 
 def mark(command: str) -> str:
-    """The mark before the table that a command writes."""
+    """The comment that stands before the table of a command."""
     return f"<!-- table: {command} -->"
 
 
@@ -24,24 +24,25 @@ def update_table(
     rows: Mapping[tuple[str, ...], Sequence[Row]],
     order: Callable[[Row], object],
 ) -> None:
-    """Replace groups of rows in a page's table and leave the others as they are.
+    """Replaces groups of rows in the table of a page and keeps the other rows.
 
     Args:
-        page: The page; it holds the marks.
-        command: Which table: the command of its first mark.
-        header: The columns.
-        rows: New rows by the first cells they share, for example ``{(config, target): [...]}``; all old rows that
-            begin with those cells go.
+        page: A page with the marks of the table.
+        command: The command in the first mark, which identifies the table.
+        header: Names of the columns.
+        rows: New rows by the first cells that they share, for example ``{(config, target): [...]}``. They replace all
+            old rows that begin with these cells.
         order: Sort key of a row.
 
     Raises:
-        CausalrepError: If the page has no such marks.
+        CausalrepError: If the page does not hold the marks.
     """
     text = page.read_text(encoding="utf-8")
-    before, found, rest = text.partition(mark(command))
-    old, ended, after = rest.partition(END)
-    if not found or not ended:
+    before, start, rest = text.partition(mark(command))
+    old, end, after = rest.partition(END)
+    if not start or not end:
         raise CausalrepError(f"{page}: expected the marks {mark(command)!r} and {END!r}")
+    # The first two lines of a Markdown table are its header and a ruler.
     lines = [line for line in old.splitlines() if line.startswith("|")][2:]
     kept = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     kept = [row for row in kept if not any(tuple(row[: len(key)]) == key for key in rows)]

@@ -12,12 +12,13 @@ from causalrep.confounders.cevae import Networks
 from causalrep.data import causalml_hidden_confounder, noisy_copies
 from causalrep.effects import AIPW
 from causalrep.errors import DivergenceError, InputError, NoIntervalError
+from causalrep.training.rows import Schedule
 
 
 def test_objective_is_the_bound_and_the_two_guesses():
     """The mean over keys against Monte Carlo of the same integrals with scipy's densities."""
     rng = np.random.default_rng(0)
-    n, model = 6, CEVAEModel(binary=(1,), latents=2, hidden=8)
+    n, model = 6, CEVAEModel(binary=(1,), latents=2, width=8)
     batch = {
         "x": jnp.asarray(np.column_stack([rng.normal(size=n), rng.integers(0, 2, n), rng.normal(size=n)]), jnp.float32),
         "t": jnp.asarray(rng.integers(0, 2, n), jnp.float32),
@@ -69,7 +70,7 @@ def test_objective_is_the_bound_and_the_two_guesses():
 def copies():
     s = noisy_copies(jax.random.key(0), n=2000, proxies=5)
     s = type(s)(*(np.asarray(a, np.float64) for a in s))
-    return s, CEVAE(latents=3, hidden=32, epochs=30, draws=20).fit(s.y, s.t, X=s.x)
+    return s, CEVAE(latents=3, width=32, schedule=Schedule(epochs=30), draws=20).fit(s.y, s.t, X=s.x)
 
 
 def test_proxies_that_determine_the_confounder_take_away_part_of_the_bias(copies):
@@ -114,6 +115,6 @@ def test_divergence_names_the_estimator_and_the_update():
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(200, 2)), rng.integers(0, 2, 200)
     with pytest.raises(DivergenceError, match=r"^CEVAE\(.*learning_rate=1e\+30.*at update \d+\. Lower") as raised:
-        CEVAE(latents=2, hidden=8, epochs=3, learning_rate=1e30).fit(x[:, 0] + t, t, X=x)
+        CEVAE(latents=2, width=8, schedule=Schedule(epochs=3, learning_rate=1e30)).fit(x[:, 0] + t, t, X=x)
     assert raised.value.step >= 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(raised.value.params))

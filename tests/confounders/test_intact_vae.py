@@ -10,6 +10,7 @@ from causalrep.confounders import IntactVAE, IntactVAEModel, intact_vae_objectiv
 from causalrep.confounders.intact_vae import Networks
 from causalrep.data import hidden_confounder
 from causalrep.errors import InputError, NoIntervalError
+from causalrep.training.rows import Schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore::causalrep.errors.OverlapWarning")
 
@@ -65,7 +66,7 @@ def fits():
     for strength in (0.0, 3.0):
         s = hidden_confounder(jax.random.key(0), n=1500, strength=strength)
         x, t, y = (np.asarray(values, float) for values in (s.x, s.t, s.y))
-        found[strength] = s, IntactVAE(epochs=60, learning_rate=3e-3).fit(y, t, X=x)
+        found[strength] = s, IntactVAE(schedule=Schedule(epochs=60, learning_rate=3e-3)).fit(y, t, X=x)
     return found
 
 

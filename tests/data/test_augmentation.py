@@ -1,5 +1,6 @@
-"""Augmentations: what they leave alone, and the parameters they report."""
+"""Augmentations: what they keep, what they change, and the parameters that they report."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,11 +24,11 @@ def x():
     return np.random.default_rng(0).normal(size=(4000, 5)) * [1, 2, 3, 4, 5]
 
 
-def test_permutation_keeps_each_row_s_values_and_says_how(x64, x):
+def test_permutation_keeps_the_values_of_rows_and_reports_the_order(x64, x):
     gx, g = random_permutation()(KEY, jnp.asarray(x))
     np.testing.assert_array_equal(np.sort(gx, axis=1), np.sort(x, axis=1))
     assert np.mean(np.any(np.asarray(gx) != x, axis=1)) > 0.95
-    # Standardised by row; undoing the standardisation gives the order that was applied.
+    # G is standardized within rows; undoing this gives the permutation that was applied.
     np.testing.assert_allclose(g.mean(axis=1), 0.0, atol=1e-12)
     np.testing.assert_allclose(g.std(axis=1), 1.0, atol=1e-12)
     order = np.rint(np.asarray(g) * np.std(np.arange(5)) + 2).astype(int)
@@ -49,7 +50,7 @@ def test_flip_applies_its_permutation_where_its_parameter_says(x64, x, probabili
     assert float(g.std()) == pytest.approx(1.0, abs=0.06)
 
 
-def test_flip_refuses_what_is_no_permutation():
+def test_flip_refuses_a_list_that_is_not_a_permutation():
     with pytest.raises(ValueError, match=r"^permutation: found \[0, 0, 1\]; expected each of 0..2 once"):
         random_flip([0, 0, 1])
 
@@ -87,13 +88,11 @@ def test_augmentations_are_functions_of_their_key_under_jit_and_vmap(x64, x):
     keys = jax.random.split(KEY, 3)
     together = jax.jit(jax.vmap(augment, in_axes=(0, None)))(keys, x)
     for i, key in enumerate(keys):
-        alone = augment(key, x)
-        np.testing.assert_allclose(together.gx[i], alone.gx, atol=1e-12)
-        np.testing.assert_allclose(together.g[i], alone.g, atol=1e-12)
+        chex.assert_trees_all_close(jax.tree.map(lambda leaf, i=i: leaf[i], together), augment(key, x), atol=1e-12)
     assert not np.allclose(together.g[0], together.g[1])
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3])
-def test_polynomials_are_scikit_learn_s(x64, x, degree):
+def test_polynomials_equal_those_of_scikit_learn(x64, x, degree):
     expected = PolynomialFeatures(degree, include_bias=False).fit_transform(x)
     np.testing.assert_allclose(polynomial_features(jnp.asarray(x), degree), expected, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Rows from disk are the rows in memory, in order; other contents are another copy."""
+"""Rows from disk equal the rows in memory, in the same order, and changed contents get a new copy."""
 
 import grain
 import numpy as np

@@ -1,11 +1,11 @@
-"""A configs folder of one paper, for the command line: fast compiled cells and a slow host-mode study."""
+"""A folder of configs for the command line: a fast compiled study and a slow study of ordinary Python."""
 
 import textwrap
 
 import pytest
 
 LOCATION = '''
-"""The mean against the median of a normal sample.
+"""Absolute error of the mean and the median of a normal sample.
 
 Expected time: 2 s at any scale.
 """
@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.study import Curves, Ordering, Study, Table, grid
+
+REPRODUCE = "small"
 
 
 def replicate(key, setting):
@@ -29,7 +31,7 @@ class Location:
     """The study's fields.
 
     Attributes:
-        replications: Replications a cell.
+        replications: Replications per cell.
         samples: Sample sizes.
     """
 
@@ -53,7 +55,7 @@ SCALES = {"smoke": Location(4), "small": Location(), "paper": Location(400)}
 '''
 
 SLOW = '''
-"""A slow host-mode study.
+"""A slow study of ordinary Python.
 
 Expected time: 4 s.
 """
@@ -65,6 +67,8 @@ import jax
 
 from causalrep.study import Study
 
+REPRODUCE = "smoke"
+
 
 def replicate(key, setting):
     time.sleep(setting["seconds"])
@@ -74,7 +78,7 @@ def replicate(key, setting):
 @dataclasses.dataclass(frozen=True)
 class Slow:
     """Attributes:
-    seconds: Of sleep a replication.
+    seconds: Seconds of sleep per replication.
     """
 
     seconds: float = 0.05
@@ -100,7 +104,7 @@ provenance = "card"
 
 @pytest.fixture
 def roots(tmp_path):
-    """Keyword arguments of the two command lines."""
+    """Folders of configs and papers, as keyword arguments of the command lines."""
     folder = tmp_path / "configs" / "demo"
     folder.mkdir(parents=True)
     (folder / "location.py").write_text(textwrap.dedent(LOCATION).lstrip())

@@ -1,4 +1,4 @@
-"""The convolutional VAE: one experiment, the same records on any devices and processes."""
+"""The convolutional VAE experiment gives the same records on any number of devices and processes."""
 
 import dataclasses
 import io
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(
 
 
 def launch(folder, processes, devices, monkeypatch, *flags):
-    """The records of a run of some processes with so many virtual devices each."""
+    """The records of a run on ``processes`` processes with ``devices`` virtual devices each."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     err = io.StringIO()
     command = [sys.executable, "-m", "experiments.run", *CONFIG, "--results", str(folder), *flags]
     if processes == 1:
-        # A run of one process joins nobody.
+        # A single process needs no launcher.
         monkeypatch.setenv("XLA_FLAGS", f"--xla_force_host_platform_device_count={devices}")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     else:
@@ -42,17 +42,17 @@ def launch(folder, processes, devices, monkeypatch, *flags):
     return read_records(path)
 
 
-def same(found, expected, rtol=1e-5):
-    assert found.drop(columns="value").equals(expected.drop(columns="value"))
-    # The gap is a difference of two losses of hundreds of nats in float32: it is compared on the losses' own scale.
+def same(records, expected, rtol=1e-5):
+    assert records.drop(columns="value").equals(expected.drop(columns="value"))
+    # The gap is a float32 difference of two losses of hundreds of nats, so it is compared on the scale of these losses.
     loss = expected.query("metric == 'negative_elbo' and method == 'ConvVAE'")["value"].iloc[0]
     scale = np.where(expected["metric"] == "generalisation_gap", loss, np.maximum(1.0, expected["value"].abs()))
-    np.testing.assert_array_less(np.abs(found["value"] - expected["value"]) / scale, rtol)
+    np.testing.assert_array_less(np.abs(records["value"] - expected["value"]) / scale, rtol)
 
 
-def test_two_processes_of_four_devices_leave_the_records_of_one_device(tmp_path, monkeypatch):
-    one = launch(tmp_path / "1", 1, 1, monkeypatch)
-    same(launch(tmp_path / "2x4", 2, 4, monkeypatch), one)
+def test_two_processes_of_four_devices_give_the_records_of_this_process(tmp_path, monkeypatch):
+    here = run(configs.study_of(configs.load("scaling/conv_vae")["smoke"]), tmp_path / "here", progress=False).frame
+    same(launch(tmp_path / "2x4", 2, 4, monkeypatch), here)
     (environment,) = (tmp_path / "2x4").rglob("environment.json")
     assert len(json.loads(environment.read_text())["devices"]) == 8
 
@@ -81,9 +81,9 @@ def test_paper_scale_saves_itself_on_two_processes_and_is_preempted(tmp_path, mo
     assert running.returncode == PREEMPTED, err
 
 
-def test_bfloat16_accumulation_and_rematerialisation_by_config():
+def test_bfloat16_accumulation_and_rematerialization_by_config():
     smoke = configs.load("scaling/conv_vae")["smoke"]
     spare = dataclasses.replace(smoke, compute="bfloat16", accumulate=2, remat=True, shard_above=100_000, steps=10)
-    found = run(spare.study(), progress=False).frame.set_index(["method", "metric"])["value"]
-    # Ten steps from the start, near 543 nats, in three digits.
-    assert 500 < found["ConvVAE", "negative_elbo"] < 545
+    values = run(spare.study(), progress=False).frame.set_index(["method", "metric"])["value"]
+    # The loss starts near 543 nats; bfloat16 has about three digits.
+    assert 500 < values["ConvVAE", "negative_elbo"] < 545

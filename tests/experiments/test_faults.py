@@ -1,4 +1,4 @@
-"""Two processes, killed and asked to stop at random moments, end with the bytes of an uninterrupted run."""
+"""Two processes that are killed or asked to stop at random moments write the bytes of an uninterrupted run."""
 
 import io
 import random
@@ -18,7 +18,7 @@ from tests.experiments.test_kill import DRIVER, ROOT
 
 
 class Runs:
-    """The launcher on one study and folder, with every process it starts at hand."""
+    """Runs the launcher on one study and folder, and keeps the processes that it starts."""
 
     def __init__(self, folder, monkeypatch, arguments, roots=None):
         self.folder = folder
@@ -32,7 +32,7 @@ class Runs:
         monkeypatch.setattr(local.subprocess, "Popen", recording)
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
         monkeypatch.chdir(ROOT)
-        # The victim is known to the launcher at once; the other, in a collective, need not be waited for.
+        # The launcher learns at once of the process that ends; the other one hangs in a collective: do not wait for it.
         monkeypatch.setattr(local, "LEAVE_SECONDS", 0.5)
         monkeypatch.setattr(local, "TERMINATE_SECONDS", 0.5)
         program = ["-m", "experiments.run"]
@@ -41,11 +41,11 @@ class Runs:
         self._command = [sys.executable, *program, *arguments, "--results", str(folder)]
 
     def parts(self):
-        """How many finished parts lie in the folder."""
+        """Number of finished parts in the folder."""
         return len(list(self.folder.rglob("cell-*.parquet")))
 
     def start(self, disturb=None, restarts=0):
-        """Run to the end while ``disturb`` runs beside it."""
+        """Runs to the end while ``disturb`` runs in a thread; returns the exit code and the error output."""
         self.processes.clear()
         err = io.StringIO()
         beside = threading.Thread(target=disturb) if disturb else None
@@ -57,7 +57,7 @@ class Runs:
         return code, err.getvalue()
 
     def signal_at(self, parts, delay, kind, victim):
-        """A disturbance: once so many parts are finished, and a little later, a signal to one process."""
+        """A disturbance: sends a signal to one process, ``delay`` seconds after ``parts`` parts are finished."""
 
         def disturb():
             until = time.monotonic() + 300
@@ -78,7 +78,7 @@ class Runs:
 
 def _matrix(roots, tmp_path, monkeypatch, moments, seed):
     arguments = ["demo/slow", "--seconds", "0.05", "--chunk", "2"]
-    # One process, here, never disturbed.
+    # The reference is this process, which nobody disturbs.
     assert main([*arguments, "--results", str(tmp_path / "whole")], **roots) == 0
     (whole,) = (tmp_path / "whole").rglob("records.parquet")
     runs = Runs(tmp_path / "disturbed", monkeypatch, arguments, roots)
@@ -88,7 +88,7 @@ def _matrix(roots, tmp_path, monkeypatch, moments, seed):
         kind = (signal.SIGKILL, signal.SIGTERM)[number % 2]
         victim = chance.randrange(2)
         before = runs.parts()
-        # At least one part further than before, so that all processes are past their start.
+        # Wait for at least one new part, so that all processes have started.
         code, err = runs.start(runs.signal_at(max(at, before + 1), chance.uniform(0.0, 0.1), kind, victim))
         assert code == (PREEMPTED if kind == signal.SIGTERM else 128 + kind), err
         assert f"launch: process {victim} on host" in err or kind == signal.SIGTERM
@@ -102,7 +102,7 @@ def _matrix(roots, tmp_path, monkeypatch, moments, seed):
 
 
 def test_signals_at_random_moments_and_resumed(roots, tmp_path, monkeypatch):
-    _matrix(roots, tmp_path, monkeypatch, moments=4, seed=0)
+    _matrix(roots, tmp_path, monkeypatch, moments=2, seed=0)
 
 
 @pytest.mark.slow
@@ -123,8 +123,8 @@ def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
     assert disturbed.records() == whole.records()
 
 
-# One replication would take hours on two cores: the same programs, but for how often their loop turns. And the digits
-# of the data folder instead of all.
+# A replication of these would take hours on two cores, so their loops are shorter; the programs are otherwise the same.
+# Colored MNIST takes the digits of the data folder instead of all.
 LESS = {
     "crl/cauca": ["--steps", "200"],
     "crl/nonlinear_ica": ["--steps", "200", "--autoencoder-steps", "200"],
@@ -132,18 +132,18 @@ LESS = {
     "ivl/colored_mnist": ["--digits", "mnist-10k"],
     "ivl/colored_mnist_text": ["--digits", "mnist-10k"],
 }
-# One long fit at a time.
+# Studies whose replications are long fits on all devices.
 SPREAD = {name for name in configs.names() if configs.study_of(configs.load(name)["paper"]).spread}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(configs.names()) - SPREAD))
 def test_paper_scale_starts_on_two_processes_and_is_preempted(name, tmp_path, monkeypatch):
-    """Every experiment's full setup passes its first chunk on several processes, and stops when asked.
+    """The full setup of every experiment finishes its first chunk on several processes, and stops when asked.
 
-    The chunk is one replication a process: how many share a call is a matter of speed and memory alone. The first
-    chunk of ``scaling/conv_vae`` and of the pictures of ILD is a fit of hours: test_conv_vae.py and test_rotated.py
-    look for its first checkpoint.
+    The chunk is one replication per process; how many replications share a call only matters for speed and memory. The
+    first chunk of ``scaling/conv_vae`` and of the image experiments of ILD is a fit of hours, so test_conv_vae.py and
+    test_rotated.py wait for their first checkpoint instead.
     """
     runs = Runs(tmp_path, monkeypatch, [name, "--scale", "paper", "--chunk", "2", *LESS.get(name, ())])
     code, err = runs.start(runs.signal_at(1, 0.0, signal.SIGTERM, 1))

@@ -1,4 +1,4 @@
-"""The launchers: what they would run, safely quoted; and the local one with small programs that need no JAX."""
+"""The launchers quote and print what they run; the local one runs small programs that need no JAX."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from experiments.launch import gke, local, slurm
 from experiments.launch.__main__ import main
 from experiments.launch.shell import restarting
 
-# Nothing in here may reach a shell as anything but one word.
+# A shell must see this as one word and run nothing in it.
 NASTY = 'gs://b/it\'s "$HOME" $(touch owned) `touch owned`; touch owned'
 RUN = ["ivl/cyclic", "--scale", "paper", "--results", NASTY]
 
@@ -34,7 +34,7 @@ def dry(capsys):
 
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
-    """Stand-ins for gcloud, kubectl, xpk, sbatch and srun: each notes its arguments and input."""
+    """Stand-ins for gcloud, kubectl, xpk, sbatch and srun that record their arguments and input."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("gcloud", "kubectl", "xpk", "sbatch", "srun", "scontrol", "python"):
@@ -51,10 +51,10 @@ def tools(tmp_path, monkeypatch):
 
     def calls():
         path = tmp_path / "calls"
-        found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        recorded = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         path.unlink(missing_ok=True)
         assert not (tmp_path / "owned").exists(), "an argument was run as a command"
-        return found
+        return recorded
 
     return calls
 
@@ -64,7 +64,7 @@ def _bash(text):
 
 
 def test_dry_runs_print_what_the_launchers_do(dry, tools):
-    """The printed text, given to a shell, makes the very calls that the launcher makes."""
+    """A shell that runs the printed text makes the same calls as the launcher."""
     for flags in (
         ["tpu", "--name", "pod", "--zone", "z"],
         ["tpu", "--name", "pod", "--zone", "z", "--project", "p", "--install", "--restarts", "3"],
@@ -176,7 +176,7 @@ def test_slurm_script(dry, tools, monkeypatch):
 
 
 def test_the_documentation_s_commands_are_understood(capsys):
-    text = (configs.ROOT / "docs" / "running-on-pods.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (configs.ROOT / "docs" / "running" / "running-on-pods.md").read_text(encoding="utf-8").replace("\\\n", " ")
     commands = re.findall(r"^python -m experiments\.launch (.*)$", text, re.MULTILINE)
     assert {command.split()[0] for command in commands} == {"local", "tpu", "gke", "slurm"}
     for command in commands:
@@ -253,8 +253,8 @@ def test_local_stops_the_rest_when_one_fails(monkeypatch):
     ):
         monkeypatch.setattr(local, "SAVE_SECONDS", 0.2)
         began = time.monotonic()
-        found, _, err = _local(f"{stubborn}if index == 1: {fail}\ntime.sleep(60)")
-        assert found == code
+        result, _, err = _local(f"{stubborn}if index == 1: {fail}\ntime.sleep(60)")
+        assert result == code
         assert time.monotonic() - began < 30
         assert f"launch: process 1 on host {local.socket.gethostname()} {how}" in err
 

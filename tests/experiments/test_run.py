@@ -1,4 +1,4 @@
-"""The command line, in this process: listing, fields, errors and their exit codes."""
+"""The command line, called in this process: listing, fields, errors and exit codes."""
 
 import json
 import re
@@ -18,8 +18,8 @@ def cli(roots, tmp_path, capsys):
             code = main([*arguments], **roots)
         except SystemExit as stop:  # tyro's own errors and --help
             code = stop.code
-        found = capsys.readouterr()
-        return code, found.out, found.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return call
 
@@ -29,7 +29,7 @@ def test_list_names_every_config(cli):
     assert code == 0
     lines = out.splitlines()
     assert len(lines) == 3
-    expected = "demo/location The mean against the median of a normal sample. 2 s at any scale."
+    expected = "demo/location Absolute error of the mean and the median of a normal sample. 2 s at any scale."
     assert " ".join(lines[1].split()) == expected
 
 
@@ -68,7 +68,7 @@ def test_a_run_prints_table_claims_and_folder(cli, tmp_path):
         "replications": 300,
         "samples": [10, 40],
     }
-    # A field changes the folder; the same command again computes nothing.
+    # The same command again computes nothing.
     code, _, err = cli("demo/location", "--results", str(results), "--samples", "10", "40", "--replications", "300")
     assert (code, err) == (0, "")
 
@@ -92,7 +92,7 @@ def test_memory_that_bounds_a_chunk_is_said(cli, tmp_path, monkeypatch):
     monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 4000)
     code, out, _ = cli("demo/location", "--results", str(tmp_path), "--samples", "100", "101")
     assert code == 0
-    assert re.search(r"Cells 1, 2(?:, 3, 4)?: \d+ replications per call, by memory: the compiled program needs", out)
+    assert re.search(r"Cells 1, 2(?:, 3, 4)?: \d+ replications per call, limited by memory: the compiled program needs", out)
 
 
 def test_preemption_has_its_exit_code(cli, roots, tmp_path):
@@ -151,6 +151,31 @@ def test_damaged_configs_are_explained(cli, roots):
     assert cli("--list")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("", "location.py: REPRODUCE is None; expected one of smoke, small, paper"),
+        ('REPRODUCE = "large"', "location.py: REPRODUCE is 'large'"),
+        ('REPRODUCE = "small"\nMAIN = 1', "location.py: MAIN is 1; expected True or False"),
+        ('REPRODUCE = "small"\nDATA = ("ihdp")', "location.py: DATA is 'ihdp'; expected a tuple"),
+        ("REPRODUCE = min(1, 2)", "location.py: REPRODUCE is not a literal value"),
+    ],
+)
+def test_a_config_must_say_how_it_is_reproduced(cli, roots, declared, message):
+    path = roots["config_root"] / "demo" / "location.py"
+    path.write_text(path.read_text().replace('REPRODUCE = "small"', declared))
+    code, _, err = cli("--list")
+    assert code == 2
+    assert message in err
+
+
+def test_the_place_to_run_it_is_named_where_configs_are_missing(roots, tmp_path, capsys):
+    nowhere = {**roots, "config_root": tmp_path / "nowhere"}
+    for arguments in (["demo/location"], ["--list"]):
+        assert main(arguments, **nowhere) == 2
+        assert "start the command in that root" in capsys.readouterr().err
+
+
 def test_report_collects_the_largest_scale(cli, roots, tmp_path, capsys):
     results, docs = tmp_path / "results", tmp_path / "docs"
     assert report_tool.main(["demo", "--results", str(results)], docs=docs, **roots) == 2
@@ -164,7 +189,7 @@ def test_report_collects_the_largest_scale(cli, roots, tmp_path, capsys):
     page = (docs / "demo.md").read_text()
     assert page.startswith("<!-- Written by `python -m experiments.report demo --publish`; do not edit. -->")
     for text in (printed, page):
-        assert "Scale small, 40 replications a cell" in text
+        assert "Scale small, 40 replications per cell" in text
         assert "0.2523 [card]" in text
         assert "Not run yet: demo/slow" in text
         assert "python -m experiments.run demo/location --scale small" in text

@@ -10,7 +10,8 @@ from scipy import stats
 from causalrep.data import trait_simulation
 from causalrep.discovery import dependence_table
 from causalrep.errors import InputError
-from causalrep.inference import benjamini_hochberg, chi_square, chi_square_mixture_tail, g_square, hsic, kci, rit
+from causalrep.inference import benjamini_hochberg, chi_square, g_square, hsic, kci, rit
+from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
 
 
 @pytest.fixture

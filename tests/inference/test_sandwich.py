@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from causalrep.inference import (
-    Covariance,
-    automatic_bandwidth,
-    bartlett_meat,
-    leverages,
-    meat,
-    sandwich_covariance,
-)
+from causalrep.inference import Covariance, meat, sandwich_covariance
+from causalrep.inference.sandwich import automatic_bandwidth, bartlett_meat, leverages
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, GROUPS = 240, 12

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalrep.invariance import invariant_causal_prediction, random_subsets
+from causalrep.invariance import invariant_causal_prediction
+from causalrep.invariance.icp import random_subsets
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -38,23 +39,23 @@ def model(n=600, seed=0):
 
 def test_finds_the_parent_and_not_the_child():
     y, x, environment = model()
-    found = invariant_causal_prediction(
+    result = invariant_causal_prediction(
         jax.random.key(0), jnp.asarray(y), jnp.asarray(x), jnp.asarray(environment), environments=4
     )
-    assert np.asarray(found.parents).tolist() == [True, False, False]
-    assert int(found.tried) == 7
-    assert int(found.tested) == 4
-    np.testing.assert_allclose(found.coef, [x[:, 0] @ y / (x[:, 0] @ x[:, 0]), 0, 0], rtol=1e-10)
+    assert np.asarray(result.parents).tolist() == [True, False, False]
+    assert int(result.tried) == 7
+    assert int(result.tested) == 4
+    np.testing.assert_allclose(result.coef, [x[:, 0] @ y / (x[:, 0] @ x[:, 0]), 0, 0], rtol=1e-10)
 
 
 def test_environments_without_effect_reject_nothing():
     y, x, _ = model()
     environment = np.random.default_rng(5).integers(0, 4, len(y))
-    found = invariant_causal_prediction(
+    result = invariant_causal_prediction(
         jax.random.key(0), jnp.asarray(y), jnp.asarray(x), jnp.asarray(environment), environments=4, level=0.01
     )
-    assert int(found.accepted) == 7
-    assert not np.asarray(found.coef).any()
+    assert int(result.accepted) == 7
+    assert not np.asarray(result.coef).any()
 
 
 @pytest.mark.parametrize(("sizes", "level"), [(4, 0.1), (60, 0.1), (4, 0.9), (250, 0.5)])
@@ -67,7 +68,7 @@ def test_acceptance_agrees_with_scipy(sizes, level):
     y = x @ [1.0, 0.5, 0.0, 0.0, 0.1] + rng.standard_t(4, size=n) * (1 + 0.3 * (environment % 3 == 0))
     subsets = [list(s) for r in range(1, m + 1) for s in combinations(range(m), r)]
     wanted = sum(accepted_by_scipy(y, x, environment, s, level) for s in subsets)
-    found = invariant_causal_prediction(
+    result = invariant_causal_prediction(
         jax.random.key(0),
         jnp.asarray(y),
         jnp.asarray(x),
@@ -75,8 +76,8 @@ def test_acceptance_agrees_with_scipy(sizes, level):
         environments=sizes,
         level=level,
     )
-    assert int(found.tried) == len(subsets)
-    assert int(found.accepted) == wanted
+    assert int(result.tried) == len(subsets)
+    assert int(result.accepted) == wanted
 
 
 def test_unused_columns_take_no_part():

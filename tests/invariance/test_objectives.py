@@ -70,8 +70,8 @@ def test_irm_with_the_logistic_loss(batch):
     sigmoid = lambda p: 1 / (1 + np.exp(-p))  # noqa: E731
     groups = risks_by_hand(binary, lambda p, y: np.log1p(np.exp(p)) - y * p)
     wanted = np.mean([losses.mean() + 2 * np.mean((sigmoid(p) - y) * p) ** 2 for losses, p, y in groups])
-    found = value(irm(MODEL, penalty=2.0, loss=logistic, **ENVIRONMENTS), binary)
-    assert found == pytest.approx(wanted, rel=1e-5)
+    result = value(irm(MODEL, penalty=2.0, loss=logistic, **ENVIRONMENTS), binary)
+    assert result == pytest.approx(wanted, rel=1e-5)
 
 
 def test_rice_by_hand(batch):
@@ -131,9 +131,9 @@ def test_a_strong_penalty_drops_the_shortcut(method, design):
     def train(objective):
         return np.asarray(fit(objective, optimizer, data, jax.random.key(1), steps=2500).params)
 
-    found, control = train(method(MODEL, environments=2, penalty=300.0)), train(empirical_risk(MODEL))
-    assert abs(found[1]) < 0.2 < 0.35 < abs(control[1])
-    assert abs(found[0] - 1.0) < 0.2 < 0.35 < abs(control[0] - 1.0)
+    result, control = train(method(MODEL, environments=2, penalty=300.0)), train(empirical_risk(MODEL))
+    assert abs(result[1]) < 0.2 < 0.35 < abs(control[1])
+    assert abs(result[0] - 1.0) < 0.2 < 0.35 < abs(control[0] - 1.0)
 
 
 def test_selection_takes_the_candidate_that_does_well_on_held_out_environments():
@@ -144,7 +144,7 @@ def test_selection_takes_the_candidate_that_does_well_on_held_out_environments()
     def risk(weights, rows):
         return jnp.sum(squared_error(data["x"] @ weights, data["y"]) * rows) / jnp.sum(rows)
 
-    found = fit_selected(
+    result = fit_selected(
         jax.random.key(0),
         lambda penalty: irm(MODEL, environments=2, penalty=penalty),
         optax.adam(0.03),
@@ -155,9 +155,9 @@ def test_selection_takes_the_candidate_that_does_well_on_held_out_environments()
         steps=100,
         batch_size=200,
     )
-    assert found.risks.shape == (3,)
-    assert float(found.penalty) == float(penalties[int(np.argmin(found.risks))])
-    assert np.isfinite(np.asarray(found.params)).all()
+    assert result.risks.shape == (3,)
+    assert float(result.penalty) == float(penalties[int(np.argmin(result.risks))])
+    assert np.isfinite(np.asarray(result.params)).all()
 
 
 def test_a_diverging_candidate_is_not_selected():
@@ -167,7 +167,7 @@ def test_a_diverging_candidate_is_not_selected():
     def risk(weights, rows):
         return jnp.sum(squared_error(data["x"] @ weights, data["y"]) * rows) / jnp.sum(rows)
 
-    found = fit_selected(
+    result = fit_selected(
         jax.random.key(0),
         lambda penalty: mm_rex(MODEL, environments=300, penalty=penalty),
         optax.adam(0.03),
@@ -178,7 +178,7 @@ def test_a_diverging_candidate_is_not_selected():
         steps=200,
         batch_size=100,
     )
-    assert float(found.penalty) == pytest.approx(0.001)
+    assert float(result.penalty) == pytest.approx(0.001)
 
 
 def test_held_out_sets():

@@ -8,15 +8,10 @@ import pytest
 
 from causalrep.data import cauca_simulation, leap_simulation, segments_simulation
 from causalrep.errors import InputError
-from causalrep.latent import (
-    CauCA,
-    CausalFlow,
-    IFlow,
-    Schedule,
-    SegmentFlow,
-    TemporalFlow,
-    TemporalFlowModel,
-)
+from causalrep.latent import CauCA, IFlow, Schedule, TemporalFlow
+from causalrep.latent.interventions.cauca import CausalFlow
+from causalrep.latent.segments.iflow import SegmentFlow
+from causalrep.latent.series.temporal_flow import TemporalFlowModel
 from causalrep.metrics import chance_level, mcc
 
 QUICK = Schedule(steps=1500, batch_size=512, learning_rate=2e-2, restarts=2)

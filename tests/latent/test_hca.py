@@ -11,20 +11,9 @@ from sklearn.linear_model import LinearRegression
 
 from causalrep.data import hca_simulation
 from causalrep.errors import InputError
-from causalrep.latent import (
-    HCA,
-    fast_ica,
-    hierarchy,
-    in_order,
-    inexactness,
-    name_latents,
-    pad,
-    search_orders,
-    soft_impute,
-    structural_weights,
-    subspace_distance,
-    unmix_domains,
-)
+from causalrep.latent import HCA, fast_ica, hierarchy, name_latents, search_orders, soft_impute, unmix_domains
+from causalrep.latent.hca.fit import pad
+from causalrep.latent.hca.model import in_order, inexactness, structural_weights, subspace_distance
 
 pytestmark = pytest.mark.usefixtures("x64")
 

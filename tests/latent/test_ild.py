@@ -6,22 +6,17 @@ import numpy as np
 import pytest
 
 from causalrep.errors import InputError
-from causalrep.latent import (
-    KINDS,
-    Affine,
-    ILDFamily,
-    ILDModel,
+from causalrep.latent import ILDFamily, canonical_form, counterfactual, log_likelihood, noise_of, observe
+from causalrep.latent.ild.family import KINDS
+from causalrep.latent.ild.model import Affine, ILDModel, Mixing, mix, unmix
+from causalrep.latent.ild.scm import (
     LatentSCM,
-    Mixing,
-    canonical_form,
-    counterfactual,
     intervention_set,
-    log_likelihood,
-    noise_of,
-    observe,
+    latents_of_noise,
+    noise_of_latents,
+    noise_to_latent,
+    scm_of_maps,
 )
-from causalrep.latent.ild.model import mix, unmix
-from causalrep.latent.ild.scm import latents_of_noise, noise_of_latents, noise_to_latent, scm_of_maps
 
 pytestmark = pytest.mark.usefixtures("x64")
 

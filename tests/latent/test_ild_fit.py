@@ -13,19 +13,20 @@ from causalrep.errors import InputError, NotFittedError
 from causalrep.latent import (
     ILD,
     ILDFamily,
-    ILDRows,
+    Schedule,
     counterfactual_error,
     fit_ild,
     fit_ild_annealed,
     log_likelihood,
     true_counterfactuals,
-    true_model,
 )
 from causalrep.latent.ild.annealing import changed
+from causalrep.latent.ild.evaluation import true_model
 from causalrep.latent.ild.fit import shuffled_blocks
 from causalrep.latent.ild.model import unmix
+from causalrep.latent.ild.objective import ILDRows
 
-QUICK = {"starts": 4, "rounds": 2, "steps": 600, "batch_size": 200}
+QUICK = {"starts": 4, "rounds": 2, "schedule": Schedule(steps=600, batch_size=200)}
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +62,14 @@ def test_ours_finds_the_truth_where_it_is_easy(data, fitted):
 def test_the_released_procedure_learns(data):
     family = ILDFamily("relax-can", 2, 3, 1, monotone=False)
     train, validation = rows(data.train), rows(data.validation)
-    fits = [fit_ild(jax.random.key(0), family, train, validation, steps=steps) for steps in (100, 2000)]
+    fits = [
+        fit_ild(jax.random.key(0), family, train, validation, schedule=Schedule(steps=steps)) for steps in (100, 2000)
+    ]
     assert float(fits[1].final_loss) < float(fits[0].final_loss) - 0.1
     assert fits[1].validation.shape == (20,)
     params = family.model(fits[1].params)
     assert -float(log_likelihood(params, *validation).mean()) == pytest.approx(float(fits[1].final_loss), abs=1e-3)
-    again = fit_ild(jax.random.key(0), family, train, validation, steps=100)
+    again = fit_ild(jax.random.key(0), family, train, validation, schedule=Schedule(steps=100))
     assert float(again.final_loss) == float(fits[0].final_loss)
 
 
@@ -165,7 +168,7 @@ def test_k_is_found_where_it_is_clear(data):
         ({"k": 3}, {}, "k"),
         ({"k": 1.5}, {}, "k"),
         ({"kind": "sparse", "k": 1}, {}, "kind"),
-        ({"steps": 0}, {}, "steps"),
+        ({"schedule": Schedule(steps=0)}, {}, "schedule.steps"),
         ({}, {"domain": np.zeros(60)}, "domain"),
         ({}, {"domain": np.zeros(59)}, "domain"),
         ({}, {"domain": np.arange(60) == 0}, "domain"),
@@ -181,7 +184,7 @@ def test_wrong_input_is_named(options, change, named):
 
 
 def test_wrong_questions_are_named(data, fitted):
-    with pytest.raises(InputError, match="target: found unknown domains"):
+    with pytest.raises(InputError, match="target: found unknown labels"):
         fitted.counterfactual(data.test.x, "north", "east")
     with pytest.raises(InputError, match="domain: found 2 labels"):
         fitted.counterfactual(data.test.x, ["north", "south"], "south")

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.data import colored_domains, rotated_domains, shrunk
+from causalrep.data import colored_domains, rotated_domains
+from causalrep.data.images.rotated_images import shrunk
 from causalrep.errors import InputError, NotFittedError
-from causalrep.latent import ILDVAE, DomainImages, ILDFamily, ILDVAEModel, ild_vae_objective
+from causalrep.latent import ILDVAE, ILDFamily, Schedule, ild_vae_objective
+from causalrep.latent.ild.images import DomainImages, ILDVAEModel
 from causalrep.metrics import counterfactual_accuracy
 
 
@@ -24,7 +26,7 @@ def bars(n=400, seed=0):
 @pytest.fixture(scope="module")
 def fitted():
     images, domain = bars()
-    return ILDVAE(k=1, latents=4, steps=1000).fit(images, np.where(domain == 0, "clean", "striped"))
+    return ILDVAE(k=1, latents=4, schedule=Schedule(steps=1000)).fit(images, np.where(domain == 0, "clean", "striped"))
 
 
 def test_counterfactuals_change_the_stripe_and_keep_the_bar(fitted):

@@ -1,5 +1,6 @@
 """Networks of the reference methods: densities against closed forms, recovery where it is easy, chance elsewhere."""
 
+import dataclasses
 import pickle
 
 import jax
@@ -11,18 +12,10 @@ import pytest
 from causalrep.data import one_per_latent
 from causalrep.data.simulators.latent.mechanisms import draw_latents
 from causalrep.errors import InputError
-from causalrep.latent import (
-    IVAE,
-    TCL,
-    VAE,
-    BetaVAE,
-    ContrastiveCRL,
-    ContrastiveModel,
-    Schedule,
-    coded_rows,
-    contrastive_objective,
-    elbo_objective,
-)
+from causalrep.latent import IVAE, TCL, BetaVAE, ContrastiveCRL, Schedule, contrastive_objective, elbo_objective
+from causalrep.latent.environments.rows import coded_rows
+from causalrep.latent.interventions.contrastive import ContrastiveModel
+from causalrep.latent.segments.vae import VAE
 from causalrep.metrics import chance_level, mcc, r2
 
 QUICK = Schedule(steps=1000, batch_size=256, learning_rate=1e-2)
@@ -148,7 +141,7 @@ def test_a_prior_for_each_segment_identifies_latents_and_shuffled_ones_do_not(se
     x, segment, z = segmented
     stretched = x @ np.diag([1.0, 0.2, 0.05])  # whitened before anything else
     # Linear networks: with a hidden layer the latents' heavy tails show which they are, segments or not.
-    longer = QUICK._replace(steps=4000)
+    longer = dataclasses.replace(QUICK, steps=4000)
     informed = IVAE(D, hidden=(), schedule=longer).fit(stretched, segment)
     codes = informed.transform(stretched, segment)
     assert float(mcc(z, codes)) > 0.97

@@ -9,11 +9,13 @@ import pytest
 
 from causalrep.data import persona_simulation
 from causalrep.errors import InputError, NotFittedError
-from causalrep.latent import MultimodalSpec, MultimodalVAE, PersonaX, Weights, identification, multimodal_objective
+from causalrep.latent import PersonaX, Schedule, identification, multimodal_objective
+from causalrep.latent.personax.model import MultimodalSpec, MultimodalVAE
+from causalrep.latent.personax.objective import Weights
 from causalrep.metrics import block_r2, mcc
 
 BLOCKS = ((0, 1), (2, 3))
-QUICK = {"steps": 1200, "batch_size": 128}
+QUICK = {"schedule": Schedule(steps=1200, batch_size=128)}
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +115,10 @@ def test_the_facade(sample, fitted):
     [
         ({"latents": (2,)}, "latents"),
         ({"latents": (2, 0)}, "latents"),
-        ({"steps": 30}, "steps"),
-        ({"batch_size": 0}, "batch_size"),
+        ({"schedule": Schedule(steps=30)}, "schedule.steps"),
+        ({"schedule": Schedule(batch_size=0)}, "schedule.batch_size"),
         ({"sparsity": -1.0}, "sparsity"),
-        ({"validation_share": 1.0}, "validation"),
+        ({"schedule": Schedule(validation_share=1.0)}, "schedule.validation_share"),
     ],
 )
 def test_wrong_hyperparameters_are_named(sample, change, argument):

@@ -41,9 +41,9 @@ def test_a_cube_keeps_ranks_but_not_correlation():
 def test_correlations_equal_scipy():
     z, codes = latents(3, 101), jnp.round(latents(4, 101, seed=1), 1)  # rounded: ranks have ties
     for kind, peer in (("pearson", pearsonr), ("spearman", spearmanr)):
-        found = correlations(z, codes, kind)
+        result = correlations(z, codes, kind)
         wanted = [[abs(peer(z[:, i], codes[:, j])[0]) for j in range(4)] for i in range(3)]
-        np.testing.assert_allclose(found, wanted, atol=1e-12)
+        np.testing.assert_allclose(result, wanted, atol=1e-12)
 
 
 def test_the_match_is_found_on_even_rows_and_scored_on_odd_ones():

@@ -10,6 +10,7 @@ from sklearn.linear_model import Lasso
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
+from causalrep.linalg import lasso
 from causalrep.metrics import (
     beta_vae_score,
     chance_level,
@@ -23,7 +24,6 @@ from causalrep.metrics import (
     sap,
     triplet_distance,
 )
-from causalrep.metrics.dci import lasso
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -65,8 +65,8 @@ def test_lasso_equals_scikit_learn():
     y = x @ np.array([1.0, 0, -2, 0, 0.5, 0]) + np.array(jax.random.normal(jax.random.key(2), (200,)))
     y -= y.mean()
     peer = Lasso(alpha=0.3, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(x, y).coef_
-    found = lasso(jnp.array(x), jnp.array(y)[:, None], 0.3)[:, 0]
-    np.testing.assert_allclose(found, peer, atol=1e-6)
+    result = lasso(jnp.array(x), jnp.array(y)[:, None], 0.3)[:, 0]
+    np.testing.assert_allclose(result, peer, atol=1e-6)
     assert 0 < np.count_nonzero(peer) < 6
 
 

@@ -40,9 +40,9 @@ def wrong_effects(truth, estimate, rng):
 def test_sid_counts_the_wrong_effects_of_linear_models(d):
     rng = np.random.default_rng(d)
     pairs = [(random_dag(rng, d), random_dag(rng, d)) for _ in range(60)]
-    found = jax.jit(jax.vmap(sid))(jnp.array([a for a, _ in pairs]), jnp.array([b for _, b in pairs]))
-    assert found.tolist() == [wrong_effects(a, b, rng) for a, b in pairs]
-    assert len(set(found.tolist())) > 3
+    result = jax.jit(jax.vmap(sid))(jnp.array([a for a, _ in pairs]), jnp.array([b for _, b in pairs]))
+    assert result.tolist() == [wrong_effects(a, b, rng) for a, b in pairs]
+    assert len(set(result.tolist())) > 3
 
 
 def test_sid_of_known_cases():

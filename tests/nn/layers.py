@@ -18,8 +18,8 @@ def assert_same_layer(ours: nn.Module, theirs: nn.Module, image: jax.Array) -> N
 
         return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(params, image)
 
-    (_, found), gradients = value(ours)
+    (_, result), gradients = value(ours)
     (_, expected), expected_gradients = value(theirs)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert result.shape == expected.shape
+    np.testing.assert_allclose(result, expected, atol=1e-12)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), gradients, expected_gradients)

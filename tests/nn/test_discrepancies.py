@@ -76,7 +76,7 @@ def test_sharp_sinkhorn_is_zero_for_identical_samples():
 def test_sharp_sinkhorn_is_the_exact_distance_in_one_dimension(x64):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=40), rng.normal(1.5, 0.5, size=30)
-    found = sinkhorn_wasserstein(x[:, None], y[:, None], *ones(x, y), sharpness=100.0, iterations=1000)
-    assert float(found) == pytest.approx(wasserstein_distance(x, y), rel=0.05)
+    result = sinkhorn_wasserstein(x[:, None], y[:, None], *ones(x, y), sharpness=100.0, iterations=1000)
+    assert float(result) == pytest.approx(wasserstein_distance(x, y), rel=0.05)
     # The negative control: so few iterations at so little sharpness blur the plan.
-    assert float(sinkhorn_wasserstein(x[:, None], y[:, None], *ones(x, y), sharpness=1.0)) > 1.1 * float(found)
+    assert float(sinkhorn_wasserstein(x[:, None], y[:, None], *ones(x, y), sharpness=1.0)) > 1.1 * float(result)

@@ -19,8 +19,8 @@ def test_is_the_ordinary_product(leading):
     def scores(product):
         return jax.value_and_grad(lambda x, kernel: jnp.sum(weights * jnp.tanh(product(x, kernel))), argnums=(0, 1))
 
-    found, expected = scores(dense_product)(x, kernel), scores(jnp.matmul)(x, kernel)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), found, expected)
+    result, expected = scores(dense_product)(x, kernel), scores(jnp.matmul)(x, kernel)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), result, expected)
 
 
 def test_in_a_network_under_vmap():

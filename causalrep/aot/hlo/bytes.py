@@ -65,7 +65,8 @@ class Traffic:
     def _parameter_reads(self, name: str) -> dict[int, int | None]:
         """Bytes that a computation reads of each of its parameters, by position; None where it reads all of them."""
         if name not in self._reads:
-            self._reads[name] = reads = {}
+            reads: dict[int, int | None] = {}
+            self._reads[name] = reads
             position_of: dict[str, int] = {}  # a parameter under its own name and under its pass-through copies' names
             # One pass is enough: in HLO text an instruction comes after its operands.
             for user in self._computations.get(name, {}).values():
@@ -93,7 +94,8 @@ class Traffic:
             return 0
         if user.opcode == "fusion":
             parts = [self._parameter_reads(_fused_computation(user)).get(place) for place in places]
-            return None if None in parts else sum(parts)
+            known = [part for part in parts if part is not None]
+            return sum(known) if len(known) == len(parts) else None
         return None
 
 

@@ -75,8 +75,8 @@ class _Totals:
         self.fast_products += other.fast_products
         for key, count in other.collectives.items():
             self.collectives[key] += times * count
-        for key, count in other.kernels.items():
-            self.kernels[key] += count
+        for name, count in other.kernels.items():
+            self.kernels[name] += count
 
 
 def read_hlo(text: str) -> HloSummary:

@@ -89,7 +89,7 @@ def trip_count(loop: Instruction, computations: Mapping[str, Mapping[str, Instru
     # The loop's state is one tuple. The condition compares two of its entries (or one with a constant), the caller's
     # tuple gives their values on entry, and the body's tuple says how they change.
     names = dict(re.findall(r"(condition|body)=%?([\w.\-]+)", loop.attributes))
-    condition, body = computations.get(names.get("condition"), {}), computations.get(names.get("body"), {})
+    condition, body = computations.get(names.get("condition", ""), {}), computations.get(names.get("body", ""), {})
     caller = next((t for t in computations.values() if t.get(loop.name) is loop), {})
     test = _root(condition)
     if test is None or test.opcode != "compare" or "direction=LT" not in test.attributes:
@@ -99,12 +99,13 @@ def trip_count(loop: Instruction, computations: Mapping[str, Mapping[str, Instru
     if index is None:
         return None
     start = _entering(loop, caller, index)
-    limit = _constant(bound)
-    if limit is None and _tuple_index(bound) is not None and _unchanged(body, _tuple_index(bound)):
-        limit = _entering(loop, caller, _tuple_index(bound))
+    limit, bound_index = _constant(bound), _tuple_index(bound)
+    if limit is None and bound_index is not None and _unchanged(body, bound_index):
+        limit = _entering(loop, caller, bound_index)
     step = _step(body, index, loop, caller)
-    known = start is not None and limit is not None and step is not None and step > 0
-    return max(0, ceil_div(limit - start, step)) if known else None
+    if start is None or limit is None or step is None or step <= 0:
+        return None
+    return max(0, ceil_div(limit - start, step))
 
 
 def shape_bytes(shape: str) -> int:

@@ -1,1 +1,1 @@
-"""Removing measured nuisance variables, such as demographics, from data: DemoVAE, residualization, leakage audits."""
+"""Removal of measured nuisance variables, such as demographics: DemoVAE, residualization, audits of leakage."""

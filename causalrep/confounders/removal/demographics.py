@@ -1,4 +1,4 @@
-"""A table of demographics as columns of numbers, and back to the layout that the models need."""
+"""Coding of a table of demographics as numeric columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Variable:
     """One demographic variable.
 
     Attributes:
-        name: Its column.
-        levels: Of a categorical variable, sorted; empty for a continuous one.
-        mean: Of a continuous variable.
-        sd: Of a continuous variable.
+        name: Name of its column.
+        levels: Levels of a categorical variable, sorted; empty for a continuous one.
+        mean: Mean of a continuous variable.
+        sd: Standard deviation of a continuous variable.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Variable:
     sd: float = 1.0
 
     def code(self, values: pd.Series) -> np.ndarray:
-        """Standardised (n, 1), or one column a level (n, levels)."""
+        """Standardized values (n, 1), or one column per level (n, levels)."""
         if not self.levels:
             try:
                 numbers = values.to_numpy(np.float64)
@@ -45,7 +45,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Demographics:
-    """How demographics are coded: continuous variables standardised, categorical ones one column a level.
+    """The coding of demographics: continuous variables standardized, categorical ones with one column per level.
 
     >>> d = pd.DataFrame({"age": [10.0, 12.0, 14.0], "sex": ["f", "m", "f"]})
     >>> code = Demographics.of(d)
@@ -85,15 +85,15 @@ class Demographics:
 
     @property
     def names(self) -> list[str]:
-        """The variables."""
+        """Names of the variables."""
         return [variable.name for variable in self.variables]
 
     def encode(self, D: Any, *, rows: int) -> np.ndarray:
-        """The coded matrix (rows, columns) of a table of as many rows, or of one profile for all.
+        """The coded matrix (rows, columns) of a table with that many rows, or of one profile for all rows.
 
         Args:
             D: DataFrame, matrix, or a mapping from names to values.
-            rows: How many.
+            rows: Number of rows.
 
         Raises:
             InputError: If a variable or level is unknown or missing, or the number of rows differs.
@@ -115,7 +115,7 @@ def _frame(D: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
         if twice:
             raise InputError("D", found=f"several columns named {twice}", expected="a name for each")
     elif D is None or isinstance(D, Mapping):
-        raise InputError("D", found=f"a {type(D).__name__}", expected="a DataFrame or a matrix, a row a subject")
+        raise InputError("D", found=f"a {type(D).__name__}", expected="a DataFrame or a matrix, one row per subject")
     else:
         values = np.asarray(D)
         values = values[:, None] if values.ndim == 1 else values

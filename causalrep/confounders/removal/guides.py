@@ -1,7 +1,8 @@
 """Linear models of demographics given data with more columns than rows, in the coordinates of a thin factor.
 
-With ``(X - mean)' = Q R``, slopes lie in the span of ``Q``, so that a penalty on them is one on their n coordinates,
-and ``R'`` holds the rows: the models below are those of the full matrix, without an E x E factorisation.
+With ``(X - mean)' = Q R``, penalized slopes lie in the span of ``Q``: ``slopes = Q b`` with ``|slopes| = |b|``, and
+``(X - mean) slopes = R' b``. The models are therefore fitted to the rows of ``R'``, with n coefficients instead of E
+and without an E x E factorization.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 from causalrep.linalg import spd_solve
 
 NEWTON_STEPS = 25
-# Lengths of a Newton step, of which the best is taken: separated groups would overshoot with the full one.
+# Candidate lengths of a Newton step, of which the best is taken: full steps overshoot if the groups are separable.
 LENGTHS = (1.0, 0.5, 0.125, 1 / 64, 0.0)
 
 
@@ -38,8 +39,8 @@ def linear_guides(
         x: Data.
         d: Coded demographics.
         layout: Coded columns of each variable; 1 for a continuous one.
-        ridge: Added to the eigenvalues of ``X'X``.
-        c: Inverse penalty of the logistic regressions, beside the *sum* of the log losses.
+        ridge: Penalty of the ridge regressions, added to the eigenvalues of ``X'X``.
+        c: Inverse penalty of the logistic regressions, relative to the *sum* of the log losses.
     """
     mean = x.mean(0)
     wide = x.shape[1] > x.shape[0]
@@ -56,16 +57,16 @@ def linear_guides(
 
 
 def _ridge(scores: Float[Array, "n r"], y: Float[Array, " n"], penalty: float) -> tuple[Array, Array]:
-    """Coordinates and intercept (of centred columns)."""
-    centre = y.mean()
+    """Coordinates and intercept for centered columns."""
+    center = y.mean()
     gram = scores.T @ scores + penalty * jnp.eye(scores.shape[1], dtype=scores.dtype)
-    return spd_solve(gram, scores.T @ (y - centre)), centre
+    return spd_solve(gram, scores.T @ (y - center)), center
 
 
 def _logistic(scores: Float[Array, "n r"], y: Float[Array, " n"], penalty: float) -> tuple[Array, Array]:
-    """Coordinates and intercept (of centred columns) by damped Newton steps from the intercept alone."""
+    """Coordinates and intercept for centered columns, by damped Newton steps from the intercept alone."""
     a = jnp.column_stack([jnp.ones_like(y), scores])
-    # The intercept's own penalty is there for the factorisation alone.
+    # The tiny penalty of the intercept only keeps the factorization positive definite.
     ridge = jnp.full(a.shape[1], penalty, a.dtype).at[0].set(1e-6)
 
     def loss(b: Array, eta: Array) -> Array:

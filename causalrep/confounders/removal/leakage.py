@@ -1,4 +1,4 @@
-"""What features still tell of demographics: held-out predictions by linear and by non-linear probes."""
+"""Leakage: how well linear and non-linear probes predict demographics from features, on rows held out."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from causalrep.effects import KernelRidge, Logistic, Ridge
 from causalrep.inference.crossfit import Learner, cross_fit, stratified_folds
 from causalrep.metrics import correlations
 
-# Features are many and demographics may be separable: a weak penalty keeps the logistic probe's slopes finite.
+# With many features demographics may be separable: a weak penalty keeps the slopes of the logistic probe finite.
 LINEAR, LOGISTIC, KERNEL = Ridge(), Logistic(penalty=1e-3), KernelRidge()
 
 
@@ -39,18 +39,18 @@ def leakage(
     *,
     n_folds: int = 5,
 ) -> Leakage:
-    """Audit features for demographics; use rows that no part of the features was fitted to.
+    """Audit features for demographics, on rows to which no part of the features was fitted.
 
     Args:
-        key: Of the folds.
+        key: Random key of the folds.
         features: Latents, or data.
         d: Coded demographics.
         layout: Coded columns of each variable; 1 for a continuous one.
-        n_folds: Of the cross-fitting.
+        n_folds: Number of folds of the cross-fitting.
     """
     folds = stratified_folds(key, jnp.zeros(len(features), jnp.int32), n_folds)
     starts = [sum(layout[:v]) for v in range(len(layout))]
-    # One regression tells two levels apart.
+    # For two levels one regression is enough, that of the second indicator.
     targets = [[a] if w == 1 else [a + 1] if w == 2 else list(range(a, a + w)) for a, w in zip(starts, layout)]
     continuous = [j for columns, w in zip(targets, layout) for j in columns if w == 1]
     levels = [j for columns, w in zip(targets, layout) for j in columns if w > 1]
@@ -59,19 +59,21 @@ def leakage(
         if not columns:
             return {}
         ones = jnp.ones(len(features), features.dtype)
-        # One after another, so that one program serves all targets.
-        found = jax.lax.map(lambda y: cross_fit(learner, features, y, ones, folds, n_folds), d[:, jnp.array(columns)].T)
-        return dict(zip(columns, found))
+        # One target after another: a single compiled program serves all of them.
+        outputs = jax.lax.map(
+            lambda y: cross_fit(learner, features, y, ones, folds, n_folds), d[:, jnp.array(columns)].T
+        )
+        return dict(zip(columns, outputs))
 
     linear = predicted(LINEAR, continuous) | predicted(LOGISTIC, levels)
     kernel = predicted(KERNEL, continuous + levels)
-    found = []
+    audits = []
     for start, width, columns in zip(starts, layout, targets):
         block = d[:, start : start + width]
         scores = [_score(block, jnp.stack([part[j] for j in columns], axis=1)) for part in (linear, kernel)]
         chance = jnp.zeros(()) if width == 1 else jnp.max(block.mean(0))
-        found.append(Leakage(*scores, chance, jnp.max(correlations(block, features))))
-    return jax.tree.map(lambda *parts: jnp.stack(parts), *found)
+        audits.append(Leakage(*scores, chance, jnp.max(correlations(block, features))))
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *audits)
 
 
 def _score(block: Float[Array, "n w"], predicted: Float[Array, "n c"]) -> Float[Array, ""]:

@@ -1,4 +1,4 @@
-"""Linear residualisation: the plain way to take demographics out of data, and the baseline of any other."""
+"""Linear residualization: subtract a regression on demographics. The baseline of any other method."""
 
 from typing import Any, NamedTuple, Self
 
@@ -11,37 +11,36 @@ from causalrep.base.validation import as_matrix, check_index_alignment
 from causalrep.confounders.removal.demographics import Demographics
 from causalrep.errors import InputError
 from causalrep.linalg import min_norm_solve
-from causalrep.precision import float64
 
 
 class Residualization(NamedTuple):
     """Regressions of all columns of the data on demographics.
 
     Attributes:
-        centre: Mean of the coded demographics (c,).
+        center: Mean of the coded demographics (c,).
         slopes: Minimum-norm slopes (c, E).
     """
 
-    centre: Float[Array, " c"]
+    center: Float[Array, " c"]
     slopes: Float[Array, "c e"]
 
     def explained(self, d: Float[Array, "n c"]) -> Float[Array, "n e"]:
-        """What demographics move the data by, from those of average demographics."""
-        return (d - self.centre) @ self.slopes
+        """Difference between data with demographics ``d`` and data with average demographics."""
+        return (d - self.center) @ self.slopes
 
 
 def residualization(x: Float[Array, "n e"], d: Float[Array, "n c"]) -> Residualization:
     """Least squares of the columns of ``x`` on coded demographics; the levels of a variable may sum to one."""
-    centre = d.mean(0)
-    return Residualization(centre, min_norm_solve(d - centre, x - x.mean(0)))
+    center = d.mean(0)
+    return Residualization(center, min_norm_solve(d - center, x - x.mean(0)))
 
 
 class LinearResidualizer(Transformer):
     """Subtract from each column of the data its least-squares regression on demographics.
 
-    On the rows fitted no linear model finds demographics in the result. Unlike :class:`~causalrep.confounders.DemoVAE`
-    it needs the demographics of every row it is applied to, generates no rows, and removes nothing that is not a shift
-    of means.
+    On the rows of the fit no linear model can predict demographics from the result. Unlike
+    :class:`~causalrep.confounders.DemoVAE` it needs the demographics of every row, generates no rows, and removes only
+    shifts of means.
 
     Args:
         categorical: Names or positions of the categorical variables; by default those that hold text, booleans or at
@@ -67,26 +66,26 @@ class LinearResidualizer(Transformer):
         x, _ = as_matrix("X", X)
         self.demographics_ = Demographics.of(D, self.categorical)
         d = self.demographics_.encode(D, rows=len(x))
-        with float64():
-            found = residualization(jnp.asarray(x), jnp.asarray(d))
-        self.residualization_ = Residualization(*(np.asarray(part) for part in found))
+        with self._computing():
+            regressions = residualization(jnp.asarray(x), jnp.asarray(d))
+        self.residualization_ = Residualization(*(np.asarray(part) for part in regressions))
         return self
 
     def transform(self, X: Any, D: Any, to: Any = None) -> np.ndarray:
-        """Rows with demographics ``D`` as if they had others.
+        """Rows with demographics ``D`` as they would be with other demographics.
 
         Args:
             X: Data (m, E).
             D: Their demographics (m, variables).
-            to: The demographics wanted: a table (m, variables), or one profile; by default the average of the fit.
+            to: The requested demographics: a table (m, variables), or one profile; by default the average of the fit.
         """
-        found = self.residualization_
+        line = self.residualization_
         check_index_alignment(X=X, D=D)
         x, _ = as_matrix("X", X)
-        if x.shape[1] != found.slopes.shape[1]:
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{found.slopes.shape[1]}, as in fit")
-        result = x - found.explained(self.demographics_.encode(D, rows=len(x)))
-        return result if to is None else result + found.explained(self.demographics_.encode(to, rows=len(x)))
+        if x.shape[1] != line.slopes.shape[1]:
+            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{line.slopes.shape[1]}, as in fit")
+        result = x - line.explained(self.demographics_.encode(D, rows=len(x)))
+        return result if to is None else result + line.explained(self.demographics_.encode(to, rows=len(x)))
 
     def fit_transform(self, X: Any, D: Any) -> np.ndarray:
         """``fit(X, D).transform(X, D)``."""

@@ -1,4 +1,4 @@
-"""Effect estimators on data completed with an inferred confounder: any estimator, once or once a draw."""
+"""Effect estimators on data completed with an inferred confounder: any estimator, fitted once or once per draw."""
 
 import copy
 import warnings
@@ -9,6 +9,7 @@ from scipy import stats
 
 from causalrep.errors import CausalrepError, NoIntervalError, OverlapWarning
 from causalrep.inference.pooling import Pooled, pool
+from causalrep.precision import in_float64
 
 
 class Completed(NamedTuple):
@@ -17,7 +18,7 @@ class Completed(NamedTuple):
     Attributes:
         estimators: The fitted copies.
         effects: Effects at the rows of the fit, mean over the copies (n,).
-        average: Their average effects, pooled; with one copy its own. The standard error is NaN if the estimator gives
+        average: The pooled average effect, or that of the single copy. The standard error is NaN if the estimator gives
             no interval.
         why_no_interval: The estimator's reason, or "".
     """
@@ -28,6 +29,7 @@ class Completed(NamedTuple):
     why_no_interval: str
 
 
+@in_float64
 def complete(estimator: Any, y: np.ndarray, t: np.ndarray, x: np.ndarray, us: np.ndarray) -> Completed:
     """Fit a copy of ``estimator`` with covariates ``(x, u)`` for each u, and pool by Rubin's rules.
 
@@ -40,20 +42,21 @@ def complete(estimator: Any, y: np.ndarray, t: np.ndarray, x: np.ndarray, us: np
     """
     fitted, clipped = [], 0
     for u in us:
+        # Overlap warnings, one for each draw of U, become a single one; all others are passed on.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", OverlapWarning)
             fitted.append(copy.deepcopy(estimator).fit(y, t, X=np.column_stack([x, u])))
-        found = [warning for warning in caught if issubclass(warning.category, OverlapWarning)]
-        clipped += bool(found)
+        overlap = [warning for warning in caught if issubclass(warning.category, OverlapWarning)]
+        clipped += bool(overlap)
         for warning in caught:
-            if warning not in found:
+            if warning not in overlap:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if clipped:
         warnings.warn(
             f"Given X and U some propensities had to be clipped, in {clipped} of {len(us)} completed data sets: for "
             "those units there is hardly a comparison.",
             OverlapWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     effects = np.mean([one.effect(np.column_stack([x, u])) for one, u in zip(fitted, us, strict=True)], axis=0)
     values = np.array([one.ate() for one in fitted])
@@ -66,7 +69,7 @@ def complete(estimator: Any, y: np.ndarray, t: np.ndarray, x: np.ndarray, us: np
 
 
 def _standard_errors(fitted: list[Any]) -> tuple[np.ndarray, str]:
-    """Standard errors from the 95% intervals, which is all that estimators have in common."""
+    """Standard errors from the 95% intervals, since ``ate_interval`` is what all estimators have in common."""
     try:
         intervals = np.array([one.ate_interval(alpha=0.05) for one in fitted])
     except (NoIntervalError, AttributeError) as error:

@@ -1,7 +1,7 @@
-"""What an estimate that adjusts for an inferred confounder rests on, said out loud.
+"""The identification report: the assumptions that an estimate adjusted for an inferred confounder depends on.
 
-Covariates, treatment and outcome alone cannot tell an effect of the treatment from a hidden variable that moves both.
-What tells them apart here is the assumed law of U, so the answer is given for several laws, and for those among them
+Covariates, treatment and outcome alone cannot distinguish an effect of the treatment from a hidden variable that moves
+both. The assumed law of U makes the distinction, so the answer is reported for several laws, and for those among them
 that the held-out rows do not reject.
 """
 
@@ -13,9 +13,9 @@ import pandas as pd
 
 # A dimension of U whose posterior is nearer to its prior than this, in nats, is not used.
 COLLAPSED = 0.01
-# Two components are separate if their means are at least twice this many of their standard deviations apart.
+# Two components are separate if their means are at least 2 * SEPARATED standard deviations apart.
 SEPARATED = 2.0
-# A family is rejected if its held-out bound is so many standard errors below the best one's.
+# A law is rejected if its held-out bound is this many standard errors below that of the best law.
 REJECTED = 2.0
 WIDTH = 92
 
@@ -25,7 +25,7 @@ MIXTURE = (
 )
 FORM = (
     "functional form alone (Heckman's selection): U is Gaussian and enters treatment and outcome linearly. A covariate "
-    "known to move the treatment and not the outcome would be needed for more"
+    "known to move the treatment and not the outcome would identify more"
 )
 NOTHING = "nothing: networks of X and U can exchange an effect of T for one of U"
 
@@ -35,13 +35,13 @@ class FamilyFit:
     """The answer under one law of U.
 
     Attributes:
-        latent: Its family.
-        dim: Its dimension.
-        form: How it enters, ``"affine"`` or ``"free"``.
+        latent: Family of U.
+        dim: Dimension of U.
+        form: How U enters, ``"affine"`` or ``"free"``.
         ate: Average effect when adjusted for U.
         held_out: The joint bound ``L_J`` at each held-out row, in nats (r,).
-        kl: Divergence of q2 from the prior, a dimension, mean over rows, in nats.
-        separation: For the affine form and a Gaussian outcome, mean of ``|c_t(x)| / s_t``; else NaN.
+        kl: Divergence of q2 from the prior for each dimension, mean over rows, in nats.
+        separation: Mean of ``|c_t(x)| / s_t`` for the affine form and a Gaussian outcome, otherwise NaN.
     """
 
     latent: str
@@ -54,22 +54,22 @@ class FamilyFit:
 
     @property
     def name(self) -> str:
-        """Family and dimension."""
+        """Family and dimension, as the report prints them."""
         return f"{self.latent}, {self.dim}"
 
     @property
     def collapsed(self) -> bool:
-        """Whether U is not used at all."""
+        """Whether no dimension of U is used."""
         return max(self.kl) < COLLAPSED
 
 
 @dataclass(frozen=True)
 class IdentificationReport:
-    """What identifies an estimate, and what the data allow besides it; prints as text.
+    """What identifies an estimate, and which other answers the data allow; prints as text.
 
     Attributes:
-        chosen: The answer under the law that was asked for.
-        others: The same under other laws of U; none if they were not fitted.
+        chosen: The answer under the requested law.
+        others: The answers under other laws of U; empty if they were not fitted.
         ate_without: Average effect adjusted for X alone.
         naive: Difference in means.
     """
@@ -86,69 +86,69 @@ class IdentificationReport:
 
     @property
     def best(self) -> FamilyFit:
-        """The one with the largest held-out bound."""
+        """The law with the largest held-out bound."""
         return max(self.families, key=lambda family: family.held_out.mean())
 
     @property
     def plausible(self) -> tuple[FamilyFit, ...]:
-        """Those that the held-out rows do not reject against the best, by a paired comparison."""
+        """The laws that the held-out rows do not reject against the best one, by a paired comparison."""
         best = self.best.held_out
         return tuple(each for each in self.families if each is self.best or not rejected(each.held_out, best))
 
     @property
     def ate_range(self) -> tuple[float, float]:
-        """Least and largest average effect over all laws of U."""
+        """Smallest and largest average effect over all laws of U."""
         return _range(self.families)
 
     @property
     def plausible_range(self) -> tuple[float, float]:
-        """The same over those that the data do not reject."""
+        """Smallest and largest average effect over the laws that the data do not reject."""
         return _range(self.plausible)
 
     @property
     def assumption(self) -> str:
-        """What the estimate is identified by, if its model is right."""
+        """The assumption that identifies the estimate if its model is right."""
         if self.chosen.form == "free":
             return NOTHING
         return MIXTURE if self.chosen.latent == "two_point" else FORM
 
     @property
     def share_due_to_u(self) -> float:
-        """Of the way from the difference in means to the estimate, the share walked by adjusting for U.
+        """Share of the change from the difference in means to the estimate that is due to adjusting for U.
 
-        ``|with U - without| / (|with U - without| + |without - naive|)``: 0 if U changes nothing.
+        ``|with U - without| / (|with U - without| + |without - naive|)``; 0 if U changes nothing.
         """
         by_u, by_x = abs(self.chosen.ate - self.ate_without), abs(self.ate_without - self.naive)
         return by_u / (by_u + by_x) if by_u + by_x > 0 else 0.0
 
     @property
     def flags(self) -> list[str]:
-        """Reasons not to believe the estimate, as sentences; none if nothing speaks against it."""
-        found, chosen = [], self.chosen
+        """Reasons to doubt the estimate, as sentences; empty if there is none."""
+        reasons, chosen = [], self.chosen
         if chosen.collapsed:
-            found.append("U is not used (posterior collapse): the estimate is that without U.")
+            reasons.append("U is not used (posterior collapse): the estimate equals the one without U.")
         unused = sum(kl < COLLAPSED for kl in chosen.kl)
         if 0 < unused < chosen.dim:
-            found.append(f"{unused} of {chosen.dim} dimensions of U are not used.")
+            reasons.append(f"{unused} of {chosen.dim} dimensions of U are not used.")
         if chosen.latent != "two_point" or chosen.form != "affine":
-            found.append("This model class does not identify the effect without its functional form.")
+            reasons.append("This model class does not identify the effect without its functional form.")
         elif not chosen.separation >= SEPARATED:
-            found.append(
+            reasons.append(
                 f"The two components of the outcome overlap (half their distance is {chosen.separation:.2g} standard "
-                f"deviations; {SEPARATED:g} or more would be separate): the mixture does not identify U."
+                f"deviations; separate components have {SEPARATED:g} or more): the mixture does not identify U."
             )
         if not self.others:
-            found.append("No other law of U was fitted: the range is not known.")
+            reasons.append("No other law of U was fitted: the range is not known.")
         elif not any(family is chosen for family in self.plausible):
-            found.append(f"The held-out rows reject this law of U: {self.best.name} describes them better.")
+            reasons.append(f"The held-out rows reject this law of U: {self.best.name} describes them better.")
         elif len(self.plausible) > 1:
             low, high = self.plausible_range
             names = "; ".join(family.name for family in self.plausible)
-            found.append(
-                f"The data do not tell these laws of U apart: {names}. The effects they give range from {low:.4g} to "
+            reasons.append(
+                f"The data do not distinguish these laws of U: {names}. Their effects range from {low:.4g} to "
                 f"{high:.4g}."
             )
-        return found
+        return reasons
 
     @property
     def identified(self) -> bool:
@@ -156,7 +156,7 @@ class IdentificationReport:
         return not self.flags
 
     def as_frame(self) -> pd.DataFrame:
-        """A row for each law of U."""
+        """The report as a table with one row per law of U."""
         rows = {
             family.name: {
                 "ATE": family.ate,
@@ -171,14 +171,15 @@ class IdentificationReport:
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def sentences(self) -> list[str]:
-        """The report in words."""
+        """The report as sentences."""
         verdict = "Identified only by" if self.identified else "NOT identified. The estimate rests on"
         low, high = self.ate_range
         return [
             f"{verdict} {self.assumption}.",
             *self.flags,
             f"Average effect: {self.naive:.4g} (difference in means), {self.ate_without:.4g} (adjusted for X), "
-            f"{self.chosen.ate:.4g} (and for U). Of that change, {100 * self.share_due_to_u:.0f}% is due to U.",
+            f"{self.chosen.ate:.4g} (adjusted for X and U). Of the change, {100 * self.share_due_to_u:.0f}% is due "
+            "to U.",
             f"Over all laws of U that were fitted, the average effect ranges from {low:.4g} to {high:.4g}; over the "
             f"{len(self.plausible)} of {len(self.families)} that the held-out rows do not reject, from "
             "{:.4g} to {:.4g}.".format(*self.plausible_range),
@@ -192,7 +193,7 @@ class IdentificationReport:
 
 
 def rejected(held_out: np.ndarray, best: np.ndarray) -> bool:
-    """Whether a law's bounds at held-out rows (r,) fall short of the best law's, by a paired comparison."""
+    """Whether the bounds of a law at held-out rows (r,) are below those of the best law, by a paired comparison."""
     gap = best - held_out
     return gap.mean() > REJECTED * gap.std(ddof=1) / gap.size**0.5
 

@@ -1,8 +1,8 @@
-"""Families of an unobserved confounder: its prior, its posteriors, and what can be computed from them.
+"""Families of an unobserved confounder U: priors and posteriors, with their moments, divergences and samples.
 
-A posterior is a pytree with one distribution of U a row: :class:`Gaussian` or :class:`Finite`. Both give ``mean``,
-``variance``, ``kl`` from the prior a dimension, ``sample``, and ``site()``, the NumPyro distribution of the model's
-latent site (for a finite family the site holds the index of the level, so that sums over it are exact).
+A posterior is a pytree with one distribution of U per row: :class:`Gaussian` or :class:`Finite`. Both have ``mean``,
+``variance``, ``kl`` (from the prior, for each dimension), ``sample``, and ``site()``, the NumPyro distribution of the
+model's latent site. For a finite family the site holds the index of the level, so that sums over it are exact.
 """
 
 import itertools
@@ -37,11 +37,11 @@ class Gaussian(NamedTuple):
         return self.loc
 
     def variance(self) -> Float[Array, "n k"]:
-        """``Var[U]``, a coordinate at a time."""
+        """``Var[U]`` of each coordinate."""
         return jnp.exp(self.log_variance)
 
     def kl(self) -> Float[Array, "n k"]:
-        """Divergence from the prior, a coordinate at a time, in nats."""
+        """Divergence of each coordinate from the prior, in nats."""
         return 0.5 * (jnp.square(self.loc) + jnp.exp(self.log_variance) - self.log_variance - 1.0)
 
     def sample(self, key: Key[Array, ""], draws: int) -> Float[Array, "draws n k"]:
@@ -54,19 +54,19 @@ class Finite(NamedTuple):
     """Probabilities of the ``2^k`` points of ``{-1, +1}^k``; the prior is uniform.
 
     Attributes:
-        logits: Unnormalised log probabilities, in the order of :func:`support` (n, 2^k).
+        logits: Unnormalized log probabilities, in the order of :func:`support` (n, 2^k).
     """
 
     logits: Float[Array, "n s"]
 
     @property
     def log_probs(self) -> Float[Array, "n s"]:
-        """Log probabilities."""
+        """Normalized log probabilities."""
         return jax.nn.log_softmax(self.logits)
 
     @property
     def points(self) -> Float[Array, "s k"]:
-        """The support."""
+        """The points of the support."""
         return support(self.logits.shape[-1].bit_length() - 1, self.logits.dtype)
 
     def site(self) -> dist.Distribution:
@@ -78,18 +78,17 @@ class Finite(NamedTuple):
         return jnp.exp(self.log_probs) @ self.points
 
     def variance(self) -> Float[Array, "n k"]:
-        """``Var[U]``, a coordinate at a time."""
+        """``Var[U]`` of each coordinate."""
         return 1.0 - jnp.square(self.mean())
 
     def kl(self) -> Float[Array, "n k"]:
-        """Divergence of each coordinate's marginal from the fair coin, in nats."""
+        """Divergence of each coordinate's marginal from the fair coin, in nats: ``sum p log p + log 2``."""
         p = jnp.stack([(1.0 - self.mean()) / 2, (1.0 + self.mean()) / 2])
         return jnp.sum(jax.scipy.special.xlogy(p, p), axis=0) + jnp.log(2.0).astype(self.logits.dtype)
 
     def sample(self, key: Key[Array, ""], draws: int) -> Float[Array, "draws n k"]:
         """Independent draws for every row."""
-        picked = jax.random.categorical(key, self.logits, shape=(draws, self.logits.shape[0]))
-        return self.points[picked]
+        return self.points[jax.random.categorical(key, self.logits, shape=(draws, self.logits.shape[0]))]
 
 
 Posterior = Gaussian | Finite
@@ -112,7 +111,7 @@ def prior(family: Family, dim: int, rows: int, dtype: jnp.dtype = jnp.float32) -
 
 
 def outputs(family: Family, dim: int) -> int:
-    """How many numbers a network must give for a posterior."""
+    """Number of outputs of a network that parametrizes a posterior."""
     return 2**dim if family == "two_point" else 2 * dim
 
 

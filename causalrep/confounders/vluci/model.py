@@ -1,12 +1,13 @@
-"""VLUCI's generative model and its two amortised posteriors, as NumPyro programs over Flax networks.
+"""VLUCI's generative model and its two amortized posteriors, as NumPyro programs over Flax networks.
 
-U moves the treatment and the outcome beside the covariates x, and is independent of them::
+U moves the treatment and the outcome, as the covariates x do, and is independent of x::
 
     p(u)       = N(0, I_k), or uniform on {-1, +1}^k
     p(t|x,u)   = Bern(g(a(x) + b(x)' u))              g: the inverse logit or probit
     p(y|x,t,u) = N(m_t(x) + c_t(x)' u, s_t^2)         or Bern(sigmoid(.)) for a binary outcome
 
-with posteriors ``q1(u|x,t)`` and ``q2(u|x,t,y)``. Our specification: the paper's own networks are not public.
+with posteriors ``q1(u|x,t)`` and ``q2(u|x,t,y)``. This is our specification: the networks of the
+paper are not public.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from numpyro import handlers
 
 from causalrep.base.validation import check_choice, check_counts
 from causalrep.confounders.closed_forms import affine_posterior
+from causalrep.confounders.outcomes import own_arm
 from causalrep.confounders.vluci.laws import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, prior
 from causalrep.errors import InputError
 from causalrep.nn import trained_mlp
@@ -31,25 +33,26 @@ Batch = Mapping[str, jax.Array]
 Form = Literal["affine", "free"]
 Link = Literal["logit", "probit"]
 Outcome = Literal["gaussian", "bernoulli"]
-# Scales of the outcome below this share of its standard deviation would let the likelihood grow without bound.
+# Smallest scale of the standardized outcome: without a floor the likelihood could grow without bound.
 SCALE_FLOOR = 0.05
-# Where U starts: it raises the outcome in both arms. Its sign is not identified, and must be the same in both.
+# Initial coefficient of U in the outcome. The sign of U is not identified, and must be the same in both arms.
 START = 0.5
 
 
 @dataclass(frozen=True)
 class LatentModel:
-    """What is assumed of the unobserved confounder. Every field but ``hidden`` decides what is identified.
+    """The assumed law of the unobserved confounder U. Every field but ``hidden`` decides what is identified.
 
     Attributes:
-        latent: Its prior, ``"gaussian"`` or ``"two_point"``.
-        dim: k, its dimension.
+        latent: Prior of U, ``"gaussian"`` or ``"two_point"``.
+        dim: k, the dimension of U.
         form: ``"affine"``: treatment and outcome are affine in u, with coefficients that depend on x. ``"free"``:
             networks of (x, u), which identify less.
-        link: Of the treatment.
+        link: Link of the treatment.
         outcome: ``"gaussian"``, or ``"bernoulli"`` for outcomes 0 and 1.
-        posterior: ``"network"``: both posteriors are amortised. ``"exact"``: Bayes' rule where it is a formula: both
-            posteriors of a two-point U; ``q2`` of a scalar Gaussian U with an affine Gaussian outcome, given ``q1``.
+        posterior: ``"network"``: both posteriors are amortized. ``"exact"``: Bayes' rule, where it has a closed form:
+            for both posteriors of a two-point U, and for ``q2``, given ``q1``, of a scalar Gaussian U with an affine
+            Gaussian outcome.
         hidden: Hidden widths of all networks.
     """
 
@@ -80,7 +83,7 @@ class LatentModel:
 
 
 class OutcomeLaw(NamedTuple):
-    """The outcome given u, in both arms: location (n, 2), of log odds if it is binary, and scales (2,)."""
+    """The outcome given u in both arms: locations (n, 2), log odds if it is binary, and scales (2,)."""
 
     location: Float[Array, "n 2"]
     scale: Float[Array, " 2"]
@@ -90,13 +93,13 @@ class Networks(nn.Module):
     """The networks of a :class:`LatentModel`.
 
     Attributes:
-        model: What is assumed.
+        model: The assumed law of U.
     """
 
     model: LatentModel
 
     def setup(self) -> None:
-        """Trunks with heads; what multiplies u starts constant, and posteriors start at the prior."""
+        """Coefficients of u start as constants, and the posteriors at the prior."""
         model = self.model
         if model.form == "affine":
             self.treatment_net, *self.outcome_nets = Affine(model), Affine(model, START), Affine(model, START)
@@ -106,7 +109,7 @@ class Networks(nn.Module):
         self.q1_net, self.q2_net = PosteriorNet(model), PosteriorNet(model)
 
     def __call__(self, batch: Batch) -> None:
-        """Touches every network, to initialise them."""
+        """Use every network once, so that Flax initializes all of them."""
         u = jnp.zeros((batch["x"].shape[0], self.model.dim), batch["x"].dtype)
         self.treatment_logit(batch["x"], u), self.outcome_law(batch["x"], u)
         self.q1_net(jnp.column_stack([batch["x"], batch["t"]]))
@@ -142,22 +145,23 @@ class Networks(nn.Module):
         x, t, y = batch["x"], batch["t"], batch["y"]
         if self.model.posterior == "network":
             return as_posterior(self.model.latent, self.q2_net(jnp.column_stack([x, t, y])))
+        # q2 is proportional to q1(u) p(y|x,t,u): a finite sum, or the conjugate update of a normal q1.
         first = self.q1(batch)
         if self.model.latent == "two_point":
             return Finite(first.log_probs + self._at_points(x, lambda u: self.outcome_site(x, t, u).log_prob(y)))
         arms = [net(x) for net in self.outcome_nets]
-        m, c = (_own_arm(t, *both) for both in zip(*arms, strict=True))
-        scale = _own_arm(t, *self.scales())
+        m, c = (own_arm(t, *both) for both in zip(*arms, strict=True))
+        scale = own_arm(t, *self.scales())
         mean, covariance = affine_posterior(first.loc, first.variance(), y - m, c, scale)
         return Gaussian(mean, jnp.log(jnp.diagonal(covariance, axis1=1, axis2=2)))
 
     def program(self, batch: Batch, latent: Posterior, observed: tuple[str, ...], kl_weight: float = 1.0) -> None:
-        """The NumPyro model: ``u`` from ``latent``, then those of treatment ``"t"`` and outcome ``"y"`` observed.
+        """The NumPyro model: ``u`` from ``latent``, then the observed ones of treatment ``"t"`` and outcome ``"y"``.
 
         Args:
-            batch: ``x``, ``t`` and ``y``, standardised.
-            latent: The distribution of u: the prior, or q1 for the second of the two bounds.
-            observed: Which sites there are.
+            batch: ``x``, ``t`` and ``y``, standardized.
+            latent: The distribution of u: the prior, or q1 for ``L_Y``.
+            observed: Names of the observed sites.
             kl_weight: Weight of the divergence of u's posterior from ``latent``.
         """
         x, t, y = batch["x"], batch["t"], batch["y"]
@@ -173,16 +177,16 @@ class Networks(nn.Module):
         index = self.treatment_logit(x, u)
         if self.model.link == "logit":
             return dist.Bernoulli(logits=index)
-        # The log odds of a probability that is a normal's, exact in both tails.
+        # Log odds of a normal probability, log Phi(a) - log Phi(-a), accurate in both tails.
         return dist.Bernoulli(logits=jax.scipy.stats.norm.logcdf(index) - jax.scipy.stats.norm.logcdf(-index))
 
     def outcome_site(self, x: Float[Array, "n d"], t: Float[Array, " n"], u: Float[Array, "n k"]) -> dist.Distribution:
         """``p(y|x,t,u)``."""
         law = self.outcome_law(x, u)
-        location = _own_arm(t, *law.location.T)
+        location = own_arm(t, *law.location.T)
         if self.model.outcome == "bernoulli":
             return dist.Bernoulli(logits=location)
-        return dist.Normal(location, _own_arm(t, *law.scale))
+        return dist.Normal(location, own_arm(t, *law.scale))
 
     def _at_points(self, x: Array, log_prob) -> Float[Array, "n s"]:
         points = prior("two_point", self.model.dim, 1).points
@@ -193,8 +197,8 @@ class Affine(nn.Module):
     """Intercept (n,) and coefficients (n, k) of u as functions of x.
 
     Attributes:
-        model: What is assumed.
-        start: The coefficients before training, the same for all x.
+        model: The assumed law of U.
+        start: Initial coefficients, the same for all x.
     """
 
     model: LatentModel
@@ -202,26 +206,26 @@ class Affine(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n d"]) -> tuple[Float[Array, " n"], Float[Array, "n k"]]:
-        """Intercept and coefficients."""
+        """Intercepts and coefficients."""
         features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(x)
         constant = nn.initializers.constant(self.start)
-        # Flax names it Dense_0, by which with_treatment_slopes finds it.
+        # Flax names this layer Dense_0, and with_treatment_slopes sets it by that name.
         slopes = nn.Dense(self.model.dim, kernel_init=nn.initializers.zeros, bias_init=constant)(features)
         return nn.Dense(1)(features)[:, 0], slopes
 
 
 class PosteriorNet(nn.Module):
-    """A posterior's parameters as a function of what was observed; before training it is the prior.
+    """Parameters of a posterior as a function of the observed values; before training it equals the prior.
 
     Attributes:
-        model: What is assumed.
+        model: The assumed law of U.
     """
 
     model: LatentModel
 
     @nn.compact
     def __call__(self, seen: Float[Array, "n d"]) -> Float[Array, "n o"]:
-        """Parameters, as :func:`~causalrep.confounders.vluci.laws.as_posterior` takes them."""
+        """Parameters, in the form that :func:`~causalrep.confounders.vluci.laws.as_posterior` takes."""
         features = trained_mlp(self.model.hidden, nn.elu, activate_final=True)(seen)
         return nn.Dense(outputs(self.model.latent, self.model.dim), kernel_init=nn.initializers.zeros)(features)
 
@@ -238,7 +242,7 @@ def apply(model: LatentModel, params: PyTree, method: str, *args):
 
 
 def with_treatment_slopes(params: PyTree, slopes: Float[Array, " k"]) -> PyTree:
-    """Parameters of the affine form whose treatment has the coefficients ``slopes`` of u for every x, to start from."""
+    """Initial parameters of the affine form whose treatment has the coefficients ``slopes`` of u for every x."""
     networks = params["params"]
     net = networks["treatment_net"]
     head = {"kernel": jnp.zeros_like(net["Dense_0"]["kernel"]), "bias": slopes.astype(net["Dense_0"]["bias"].dtype)}
@@ -255,9 +259,3 @@ def _evaluate(net: nn.Module, x: Array, u: Array) -> Array:
         intercept, slopes = net(x)
         return intercept + jnp.sum(slopes * u, axis=-1)
     return net(jnp.column_stack([x, u]))[:, 0]
-
-
-def _own_arm(t: Array, untreated: Array, treated: Array) -> Array:
-    """The value of each row's own arm; ``t`` is (n,), the others scalars, (n,) or (n, k)."""
-    chosen = t == 1
-    return jnp.where(chosen[:, None] if treated.ndim == 2 else chosen, treated, untreated)

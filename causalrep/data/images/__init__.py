@@ -1,1 +1,1 @@
-"""Image data sets, and transformed images whose transformation is known."""
+"""Image data sets, and images with a known transformation."""

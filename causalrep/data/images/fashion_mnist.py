@@ -1,22 +1,21 @@
-"""Fashion-MNIST: 70,000 grey pictures of clothes, 28 x 28, in ten classes.
+"""Fashion-MNIST: 70,000 gray images of clothes of 28 x 28 pixels, in ten classes.
 
 Source: H. Xiao, K. Rasul and R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
-Algorithms", arXiv 1708.07747; the MIT licence.
+Algorithms", arXiv 1708.07747; MIT license.
 """
 
-import gzip
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from causalrep.base.validation import check_choice
+from causalrep.data.images.mnist import read_idx
 from causalrep.data.sources.folder import find_file
-from causalrep.errors import DataError
 
 BASE_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-# Checksums of the contents: copies of the files are compressed in different ways.
+# Checksums of the decompressed contents, because copies of the files are compressed in different ways.
 _FILES = {
     "train": (
         ("train-images-idx3-ubyte", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
@@ -30,11 +29,11 @@ _FILES = {
 
 
 class LabelledImages(NamedTuple):
-    """Pictures and what they show.
+    """Images and their classes.
 
     Attributes:
-        image: Grey values 0 to 255, shape (n, height, width).
-        label: Class numbers, shape (n,).
+        image: Gray values 0 to 255 (n, height, width).
+        label: Class numbers from 0 (n,); the names are in :data:`CLASSES`.
     """
 
     image: UInt8[np.ndarray, "n height width"]
@@ -42,25 +41,18 @@ class LabelledImages(NamedTuple):
 
 
 def load_fashion_mnist(split: str = "train") -> LabelledImages:
-    """Fashion-MNIST: 60,000 training and 10,000 test pictures of clothes.
+    """Fashion-MNIST: 60,000 training and 10,000 test images of clothes.
 
     Args:
         split: ``"train"`` or ``"test"``.
 
     Raises:
         DataError: If the files are neither in the data folder nor downloadable, or fail their checksum.
+        InputError: If the split is unknown.
     """
     check_choice("split", split, tuple(_FILES))
-    image, label = (_read(name, sha256) for name, sha256 in _FILES[split])
+    image, label = (
+        read_idx(find_file("fashion_mnist", f"{name}.gz", sha256=sha256, base_url=BASE_URL, gzipped=True))
+        for name, sha256 in _FILES[split]
+    )
     return LabelledImages(image, label)
-
-
-def _read(name: str, sha256: str) -> np.ndarray:
-    path = find_file("fashion_mnist", f"{name}.gz", sha256=sha256, base_url=BASE_URL, gzipped=True)
-    raw = gzip.decompress(path.read_bytes())
-    # The idx format: two zero bytes, the type, the number of axes, then the axes' lengths, big-endian.
-    kind, axes = raw[2], raw[3]
-    if kind != 8:
-        raise DataError(f"fashion_mnist: {path} does not hold unsigned bytes (idx type {kind}).")
-    shape = np.frombuffer(raw, ">u4", axes, offset=4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -1,12 +1,12 @@
-"""The optical device of Janzing & Schoelkopf (2018): images of an LED-lit screen with a known confounder.
+"""The optical device of Janzing and Schölkopf (2018): images of an LED-lit screen with a known confounder.
 
-12 experiments of 1,000 frames each: 9 pixels X (a 3 x 3 image), the confounding LED's intensity C, and a
-photodiode's voltage Y. Because C was recorded, the confounding-free regression of Y on X is known, and an estimator
-that never sees C can be scored against it. The origin's 13th file, experiment 81 on a random image section, holds 10
-columns instead of 11, so not all of X, C and Y: it is left out, as in the IVL paper. The data may be used for any
-scientific purpose (the origin's README).
+There are 12 experiments of 1,000 frames. Each frame has 9 pixels X (a 3 x 3 image), the intensity C of the confounding
+LED, and the voltage Y of a photodiode. Because C was recorded, the regression of Y on X without confounding is known,
+and an estimator that never sees C can be scored against it. The origin's 13th file, experiment 81 on a random image
+section, has 10 columns instead of 11 and so lacks one of X, C and Y; it is left out, as in the IVL paper. The data may
+be used for any scientific purpose (README of the origin).
 
-Source: D. Janzing and B. Schoelkopf, "Detecting confounding in multivariate linear models via spectral analysis",
+Source: D. Janzing and B. Schölkopf, "Detecting confounding in multivariate linear models via spectral analysis",
 Journal of Causal Inference 6(1), 2018; files from the repository janzing/janzing.github.io.
 """
 
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalrep.data.sources.folder import data_folder, find_file
+from causalrep.data.sources.folder import find_file
 from causalrep.data.sources.tfds import prepared_source
 from causalrep.errors import DataError
 
 BASE_URL = "https://raw.githubusercontent.com/janzing/janzing.github.io/master/code/data_from_optical_device/"
 _DAY, _SIZE = "LED_as_confounder11-{}-2016_dim=9_exp_no_", "_sample_size=1000_"
+# Day in November 2016, brightness factor, suffix of the file name, and checksum of every experiment.
 _FILES = {
     69: ("13", "80.0", "", "a3d8408c364bd9d4257f94401603f1058dcfa0c14a54dd4d87e6cbed06089770"),
     70: ("14", "96.0", "", "1c772681ed3301f495de3f84b9d13d984b42e421a432a95376542199e0073329"),
@@ -39,19 +40,18 @@ _FILES = {
         "9fc92ecf4898028d855cc70f85a6888b4b1636d26113b50b38aaf349709ecdd0",
     ),
 }
-# The origin's experiment 81 (a random image section) is left out, as in the IVL paper; its file lacks a column.
 PAPER_EXPERIMENTS = tuple(_FILES)
 
 
 @dataclass(frozen=True)
 class OpticalDevice:
-    """The experiments, stacked: E experiments of n = 1,000 frames.
+    """E experiments of n = 1,000 frames each.
 
     Attributes:
-        experiments: The origin's experiment numbers (E,).
-        pixels: X, the 3 x 3 image row by row, raw camera counts (E, n, 9).
-        confounder: C, the LED's intensity (E, n).
-        outcome: Y, the photodiode's reading (E, n).
+        experiments: Numbers of the experiments at the origin (E,).
+        pixels: X: the 3 x 3 image row by row, in raw camera counts (E, n, 9).
+        confounder: C: intensity of the LED (E, n).
+        outcome: Y: reading of the photodiode (E, n).
     """
 
     experiments: tuple[int, ...]
@@ -61,7 +61,7 @@ class OpticalDevice:
 
 
 def load_optical_device() -> OpticalDevice:
-    """Optical device (Janzing & Schoelkopf 2018): 12 confounded experiments of 1,000 images, truth known.
+    """Optical device (Janzing and Schölkopf 2018): 12 confounded experiments of 1,000 images, truth known.
 
     Raises:
         DataError: If a file is missing and cannot be downloaded, or is corrupt.
@@ -76,21 +76,19 @@ def load_optical_device() -> OpticalDevice:
         "optical_device",
         features={"experiment": ((), np.int64), "frames": ((1000, 11), np.int64)},
         examples=examples,
-        description="Optical device of Janzing & Schoelkopf (2018).",
+        description="Optical device of Janzing and Schölkopf (2018).",
         variant="paper",
     )
     rows = sorted((source[i] for i in range(len(source))), key=lambda row: int(row["experiment"]))
     experiments = tuple(int(row["experiment"]) for row in rows)
     if experiments != tuple(_FILES):
-        raise DataError(
-            f"optical_device: the prepared copy in {data_folder()} holds {experiments}, not {tuple(_FILES)}."
-        )
+        raise DataError(f"optical_device: the prepared copy holds experiments {experiments}, expected {tuple(_FILES)}.")
     frames = np.stack([np.asarray(row["frames"], dtype=np.float64) for row in rows])
     return OpticalDevice(experiments, frames[..., :9], frames[..., 9], frames[..., 10])
 
 
 def file_name(experiment: int) -> str:
-    """The origin's file name of one experiment.
+    """File name of one experiment at the origin.
 
     >>> file_name(69)
     'LED_as_confounder11-13-2016_dim=9_exp_no_69_brfactor_80.0_sample_size=1000_.txt'

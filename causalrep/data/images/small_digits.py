@@ -1,26 +1,17 @@
-"""The 1,797 handwritten digits of 8 x 8 pixels that scikit-learn ships: pictures for a laptop and for tests.
+"""The 1,797 handwritten digits of 8 x 8 pixels that scikit-learn ships, for laptops and tests.
 
 Source: the test set of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, UCI repository; CC BY 4.0).
 """
 
-import numpy as np
-
-from causalrep.data.images.mnist import TEST_SHARE, Digits
-from causalrep.errors import DataError
+from causalrep.data.images.mnist import Digits, shuffled, split_digits
+from causalrep.data.sources.packages import data_package
 
 
 def load_small_digits() -> Digits:
-    """Grey values 0 to 16, 8 x 8 pixels; shuffled once, the last fifth to test.
+    """Small handwritten digits (n = 1,797) of 8 x 8 pixels, with gray values 0 to 16; the last fifth is for testing.
 
     Raises:
         DataError: If scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise DataError("small_digits: they are in scikit-learn; install it with: pip install scikit-learn") from error
-    found = load_digits()
-    order = np.random.default_rng(0).permutation(len(found.target))
-    images, labels = found.images[order].astype(np.uint8), found.target[order].astype(np.uint8)
-    kept = round(len(labels) * (1.0 - TEST_SHARE))
-    return Digits(images[:kept], labels[:kept], images[kept:], labels[kept:], source="scikit-learn's digits, 8 x 8")
+    digits = data_package("small_digits", "sklearn.datasets").load_digits()
+    return split_digits(*shuffled(digits.images, digits.target), source="scikit-learn's digits, 8 x 8")

@@ -1,1 +1,1 @@
-"""Simulators: pure functions of a key, one folder per room that uses them."""
+"""Simulators: pure functions of a key or a seed that return arrays, in one folder per room that uses them."""

@@ -1,1 +1,1 @@
-"""Where data come from: the data folder, TensorFlow Datasets, R's random numbers."""
+"""Where data come from: the data folder, installed packages, TensorFlow Datasets and R's random numbers."""

@@ -1,7 +1,7 @@
 """Prepared copies of file-based data sets, through TensorFlow Datasets without TensorFlow.
 
-Builders write ``array_record`` files and are read with ``as_data_source``; the ``parquet`` format of the current
-release loses rows without an error, so it is never used and every read asserts the example count.
+Builders write ``array_record`` files, which ``as_data_source`` reads with random access. The ``parquet`` format of the
+current release loses rows without an error, so it is never used, and every read checks the number of examples.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ def prepared_source(
     description: str,
     variant: str = "default",
 ) -> Sequence[dict[str, Any]]:
-    """A random-access source of a data set's examples, prepared once and cached.
+    """A random-access source of a data set's examples, prepared at the first call and cached on disk.
 
     Args:
-        dataset: Data set name (snake_case).
+        dataset: Name of the data set, in snake_case.
         features: Shape and dtype of each entry of an example.
-        examples: Yields the examples; called only when nothing is prepared yet.
+        examples: Yields the examples. It is called only if nothing is prepared yet.
         description: One sentence for the metadata.
-        variant: Which subset or version of the examples this is; each is cached apart.
+        variant: Name of the subset or version of the examples; every variant has its own cached copy.
 
     Raises:
-        DataError: If the prepared copy does not hold as many examples as its metadata say.
+        DataError: If the prepared copy holds fewer examples than its metadata say.
     """
     import tensorflow_datasets as tfds
 
-    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
         name = dataset
         VERSION = tfds.core.Version(_VERSION)
         BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=variant)]  # noqa: RUF012 (the base class's protocol)
@@ -52,7 +52,7 @@ def prepared_source(
                 disable_shuffling=True,
                 features=tfds.features.FeaturesDict(
                     {
-                        # As bytes: the format's own lists of floats are float32, whatever the dtype says.
+                        # Bytes, because the format stores lists of floats as float32 whatever the dtype says.
                         key: tfds.features.Tensor(
                             shape=shape,
                             dtype=dtype,
@@ -64,13 +64,13 @@ def prepared_source(
             )
 
         def _split_generators(self, dl_manager):
-            del dl_manager  # files are found and checked by causalrep.data.sources.folder
+            del dl_manager  # causalrep.data.sources.folder finds and checks the files
             return {"train": self._generate_examples()}
 
         def _generate_examples(self):
             yield from enumerate(examples())
 
-    # The builder prints progress bars and advice meant for its own catalogue; neither helps here.
+    # The builder prints progress bars, and advice for contributors to its own catalogue.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         builder = Builder(data_dir=str(_prepared_folder()), config=variant, file_format="array_record")
         builder.download_and_prepare()
@@ -85,5 +85,5 @@ def prepared_source(
 
 
 def _prepared_folder() -> Path:
-    # Always the user's cache: the data folder may be shared and read-only.
+    # The user's cache rather than the data folder, which may be shared and read-only.
     return Path("~/.cache/causalrep/prepared").expanduser()

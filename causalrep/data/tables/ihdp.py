@@ -1,26 +1,24 @@
-"""IHDP: the covariates of a real trial with simulated outcomes, all 1,000 public replications drawn again exactly.
+"""IHDP: covariates of a real trial with simulated outcomes; all 1,000 public replications are drawn again exactly.
 
-The Infant Health and Development Program randomised home visits and child care for premature babies. Hill (2011) made
-it an observational study by leaving out the treated children of non-white mothers, and simulated outcomes on the 747
-children left. The replications used since Shalit et al. (2017) come from the R package NPCI, setting A (Hill's surface
-B): ``mu0 = exp((x + 1/2) beta)``, ``mu1 = x beta - omega``, with omega such that the effect on the treated is 4. R's
-random numbers are reproduced, so nothing is downloaded: the covariates ship with the PyPI package ``econml`` (MIT).
+The Infant Health and Development Program randomized home visits and child care for premature babies. Hill (2011) made
+it an observational study by leaving out the treated children of non-white mothers, and simulated outcomes for the
+remaining 747 children. The replications in use since Shalit et al. (2017) come from the R package NPCI, setting A
+(Hill's surface B): ``mu0 = exp(b + (x + 1/2) beta)`` and ``mu1 = b + x beta - omega``, with omega such that the average
+effect on the treated is 4. Nothing is downloaded: R's random numbers are reproduced, and the covariates ship with the
+PyPI package ``econml`` (MIT license).
 
 Sources: Hill (2011), JCGS 20(1); V. Dorie, NPCI (github.com/vdorie/npci); Shalit, Johansson and Sontag (2017).
 """
 
-import hashlib
-import importlib.util
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from causalrep.data.sources.packages import package_file
 from causalrep.data.sources.r_random import RRandom
 from causalrep.data.tables.types import EffectBenchmark, check_numbers
-from causalrep.errors import DataError
 
 REPLICATIONS = 1000
 CONTINUOUS = ("bw", "b.head", "preterm", "birth.o", "nnhealth", "momage")
@@ -43,12 +41,12 @@ SITES = ("ark", "ein", "har", "mia", "pen", "tex", "was")
 _TABLE_SHA256 = "f00fc75f44f66f8afc52686943a65fbf651593bdb5756b0ac14b4d70c0b81a32"
 EFFECT_ON_TREATED = 4.0
 SHIFT = 0.5
-# A uniform draw below 0.6 gives 0, below 0.7 gives 0.2 and so on: the order in which R's heap sort leaves the
-# probabilities (.6, .1, .1, .1, .1) of (0, .1, .2, .3, .4).
+# R samples the slopes (0, .1, .2, .3, .4) with probabilities (.6, .1, .1, .1, .1). It first sorts the probabilities by
+# a heap sort that is not stable, so that a uniform draw below 0.6 gives 0, one below 0.7 gives 0.2, and so on.
 _THRESHOLDS = (0.6, 0.7, 0.8, 0.9)
 _SLOPES = np.array([0.0, 0.2, 0.3, 0.4, 0.1])
 _INTERCEPTS = np.linspace(-1.0, 1.0, 9)
-# Head circumferences that were imputed, at the precision of the R table; econml's copy has eight decimals.
+# Imputed head circumferences with all digits of the R table; econml's copy has eight decimals.
 _IMPUTED_HEADS = (
     28.6485212825386,
     26.162500918433,
@@ -89,12 +87,12 @@ def ihdp(replications: Sequence[int] | None = None) -> EffectBenchmark:
     """IHDP with simulated outcomes (n = 747, 1,000 replications): home visits and test scores of premature babies.
 
     Args:
-        replications: Which of 1 to 1000; 1 to 100 ("IHDP-100") by default.
+        replications: Replication numbers, from 1 to 1000; by default 1 to 100 ("IHDP-100").
 
     Returns:
-        ``x`` (747, 25), ``t`` (747,), and ``y``, ``mu0``, ``mu1``, ``y0``, ``y1`` (R, 747). ``test_rows`` (R, 75)
-        holds the canonical split of replications 1 to 100; the split published with 101 to 1000 is not known, and
-        theirs are the first 75 entries of NumPy's ``RandomState(number).permutation(747)``.
+        ``x`` (747, 25), ``t`` (747,), and ``y``, ``mu0``, ``mu1``, ``y0`` and ``y1`` (R, 747). For replications 1 to
+        100 ``test_rows`` (R, 75) is the canonical split. The split published with 101 to 1000 is unknown to us; theirs
+        is the first 75 entries of NumPy's ``RandomState(number).permutation(747)``.
 
     Raises:
         DataError: If the package ``econml`` is not installed or ships another table.
@@ -121,8 +119,12 @@ def ihdp(replications: Sequence[int] | None = None) -> EffectBenchmark:
 
 
 def covariates() -> tuple[np.ndarray, np.ndarray]:
-    """The standardised covariates (747, 25) and the treatment (747,)."""
-    frame = _table()
+    """The covariates (747, 25), of which the six continuous ones are standardized, and the treatment (747,).
+
+    Raises:
+        DataError: If the package ``econml`` is not installed or ships another table.
+    """
+    frame = pd.read_csv(package_file("ihdp", "econml", "data", "ihdp", "sim.csv", sha256=_TABLE_SHA256))
     frame = frame[(frame["treat"] == 0) | (frame["momwhite"] == 1)]
     heads = {round(head, 8): head for head in _IMPUTED_HEADS}
     exact = frame["b.head"].map(lambda head: heads.get(head, head))
@@ -134,48 +136,35 @@ def covariates() -> tuple[np.ndarray, np.ndarray]:
     return x, frame["treat"].to_numpy(np.float64)
 
 
-def _table() -> pd.DataFrame:
-    # Found without importing econml, which takes seconds.
-    spec = importlib.util.find_spec("econml")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(
-            "ihdp: the covariates come with the PyPI package 'econml', which is not installed. "
-            "Install it with: pip install 'causalrep[data]'"
-        )
-    path = Path(next(iter(spec.submodule_search_locations))) / "data" / "ihdp" / "sim.csv"
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != _TABLE_SHA256:
-        raise DataError(f"ihdp: {path} is missing or not the table of econml 0.17.0, which is expected.")
-    return pd.read_csv(path)
-
-
 def _simulate(x: np.ndarray, t: np.ndarray, number: int) -> tuple[np.ndarray, ...]:
-    """mu0, mu1, y0, y1 of one replication, each (n,)."""
+    """``mu0``, ``mu1``, ``y0`` and ``y1`` of one replication, each (n,)."""
     n, d = x.shape
     stream = replication_stream(number)
     intercept, beta = draw_coefficients(stream, d)
     mu0 = np.exp(intercept + (x + SHIFT) @ beta)
     linear = intercept + x @ beta
+    # omega = mean(b + x beta - mu0 | t = 1) - 4.
     mu1 = linear - (np.mean((linear - mu0)[t == 1]) - EFFECT_ON_TREATED)
     return mu0, mu1, mu0 + stream.normal(n), mu1 + stream.normal(n)
 
 
 def replication_stream(number: int) -> RRandom:
-    """R's random numbers of replication ``number``."""
+    """R's random numbers of replication ``number``, by NPCI's rule for the seeds."""
     return RRandom(5 * number + (565 if number <= 500 else 7565))
 
 
 def draw_coefficients(stream: RRandom, d: int) -> tuple[float, np.ndarray]:
-    """Intercept and slopes (d,): what a replication's stream gives first."""
+    """Intercept b and slopes beta (d,), from the first 1 + d numbers of a replication's stream."""
     uniforms = stream.uniform(1 + d)
     return _INTERCEPTS[int(9 * uniforms[0])], _SLOPES[np.searchsorted(_THRESHOLDS, uniforms[1:], side="right")]
 
 
 def _test_rows(numbers: list[int]) -> np.ndarray:
-    text = resources.files("causalrep.data").joinpath("ihdp_100_test_rows.txt").read_text(encoding="utf-8")
+    text = resources.files("causalrep.data.tables").joinpath("ihdp_100_test_rows.txt").read_text(encoding="utf-8")
     canonical = np.array([line.split() for line in text.splitlines() if not line.startswith("#")], np.int64)
     return np.stack([canonical[number - 1] if number <= len(canonical) else _seeded_rows(number) for number in numbers])
 
 
 def _seeded_rows(number: int) -> np.ndarray:
-    # The legacy generator on purpose: the anchors were computed with this split.
+    # NumPy's legacy generator, because its stream is frozen and published numbers were computed with this split.
     return np.random.RandomState(number).permutation(747)[:75]

@@ -1,7 +1,9 @@
-"""RealCause: samples of neural generative models that were fitted to real data, so that the truth is known.
+"""RealCause: samples of generative models that were fitted to real data, so that both potential outcomes are known.
 
-Source: Neal, Huang and Raghupathi (2020), arXiv 2011.15007. The outcomes are draws, not expectations: a single sample's
-individual effects are mostly noise, and averages over samples are what an estimate should be compared with.
+The outcomes are draws, not expectations, so the individual effects in a single sample are mostly noise. Compare
+estimates with averages over samples.
+
+Source: Neal, Huang and Raghupathi (2020), arXiv 2011.15007.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from causalrep.errors import InputError
 
 Original = Literal["lalonde_psid", "lalonde_cps", "twins"]
 BASE_URL = "https://raw.githubusercontent.com/bradyneal/realcause/HEAD/realcause_datasets/"
-# The first few of the origin's hundred samples.
+# Checksums of the first few of the origin's hundred samples.
 _SHA256 = {
     "lalonde_psid": (
         "a9db4cd3e180ddea8609d4415de8c24032cd49ed2b881a9b4876aedf4155b347",
@@ -42,16 +44,17 @@ def realcause(original: Original = "lalonde_psid", samples: Sequence[int] | None
     """RealCause (Neal et al. 2020): outcomes drawn from generative models of LaLonde's data or Twins.
 
     Args:
-        original: The data set the generator was fitted to.
-        samples: The origin's sample numbers, from 0; all that have a checksum here by default (5, 2 and 3).
+        original: The data set that the generator was fitted to.
+        samples: Sample numbers at the origin, from 0. By default all that have a checksum here: 5 of
+            ``"lalonde_psid"``, 2 of ``"lalonde_cps"`` and 3 of ``"twins"``.
 
     Returns:
-        ``x`` (n, d), and ``t``, ``y``, ``y0``, ``y1`` (R, n), with n = 2,675, 16,177 and 11,984. ``mu0`` and ``mu1``
-        are not known.
+        ``x`` (n, d), and ``t``, ``y``, ``y0`` and ``y1`` (R, n), with n = 2,675 (``"lalonde_psid"``), 16,177
+        (``"lalonde_cps"``) or 11,984 (``"twins"``). ``mu0`` and ``mu1`` are unknown.
 
     Raises:
         DataError: If a file is missing and cannot be downloaded, or is corrupt.
-        InputError: If a choice is unknown.
+        InputError: If the original or a sample number is unknown.
     """
     check_choice("original", original, get_args(Original))
     known = _SHA256[original]

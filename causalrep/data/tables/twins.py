@@ -1,7 +1,8 @@
-"""Twins: mortality in the first year of the lighter and the heavier of two twins, both under two kilograms.
+"""Twins: mortality in the first year of the lighter and the heavier twin of pairs that weigh under two kilograms each.
 
-A pair is the unit, the treatment is being the heavier twin, and both outcomes were observed; which one is shown was
-simulated through the weeks of gestation (Louizos et al. 2017), of which the covariates hold three noisy copies.
+The unit is a pair, the treatment is being the heavier twin, and both outcomes were observed. Louizos et al. (2017)
+hide one of them by a treatment that they simulate from the weeks of gestation; the covariates contain three noisy
+copies of the gestation class.
 """
 
 import numpy as np
@@ -15,12 +16,12 @@ _SHA256 = "0262c41d518c582d56591186a54455254ff641973bf627c74abdca2a89a2b9d0"
 
 
 def twins() -> EffectBenchmark:
-    """Twins (n = 11,984 pairs): being the heavier twin and mortality, both outcomes known, treatment simulated.
+    """Twins (n = 11,984 pairs): being the heavier twin and mortality; both outcomes known, treatment simulated.
 
     Returns:
         ``x`` (11984, 75), ``t`` and ``y`` (11984,), and the observed outcomes of both twins, ``y0`` and ``y1``. There
-        is no noiseless truth: ``mu0`` and ``mu1`` are None. A name that the file repeats (the copies of the gestation
-        class) gets a suffix ``.1`` or ``.2``.
+        is no noiseless truth: ``mu0`` and ``mu1`` are None. Column names that the file repeats (the copies of the
+        gestation class) have a suffix ``.1`` or ``.2``.
 
     Raises:
         DataError: If the file is missing and cannot be downloaded, or is corrupt.

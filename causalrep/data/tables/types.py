@@ -1,4 +1,4 @@
-"""What the treatment-effect data sets return: benchmarks with a known truth, and observational tables without."""
+"""Result types of the treatment-effect data sets: benchmarks with a known truth, and observational tables without."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from causalrep.errors import InputError
 
 
 class EffectSample(NamedTuple):
-    """One replication of a benchmark; arrays of length n, ``None`` where the data set has no such thing.
+    """One replication of a benchmark with n units; ``None`` marks what the data set does not know.
 
     Attributes:
         x: Covariates (n, d).
@@ -30,25 +30,25 @@ class EffectSample(NamedTuple):
 
 @dataclass(frozen=True)
 class EffectBenchmark:
-    """A treatment-effect benchmark: n units, and R replications of what was simulated for them.
+    """A treatment-effect benchmark: n units, and R replications of the variables that were simulated for them.
 
-    Arrays that differ between replications have a leading axis R; a data set without replications (``jobs``,
-    ``twins``) has none. All numbers are float64.
+    Arrays that differ between replications have a leading axis R. Data sets without replications (``jobs``,
+    ``twins``) have no such axis. All numbers are float64.
 
     Attributes:
         name: Name of the data set.
         x: Covariates (n, d).
-        covariates: Their names.
-        t: Treatment, 0 or 1: (n,), or (R, n) if it was simulated anew.
+        covariates: Names of the d covariates.
+        t: Treatment, 0 or 1: (n,), or (R, n) if every replication simulates its own.
         y: Observed outcome, (n,) or (R, n).
-        mu0: Expected outcome without treatment given x, shape of ``y``; None if unknown.
-        mu1: The same with treatment.
-        y0: Outcome without treatment that was drawn or observed, shape of ``y``; None if unknown.
-        y1: The same with treatment.
-        randomized: Which units took part in the randomised experiment (n,); None if there was none.
-        replications: Numbers of the replications at the origin, R of them; empty without replications.
-        test_rows: Rows of the canonical test sets, one line a split (S, m); None if there are none.
-        source: Where the data come from.
+        mu0: Expected outcome without treatment given x, in the shape of ``y``; None if unknown.
+        mu1: Expected outcome with treatment given x, in the shape of ``y``; None if unknown.
+        y0: Drawn or observed outcome without treatment, in the shape of ``y``; None if unknown.
+        y1: Drawn or observed outcome with treatment, in the shape of ``y``; None if unknown.
+        randomized: True for units of the randomized experiment (n,); None if there was none.
+        replications: The R numbers of the replications at the origin; empty without replications.
+        test_rows: Row numbers of S canonical test sets (S, m); None if there are none.
+        source: Origin of the data.
     """
 
     name: str
@@ -71,7 +71,10 @@ class EffectBenchmark:
         return pd.DataFrame(self.x, columns=list(self.covariates))
 
     def sample(self, index: int = 0) -> EffectSample:
-        """Replication ``index`` (from 0, in the order of ``replications``).
+        """The replication at place ``index`` of ``replications``, counted from 0.
+
+        Raises:
+            InputError: If there are not so many replications.
 
         >>> from causalrep.data import load
         >>> load("ihdp", replications=[3]).sample().x.shape
@@ -80,11 +83,19 @@ class EffectBenchmark:
         count = max(1, len(self.replications))
         if not 0 <= index < count:
             raise InputError("index", found=f"{index}", expected=f"0 to {count - 1}, as loaded")
-        parts = (self.t, self.y, self.mu0, self.mu1)
-        return EffectSample(self.x, *(a[index] if a is not None and a.ndim == 2 else a for a in parts))
+
+        def own(values: np.ndarray) -> np.ndarray:
+            return values[index] if values.ndim == 2 else values
+
+        mu0, mu1 = (None if values is None else own(values) for values in (self.mu0, self.mu1))
+        return EffectSample(self.x, own(self.t), own(self.y), mu0, mu1)
 
     def is_test(self, index: int = 0) -> np.ndarray:
-        """Which units are in test set ``index`` of the canonical splits, as booleans (n,)."""
+        """True for the units in test set ``index`` of the canonical splits (n,).
+
+        Raises:
+            InputError: If the data set has no such split.
+        """
         if self.test_rows is None:
             raise InputError("index", found=f"{self.name}, which has no canonical split", expected="a split data set")
         if not 0 <= index < len(self.test_rows):
@@ -96,15 +107,15 @@ class EffectBenchmark:
 
 @dataclass(frozen=True)
 class EffectTable:
-    """An observational table and the role of its columns; the true effect is not known.
+    """An observational table and the roles of its columns; the true effect is unknown.
 
     Attributes:
         name: Name of the data set.
         frame: All rows and columns.
         outcome: Column of the outcome Y.
         treatment: Column of the binary treatment T.
-        covariates: Columns to adjust for, X.
-        source: Where the data come from.
+        covariates: Columns X to adjust for.
+        source: Origin of the data.
     """
 
     name: str
@@ -131,13 +142,13 @@ class EffectTable:
 
 
 def check_numbers(argument: str, value: Sequence[int] | None, *, largest: int, default: Sequence[int]) -> list[int]:
-    """Replication numbers between 1 and ``largest``, as asked for or by default.
+    """The replication numbers that a caller asked for, or the default ones.
 
     Raises:
-        InputError: If none is asked for, or one is no whole number in range.
+        InputError: If the list is empty, or holds anything but whole numbers from 1 to ``largest``.
     """
-    found = list(default if value is None else [value] if isinstance(value, int) else value)
-    wrong = [n for n in found if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= largest]
-    if wrong or not found:
+    numbers = list(default if value is None else [value] if isinstance(value, int) else value)
+    wrong = [n for n in numbers if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= largest]
+    if wrong or not numbers:
         raise InputError(argument, found=f"{wrong or 'none'}", expected=f"whole numbers from 1 to {largest}")
-    return [int(n) for n in found]
+    return [int(n) for n in numbers]

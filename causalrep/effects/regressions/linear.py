@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import min_norm_solve, pinv_psd_solve, svd
+from causalrep.linalg import logistic_regression, min_norm_solve, svd
 
 # Columns whose spread is below this share of their size count as constant.
 _CONSTANT = 1e-10
@@ -157,45 +157,7 @@ class Logistic:
         share = scaled.weights / scaled.rows
         a = jnp.column_stack([jnp.ones_like(y), (x - scaled.mean) / scaled.spread])
         ridge = jnp.full(a.shape[1], self.penalty, x.dtype).at[0].set(0.0)
-
-        def loss(b, eta):
-            return share @ (jnp.logaddexp(0.0, eta) - y * eta) + 0.5 * jnp.sum(ridge * b**2)
-
-        def slope(b, p):
-            return a.T @ (share * (p - y)) + ridge * b
-
-        lengths = jnp.asarray([1.0, 0.5, 0.125, 1 / 64, 1 / 1024], x.dtype)
-
-        def step(state):
-            count, b, eta, p, gradient, before = state
-            hessian = a.T @ ((share * p * (1 - p))[:, None] * a) + jnp.diag(ridge)
-            direction = pinv_psd_solve(hessian, gradient)
-            change = a @ direction
-
-            def shortened(_):
-                losses = jnp.stack([loss(b - h * direction, eta - h * change) for h in lengths])
-                best = jnp.argmin(losses)
-                return lengths[best], losses[best]
-
-            # The full step nearly always lowers the loss by half of what its slope promises; the shorter ones, which
-            # serve arms that are almost separated, are tried only where it does not.
-            full = loss(b - direction, eta - change)
-            enough = before - full >= 0.25 * gradient @ direction
-            length, after = jax.lax.cond(enough, lambda _: (lengths[0], full), shortened, None)
-            b, eta = b - length * direction, eta - length * change
-            p = jax.nn.sigmoid(eta)
-            return count + 1, b, eta, p, slope(b, p), after
-
-        tolerance = 1e3 * jnp.finfo(x.dtype).eps
-
-        def unfinished(state):
-            count, _, _, _, gradient, _ = state
-            return (count < self.max_steps) & (jnp.max(jnp.abs(gradient)) > tolerance)
-
-        b, eta = jnp.zeros(a.shape[1], x.dtype), jnp.zeros_like(y)
-        p = jax.nn.sigmoid(eta)
-        start = (0, b, eta, p, slope(b, p), loss(b, eta))
-        _, b, _, _, _, _ = jax.lax.while_loop(unfinished, step, start)
+        b = logistic_regression(a, y, share, ridge, max_steps=self.max_steps)
         slopes = b[1:] / scaled.spread
         return LinearParams(b[0] - scaled.mean @ slopes, slopes)
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from causalrep.effects.regressions.linear import _generalised_cv, _scale
-from causalrep.linalg import eigh
+from causalrep.linalg import eigh, squared_distances
 
 
 class KernelParams(NamedTuple):
@@ -75,7 +75,7 @@ class KernelRidge:
 
     def _kernel(self, a, b, spread):
         columns = jnp.maximum(jnp.sum(jnp.isfinite(spread)), 1)
-        return jnp.exp(-_squared_distances(a, b) / (2 * self.bandwidth**2 * columns))
+        return jnp.exp(-squared_distances(a, b) / (2 * self.bandwidth**2 * columns))
 
 
 class NeighbourParams(NamedTuple):
@@ -106,7 +106,7 @@ class NearestNeighbours:
 
     def predict(self, params: NeighbourParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """Weighted mean of the neighbours' targets."""
-        distances = _squared_distances(x / params.spread, params.x)
+        distances = squared_distances(x / params.spread, params.x)
         distances = jnp.where(params.w > 0, distances, jnp.inf)
         rows = jax.vmap(partial(nearest, k=self.k))(distances)
         weights = params.w[rows]
@@ -123,8 +123,3 @@ def nearest(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
         rows.append(jnp.argmin(distances))
         distances = distances.at[rows[-1]].set(jnp.inf)
     return jnp.stack(rows)
-
-
-def _squared_distances(a: Float[Array, "m d"], b: Float[Array, "n d"]) -> Float[Array, "m n"]:
-    cross = a @ b.T
-    return jnp.maximum(jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1) - 2 * cross, 0.0)

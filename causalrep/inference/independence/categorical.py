@@ -14,9 +14,9 @@ def chi_square(
 
     Args:
         x: One variable, coded 0 to ``levels[0] - 1``.
-        y: The other, likewise.
-        levels: Numbers of levels; those that no row has are left out of the degrees of freedom.
-        rows: Rows that count; default all.
+        y: The other variable, coded likewise.
+        levels: Numbers of levels; levels without rows do not enter the degrees of freedom.
+        rows: Mask of the rows to use; all by default.
 
     >>> import jax.numpy as jnp
     >>> x, y = jnp.array([0, 0, 1, 1, 1]), jnp.array([0, 0, 1, 1, 0])
@@ -43,7 +43,7 @@ def g_square(
 def contingency_table(
     x: Int[Array, " n"], y: Int[Array, " n"], levels: tuple[int, int], rows: Bool[Array, " n"] | None = None
 ) -> Float[Array, "a b"]:
-    """How often each pair of levels occurs among the rows that count."""
+    """Counts of each pair of levels among the rows in use."""
     cell = x * levels[1] + y
     counted = jnp.ones(len(x)) if rows is None else rows.astype(jnp.result_type(float))
     cell = cell if rows is None else jnp.where(rows, cell, 0)

@@ -1,4 +1,4 @@
-"""Tail probabilities of ``Q = sum_i w_i chi^2_1``, independent terms, non-negative weights: kernel tests' null law."""
+"""Tail probabilities of ``Q = sum_i w_i chi^2_1``, with independent terms and non-negative weights."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ BISECTIONS = 60
 
 
 def chi_square_mixture_tail(weights: Float[Array, " k"], value: Float[Array, ""]) -> Float[Array, ""]:
-    """``P(Q > value)`` by eight matched moments, or by three where eight are one too many.
+    """``P(Q > value)`` by matching eight moments, or three if the equations of eight are singular.
 
     Lindsay, Pilla and Basak (2000) replace Q by a mixture of four gamma distributions of one shape; its parameters
     follow from Q's first eight moments. Equal weights (Q is gamma itself), fewer than four of them, or float32 leave
@@ -17,8 +17,8 @@ def chi_square_mixture_tail(weights: Float[Array, " k"], value: Float[Array, ""]
     weights.
 
     Args:
-        weights: w; those below zero, by rounding, count as zero.
-        value: Where the tail begins.
+        weights: The weights w; values below zero, which come from rounding, count as zero.
+        value: The point where the tail begins.
 
     >>> import jax.numpy as jnp
     >>> round(float(chi_square_mixture_tail(jnp.array([2.0, 2.0]), jnp.array(4.0))), 4)  # 2 chi^2_2: exp(-4 / 4)
@@ -28,8 +28,8 @@ def chi_square_mixture_tail(weights: Float[Array, " k"], value: Float[Array, ""]
     total = jnp.sum(weights)
     weights, value = weights / total, value / total  # Q has mean 1
     four, three = _gamma_mixture(weights, value), _three_moments(weights, value)
-    found = jnp.where(jnp.isfinite(four), four, three)
-    return jnp.where(value > 0, jnp.clip(found, 0.0, 1.0), jnp.where(jnp.isnan(value), value, 1.0))
+    tail = jnp.where(jnp.isfinite(four), four, three)
+    return jnp.where(value > 0, jnp.clip(tail, 0.0, 1.0), jnp.where(jnp.isnan(value), value, 1.0))
 
 
 def _three_moments(weights: Float[Array, " k"], value: Float[Array, ""]) -> Float[Array, ""]:
@@ -40,7 +40,7 @@ def _three_moments(weights: Float[Array, " k"], value: Float[Array, ""]) -> Floa
 
 
 def _gamma_mixture(weights: Float[Array, " k"], value: Float[Array, ""]) -> Float[Array, ""]:
-    """Lindsay, Pilla and Basak's approximation; NaN where its equations have no solution."""
+    """Lindsay, Pilla and Basak's approximation; NaN if its equations have no solution."""
     moments = _moments(weights, 2 * POINTS)
     # Each root of a Hankel determinant lies below the one before; the last gives the common shape 1 / dispersion.
     dispersion = moments[2] - 1.0
@@ -84,7 +84,7 @@ def _mixing_moments(moments: Float[Array, " order+1"], dispersion: Float[Array, 
 
 
 def _root(moments: Float[Array, " order+1"], size: int, high: Float[Array, ""]) -> Float[Array, ""]:
-    """Where the Hankel determinant of the mixing moments first vanishes, below ``high``."""
+    """Smallest root in (0, ``high``) of the Hankel determinant of the mixing moments, by bisection."""
     index = jnp.arange(size + 1)
 
     def body(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -1,9 +1,9 @@
-"""Tests of independence of two variables that are numbers: kernel tests, and their fast relative with random features.
+"""Tests of independence of two numerical variables: kernel tests, and a fast variant with random features.
 
-Pure functions: they vmap over samples. All find dependence of any shape, given enough rows, and all p-values are of
-approximated null distributions, valid for independent rows alone. The widths and constants are those of the PersonaX
-code (Li et al. 2026), whose tests these are;
-:mod:`causalrep.inference.independence.categorical` holds those for categories.
+The tests are pure functions, which ``vmap`` over samples. All detect dependence of any shape, given enough rows; their
+p-values come from approximate null distributions, which are valid only for independent rows. The widths and constants
+are those of the PersonaX code (Li et al. 2026); :mod:`causalrep.inference.independence.categorical` has the tests for
+categories.
 """
 
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
+from causalrep.linalg import centered_kernel, hsic_statistic
 from causalrep.precision import full_products
 
 MEDIAN_ROWS = 500
@@ -22,8 +23,8 @@ class Independence(NamedTuple):
     """A test of independence.
 
     Attributes:
-        statistic: Its statistic, in the units of the test.
-        p_value: Probability of a statistic as large under independence; NaN where a variable is constant.
+        statistic: The test statistic.
+        p_value: Probability, under independence, of a statistic at least as large; NaN if a variable is constant.
     """
 
     statistic: Float[Array, ""]
@@ -34,20 +35,20 @@ class Independence(NamedTuple):
 def kci(x: Float[Array, "n *d"], y: Float[Array, "n *e"], *, rows: Bool[Array, " n"] | None = None) -> Independence:
     """Kernel test of independence (KCI with nothing to condition on).
 
-    ``T = sum(K_x * K_y)`` of centred Gaussian kernels of standardised variables, whose width is 0.8, 0.5 or 0.3 below
+    ``T = sum(K_x * K_y)`` of centered Gaussian kernels of standardized variables, whose width is 0.8, 0.5 or 0.3 below
     200, below 1200 and from 1200 rows. T is compared with a gamma distribution of the null's mean and variance.
-    Memory is quadratic in n: 0.7 GB a kernel at 9,000 rows in float64.
+    Memory is quadratic in n: 0.7 GB per kernel at 9,000 rows in float64.
 
     Args:
         x: One variable, or several columns.
-        y: The other.
-        rows: Rows that count; default all. For missing values without a change of shape.
+        y: The other variable.
+        rows: Mask of the rows to use, all by default: missing values are left out without a change of shape.
 
     Source: Zhang, Peters, Janzing and Schoelkopf (2011), theorem 4 and proposition 5; the widths of causal-learn.
     """
     x, y, used, n = _prepare(x, y, rows)
     width = jnp.where(n < 200, 0.8, jnp.where(n < 1200, 0.5, 0.3)).astype(x.dtype)
-    kernels = [_centred(_gaussian_kernel(_standardized(v, used), 0.5 / width**2), used) for v in (x, y)]
+    kernels = [centered_kernel(_gaussian_kernel(_standardized(v, used), 0.5 / width**2), used) for v in (x, y)]
     statistic = jnp.sum(kernels[0] * kernels[1])
     mean = jnp.trace(kernels[0]) * jnp.trace(kernels[1]) / n
     variance = 2.0 * jnp.sum(kernels[0] ** 2) * jnp.sum(kernels[1] ** 2) / n**2
@@ -66,10 +67,10 @@ def hsic(
 
     Args:
         x: One variable, or several columns.
-        y: The other.
+        y: The other variable.
         standardize: ``False`` takes the variables in their own units, as the PersonaX code does. In centimetres or
             years the kernel is then almost the identity and the test almost blind.
-        rows: Rows that count; default all.
+        rows: Mask of the rows to use; all by default.
 
     Source: Gretton, Fukumizu, Teo, Song, Schoelkopf and Smola (2008), section 3.
     """
@@ -79,8 +80,9 @@ def hsic(
     pairs = used[:, None] * used
     plain = [_gaussian_kernel(v, jnp.ones((), v.dtype)) * pairs for v in (x, y)]
     near_x, near_y = ((jnp.sum(k) - n) / (n * (n - 1)) for k in plain)
-    product = _centred(plain[0], used) * _centred(plain[1], used)
-    statistic = jnp.sum(product) / n**2
+    centered_x, centered_y = (centered_kernel(k, used) for k in plain)
+    product = centered_x * centered_y
+    statistic = hsic_statistic(centered_x, centered_y, n)
     mean = (1.0 + near_x * near_y - near_x - near_y) / n
     off_diagonal = jnp.sum(product**2) - jnp.sum(jnp.diagonal(product) ** 2)
     variance = 2.0 * (n - 4) * (n - 5) / (n * (n - 1) * (n - 2) * (n - 3)) * off_diagonal / n**2
@@ -96,18 +98,18 @@ def rit(
     features: int = 5,
     rows: Bool[Array, " n"] | None = None,
 ) -> Independence:
-    """Randomised independence test (RCIT with nothing to condition on): linear in n, random in its features.
+    """Randomized independence test (RCIT with nothing to condition on): linear in n, random in its features.
 
-    ``T = n |cov(f(x), f(y))|^2`` with random Fourier features f of standardised variables, as wide as the median
-    distance of the first 500 rows. Its null is a weighted sum of chi-squares. The p-value depends on the key: report
-    its spread over some.
+    ``T = n |cov(f(x), f(y))|^2`` with random Fourier features f of standardized variables, whose kernel width is the
+    median distance of the first 500 rows. The null distribution is a weighted sum of chi-squares. The p-value depends
+    on the key: report its spread over several keys.
 
     Args:
         key: Random key of the features.
         x: One variable, or several columns.
-        y: The other.
-        features: Of each variable.
-        rows: Rows that count; default all.
+        y: The other variable.
+        features: Number of random features per variable.
+        rows: Mask of the rows to use; all by default.
 
     Source: Strobl, Zhang and Visweswaran (2019), "Approximate kernel-based conditional independence tests for fast
     non-parametric causal discovery".
@@ -125,7 +127,7 @@ def rit(
 
 
 def _prepare(x: Array, y: Array, rows: Array | None) -> tuple[Array, Array, Array, Array]:
-    """Both variables as columns, 0 in rows that do not count; 1 for those that do; and their number."""
+    """Both variables as columns, 0 in masked rows; the mask as 0/1 numbers; and the number of rows in use."""
     x, y = (v[:, None] if v.ndim == 1 else v for v in (x, y))
     used = jnp.ones(len(x), x.dtype) if rows is None else rows.astype(x.dtype)
     x, y = (jnp.where(used[:, None] > 0, v, 0.0) for v in (x, y))
@@ -133,7 +135,7 @@ def _prepare(x: Array, y: Array, rows: Array | None) -> tuple[Array, Array, Arra
 
 
 def _standardized(x: Float[Array, "n d"], used: Float[Array, " n"]) -> Float[Array, "n d"]:
-    """Mean 0 and standard deviation 1 (divisor n - 1) over the rows that count; the others 0."""
+    """Mean 0 and standard deviation 1 (divisor n - 1) over the rows in use; 0 in the others."""
     n = jnp.sum(used)
     x = (x - used @ x / n) * used[:, None]
     return x / jnp.sqrt(jnp.sum(x**2, axis=0) / (n - 1))
@@ -143,14 +145,6 @@ def _gaussian_kernel(x: Float[Array, "n d"], precision: Float[Array, ""]) -> Flo
     # Differences, not the expanded square: a few columns, and no cancellation in float32.
     squared = sum((x[:, j, None] - x[:, j]) ** 2 for j in range(x.shape[1]))
     return jnp.exp(-precision * squared)
-
-
-def _centred(kernel: Float[Array, "n n"], used: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """``H K H`` on the rows that count, 0 on the others."""
-    pairs, n = used[:, None] * used, jnp.sum(used)
-    kernel = kernel * pairs
-    means = jnp.sum(kernel, axis=0) / n
-    return (kernel - means[:, None] - means + jnp.sum(means) / n) * pairs
 
 
 def _gamma_tail(statistic: Array, mean: Array, variance: Array) -> Float[Array, ""]:

@@ -1,100 +1,100 @@
-"""Is x endogenous at all? Tests that ordinary and two-stage least squares estimate the same coefficients.
+"""Are the treatments endogenous at all? Tests that ordinary and two-stage least squares estimate the same coefficients.
 
-They assume valid, strong instruments and homoskedastic errors, but for the regression-based test.
+They assume valid, strong instruments and, except for the regression-based test, homoskedastic errors.
+
+``<name>(Y, T, X, Z=...)`` checks the user's data, computes in float64 and returns Python floats;
+``<name>_statistic(system)`` is the pure function beneath it, for use under ``jit`` and ``vmap``.
 """
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from typing import Any
 
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from causalrep.inference.sandwich import Covariance
+from causalrep.iv.design import check_covariance, evaluate, make_design
 from causalrep.iv.distributions import TestResult, chi2_result, f_result
-from causalrep.iv.reduced_form import moments, partial_out, score_covariance
+from causalrep.iv.system import System, moments, partial_out, score_covariance
 from causalrep.linalg import orthonormal_basis, project, spd_solve
 
 
-def durbin(
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
-) -> TestResult:
-    """Durbin's score test that every column of x is exogenous; chi2(p).
+def durbin(Y: Any, T: Any, X: Any = None, *, Z: Any, fit_intercept: bool = True) -> TestResult:
+    """Durbin's score test that all treatments are exogenous; chi2(p).
 
     Args:
-        y: Outcome, (n,).
-        x: Endogenous regressors, (n, p).
-        z: Excluded instruments, (n, k).
-        c: Controls with the constant, (n, q), or None.
+        Y: Outcome (n,): array, Series or one-column frame.
+        T: Endogenous treatments (n,) or (n, p).
+        X: Exogenous controls (n, q), or None.
+        Z: Excluded instruments (n, k), k >= p.
+        fit_intercept: Whether to add a constant to the controls.
+
+    Raises:
+        InputError: If an argument is wrong; the message names it.
     """
-    gain, total = _explained_by_first_stage(y, x, z, c)
-    return chi2_result(len(y) * gain / total, x.shape[1])
+    return evaluate(durbin_statistic, make_design(Y, T, X, Z, fit_intercept=fit_intercept))
 
 
-def wu_hausman(
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
-) -> TestResult:
-    """Wu-Hausman F test that every column of x is exogenous; F(p, n - q - 2p).
+def durbin_statistic(system: System) -> TestResult:
+    """Durbin's test; see :func:`durbin`."""
+    n, p, _, _ = system.sizes
+    gain, total = _explained_by_first_stage(system)
+    return chi2_result(n * gain / total, p)
 
-    Equal to the classical F test of the first-stage residuals added to the regression of y on (x, c).
 
-    Args:
-        y: Outcome, (n,).
-        x: Endogenous regressors, (n, p).
-        z: Excluded instruments, (n, k).
-        c: Controls with the constant, (n, q), or None.
+def wu_hausman(Y: Any, T: Any, X: Any = None, *, Z: Any, fit_intercept: bool = True) -> TestResult:
+    """Wu-Hausman F test that all treatments are exogenous; F(p, n - q - 2p).
+
+    Equal to the classical F test of the first-stage residuals added to the regression of Y on (T, X). Arguments
+    as in :func:`durbin`.
     """
-    p = x.shape[1]
-    dof = len(y) - (0 if c is None else c.shape[1]) - 2 * p
-    gain, total = _explained_by_first_stage(y, x, z, c)
+    return evaluate(wu_hausman_statistic, make_design(Y, T, X, Z, fit_intercept=fit_intercept))
+
+
+def wu_hausman_statistic(system: System) -> TestResult:
+    """Wu-Hausman F test; see :func:`wu_hausman`."""
+    n, p, _, q = system.sizes
+    dof = n - q - 2 * p
+    gain, total = _explained_by_first_stage(system)
     return f_result((gain / p) / ((total - gain) / dof), p, dof)
 
 
 def hausman_regression(
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
-    *,
-    covariance: str = "HC1",
-    clusters: Int[Array, " n"] | None = None,
+    Y: Any, T: Any, X: Any = None, *, Z: Any, covariance: str = "HC1", clusters: Any = None, fit_intercept: bool = True
 ) -> TestResult:
-    """Control-function test of exogeneity: the first-stage residuals have no part in y given (x, c).
+    """Control-function test of exogeneity: the first-stage residuals do not enter Y given (T, X).
 
     The robust or clustered companion of :func:`wu_hausman`, to which it reduces when homoskedastic; Wald
-    statistic / p against F(p, n - q - 2p), or F(p, G - 1).
-
-    Args:
-        y: Outcome, (n,).
-        x: Endogenous regressors, (n, p).
-        z: Excluded instruments, (n, k).
-        c: Controls with the constant, (n, q), or None.
-        covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``.
-        clusters: Integer codes in 0..n-1 for ``"cluster"``.
+    statistic / p against F(p, n - q - 2p), or F(p, G - 1). Arguments as in :func:`durbin`, and ``covariance``:
+    ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"`` (with ``clusters``: labels of any type).
     """
-    n, p = x.shape
-    dof = n - (0 if c is None else c.shape[1]) - 2 * p
-    w, q = partial_out(jnp.column_stack([y, x]), z, c)
+    check_covariance(covariance, clusters)
+    design = make_design(Y, T, X, Z, clusters, fit_intercept=fit_intercept)
+    return evaluate(hausman_regression_statistic, design, covariance=covariance)
+
+
+def hausman_regression_statistic(system: System, *, covariance: str = "HC1") -> TestResult:
+    """Control-function test of exogeneity; see :func:`hausman_regression`."""
+    n, p, _, controls = system.sizes
+    dof = n - controls - 2 * p
+    w, q = partial_out(jnp.column_stack([system.y, system.x]), system.z, system.c)
     regressors, added = w[:, 1:], w[:, 1:] - project(q, w[:, 1:])
     basis = orthonormal_basis(regressors)
     direction = orthonormal_basis(added - project(basis, added))
     residual = w[:, 0] - project(basis, w[:, 0])
     effect = direction.T @ residual
     residual = residual - direction @ effect
-    spread, df_den = score_covariance(residual[:, None], direction, dof, covariance=covariance, clusters=clusters)
-    return f_result(effect @ spd_solve(spread[0, :, 0, :], effect) / p, p, df_den)
+    request = Covariance(covariance, clusters=system.clusters)
+    spread = score_covariance(residual[:, None], direction, request, dof)[0, :, 0, :]
+    return f_result(effect @ spd_solve(spread, effect) / p, p, request.reference_dof(n, dof, w.dtype))
 
 
-def _explained_by_first_stage(
-    y: Float[Array, " n"], x: Float[Array, "n p"], z: Float[Array, "n k"], c: Float[Array, "n q"] | None
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """OLS residual sum of squares, and its fall when the first-stage residuals join the regression.
+def _explained_by_first_stage(system: System) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The fall of the OLS residual sum of squares when the first-stage residuals are added, and the sum itself.
 
-    Both follow from the Gram matrices, for the fall is a quadratic form in the difference of the two
+    Both follow from the Gram matrices, because the fall is a quadratic form in the difference of the two
     estimates.
     """
-    m = moments(y, x, z, c)
+    m = moments(system)
     total = m.projected + m.residual
     ols = spd_solve(total[1:, 1:], total[1:, 0])
     tsls = spd_solve(m.projected[1:, 1:], m.projected[1:, 0])
@@ -102,5 +102,5 @@ def _explained_by_first_stage(
     inside, everything, outside = m.projected[1:, 1:], total[1:, 1:], m.residual[1:, 1:]
     # V = inside^{-1} - everything^{-1} = inside^{-1} outside everything^{-1}.
     gain = difference @ inside @ jnp.linalg.solve(outside, everything @ difference)
-    d = jnp.concatenate([jnp.ones(1, y.dtype), -ols])
+    d = jnp.concatenate([jnp.ones(1, ols.dtype), -ols])
     return gain, d @ total @ d

@@ -1,4 +1,4 @@
-"""The IVL façade: IV-like regression with a fixed or selected penalty."""
+"""Linear IV-like regression with a fixed or selected penalty."""
 
 from functools import partial
 from typing import Any, Literal, Self
@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import as_matrix, check_range
+from causalrep.base.validation import check_count, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.ivl.path import ivl_path
 from causalrep.iv.ivl.selection import (
+    as_scoring_treatment,
     confounder_corrected_norm,
     discretize,
     log_uniform_candidates,
@@ -19,7 +20,7 @@ from causalrep.iv.ivl.selection import (
     select_cv,
     select_level_cv,
 )
-from causalrep.iv.linear.estimators import Penalised
+from causalrep.iv.linear.base import SHRINKAGE, LinearIVEstimator
 from causalrep.iv.linear.kclass import LinearFit, anchor_regression
 from causalrep.keys import root
 from causalrep.linalg import orthonormal_basis, residualize
@@ -28,28 +29,28 @@ Selector = Literal["cv", "lcv", "cc"]
 SELECTORS = ("cv", "lcv", "cc")
 
 
-class IVLRegression(Penalised):
-    """IV-like regression: least squares plus a two-stage least-squares penalty, for instruments that need not identify.
+class IVLRegression(LinearIVEstimator):
+    """IV-like regression: least squares plus a two-stage least-squares penalty, for instruments that may not identify.
 
-    It minimises ``R_IV(h) + alpha R_ERM(h)``. With a real instrument it lies between 2SLS (alpha to 0) and OLS (alpha
-    to infinity). Its own use is outcome-invariant data augmentation: fit on the augmented treatment with the
-    augmentation's parameters as ``Z``; the confounding bias then never exceeds that of augmented least squares, in the
-    norm of the treatment's covariance. It lowers bias; it does not identify the effect, so no interval is valid
-    (``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``).
+    It minimizes ``R_IV(h) + alpha R_ERM(h)``. With a real instrument it lies between 2SLS (alpha to 0) and OLS (alpha
+    to infinity). Its main use is outcome-invariant data augmentation: fit on the augmented treatment with the
+    parameters of the augmentation as ``Z``. In the norm of the treatment's covariance the confounding bias then never
+    exceeds that of augmented least squares. IVL lowers the bias but does not identify the effect, so no interval is
+    valid (``stderr_`` is NaN, and ``conf_int`` raises ``NoIntervalError``).
 
-    Equal to anchor regression at ``gamma = 1 + 1/alpha`` and to the k-class at ``kappa = 1/(1 + alpha)``.
+    It equals anchor regression at ``gamma = 1 + 1/alpha`` and the k-class estimator at ``kappa = 1/(1 + alpha)``.
 
     Args:
-        alpha: The penalty on the ordinary risk, above 0; or how to select it from random candidates: ``"cv"`` (hold
-            out rows), ``"lcv"`` (hold out levels of the instruments, which are binned in two first, for the fit too)
-            or ``"cc"`` (match the length that a confounding estimate assigns to the effect).
-        candidates: How many candidates a selector draws.
-        alpha_range: Ends of their log-uniform distribution.
-        seed: Of the candidates and of the held-out rows.
+        alpha: Weight of the ordinary risk, above 0; or the rule that selects it from random candidates: ``"cv"`` (hold
+            out rows), ``"lcv"`` (hold out levels of the instruments, each of which is split into two bins, for the fit
+            too) or ``"cc"`` (match the estimated length of the causal effect).
+        candidates: Number of candidates that a selector draws.
+        alpha_range: Ends of the candidates' log-uniform distribution.
+        seed: Random seed of the candidates and of the held-out rows.
         fit_intercept: Add a constant.
 
     Attributes:
-        alpha_: The penalty used.
+        alpha_: The weight used.
 
     Source: Akbar et al. (2025), arXiv 2510.25128, sections 3 to 5.
 
@@ -67,6 +68,8 @@ class IVLRegression(Penalised):
     """
 
     _title = "IV-like regression"
+    _needs_identification = False
+    _no_interval = SHRINKAGE
 
     def __init__(
         self,
@@ -91,20 +94,15 @@ class IVLRegression(Penalised):
             T: Treatments (n, p); the augmented ones under augmentation.
             X: Exogenous controls (n, q).
             Z: Instruments, or the augmentation's parameters (n, k); any number of them.
-            T_score: Treatments on which ``"cv"`` and ``"lcv"`` score the held-out rows (n, p): the un-augmented ones
-                under augmentation. Default ``T``.
-            clusters: Not used: there are no standard errors.
+            T_score: Treatments on which ``"cv"`` and ``"lcv"`` score the held-out rows (n, p), the un-augmented ones
+                under augmentation; default ``T``.
+            clusters: Ignored, since there are no standard errors.
 
         Raises:
             InputError: If an argument is wrong; the message names it.
         """
         self._check_alpha()
-        self._score_on = None
-        if T_score is not None:
-            rows, columns = as_matrix("T", T)[0].shape
-            self._score_on = as_matrix("T_score", T_score, rows=rows)[0]
-            if self._score_on.shape[1] != columns:
-                raise InputError("T_score", found=f"{self._score_on.shape[1]} columns", expected=f"{columns}, as in T")
+        self._score_on = as_scoring_treatment(T, T_score)
         try:
             return super().fit(Y, T, X=X, Z=Z, clusters=clusters)
         finally:
@@ -126,8 +124,7 @@ class IVLRegression(Penalised):
         if isinstance(self.alpha, str):
             if self.alpha not in SELECTORS:
                 raise InputError("alpha", found=repr(self.alpha), expected="a number above 0, 'cv', 'lcv' or 'cc'")
-            if isinstance(self.candidates, bool) or not isinstance(self.candidates, int) or self.candidates < 1:
-                raise InputError("candidates", found=repr(self.candidates), expected="a whole number of at least 1")
+            check_count("candidates", self.candidates)
             low, high = self.alpha_range
             check_range("alpha_range[0]", low, above=0)
             check_range("alpha_range[1]", high, at_least=low)

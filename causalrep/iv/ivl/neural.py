@@ -2,31 +2,35 @@
 
 from functools import lru_cache
 
-import optax
+import numpy as np
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.validation import check_choice, check_count, check_range, check_widths
+from causalrep.iv.ivl.kernel import SYMMETRY
 from causalrep.iv.ivl.objective import Form, ivl_objective
-from causalrep.iv.nonlinear.training import (
-    NeuralFit,
-    scaled_inputs,
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
+from causalrep.iv.nonlinear.door import NonlinearData
+from causalrep.iv.nonlinear.networks import (
+    NO_INTERVAL,
+    in_units,
+    seeds_fitted,
     standardize,
-    summarize,
-    unscaled_outcome,
+    train_seeds,
 )
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import plan_epochs
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule, plan_epochs
+from causalrep.training.trained import Trained, trained
 
 Widths = tuple[int, ...]
+SCHEDULE = Schedule(epochs=100, batch_size=256, learning_rate=3e-3)
 
 
 @lru_cache
 def neural_ivl_objective(hidden: Widths, alpha: float, form: Form) -> Objective:
-    """The IVL risk of a perceptron; kept, so that the training loop compiles it once."""
+    """The IVL risk of a perceptron; cached, because the training loop compiles once per objective object."""
     return ivl_objective(trained_mlp((*hidden, 1)), alpha=alpha, form=form)
-
-
-_adam = lru_cache(optax.adam)
 
 
 def neural_ivl(
@@ -38,38 +42,97 @@ def neural_ivl(
     alpha: float = 1.0,
     form: Form = "paper",
     hidden: Widths = (64, 64),
-    epochs: int = 100,
-    batch_size: int = 256,
-    learning_rate: float = 3e-3,
-) -> NeuralFit:
-    """Train a perceptron on ``r^T P r / n + alpha mean r^2`` over standardised data.
+    schedule: Schedule | None = SCHEDULE,
+) -> Trained:
+    """Train a perceptron on ``r^T P r / n + alpha mean r^2`` over standardized data.
 
     Args:
-        key: Of initialisation and batches.
+        key: Random key of initialization and batches.
         y: Outcome.
         x: Treatments and controls.
         z: Instruments and controls; P projects a mini-batch's residuals on their columns.
-        alpha: The penalty on the ordinary risk.
+        alpha: Weight of the ordinary risk.
         form: See :func:`~causalrep.iv.ivl.objective.ivl_objective`.
         hidden: Hidden widths.
-        epochs: Passes over the rows.
-        batch_size: Rows a step.
-        learning_rate: Of Adam.
+        schedule: Training.
     """
+    schedule = check_schedule(schedule, SCHEDULE)
     data, scaling = standardize(y, x, z)
-    plan = plan_epochs(len(y), validation_share=0.0, epochs=epochs, batch_size=batch_size)
+    plan = plan_epochs(len(y), epochs=schedule.epochs, batch_size=schedule.batch_size)
     result = fit(
         neural_ivl_objective(hidden, alpha, form),
-        _adam(learning_rate),
-        data._asdict(),
+        adam(schedule.learning_rate),
+        data,
         key,
         steps=plan.steps,
         batch_size=plan.batch_size,
     )
-    return summarize(result, result.params, scaling)
+    return trained(result, scaling)
 
 
-def neural_ivl_predict(found: NeuralFit, x: Float[Array, "n d"], *, hidden: Widths = (64, 64)) -> Float[Array, " n"]:
+def neural_ivl_predict(fit: Trained, x: Float[Array, "n d"], *, hidden: Widths = (64, 64)) -> Float[Array, " n"]:
     """The function at rows of treatments and controls."""
-    outcome = trained_mlp((*hidden, 1)).apply(found.params, scaled_inputs(found.scaling, x))[:, 0]
-    return unscaled_outcome(found.scaling, outcome)
+    net = trained_mlp((*hidden, 1))
+    return in_units(fit, x, lambda params, inputs: net.apply(params, inputs)[:, 0])
+
+
+class NeuralIVL(NonlinearIVEstimator):
+    """Neural IV-like regression: a perceptron trained on ``r^T P r / n + alpha mean r^2``.
+
+    P projects the residuals r of a mini-batch on the instruments, or on the augmentation's parameters.
+
+    Args:
+        alpha: Weight of the ordinary risk, at least 0; 0 is the generalized method of moments.
+        form: ``"paper"``, or ``"legacy_gmm"``, ``mean(P r^2) + alpha mean r^2``, as the released code computes.
+        hidden: Hidden widths.
+        schedule: Training, by default 100 epochs in batches of 256 rows at a learning rate of 3e-3.
+        seeds: Number of initializations trained together; the answer is the mean of their functions.
+        seed: Random seed.
+
+    Attributes:
+        fit_: The :class:`~causalrep.training.trained.Trained` of the seeds that stayed finite, stacked.
+
+    There is no interval: the networks' regularization and early stopping leave a bias of unknown size.
+
+    Source: Akbar et al. (2025), arXiv 2510.25128, section 3 and equation 16.
+    """
+
+    _title = "Neural IV-like regression"
+    _no_interval = NO_INTERVAL
+    _assumptions = SYMMETRY
+    _precision = "float32"
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        form: Form = "paper",
+        hidden: tuple[int, ...] = (64, 64),
+        schedule: Schedule | None = SCHEDULE,
+        seeds: int = 1,
+        seed: int = 0,
+    ):
+        self.alpha = alpha
+        self.form = form
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seeds = seeds
+        self.seed = seed
+
+    def _check_hyperparameters(self) -> None:
+        check_range("alpha", self.alpha, at_least=0)
+        check_choice("form", self.form, ("paper", "legacy_gmm"))
+        check_widths("hidden", self.hidden, empty=False)
+        check_schedule(self.schedule, SCHEDULE)
+        check_count("seeds", self.seeds)
+
+    def _fit(self, data: NonlinearData) -> Fitted:
+        network = {"hidden": tuple(self.hidden)}
+        options = {"alpha": float(self.alpha), "form": self.form, "schedule": self.schedule}
+        self.fit_ = train_seeds(self, neural_ivl, data, **options, **network)
+        return seeds_fitted(neural_ivl_predict, self.fit_, **network)
+
+    def predict_each(self, inputs: np.ndarray) -> np.ndarray:
+        """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
+        with self._computing():
+            return self._structural.each(inputs)

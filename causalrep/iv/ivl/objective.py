@@ -27,16 +27,17 @@ def ivl_objective(
     form: Form = "paper",
     link: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Objective:
-    """``R_IV + alpha R_ERM`` for a model, on batches with ``x``, ``y``, ``z`` and, perhaps, ``weight``.
+    """``R_IV + alpha R_ERM`` for a model, on batches with ``x``, ``y``, ``z`` and optionally ``weight``.
 
     Args:
-        model: With flax's ``init(key, x)`` and ``apply(params, x)``, predictions (n,) or (n, 1).
-        alpha: The penalty on the mean squared error, at least 0; 0 is the generalised method of moments (IV). May be
-            traced.
-        form: ``"paper"``: ``r^T P r / n``. ``"legacy_gmm"``: ``mean(P r^2)``, squares first, as the released code
-            computes: an empirical risk whose row weights are the projection of a constant on Z. Kept to reproduce the
-            published Colored MNIST numbers.
-        link: Applied to predictions before residuals are taken (``jax.nn.sigmoid`` for logits); default nothing.
+        model: A flax module, or any object with its ``init(key, x)`` and ``apply(params, x)``; predictions are (n,) or
+            (n, 1).
+        alpha: Weight of the mean squared error, at least 0; 0 is the generalized method of moments (IV). May be traced.
+        form: ``"paper"`` is ``r^T P r / n``. ``"legacy_gmm"`` is ``mean(P r^2)``, the projection of the squares, as in
+            the released code: an empirical risk whose row weights are the projection of a constant on Z. It is here to
+            reproduce the published Colored MNIST numbers.
+        link: Function of the predictions from which residuals are taken, ``jax.nn.sigmoid`` for logits; default the
+            identity.
     """
 
     def init(key: jax.Array, batch: Any) -> Any:
@@ -53,6 +54,7 @@ def ivl_objective(
             moments = z.T @ (weight * residuals)
             iv = moments @ pinv_psd_solve(gram, moments) / n
         else:
+            # mean(P r^2) = 1' P r^2 / n = (P 1)' r^2 / n, so only the constant is projected.
             projected = z @ pinv_psd_solve(gram, z.T @ weight)
             iv = jnp.sum(weight * projected * jnp.square(residuals)) / n
         mse = jnp.sum(weight * jnp.square(residuals)) / n

@@ -1,13 +1,13 @@
 """IV-like (IVL) regression: closed forms for every strength of the penalty from one decomposition.
 
 The risk is ``R_IV(h) + alpha R_ERM(h)`` with ``R_IV(h) = ||P (y - X h)||^2 / n``, P the projection on the instrument
-(or the parameters G of an outcome-invariant data augmentation). Its minimiser solves ``M h = r`` with
+(or the parameters G of an outcome-invariant data augmentation). Its minimizer solves ``M h = r`` with
 ``M = alpha X^T X + X^T P X`` and ``r = alpha X^T y + X^T P y``.
 
-Writing ``X = U D V^T`` and ``Q`` for an orthonormal basis of the instruments, ``W = Q^T U`` holds the cosines between
-the two column spaces. In the right singular basis of W the system is diagonal, with entries ``alpha + s_j^2``: the
-whole path over alpha, empirical risk minimisation (alpha to infinity) and the constrained limit (alpha to 0)
-come from that one decomposition, without forming M and so without squaring its condition number.
+Write ``X = U D V^T`` and let ``Q`` be an orthonormal basis of the instruments. Then ``W = Q^T U`` holds the cosines
+between the two column spaces, and in the right singular basis of W the system is diagonal with entries
+``alpha + s_j^2``. The whole path over alpha, empirical risk minimization (alpha to infinity) and the constrained limit
+(alpha to 0) come from that one decomposition. M is never formed, so its condition number is not squared.
 
 Source: Akbar, Kilbertus, Shen, Muandet, Dai, "An Analysis of Causal Effect Estimation using Outcome Invariant Data
 Augmentation", NeurIPS 2025 (arXiv 2510.25128), sections 3-4 and Proposition 1. The decomposition is ours.
@@ -15,6 +15,7 @@ Augmentation", NeurIPS 2025 (arXiv 2510.25128), sections 3-4 and Proposition 1. 
 
 from typing import NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -27,10 +28,10 @@ class IVLPath(NamedTuple):
 
     Attributes:
         loadings: L (m, m); an estimate is ``L c`` for coordinates c in the canonical basis.
-        strength: s^2, the squared canonical correlations of X with the instruments, in [0, 1] (m,). Zero marks a
-            direction of X that the instruments do not move.
-        outcome: The outcome's coordinates in X's column space, ``V^T U^T y`` (m,).
-        projected: The same after projection on the instruments, ``V^T W^T Q^T y`` (m,).
+        strength: Squared canonical correlations s^2 of X with the instruments, in [0, 1] (m,). Zero marks a direction
+            of X that the instruments do not move.
+        outcome: Coordinates of the outcome in the column space of X, ``V^T U^T y`` (m,).
+        projected: Coordinates of its projection on the instruments, ``V^T W^T Q^T y`` (m,).
         first_stage: ``Q^T X`` (k, m).
         reduced_form: ``Q^T y`` (k,).
     """
@@ -57,12 +58,15 @@ def ivl_path(
         y: Outcome (n,).
         x: Treatment (n, m); under data augmentation, the augmented GX.
         z: Instruments (n, k); under data augmentation, its parameters G. Any rank.
-        weights: Row weights (n,); zeros leave rows out while shapes stay static.
+        weights: Row weights (n,); a zero leaves the row out while shapes stay static.
 
     Returns:
-        The path. No intercept is fitted: centre the columns first if one is wanted. Its basis is not unique where
-        ``strength`` repeats, so it has no derivative: differentiate ``k_class(..., kappa=1 / (1 + alpha))`` instead.
+        The path. No intercept is fitted: center the columns first if one is wanted. The basis of the path is not unique
+        where values of ``strength`` repeat, so it has no derivative; differentiate
+        ``k_class(..., kappa=1 / (1 + alpha))`` instead.
     """
+    chex.assert_rank([y, x, z], [1, 2, 2])
+    chex.assert_equal_shape_prefix([y, x, z], 1)
     if weights is not None:
         root = jnp.sqrt(weights)
         y, x, z = y * root, x * root[:, None], z * root[:, None]
@@ -70,7 +74,7 @@ def ivl_path(
     k, m = z.shape[1], x.shape[1]
     r = jnp.linalg.qr(jnp.column_stack([z, x, y]), mode="r")
     z_r, x_r, y_r = r[:, :k], r[:, k : k + m], r[:, -1]
-    basis = orthonormal_basis(z_r[:k])  # the rows below are zero
+    basis = orthonormal_basis(z_r[:k])  # the rows below the first k are zero
     u, d, vt = svd(x_r)
     keep = d > max(x.shape) * jnp.finfo(x.dtype).eps * jnp.max(d)
     u = u * keep
@@ -80,7 +84,7 @@ def ivl_path(
     factor = jnp.linalg.qr(cosines, mode="r") if cosines.shape[0] > cosines.shape[1] else cosines
     _, s, wt = jnp.linalg.svd(factor, full_matrices=True)
     s = jnp.concatenate([s, jnp.zeros(wt.shape[0] - s.shape[0], s.dtype)])
-    # Cosines cannot exceed 1, and one below rounding error is a direction the instruments do not move.
+    # Cosines are at most 1; one that is rounding error is a direction that the instruments do not move.
     s = jnp.where(s > max(z.shape) * jnp.finfo(x.dtype).eps, jnp.minimum(s, 1.0), 0.0)
     return IVLPath(
         loadings=(vt.T * inverse) @ wt.T,
@@ -96,12 +100,12 @@ def ivl_path(
 def ivl(path: IVLPath, alpha: Float[Array, "*a"] | float) -> Float[Array, "*a m"]:
     """The IVL_alpha estimate, minimum-norm where X lacks rank.
 
-    Identities (exact in finite samples): equal to anchor regression at ``gamma = 1 + 1/alpha`` and to the k-class
+    Exact in finite samples, it equals anchor regression at ``gamma = 1 + 1/alpha`` and to the k-class
     estimator at ``kappa = 1/(1 + alpha)``.
 
     Args:
         path: From :func:`ivl_path`.
-        alpha: The penalty on the empirical risk, above 0; a scalar or an array of them.
+        alpha: Weight of the empirical risk, above 0; a scalar or an array.
 
     Returns:
         Estimates, (m,) for a scalar alpha, else (..., m).
@@ -121,7 +125,7 @@ def erm(path: IVLPath) -> Float[Array, " m"]:
 def constrained_ivl(path: IVLPath) -> Float[Array, " m"]:
     """The limit alpha to 0: least squares subject to the two-stage least-squares normal equations.
 
-    Where the instruments move a direction of X it is the two-stage estimate, elsewhere the empirical one.
+    In directions of X that the instruments move it is the two-stage estimate, in the others least squares.
     """
     moved = path.strength > 0
     coordinates = jnp.where(moved, path.projected / jnp.where(moved, path.strength, 1.0), path.outcome)
@@ -130,7 +134,7 @@ def constrained_ivl(path: IVLPath) -> Float[Array, " m"]:
 
 @full_products
 def min_norm_iv(path: IVLPath) -> Float[Array, " m"]:
-    """Two-stage least squares, of minimum norm when under-identified: ``(P X)^+ y``."""
+    """Two-stage least squares ``(P X)^+ y``, of minimum norm when under-identified."""
     return min_norm_solve(path.first_stage, path.reduced_form)
 
 
@@ -147,8 +151,8 @@ def transformed_regression(
 ) -> tuple[Float[Array, " n"], Float[Array, "n m"]]:
     """Data ``(y', X')`` whose ordinary least squares is IVL_alpha (Proposition 1).
 
-    ``X' = a X + b P X`` and ``y' = a y + b P y`` with ``a = sqrt(alpha)``, ``b = sqrt(1 + alpha) - sqrt(alpha)``: any
-    least-squares learner becomes an IVL learner on them.
+    ``X' = a X + b P X`` and ``y' = a y + b P y`` with ``a = sqrt(alpha)``, ``b = sqrt(1 + alpha) - sqrt(alpha)``. On
+    these data any least-squares learner is an IVL learner.
     """
     basis = orthonormal_basis(z)
     a, b = jnp.sqrt(alpha), jnp.sqrt(1.0 + alpha) - jnp.sqrt(alpha)

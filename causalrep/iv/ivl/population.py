@@ -3,11 +3,11 @@
 With ``Sigma = E[X X^T]``, ``v = E[X xi]`` and Gamma the augmentation's directions at strength gamma, every estimator's
 error ``h - f`` solves ``(Sigma + s gamma^2 Gamma^T Gamma) e = v``: ERM at ``s = 0``, DA+ERM at ``s = 1``,
 DA+IVL_alpha at ``s = 1 + 1/alpha``. So DA+IVL_alpha at strength gamma is DA+ERM at strength
-``gamma sqrt(1 + 1/alpha)``: the penalty is a stronger augmentation that nobody had to draw.
+``gamma sqrt(1 + 1/alpha)``: the penalty acts as a stronger augmentation without drawing one.
 
 **When does it help?** In the norm of Sigma the risk never increases with s. It stays equal exactly when
 ``Gamma Sigma^{-1} v = 0``: the augmentation's directions are orthogonal to ERM's error. The paper states the condition
-as ``Gamma v = 0``, which is neither necessary nor sufficient: with ``Sigma = [[2, 1], [1, 2]]``, ``Gamma = (0, 1)`` and
+as ``Gamma v = 0``, which is neither necessary nor sufficient. With ``Sigma = [[2, 1], [1, 2]]``, ``Gamma = (0, 1)`` and
 ``v = (1, 0)`` it is met, yet the risk falls from 2/3 to 0.56. In the Euclidean norm no such order holds.
 """
 
@@ -23,7 +23,7 @@ from causalrep.precision import full_products
 def treatment_covariance(
     sem: LinearSEM, *, kappa: Float[Array, ""] | float = 1.0, sigma: float = 0.1
 ) -> Float[Array, "m m"]:
-    """Sigma = E[X X^T] of the model at its equilibrium, cyclic or not (m, m)."""
+    """Sigma = E[X X^T] of the model, at its equilibrium if it is cyclic (m, m)."""
     x_of_noise = _reduced_form(sem, kappa)
     return x_of_noise @ _noise_covariance(sem, kappa, sigma) @ x_of_noise.T
 
@@ -32,7 +32,7 @@ def treatment_covariance(
 def confounding_vector(
     sem: LinearSEM, *, kappa: Float[Array, ""] | float = 1.0, sigma: float = 0.1
 ) -> Float[Array, " m"]:
-    """V = E[X xi] with xi = Y - f^T X (m,); without feedback it is ``kappa T^T eps``."""
+    """The vector v = E[X xi] with xi = Y - f^T X (m,); without feedback it is ``kappa T^T eps``."""
     return _reduced_form(sem, kappa) @ _noise_covariance(sem, kappa, sigma)[:, -1]
 
 
@@ -48,11 +48,11 @@ def population_error(
     """Error ``h - f`` of DA+IVL_alpha in the population.
 
     Args:
-        covariance: Sigma (m, m).
-        confounding: v (m,).
-        gamma_directions: Gamma (k, m).
-        strength: gamma, the augmentation's strength; 0 gives ERM.
-        alpha: The penalty; infinity (the default) gives DA+ERM.
+        covariance: Covariance Sigma of the treatment (m, m).
+        confounding: Vector v (m,).
+        gamma_directions: Directions Gamma of the augmentation (k, m).
+        strength: Strength gamma of the augmentation; 0 gives ERM.
+        alpha: Weight of the ordinary risk; infinity gives DA+ERM.
     """
     penalty = jnp.square(strength) * (1.0 + 1.0 / alpha)
     return spd_solve(covariance + penalty * gamma_directions.T @ gamma_directions, confounding)
@@ -67,7 +67,7 @@ def augmentation_helps(
 ) -> Bool[Array, ""]:
     """Whether augmentation strictly lowers the causal risk in the Sigma norm: ``Gamma Sigma^{-1} v != 0``.
 
-    This corrects the equality condition that the paper prints (see the module's text).
+    This corrects the condition for equality in the paper (see the module's docstring).
     """
     error = spd_solve(covariance, confounding)
     return jnp.linalg.norm(gamma_directions @ error) > tolerance * jnp.linalg.norm(error)

@@ -1,24 +1,42 @@
-"""Choosing the IVL penalty alpha: hold-out validation, level validation, confounder correction.
+"""Selection of the IVL penalty alpha: hold-out validation, level validation, confounder correction.
 
-All three are pure functions over a fixed number of candidates, with static shapes (a held-out row has weight 0), so
-that a selector runs inside the one compiled program of a replication.
+All three are pure functions of a fixed number of candidates with static shapes (held-out rows get weight 0), so that a
+selector can be part of the compiled program of a replication.
 
 Source: IVL paper (arXiv 2510.25128), section 5 and appendix E; confounder correction after Janzing (2019),
 "Causal regularization", NeurIPS.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from causalrep.base.validation import as_matrix
+from causalrep.errors import InputError
 from causalrep.iv.ivl.path import IVLPath, ivl, ivl_path
 from causalrep.keys import root
 from causalrep.linalg import min_norm_solve
 from causalrep.precision import full_products
 
 HOLDOUT = 0.2
+
+
+def as_scoring_treatment(T: Any, T_score: Any) -> np.ndarray | None:
+    """The treatments that score held-out rows, of the shape of ``T``; None stands for ``T`` itself.
+
+    Raises:
+        InputError: If the shapes differ.
+    """
+    if T_score is None:
+        return None
+    rows, columns = as_matrix("T", T)[0].shape
+    score, _ = as_matrix("T_score", T_score, rows=rows)
+    if score.shape[1] != columns:
+        raise InputError("T_score", found=f"{score.shape[1]} columns", expected=f"{columns}, as in T")
+    return score
 
 
 def log_uniform_candidates(key: Key[Array, ""], count: int, low: float, high: float) -> Float[Array, " count"]:
@@ -37,15 +55,15 @@ def select_cv(
     x_score: Float[Array, "n m"] | None = None,
     fraction: float = HOLDOUT,
 ) -> Float[Array, ""]:
-    """CV: the candidate with the least error on a random held-out fifth.
+    """CV: the candidate with the least error on a random held-out share of the rows.
 
     Args:
         key: Random key of the split.
         y: Outcome (n,).
-        x: Treatment to fit on, GX under augmentation (n, m).
+        x: Treatment of the fit, GX under augmentation (n, m).
         z: Instruments or augmentation parameters (n, k).
         candidates: Penalties to choose from (a,).
-        x_score: Treatment to score on, the un-augmented X under augmentation (n, m); default ``x``.
+        x_score: Treatment of the score, the un-augmented X under augmentation (n, m); default ``x``.
         fraction: Share of rows held out.
 
     Returns:
@@ -68,12 +86,12 @@ def select_level_cv(
     x_score: Float[Array, "n m"] | None = None,
     fraction: float = HOLDOUT,
 ) -> Float[Array, ""]:
-    """LCV: as CV, but whole levels of the instrument are held out, rare levels first.
+    """LCV: like CV, but whole levels of the instruments are held out, rare levels more likely.
 
-    Every distinct row of ``z`` is a level (pass a discretised z, see :func:`discretize`); a fifth of the levels, at
-    least one, is drawn without replacement with probability proportional to one minus the level's frequency.
+    Every distinct row of ``z`` is a level (pass a discretized z, see :func:`discretize`). A share ``fraction`` of the
+    levels, at least one, is drawn without replacement with probability proportional to one minus the frequency.
 
-    Args and returns: as :func:`select_cv`.
+    See :func:`select_cv` for the arguments.
     """
     held_out = held_out_levels(key, level_ids(z), fraction)
     return _best_on(held_out, y, x, z, candidates, x if x_score is None else x_score)
@@ -83,10 +101,10 @@ def select_level_cv(
 def select_confounder_correction(
     path: IVLPath, candidates: Float[Array, " a"], target_norm: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """CC: the candidate whose estimate is as long as the causal effect is estimated to be.
+    """CC: the candidate whose estimate has the estimated length of the causal effect.
 
     Args:
-        path: The decomposition of all the data.
+        path: The decomposition of all rows.
         candidates: Penalties to choose from (a,).
         target_norm: From :func:`confounder_corrected_norm`.
     """
@@ -95,9 +113,9 @@ def select_confounder_correction(
 
 
 def discretize(z: Float[Array, "n k"], bins: int = 2) -> Float[Array, "n k"]:
-    """Bin each column into ``bins`` intervals of equal width and standardise the bin numbers (two decimals).
+    """Bin each column into ``bins`` intervals of equal width and standardize the bin numbers (to two decimals).
 
-    A constant column stays constant, at 0.
+    A constant column becomes 0.
     """
     low, high = jnp.min(z, axis=0), jnp.max(z, axis=0)
     width = jnp.where(high > low, (high - low) / bins, 1.0)
@@ -108,15 +126,15 @@ def discretize(z: Float[Array, "n k"], bins: int = 2) -> Float[Array, "n k"]:
 
 @full_products
 def level_ids(z: Float[Array, "n k"]) -> Int[Array, " n"]:
-    """Number the distinct rows of ``z``: equal rows, and only they, share a number in 0..n-1.
+    """Number the distinct rows of ``z``: rows share a number in 0..n-1 exactly if they are equal.
 
-    Rows are sorted by a random projection with a fixed key rather than column by column: different rows agree on it
-    with probability zero, and sorting numbers is far faster than sorting rows.
+    Rows are sorted by a random projection with a fixed key rather than column by column. Different rows have different
+    projections with probability one, and sorting numbers is much faster than sorting rows.
     """
     projection = z @ jax.random.normal(root(0), (z.shape[1],), z.dtype)
     order = jnp.argsort(projection)
-    # The projection only brings equal rows together; whether neighbours are equal, the rows themselves say. A
-    # tolerance on the projection would, in float32, join levels that differ.
+    # The projection only brings equal rows together; neighbors are then compared as rows. A tolerance on the projection
+    # would merge different levels in float32.
     ordered = z[order]
     starts = jnp.any(ordered[1:] != ordered[:-1], axis=1)
     numbers = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(starts, dtype=jnp.int32)])
@@ -131,32 +149,33 @@ def confounder_corrected_norm(
     method: Literal["global", "local"] = "global",
     least_squares: Float[Array, " m"] | None = None,
 ) -> Float[Array, ""]:
-    """Estimated length of the causal effect ``sqrt((1 - beta) ||w||^2)``, w the least-squares vector of y on x.
+    """Estimated length ``sqrt((1 - beta) ||w||^2)`` of the causal effect, w the least-squares vector of y on x.
 
-    beta, the share of w that confounding explains, is the one under which the direction of w is most likely given
-    the eigenvalues of x's covariance (Janzing 2019): ``beta = 1 / (1 + 1/(0.001 + theta mean(1/l)))`` with theta >= 0
-    minimising ``sum_i log(1 + theta/l_i)/2 + d/2 log sum_i (u_i^T w/||w||)^2 / (1 + theta/l_i)``.
+    The share beta of w that confounding explains is the one under which the direction of w is most likely, given the
+    eigenvalues of x's covariance (Janzing 2019): ``beta = 1 / (1 + 1/(0.001 + theta mean(1/l)))`` with theta >= 0
+    minimizing ``sum_i log(1 + theta/l_i)/2 + d/2 log sum_i (u_i^T w/||w||)^2 / (1 + theta/l_i)``.
 
     Args:
         y: Outcome (n,).
         x: Treatment (n, d); GX under augmentation, X for the baselines of the same author.
-        method: ``"global"`` searches theta over all scales relative to the eigenvalues; ``"local"`` takes the
-            first local minimum going up from 0, where the released code's bounded descent from 0 stops.
-        least_squares: w, if it is known already.
+        method: ``"global"`` searches theta over all scales of the eigenvalues; ``"local"`` takes the first local
+            minimum above 0, where the bounded descent of the released code, which starts at 0, stops.
+        least_squares: The vector w, if it is known already.
     """
     w = min_norm_solve(x, y) if least_squares is None else least_squares
-    # Eigenvalues of the covariance from the singular values of the data: a cut-off at the rounding error of the
-    # covariance itself drops directions that count in float32 (norms were wrong by up to 60%).
-    centred = x - jnp.mean(x, axis=0)
-    factor = jnp.linalg.qr(centred, mode="r") if x.shape[0] > x.shape[1] else centred
+    # Eigenvalues of the covariance from the singular values of the data. A cut-off at the rounding error of the
+    # covariance itself would drop directions that matter in float32 (norms were wrong by up to 60%).
+    centered = x - jnp.mean(x, axis=0)
+    factor = jnp.linalg.qr(centered, mode="r") if x.shape[0] > x.shape[1] else centered
     _, scales, rows = jnp.linalg.svd(factor, full_matrices=False)
-    # A singular covariance has directions no data speak of; they must not decide theta.
+    # In the null directions of a singular covariance there are no data; they must not decide theta.
     keep = scales > max(x.shape) * jnp.finfo(x.dtype).eps * scales[0]
     eigenvalues = jnp.square(jnp.where(keep, scales, scales[0])) / (x.shape[0] - 1)
     length = jnp.linalg.norm(w)
     shares = jnp.square(rows @ w / length) * keep
     dimension = jnp.sum(keep)
-    # Relative to their geometric mean both terms stay near 0 for large theta, instead of growing and cancelling.
+    # Relative to the geometric mean of the eigenvalues both terms stay near 0 for large theta. Without it they would
+    # grow and cancel.
     middle = jnp.exp(jnp.sum(jnp.where(keep, jnp.log(eigenvalues), 0.0)) / dimension)
 
     def objective(theta):
@@ -165,15 +184,15 @@ def confounder_corrected_norm(
         ratio = eigenvalues / middle * ((middle + theta) / (eigenvalues + theta))
         return 0.5 * likelihood + 0.5 * dimension * jnp.log(jnp.sum(shares * ratio, axis=-1))
 
-    theta = _minimise_over_scales(objective, eigenvalues, local=method == "local")
+    theta = _minimize_over_scales(objective, eigenvalues, local=method == "local")
     mean_inverse = jnp.sum(jnp.where(keep, 1.0 / eigenvalues, 0.0)) / dimension
-    # 1 - beta, without the subtraction.
+    # beta = a / (1 + a) with a = 0.001 + theta m, so 1 - beta = 1 / (1 + a) needs no subtraction.
     unconfounded = 1.0 / (1.001 + theta * mean_inverse)
     return jnp.sqrt(unconfounded) * length
 
 
-def _minimise_over_scales(objective, eigenvalues: Float[Array, " d"], *, local: bool) -> Float[Array, ""]:
-    """Minimise over theta >= 0: a logarithmic grid relative to the eigenvalues, refined around its minimum."""
+def _minimize_over_scales(objective, eigenvalues: Float[Array, " d"], *, local: bool) -> Float[Array, ""]:
+    """Minimize over theta >= 0 on a logarithmic grid relative to the eigenvalues, refined around its minimum."""
     logs = jnp.linspace(jnp.log(eigenvalues.min()) - 12.0, jnp.log(eigenvalues.max()) + 12.0, 201)
     values = objective(jnp.exp(logs))
     at_zero = objective(jnp.zeros(()))
@@ -186,12 +205,12 @@ def _minimise_over_scales(objective, eigenvalues: Float[Array, " d"], *, local: 
         best = jnp.argmin(values)
         at_boundary = at_zero <= values[best]
     step = logs[1] - logs[0]
-    centre = logs[best]
+    center = logs[best]
     for _ in range(4):
-        fine = centre + step * jnp.linspace(-1.0, 1.0, 21)
-        centre = fine[jnp.argmin(objective(jnp.exp(fine)))]
+        fine = center + step * jnp.linspace(-1.0, 1.0, 21)
+        center = fine[jnp.argmin(objective(jnp.exp(fine)))]
         step = step / 10.0
-    return jnp.where(at_boundary, 0.0, jnp.exp(centre))
+    return jnp.where(at_boundary, 0.0, jnp.exp(center))
 
 
 def _best_on(
@@ -209,18 +228,19 @@ def _best_on(
 
 
 def held_out_levels(key: Key[Array, ""], levels: Int[Array, " n"], fraction: float = HOLDOUT) -> Bool[Array, " n"]:
-    """The rows of a random share of the levels, at least one, rare levels being likelier.
+    """The rows of a random share of the levels, at least one; rare levels are more likely.
 
     Args:
         key: Random key.
-        levels: Level numbers in 0..n-1, see :func:`level_ids` (n,).
+        levels: Level numbers in 0..n-1 (n,), see :func:`level_ids`.
         fraction: Share of the levels; they are drawn without replacement with probability proportional to one minus
             their frequency.
     """
     n = levels.shape[0]
     counts = jnp.zeros(n).at[levels].add(1.0)
     present = counts > 0
-    # Gumbel keys draw without replacement with probability proportional to 1 - frequency.
+    # The largest Gumbel-perturbed log weights are a draw without replacement with probability proportional to
+    # 1 - frequency.
     scores = jnp.log(jnp.maximum(1.0 - counts / n, 1e-12)) + jax.random.gumbel(key, (n,))
     scores = jnp.where(present, scores, -jnp.inf)
     held = jnp.maximum(1, jnp.floor(fraction * jnp.sum(present))).astype(jnp.int32)

@@ -1,8 +1,8 @@
-"""The façade shared by the linear instrumental-variable estimators: ``fit``, inference, ``summary``.
+"""The abstract base of the linear instrumental-variable estimators: ``fit``, inference, ``summary``.
 
-A new estimator subclasses :class:`LinearIVEstimator` and supplies one method, ``_estimate``: arrays and a
-covariance request in, a :class:`~causalrep.iv.linear.kclass.LinearFit` out. Names, checks, precision, intervals and
-printing are here.
+A new estimator subclasses :class:`LinearIVEstimator` and supplies one method, ``_estimate``, which takes arrays and
+a :class:`~causalrep.inference.sandwich.Covariance` and returns a :class:`~causalrep.iv.linear.kclass.LinearFit`.
+Names, checks, precision, intervals and printing are here.
 """
 
 from typing import Any, Self
@@ -14,18 +14,24 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.base.estimator import Estimator
-from causalrep.base.validation import as_matrix, check_range
+from causalrep.base.summary import Summary
+from causalrep.base.validation import as_matrix, check_count, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.inference.sandwich import KINDS, Covariance
-from causalrep.iv.linear.design import Design, make_design
+from causalrep.iv.design import Design, check_covariance, make_design
 from causalrep.iv.linear.instruments import InstrumentReports
 from causalrep.iv.linear.kclass import LinearFit
-from causalrep.iv.summary import Summary
-from causalrep.precision import float64
+
+# Why estimators between OLS and 2SLS have no interval.
+SHRINKAGE = (
+    "the estimate is shrunk from 2SLS towards OLS on purpose, and its bias for the structural "
+    "coefficient depends on the confounding, which the data do not reveal. For intervals use "
+    "TwoStageLeastSquares, LIML or a weak-instrument-robust set."
+)
 
 
 class LinearIVEstimator(Estimator, InstrumentReports):
-    """Base of the linear estimators; see a subclass for use.
+    """Abstract base of the linear estimators; see a subclass for use.
 
     To write an estimator, set the class attributes that differ and define::
 
@@ -34,27 +40,27 @@ class LinearIVEstimator(Estimator, InstrumentReports):
 
     ``_estimate`` runs inside float64 with arrays ``y`` (n,), ``x`` (n, p), ``z`` (n, k) or None, and ``c``
     (n, q), the constant last, or None. The constructor takes hyperparameters only and stores each under its
-    own name; one with further hyperparameters passes the shared ones on to ``super().__init__``.
+    own name; a subclass with further hyperparameters passes the shared ones to ``super().__init__``.
 
     Args:
         covariance: ``"homoskedastic"``, ``"HC0"`` to ``"HC3"``, ``"cluster"`` (needs ``clusters`` in ``fit``)
             or ``"HAC"`` (rows in time order).
-        fit_intercept: Add a constant to the controls.
-        debiased: Small-sample factors for homoskedastic, cluster and HAC covariances, and Student t reference
-            distributions, with n - m degrees of freedom, or G - 1 for G clusters; otherwise the normal
-            distribution.
-        bandwidth: Lags for ``"HAC"``; None selects it from the data.
+        fit_intercept: Whether to add a constant to the controls.
+        debiased: Whether to apply small-sample factors to homoskedastic, cluster and HAC covariances, and to use
+            Student t reference distributions, with n - m degrees of freedom, or G - 1 for G clusters; otherwise
+            the normal distribution is the reference.
+        bandwidth: Number of lags for ``"HAC"``; None selects it from the data.
 
     Attributes:
-        coef_: Coefficients of treatments, controls and the intercept, in this order (m,).
-        names_: Their names.
-        intercept_: The last of them, or 0.0 without one.
+        coef_: Coefficients of the treatments, the controls and the intercept, in this order (m,).
+        names_: Names of the coefficients.
+        intercept_: The intercept, or 0.0 without one.
         cov_: Covariance of ``coef_`` (m, m).
-        stderr_: Its standard errors (m,).
+        stderr_: Standard errors (m,).
         tvalues_: ``coef_ / stderr_``.
         pvalues_: Two-sided p-values of zero coefficients.
         residuals_: ``Y - T b - X g`` (n,).
-        kappa_: The k-class parameter, where there is one.
+        kappa_: The k-class parameter, if the estimator has one.
         dof_: n - m.
         n_obs_: n.
         design_: The checked data, for diagnostics.
@@ -108,14 +114,14 @@ class LinearIVEstimator(Estimator, InstrumentReports):
             needs_instruments=self._uses_instruments,
             identified=self._needs_identification,
         )
-        with float64():
-            arrays = [None if a is None else jnp.asarray(a) for a in (design.y, design.x, design.z, design.c)]
-            fit = self._estimate(*arrays, self._covariance(design))
+        with self._computing():
+            y, x, z, c, _ = jax.tree.map(jnp.asarray, design.system)
+            fit = self._estimate(y, x, z, c, self._covariance(design))
             self._store(design, jax.tree.map(np.asarray, fit))
         return self
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
-        """The one method a subclass supplies: the estimate, from checked float64 arrays."""
+        """The estimate from checked float64 arrays: the one method that a subclass supplies."""
         raise TypeError(f"{type(self).__name__} must define _estimate(y, x, z, c, covariance)")
 
     def _covariance(self, design: Design) -> Covariance:
@@ -195,7 +201,7 @@ class LinearIVEstimator(Estimator, InstrumentReports):
     # ---------------------------------------------------------------- summary
 
     def summary(self, alpha: float = 0.05) -> Summary:
-        """The fitted equation as a table with facts and notes; see :class:`~causalrep.iv.summary.Summary`."""
+        """The fitted equation as a table with facts and notes; see :class:`~causalrep.base.summary.Summary`."""
         self._check_fitted()
         columns = {"coef": self.coef_}
         if self._no_interval is None:
@@ -221,7 +227,7 @@ class LinearIVEstimator(Estimator, InstrumentReports):
         return facts
 
     def _summary_notes(self, alpha: float) -> list[str]:
-        """Sentences below the table. The one place where diagnostics of the instruments enter the summary."""
+        """Sentences below the table, the diagnostics of the instruments among them."""
         notes = self._strength_notes(alpha) if self._uses_instruments and self._no_interval is None else []
         if self._no_interval is not None:
             notes.append(f"No interval: {self._no_interval}")
@@ -237,23 +243,9 @@ class LinearIVEstimator(Estimator, InstrumentReports):
     # ---------------------------------------------------------------- helpers
 
     def _check_hyperparameters(self, clusters: Any) -> None:
-        if not isinstance(self.covariance, str) or self.covariance not in self._kinds:
-            expected = "one of " + ", ".join(map(repr, self._kinds))
-            raise InputError("covariance", found=repr(self.covariance), expected=expected)
-        if self.covariance == "cluster" and clusters is None:
-            raise InputError("clusters", found="None", expected="a group label for each row, as covariance='cluster'")
-        if self.covariance != "cluster" and clusters is not None:
-            raise InputError(
-                "clusters",
-                found=f"labels with covariance={self.covariance!r}",
-                expected="covariance='cluster'",
-            )
+        check_covariance(self.covariance, clusters, kinds=self._kinds)
         if self.bandwidth is not None:
-            is_count = isinstance(self.bandwidth, int | np.integer) and not isinstance(self.bandwidth, bool)
-            if not is_count or self.bandwidth < 0:
-                raise InputError(
-                    "bandwidth", found=repr(self.bandwidth), expected="None or a whole number of lags >= 0"
-                )
+            check_count("bandwidth", self.bandwidth, at_least=0)
 
     def _check_fitted(self) -> None:
         _ = self.coef_

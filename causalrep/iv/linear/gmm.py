@@ -1,20 +1,25 @@
-"""Generalised method of moments with instruments: two-step, iterated, continuously updating.
+"""Generalized method of moments with instruments: two-step, iterated, continuously updating.
 
 The moments are ``g(b) = W^T (y - X b) / n`` with ``X = [x c]`` and ``W = [c z]``. The instruments enter in
 orthonormal form, which changes no estimate and keeps every weighting matrix well conditioned; the regressors
 in coordinates where the first-step problem is orthonormal.
 """
 
+import warnings
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Int
+from scipy import stats
 
-from causalrep.inference.sandwich import Covariance, meat
+from causalrep.base.validation import check_choice
+from causalrep.errors import CausalrepWarning, InputError
+from causalrep.inference.sandwich import MOMENT_KINDS, Covariance, meat
+from causalrep.iv.design import Design
+from causalrep.iv.linear.base import LinearIVEstimator
 
-WEIGHTS = ("homoskedastic", "HC0", "HC1", "cluster")
 STEPS = ("two-step", "iterated", "cue")
 
 
@@ -23,14 +28,14 @@ class GMMFit(NamedTuple):
 
     Attributes:
         coef: Coefficients of the treatments, then of the controls (p + q,).
-        cov: Their covariance (p + q, p + q).
+        cov: Covariance of the coefficients (p + q, p + q).
         residuals: ``y - x b - c g`` (n,).
         dof: n - p - q.
         j_statistic: Hansen's J at the weight that gave ``coef``; chi-squared with ``j_dof`` if the moments
             hold.
         j_dof: k - p.
         iterations: Weighting steps (two-step, iterated) or Newton steps (CUE).
-        converged: Whether the iterations met their tolerance.
+        converged: Whether the iterations met the tolerance.
     """
 
     coef: Float[Array, " m"]
@@ -81,11 +86,11 @@ def gmm(
         z: Excluded instruments, k >= p.
         c: Controls with the constant, or None.
         steps: ``"two-step"`` weights by the moments' covariance S at the 2SLS residuals, ``"iterated"``
-            repeats until the coefficients stop, ``"cue"`` minimises J with S a function of the coefficients.
-        covariance: The kind of S: ``"homoskedastic"`` (then two-step is 2SLS and CUE is LIML), ``"HC0"``
+            repeats until the coefficients stop, ``"cue"`` minimizes J with S a function of the coefficients.
+        covariance: Kind of S: ``"homoskedastic"`` (then two-step is 2SLS and CUE is LIML), ``"HC0"``
             (robust), ``"HC1"`` (the same estimate, standard errors times ``(n/(n-m))^{1/2}``) or
-            ``"cluster"``. S is not centred.
-        max_iterations: Limit for ``"iterated"`` and ``"cue"``.
+            ``"cluster"``. S is not centered.
+        max_iterations: Largest number of iterations for ``"iterated"`` and ``"cue"``.
         tolerance: Relative size of the last step, in units where the first-step problem is orthonormal.
 
     Returns:
@@ -139,9 +144,7 @@ def _moments(y, x, z, c) -> _Moments:
 
 def _moment_covariance(moments: _Moments, theta, covariance: Covariance):
     """S: the covariance of ``U^T e``, without small-sample factors."""
-    kind = "HC0" if covariance.kind == "HC1" else covariance.kind
-    plain = Covariance(kind, debiased=False, clusters=covariance.clusters, n_clusters=covariance.n_clusters)
-    return meat(moments.u, moments.residuals(theta), plain)
+    return meat(moments.u, moments.residuals(theta), covariance.uncorrected())
 
 
 def _covariance(moments: _Moments, theta, chol, covariance: Covariance):
@@ -150,17 +153,7 @@ def _covariance(moments: _Moments, theta, chol, covariance: Covariance):
     # (D^T W D)^{-1} D^T W = R^{-1} Q^T L^{-1} with W = (L L^T)^{-1} and L^{-1} D = Q R.
     influence = solve_triangular(triangle, solve_triangular(chol, q, lower=True, trans=1).T)
     cov = influence @ _moment_covariance(moments, theta, covariance) @ influence.T
-    return cov * _small_sample_factor(covariance, n, m, y_dtype=cov.dtype)
-
-
-def _small_sample_factor(covariance: Covariance, n: int, m: int, *, y_dtype):
-    if covariance.kind == "HC1" or (covariance.kind == "homoskedastic" and covariance.debiased):
-        return n / (n - m)
-    if covariance.kind == "cluster" and covariance.debiased:
-        rows = jax.ops.segment_sum(jnp.ones(n, y_dtype), covariance.clusters, covariance.n_clusters or n)
-        groups = jnp.sum(rows > 0).astype(y_dtype)
-        return groups / (groups - 1) * ((n - 1) / (n - m))
-    return 1.0
+    return cov * covariance.factor(n, n - m, cov.dtype)
 
 
 def _iterate(moments, theta, weight, max_iterations, tolerance):
@@ -220,3 +213,58 @@ def _continuously_update(moments, theta, weight, max_iterations, tolerance):
     start = (theta, jnp.asarray(0), jnp.asarray(jnp.inf, theta.dtype))
     theta, count, size = jax.lax.while_loop(unfinished, step, start)
     return theta, count, size <= tolerance
+
+
+_gmm = jax.jit(gmm, static_argnames="steps")
+
+
+class GMM(LinearIVEstimator):
+    """Efficient generalized method of moments.
+
+    Args:
+        weighting: ``"two-step"``, ``"iterated"`` or ``"cue"`` (continuously updating).
+        covariance: Covariance of the moments, for the weights and the standard errors: ``"HC0"`` (robust), ``"HC1"``,
+            ``"homoskedastic"`` or ``"cluster"``.
+        fit_intercept: Whether to add a constant.
+        debiased: Whether to apply small-sample factors and use Student t; off by default, as GMM is a large-sample
+            method.
+
+    Attributes:
+        j_statistic_: Hansen's J.
+        j_dof_: Degrees of freedom of J: the number of instruments less that of treatments.
+        j_pvalue_: p-value of J; NaN when just identified.
+    """
+
+    _kinds = MOMENT_KINDS
+
+    def __init__(self, weighting="two-step", *, covariance="HC0", fit_intercept=True, debiased=False):
+        super().__init__(covariance=covariance, fit_intercept=fit_intercept, debiased=debiased)
+        self.weighting = weighting
+
+    @property
+    def _title(self) -> str:
+        return f"Generalized method of moments ({self.weighting})"
+
+    def _estimate(self, y, x, z, c, covariance: Covariance) -> GMMFit:
+        steps = check_choice("weighting", self.weighting, STEPS)
+        moments = z.shape[1] + (0 if c is None else c.shape[1])
+        if covariance.kind == "cluster" and covariance.n_clusters <= moments:
+            raise InputError(
+                "clusters",
+                found=f"{covariance.n_clusters} groups for {moments} moments",
+                expected="more groups than instruments and controls together, to weight by groups",
+            )
+        return _gmm(y, x, z, c, steps=steps, covariance=covariance)
+
+    def _store(self, design: Design, fit: GMMFit) -> None:
+        super()._store(design, fit)
+        self.j_statistic_, self.j_dof_ = float(fit.j_statistic), int(fit.j_dof)
+        self.j_pvalue_ = float(stats.chi2.sf(self.j_statistic_, self.j_dof_)) if self.j_dof_ else float("nan")
+        if not fit.converged:
+            warnings.warn(f"GMM ({self.weighting}) did not converge", CausalrepWarning, stacklevel=3)
+
+    def _summary_facts(self) -> list[tuple[str, str]]:
+        facts = super()._summary_facts()
+        if self.j_dof_:
+            facts.append(("Hansen J", f"{self.j_statistic_:.4f}, df {self.j_dof_}, p = {self.j_pvalue_:.4f}"))
+        return facts

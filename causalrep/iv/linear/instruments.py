@@ -1,29 +1,38 @@
-"""What a fitted estimator says about its instruments: strength, tests, and weak-instrument-robust sets.
+"""Reports on the instruments of a fitted estimator: strength, tests, and weak-instrument-robust sets.
 
-Thin over :mod:`causalrep.iv.diagnostics` and :mod:`causalrep.iv.weak`; the summaries print part of it.
+A thin layer over :mod:`causalrep.iv.diagnostics` and :mod:`causalrep.iv.weak`; summaries print part of it.
 """
 
 import warnings
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import pandas as pd
 
 from causalrep.base.validation import check_choice
 from causalrep.errors import InputError, WeakInstrumentWarning
-from causalrep.iv import diagnostics as tests
-from causalrep.iv import weak
-from causalrep.iv.linear.design import Design
+from causalrep.inference.sandwich import MOMENT_KINDS
+from causalrep.iv.design import Design, evaluate
+from causalrep.iv.diagnostics import endogeneity, first_stage, overidentification
+from causalrep.iv.distributions import TestResult
+from causalrep.iv.system import System
 from causalrep.iv.weak.confidence_set import ConfidenceSet
-from causalrep.precision import float64
+from causalrep.iv.weak.sets import METHODS, invert_test
 
 # Staiger and Stock (1997), for the bias of 2SLS; Lee et al. (2022), for the size of a 5% t test with one
 # instrument.
 WEAK_F = 10.0
 T_RATIO_F = 104.7
-SETS = ("ar", "clr", "lm", "lr")
+# The tests in the order in which they are reported, and their null hypotheses.
+NULLS = {
+    "Cragg-Donald": "instruments do not identify",
+    "Kleibergen-Paap LM": "instruments do not identify",
+    "Sargan": "instruments are valid",
+    "Basmann": "instruments are valid",
+    "Hansen J": "instruments are valid",
+    "Durbin": "treatments are exogenous",
+    "Wu-Hausman": "treatments are exogenous",
+    "Hausman, robust": "treatments are exogenous",
+}
 
 
 class InstrumentReports:
@@ -40,16 +49,15 @@ class InstrumentReports:
         """
         design, kind = self._instrument_design(), self._instrument_covariance()
         rows = {}
-        with float64():
-            for j, name in enumerate(design.treatments):
-                classical, robust, special = _first_stage(*_arrays(design)[1:], _codes(design, kind), kind=kind, j=j)
-                row = {"F": classical.statistic, "p_value": classical.p_value, "robust_F": robust.statistic}
-                if len(design.treatments) == 1:
-                    critical = tests.effective_f_critical_value(float(special.effective_df))
-                    row |= {"effective_F": special.statistic, "critical_value": critical}
-                else:
-                    row |= {"conditional_F": special.statistic}
-                rows[name] = {label: float(value) for label, value in row.items()}
+        for j, name in enumerate(design.treatments):
+            classical, robust, special = evaluate(_first_stage, design, covariance=kind, index=j)
+            row = {"F": classical.statistic, "p_value": classical.p_value, "robust_F": robust.statistic}
+            if len(design.treatments) == 1:
+                critical = first_stage.effective_f_critical_value(special.effective_df)
+                row |= {"effective_F": special.statistic, "critical_value": critical}
+            else:
+                row |= {"conditional_F": special.statistic}
+            rows[name] = row
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def diagnostics(self) -> pd.DataFrame:
@@ -59,17 +67,9 @@ class InstrumentReports:
         chi-squared), and the ``null`` hypothesis. Tests of overidentifying restrictions appear if there are
         more instruments than treatments.
         """
-        design, kind = self._instrument_design(), self._instrument_covariance()
-        with float64():
-            results = _tests(*_arrays(design), _codes(design, kind), kind=kind)
-        nulls = {
-            "underidentification": "instruments do not identify",
-            "overidentification": "instruments are valid",
-        }
-        rows = {}
-        for (name, subject), result in zip(_test_names(design), results):
-            numbers = {field: float(getattr(result, field)) for field in result._fields}
-            rows[name] = numbers | {"null": nulls.get(subject, "treatments are exogenous")}
+        results = evaluate(_tests, self._instrument_design(), covariance=self._instrument_covariance())
+        # In the order of NULLS: the compiled program returns its results sorted by name.
+        rows = {name: results[name]._asdict() | {"null": null} for name, null in NULLS.items() if name in results}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def confidence_set(
@@ -93,26 +93,21 @@ class InstrumentReports:
             InputError: Wrong argument, or a combination the sets do not offer (robust with several
                 treatments).
         """
-        design = self._instrument_design()
-        check_choice("method", method, SETS)
+        check_choice("method", method, tuple(METHODS))
         kind = self._instrument_covariance() if covariance is None else covariance
-        index = self._treatment_index(treatment)
-        data = (design.y, pd.DataFrame(design.x, columns=design.treatments), design.z, design.c)
-        if method == "lr":
-            if covariance is None or kind == "homoskedastic":
-                return weak.lr_set(*data, alpha=alpha, parameter=index)
-            raise InputError("covariance", found=repr(kind), expected="'homoskedastic' with method='lr'")
-        find = {"ar": weak.anderson_rubin_set, "clr": weak.clr_set, "lm": weak.lm_set}[method]
-        clusters = design.clusters if kind == "cluster" else None
-        return find(*data, alpha=alpha, covariance=kind, clusters=clusters, parameter=index)
+        if method == "lr" and covariance is None:
+            kind = "homoskedastic"
+        check_choice("covariance", kind, MOMENT_KINDS if method != "lr" else MOMENT_KINDS[:1])
+        if kind == "cluster" and self.design_.clusters is None:
+            raise InputError("covariance", found="'cluster'", expected="an estimator fitted with clusters")
+        return invert_test(method, self._instrument_design(), treatment, alpha, kind)
 
     def _strength(self) -> tuple[float, str]:
-        """The F statistic that judges the instruments, and its name."""
+        """The F statistic by which the instruments are judged, and its name."""
         design, kind = self._instrument_design(), self._instrument_covariance()
         if len(design.treatments) > 1:
-            with float64():
-                _, x, z, c = _arrays(design)
-                return float(tests.cragg_donald(x, z, c).statistic) / z.shape[1], "Cragg-Donald F"
+            rank = evaluate(first_stage.cragg_donald_statistic, design)
+            return rank.statistic / len(design.instruments), "Cragg-Donald F"
         row = self.first_stage().iloc[0]
         if kind == "homoskedastic":
             return float(row["F"]), "first-stage F"
@@ -129,8 +124,7 @@ class InstrumentReports:
         if not is_weak and (k > p or p > 1 or strength >= T_RATIO_F):
             return []
         if is_weak:
-            found = f"{name} {strength:.2f} < {WEAK_F:g}"
-            reason = f"Weak instruments: {found}. Wald intervals and p-values are unreliable"
+            reason = f"Weak instruments: {name} {strength:.2f} < {WEAK_F:g}. Wald intervals and p-values are unreliable"
             warnings.warn(f"{reason}; see confidence_set().", WeakInstrumentWarning, stacklevel=4)
         else:
             reason = f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"
@@ -141,14 +135,6 @@ class InstrumentReports:
         shown = ", ".join(f"{t} in {s}" if p > 1 else str(s) for t, s in sets)
         unbounded = " (unbounded: the data do not bound the effect)" if any(not s.is_bounded for _, s in sets) else ""
         return [f"{reason}. {100 * (1 - alpha):g}% {label} set, valid at any strength: {shown}{unbounded}."]
-
-    def _treatment_index(self, treatment: str | int) -> int:
-        names = self.design_.treatments
-        if isinstance(treatment, str) and treatment in names:
-            return names.index(treatment)
-        if isinstance(treatment, int) and not isinstance(treatment, bool) and 0 <= treatment < len(names):
-            return treatment
-        raise InputError("treatment", found=repr(treatment), expected=f"one of {names}, or a position")
 
     def _instrument_design(self) -> Design:
         design = self.design_
@@ -172,45 +158,27 @@ class InstrumentReports:
         return {"HC2": "HC1", "HC3": "HC1"}.get(self.covariance, self.covariance)
 
 
-def _arrays(design: Design) -> list[Any]:
-    return [None if a is None else jnp.asarray(a) for a in (design.y, design.x, design.z, design.c)]
+def _first_stage(system: System, *, covariance: str, index: int) -> tuple[TestResult, TestResult, Any]:
+    classical = first_stage.first_stage_f_statistic(system, index=index)
+    robust = first_stage.first_stage_f_statistic(system, covariance=covariance, index=index)
+    if system.x.shape[1] == 1:
+        return classical, robust, first_stage.effective_f_statistic(system, covariance=covariance)
+    return classical, robust, first_stage.sanderson_windmeijer_statistic(system, index=index)
 
 
-def _codes(design: Design, kind: str) -> Any:
-    return jnp.asarray(design.clusters) if kind == "cluster" else None
-
-
-@partial(jax.jit, static_argnames=("kind", "j"))
-def _first_stage(x, z, c, clusters, *, kind: str, j: int):
-    classical = tests.first_stage_f(x, z, c, parameter=j)
-    robust = tests.first_stage_f(x, z, c, covariance=kind, clusters=clusters, parameter=j)
-    if x.shape[1] == 1:
-        return classical, robust, tests.effective_f(x, z, c, covariance=kind, clusters=clusters)
-    return classical, robust, tests.sanderson_windmeijer(x, z, c, parameter=j)
-
-
-def _test_names(design: Design) -> list[tuple[str, str]]:
-    names = [("Cragg-Donald", "underidentification"), ("Kleibergen-Paap LM", "underidentification")]
-    if len(design.instruments) > len(design.treatments):
-        names += [(name, "overidentification") for name in ("Sargan", "Basmann", "Hansen J")]
-    return [
-        *names,
-        ("Durbin", "endogeneity"),
-        ("Wu-Hausman", "endogeneity"),
-        ("Hausman, robust", "endogeneity"),
-    ]
-
-
-@partial(jax.jit, static_argnames="kind")
-def _tests(y, x, z, c, clusters, *, kind: str):
-    robust = {"covariance": "HC1" if kind == "homoskedastic" else kind, "clusters": clusters}
-    results = [tests.cragg_donald(x, z, c), tests.kleibergen_paap(x, z, c, **robust)]
-    if z.shape[1] > x.shape[1]:
-        weights = {"covariance": "cluster" if kind == "cluster" else "HC0", "clusters": clusters}
-        results += [
-            tests.sargan(y, x, z, c),
-            tests.basmann(y, x, z, c),
-            tests.hansen_j(y, x, z, c, **weights),
-        ]
-    endogeneity = [tests.durbin, tests.wu_hausman, partial(tests.hausman_regression, **robust)]
-    return [*results, *(test(y, x, z, c) for test in endogeneity)]
+def _tests(system: System, *, covariance: str) -> dict[str, TestResult]:
+    """All tests by name; those that have a robust form take HC1 when the estimator is homoskedastic."""
+    _, p, k, _ = system.sizes
+    robust = "HC1" if covariance == "homoskedastic" else covariance
+    results = {
+        "Cragg-Donald": first_stage.cragg_donald_statistic(system),
+        "Kleibergen-Paap LM": first_stage.kleibergen_paap_statistic(system, covariance=robust),
+    }
+    if k > p:
+        results["Sargan"] = overidentification.sargan_statistic(system)
+        results["Basmann"] = overidentification.basmann_statistic(system)
+        results["Hansen J"] = overidentification.hansen_j_statistic(system, covariance=robust)
+    results["Durbin"] = endogeneity.durbin_statistic(system)
+    results["Wu-Hausman"] = endogeneity.wu_hausman_statistic(system)
+    results["Hausman, robust"] = endogeneity.hausman_regression_statistic(system, covariance=robust)
+    return results

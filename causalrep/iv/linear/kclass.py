@@ -6,9 +6,9 @@ exogenous controls ``c`` (n, q) *including the constant* (or None), and estimate
 
     b(kappa) = (x^T (I - kappa M) x)^{-1} x^T (I - kappa M) y.
 
-One QR factorisation of ``[c z x y]``, of which only the triangular factor is kept, holds every statistic that
+One QR factorization of ``[c z x y]``, of which only the triangular factor is kept, yields every statistic that
 any kappa needs; no projection matrix is formed. ``[c z]`` and ``[c x]`` need full column rank and
-``n >= q + k + p + 1``: the façades check this at the door.
+``n >= q + k + p + 1``: the estimator classes check this.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class LinearFit(NamedTuple):
 
     Attributes:
         coef: Coefficients of the treatments, then of the controls (p + q,).
-        cov: Their covariance (p + q, p + q).
+        cov: Covariance of the coefficients (p + q, p + q).
         residuals: ``y - x b - c g`` with the original treatments (n,).
         kappa: The k-class parameter.
         dof: Residual degrees of freedom, n - p - q.
@@ -88,7 +88,7 @@ def reduce_data(
     z: Float[Array, "n k"] | None,
     c: Float[Array, "n q"] | None,
 ) -> Reduced:
-    """Factorise ``[c z x y]`` once; see :class:`Reduced`."""
+    """Factorize ``[c z x y]`` once; see :class:`Reduced`."""
     blocks = [block for block in (c, z, x) if block is not None]
     sizes = (0 if c is None else c.shape[1], 0 if z is None else z.shape[1], x.shape[1])
     return Reduced(jnp.linalg.qr(jnp.column_stack([*blocks, y]), mode="r"), sizes)
@@ -169,7 +169,7 @@ def fuller(
 ) -> LinearFit:
     """Fuller's (1977) modification of LIML: ``kappa = kappa_LIML - a / (n - k - q)``.
 
-    ``a = 1`` is nearly unbiased, ``a = 4`` nearly minimises the mean squared error.
+    ``a = 1`` is nearly unbiased, ``a = 4`` nearly minimizes the mean squared error.
     """
     reduced = reduce_data(y, x, z, c)
     q, k, _ = reduced.sizes
@@ -204,10 +204,10 @@ def anchor_regression(
     *,
     gamma: float | Scalar,
 ) -> LinearFit:
-    """Minimise ``||M (y - x b)||^2 + gamma ||P (y - x b)||^2`` (Rothenhäusler et al. 2021).
+    """Minimize ``||M (y - x b)||^2 + gamma ||P (y - x b)||^2`` (Rothenhäusler et al. 2021).
 
     It is the k-class at ``kappa = 1 - 1/gamma`` for gamma > 0, and equals IV-like regression at
-    ``alpha = 1 / (gamma - 1)`` for gamma > 1. Needs no ``k >= p``. Its covariance is NaN: the penalised
+    ``alpha = 1 / (gamma - 1)`` for gamma > 1. It does not need ``k >= p``. Its covariance is NaN: the penalized
     target is biased for the structural coefficient by an amount the data do not reveal, so no interval is
     valid.
     """
@@ -279,7 +279,7 @@ def fit_reduced(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearF
         x: Treatments.
         z: Instruments.
         c: Controls.
-        covariance: Which covariance; None for NaN, where no interval is valid.
+        covariance: Which covariance; None if no interval is valid, for a covariance of NaN.
     """
     q, _, p = reduced.sizes
     n, dtype = y.shape[0], y.dtype

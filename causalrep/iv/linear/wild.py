@@ -1,16 +1,14 @@
-"""The wild cluster bootstrap as a method of the estimators it is valid for: OLS and 2SLS."""
+"""The wild cluster bootstrap as a method of the estimators for which it is valid: OLS and 2SLS."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.validation import check_choice, check_count, check_range, check_seed
 from causalrep.errors import InputError
 from causalrep.inference.wild_bootstrap import wild_cluster_bootstrap, wild_cluster_interval
-from causalrep.iv.linear.base import LinearIVEstimator
 from causalrep.keys import root
-from causalrep.precision import float64
 
 _STATIC = ("n_clusters", "index", "draws", "weights")
 _bootstrap = jax.jit(wild_cluster_bootstrap, static_argnames=_STATIC)
@@ -18,10 +16,10 @@ _interval = jax.jit(wild_cluster_interval, static_argnames=_STATIC)
 
 
 class WildBootstrapResult(NamedTuple):
-    """Test and interval of one treatment's coefficient.
+    """Test and interval for one treatment's coefficient.
 
     Attributes:
-        treatment: Its name.
+        treatment: Name of the treatment.
         null: The value tested.
         statistic: The cluster-robust t statistic.
         p_value: Bootstrap p-value.
@@ -37,8 +35,8 @@ class WildBootstrapResult(NamedTuple):
     upper: float
 
 
-class WildBootstrapEstimator(LinearIVEstimator):
-    """A linear estimator with :meth:`wild_bootstrap`."""
+class WildBootstrapInference:
+    """The method :meth:`wild_bootstrap` of fitted linear estimators; it reads their fitted attributes."""
 
     def wild_bootstrap(
         self,
@@ -61,7 +59,7 @@ class WildBootstrapEstimator(LinearIVEstimator):
             alpha: 1 - level of the interval.
             draws: Bootstrap samples.
             weights: ``"rademacher"``, or ``"webb"`` for fewer than about ten clusters.
-            seed: Seed of the draws; the result is a deterministic function of it.
+            seed: Random seed of the draws.
 
         Raises:
             InputError: If the estimator was not fitted with ``covariance="cluster"``, or an argument is
@@ -71,17 +69,16 @@ class WildBootstrapEstimator(LinearIVEstimator):
         design = self.design_
         if design.clusters is None:
             raise InputError("covariance", found=repr(self.covariance), expected="'cluster', with clusters in fit")
-        index = self._treatment_index(treatment)
-        if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
-            raise InputError("draws", found=repr(draws), expected="a whole number of at least 1")
+        index = design.treatment_index(treatment)
+        check_count("draws", draws)
+        check_seed(seed)
         check_choice("weights", weights, ("rademacher", "webb"))
         alpha = check_range("alpha", alpha, above=0, below=1)
         null = check_range("null", null)
-        with float64():
-            data = [None if a is None else jnp.asarray(a) for a in (design.y, design.x, design.z, design.c)]
+        with self._computing():
+            *data, codes = jax.tree.map(jnp.asarray, design.system)
             key = root(seed)
             common = {"n_clusters": design.n_clusters, "index": index, "draws": draws, "weights": weights}
-            codes = jnp.asarray(design.clusters)
             test = _bootstrap(key, *data, codes, null=null, **common)
             scale = {"estimate": self.coef_[index], "stderr": self.stderr_[index]}
             lower, upper = _interval(key, *data, codes, alpha=alpha, **scale, **common)

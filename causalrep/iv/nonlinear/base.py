@@ -1,28 +1,31 @@
 """The façade shared by the nonlinear instrumental-variable estimators: ``fit``, ``effect``, ``predict``, ``summary``.
 
-A new estimator subclasses :class:`NonlinearIVEstimator` and supplies two methods: ``_fit`` (checked arrays in, fitted
-attributes out) and ``_function`` (the structural function at rows of treatments and controls).
+A new estimator subclasses :class:`NonlinearIVEstimator` and supplies one method, ``_fit``: it takes the checked data,
+sets the fitted attributes, and returns the structural function of treatments and controls with lines for the summary.
 """
 
+from collections.abc import Callable
 from typing import Any, Self
 
-import jax
 import numpy as np
 import pandas as pd
 
 from causalrep.base.estimator import Estimator
+from causalrep.base.summary import Summary
 from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
-from causalrep.iv.summary import Summary
-from causalrep.keys import root
+
+# The structural function, which must pickle, and label and value pairs for the summary.
+Fitted = tuple[Callable[[np.ndarray], np.ndarray], list[tuple[str, str]]]
 
 
 class NonlinearIVEstimator(Estimator):
-    """Base of the estimators of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``; see a subclass for use.
+    """Abstract base of the estimators of ``Y = h(T, X) + e`` with ``E[e | Z, X] = 0``; see a subclass for use.
 
     The constructor takes hyperparameters only and stores each under its own name. A subclass sets the class
-    attributes that differ and defines ``_fit(data)`` and ``_function(inputs)``.
+    attributes that differ and defines ``_fit(data)``. The fit and the structural function run in the precision of the
+    class.
 
     Attributes:
         data_: The checked data.
@@ -31,6 +34,11 @@ class NonlinearIVEstimator(Estimator):
 
     _title = "Nonlinear instrumental variables"
     _no_interval: str | None = None
+    _assumptions = (
+        "Causal under exclusion and exogeneity of the instruments given the controls, an error that adds to the "
+        "outcome, and instruments rich enough to tell structural functions apart (completeness). Values outside "
+        "the treatments' range extrapolate."
+    )
 
     # ---------------------------------------------------------------- fitting
 
@@ -51,23 +59,20 @@ class NonlinearIVEstimator(Estimator):
         """
         self._check_hyperparameters()
         data = check_nonlinear(Y, T, X, Z)
-        self._fit(data)
+        with self._computing():
+            self._structural, self._facts = self._fit(data)
         self.data_, self.n_obs_ = data, len(data.y)
         return self
 
-    def _fit(self, data: NonlinearData) -> None:
+    def _fit(self, data: NonlinearData) -> Fitted:
         raise TypeError(f"{type(self).__name__} must define _fit(data)")
 
     def _function(self, inputs: np.ndarray) -> np.ndarray:
-        raise TypeError(f"{type(self).__name__} must define _function(inputs)")
+        with self._computing():
+            return self._structural(inputs)
 
     def _check_hyperparameters(self) -> None:
         """Refuse wrong hyperparameters; nothing to check by default."""
-
-    def _shuffled(self, seed: int, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Rows of all arrays in one random order: halves of a sample must not follow the file's order."""
-        order = np.asarray(jax.random.permutation(root(seed), len(arrays[0])))
-        return [array[order] for array in arrays]
 
     # ---------------------------------------------------------------- answers
 
@@ -80,7 +85,7 @@ class NonlinearIVEstimator(Estimator):
 
         Args:
             X: Controls (n, q), if the model has any: the effect depends on them.
-            T0: Levels before: a number or (p,) for one level, (n,) with one treatment or (n, p) for one a row.
+            T0: Levels before: one, a number or (p,), or one per row, (n,) with one treatment or (n, p).
             T1: Levels after, likewise.
 
         Returns:
@@ -144,18 +149,10 @@ class NonlinearIVEstimator(Estimator):
         facts = [("Outcome", data.outcome), ("Treatments", ", ".join(data.treatments))]
         if data.controls:
             facts.append(("Controls", ", ".join(data.controls)))
-        facts += [("Instruments", ", ".join(data.instruments)), ("Rows", str(self.n_obs_)), *self._facts()]
+        facts += [("Instruments", ", ".join(data.instruments)), ("Rows", str(self.n_obs_)), *self._facts]
         notes = [] if self._no_interval is None else [f"No interval: {self._no_interval}"]
-        notes.append(
-            "Causal under exclusion and exogeneity of the instruments given the controls, an error that adds to the "
-            "outcome, and instruments rich enough to tell structural functions apart (completeness). Values outside "
-            "the treatments' range extrapolate."
-        )
+        notes.append(self._assumptions)
         return Summary(self._title, facts, pd.DataFrame(rows, index=data.treatments), notes)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        """Label and value pairs of the estimator's own, for the summary."""
-        return []
 
     # ---------------------------------------------------------------- helpers
 

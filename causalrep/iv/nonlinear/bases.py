@@ -23,9 +23,9 @@ class Basis:
     """A series basis of ``d`` inputs: products of one-dimensional functions.
 
     Attributes:
-        knots: Spline knots of each input (d, terms - 2), from its least to its greatest value; for polynomials these
-            two ends alone (d, 2). Values beyond the ends count as the end.
-        powers: Which one-dimensional function of each input a term multiplies (J, d); the first row is all zeros.
+        knots: Spline knots of each input (d, terms - 2), from its least to its greatest value; for polynomials only the
+            two ends (d, 2). Values beyond an end are clipped to it.
+        powers: The one-dimensional function of each input that a term multiplies (J, d); the first row is all zeros.
         kind: ``"spline"`` or ``"polynomial"``.
     """
 
@@ -35,7 +35,7 @@ class Basis:
 
     @property
     def size(self) -> int:
-        """J, the number of terms."""
+        """Number J of terms."""
         return len(self.powers)
 
 
@@ -44,7 +44,7 @@ def make_basis(x: Float[Array, "n d"], terms: int, kind: BasisKind = "spline") -
 
     Args:
         x: Inputs.
-        terms: One-dimensional functions an input: cubic B-splines with knots at quantiles (at least 4), combined as a
+        terms: Number of one-dimensional functions per input: cubic B-splines with knots at quantiles (at least 4), as a
             tensor product (``terms ** d`` of them); or Legendre polynomials of degree below ``terms``, combined up to
             that total degree.
         kind: ``"spline"`` or ``"polynomial"``.
@@ -90,9 +90,9 @@ def _legendre(x: Float[Array, " n"], ends: Float[Array, "2"], basis: Basis) -> F
 
 
 def _splines(x: Float[Array, " n"], knots: Float[Array, " g"]) -> Float[Array, "n k"]:
-    """Cubic B-splines by Cox and de Boor's recursion, on knots of which the ends count four times."""
+    """Cubic B-splines by Cox and de Boor's recursion, on knots whose ends count four times."""
     full = jnp.concatenate([jnp.full(CUBIC, knots[0]), knots, jnp.full(CUBIC, knots[-1])])
-    # The last interval is closed, or the greatest value would belong to none.
+    # The last interval is closed; otherwise the greatest value would belong to no interval.
     cell = jnp.clip(jnp.searchsorted(full, x, side="right") - 1, CUBIC, len(full) - CUBIC - 2)
     values = (cell[:, None] == jnp.arange(len(full) - 1)).astype(x.dtype)
     for order in range(1, CUBIC + 1):

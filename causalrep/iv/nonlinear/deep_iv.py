@@ -6,33 +6,38 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.iv.nonlinear.training import (
-    NeuralFit,
-    scaled_inputs,
+from causalrep.base.validation import check_count, check_counts, check_range, check_widths
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
+from causalrep.iv.nonlinear.door import NonlinearData
+from causalrep.iv.nonlinear.networks import (
+    NO_INTERVAL,
+    in_units,
+    seeds_fitted,
     standardize,
-    summarize,
-    unscaled_outcome,
+    train_seeds,
 )
 from causalrep.nn import MLP, trained_mlp
-from causalrep.training import Objective, fit
-from causalrep.training.rows import plan_epochs, split_rows
+from causalrep.training import FitResult, Objective, fit
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule, plan_epochs, split_rows
+from causalrep.training.trained import Trained, trained
 
 Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]
-# Weight decay of both networks, and Adam's rate.
-WEIGHT_DECAY = 1e-4
+# Of each stage.
+SCHEDULE = Schedule(epochs=300, batch_size=100, learning_rate=1e-3, weight_decay=1e-4, validation_share=0.2)
 
 
 class Mixture(NamedTuple):
-    """Mixtures of Gaussians with independent coordinates, one a row.
+    """Mixtures of Gaussians with independent coordinates, one per row.
 
     Attributes:
-        logits: Unnormalised log weights (n, K).
-        means: (n, K, p).
-        log_scales: Logarithms of standard deviations (n, K, p).
+        logits: Unnormalized log weights (n, K).
+        means: Means (n, K, p).
+        log_scales: Logarithms of the standard deviations (n, K, p).
     """
 
     logits: Float[Array, "n K"]
@@ -40,13 +45,13 @@ class Mixture(NamedTuple):
     log_scales: Float[Array, "n K p"]
 
     def log_prob(self, t: Float[Array, "n p"]) -> Float[Array, " n"]:
-        """Log density of one value a row."""
+        """Log density of one value per row."""
         standard = (t[:, None] - self.means) * jnp.exp(-self.log_scales)
         each = -0.5 * jnp.square(standard) - self.log_scales - 0.5 * jnp.log(2 * jnp.pi)
         return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + jnp.sum(each, axis=-1), axis=-1)
 
     def sample(self, key: Key[Array, ""], count: int) -> Float[Array, "count n p"]:
-        """``count`` independent values a row."""
+        """``count`` independent values per row."""
         pick_key, normal_key = jax.random.split(key)
         component = jax.random.categorical(pick_key, self.logits, shape=(count, self.logits.shape[0]))
         means, log_scales = (
@@ -63,7 +68,7 @@ def density_network(hidden: Widths, components: int, treatments: int, dropout: f
 
 
 def as_mixture(outputs: Float[Array, "n o"], components: int) -> Mixture:
-    """Network outputs as a mixture; scales are kept above ``exp(-5)`` so that no density is unbounded."""
+    """Network outputs as a mixture; standard deviations stay above ``exp(-5)``, so that the likelihood is bounded."""
     logits, rest = outputs[:, :components], outputs[:, components:]
     means, raw = jnp.split(rest.reshape(len(outputs), 2 * components, -1), 2, axis=1)
     return Mixture(logits, means, jnp.maximum(raw, -5.0))
@@ -86,7 +91,7 @@ def density_objective(hidden: Widths, components: int, treatments: int, dropout:
 
 @lru_cache
 def structural_network(hidden: Widths, dropout: float) -> MLP:
-    """h(t, x)."""
+    """The network of the structural function h(t, x)."""
     return trained_mlp((*hidden, 1), dropout=dropout)
 
 
@@ -115,12 +120,6 @@ def structural_objective(hidden: Widths, samples: int, dropout: float) -> Object
     return Objective(init, loss)
 
 
-@lru_cache
-def adam(learning_rate: float) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay."""
-    return optax.adamw(learning_rate, weight_decay=WEIGHT_DECAY)
-
-
 def default_dropout(n: int) -> float:
     """The paper's rate, which falls with the sample size."""
     return min(1000 / (1000 + n), 0.5)
@@ -136,45 +135,44 @@ def deep_iv(
     hidden: Widths = (128, 64, 32),
     components: int = 10,
     samples: int = 2,
-    epochs: int = 300,
-    batch_size: int = 100,
-    learning_rate: float = 1e-3,
     dropout: float | None = None,
-    validation_share: float = 0.2,
-) -> NeuralFit:
-    """Both stages: a mixture density network of the treatment, then the structural network.
+    schedule: Schedule | None = SCHEDULE,
+) -> Trained:
+    """Fit both stages: a mixture density network of the treatment, then the structural network.
 
-    Dropout acts while a stage is validated as well, with one fixed mask, and not in predictions.
+    Dropout is active in validation too, with one fixed mask, but not in predictions.
 
     Args:
-        key: Of initialisation, batches, dropout and samples.
+        key: Random key of initialization, batches, dropout and samples.
         y: Outcome; rows in random order.
         x: Treatments, then controls.
         z: Instruments, then controls.
-        treatments: p, how many columns of ``x`` are treatments.
+        treatments: Number p of columns of ``x`` that are treatments.
         hidden: Hidden widths of both networks.
-        components: K, Gaussians of the mixture.
-        samples: Treatments in each of the two sets drawn for a row and step.
-        epochs: Passes over the training rows, at each stage.
-        batch_size: Rows a step.
-        learning_rate: Of Adam.
-        dropout: Share of hidden units dropped while training; default ``min(1000 / (1000 + n), .5)``.
-        validation_share: Share of the rows (the last ones) that select the parameters of each stage.
+        components: Number K of Gaussians in the mixture.
+        samples: Number of treatments in each of the two sets drawn per row and step.
+        dropout: Share of hidden units dropped in training; default ``min(1000 / (1000 + n), .5)``.
+        schedule: Training of each stage; the last rows select the parameters.
 
     Source: Hartford, Lewis, Leyton-Brown, Taddy (2017), "Deep IV: A Flexible Approach for Counterfactual Prediction",
     ICML.
     """
-    n = len(y)
+    schedule, n = check_schedule(schedule, SCHEDULE), len(y)
     dropout = default_dropout(n) if dropout is None else dropout
     data, scaling = standardize(y, x, z)
-    plan = plan_epochs(n, validation_share=validation_share, epochs=epochs, batch_size=batch_size)
+    plan = plan_epochs(
+        n,
+        validation_share=schedule.validation_share,
+        epochs=schedule.epochs,
+        batch_size=schedule.batch_size,
+    )
     density_key, structural_key = jax.random.split(key)
 
-    def train(objective: Objective, batch: dict, key: jax.Array):
+    def train(objective: Objective, batch: dict, key: jax.Array) -> FitResult:
         rows, held_out = split_rows(batch, plan.rows)
         return fit(
             objective,
-            adam(learning_rate),
+            adam(schedule.learning_rate, weight_decay=schedule.weight_decay),
             rows,
             key,
             steps=plan.steps,
@@ -184,19 +182,88 @@ def deep_iv(
         )
 
     shape = (hidden, components, treatments, dropout)
-    density = train(density_objective(*shape), {"t": data.x[:, :treatments], "z": data.z}, density_key)
-    mixture = as_mixture(density_network(*shape).apply(density.params, data.z), components)
-    batch = {"y": data.y, "x": data.x[:, treatments:], **mixture._asdict()}
-    structural = train(structural_objective(hidden, samples, dropout), batch, structural_key)
-    found = summarize(structural, structural.params, scaling)
+    density = train(density_objective(*shape), {"t": data["x"][:, :treatments], "z": data["z"]}, density_key)
+    mixture = as_mixture(density_network(*shape).apply(density.params, data["z"]), components)
+    batch = {"y": data["y"], "x": data["x"][:, treatments:], **mixture._asdict()}
+    structural = trained(train(structural_objective(hidden, samples, dropout), batch, structural_key), scaling)
     # A density that diverged makes stage 2 worthless, however finite its losses.
-    return found._replace(
-        diverged=found.diverged | density.diverged,
-        first_bad_step=jnp.where(density.diverged, density.first_bad_step, found.first_bad_step),
+    return structural._replace(
+        diverged=structural.diverged | density.diverged,
+        first_bad_step=jnp.where(density.diverged, density.first_bad_step, structural.first_bad_step),
     )
 
 
-def deep_iv_predict(found: NeuralFit, x: Float[Array, "n d"], *, hidden: Widths = (128, 64, 32)) -> Float[Array, " n"]:
+def deep_iv_predict(fit: Trained, x: Float[Array, "n d"], *, hidden: Widths = (128, 64, 32)) -> Float[Array, " n"]:
     """The structural function at rows of treatments and controls."""
     net = structural_network(hidden, 0.0)
-    return unscaled_outcome(found.scaling, net.apply(found.params, scaled_inputs(found.scaling, x))[:, 0])
+    return in_units(fit, x, lambda params, inputs: net.apply(params, inputs)[:, 0])
+
+
+class DeepIV(NonlinearIVEstimator):
+    """DeepIV: a mixture density network of the treatment, then a network fitted through samples from it.
+
+    Args:
+        hidden: Hidden widths of both networks.
+        components: Number of Gaussians in the mixture.
+        samples: Number of treatments in each of the two independent sets drawn per row and step.
+        dropout: Share of hidden units dropped in training; default ``min(1000 / (1000 + n), .5)``.
+        schedule: Training of each stage, by default 300 epochs in batches of 100 rows at a learning rate of 1e-3,
+            with weight decay 1e-4 and a fifth of the rows to select the parameters.
+        seeds: Number of initializations trained together; the answer is the mean of their functions.
+        seed: Random seed.
+
+    Attributes:
+        fit_: The :class:`~causalrep.training.trained.Trained` of the seeds that stayed finite, stacked.
+
+    There is no interval: the networks' regularization and early stopping leave a bias of unknown size.
+
+    Source: Hartford, Lewis, Leyton-Brown, Taddy (2017), "Deep IV: A Flexible Approach for Counterfactual Prediction".
+    """
+
+    _title = "DeepIV"
+    _no_interval = NO_INTERVAL
+    _precision = "float32"
+
+    def __init__(
+        self,
+        *,
+        hidden: tuple[int, ...] = (128, 64, 32),
+        components: int = 10,
+        samples: int = 2,
+        dropout: float | None = None,
+        schedule: Schedule | None = SCHEDULE,
+        seeds: int = 1,
+        seed: int = 0,
+    ):
+        self.hidden = hidden
+        self.components = components
+        self.samples = samples
+        self.dropout = dropout
+        self.schedule = schedule
+        self.seeds = seeds
+        self.seed = seed
+
+    def _check_hyperparameters(self) -> None:
+        check_widths("hidden", self.hidden, empty=False)
+        check_counts(components=self.components, samples=self.samples)
+        if self.dropout is not None:
+            check_range("dropout", self.dropout, at_least=0, below=1)
+        check_schedule(self.schedule, SCHEDULE)
+        check_count("seeds", self.seeds)
+
+    def _fit(self, data: NonlinearData) -> Fitted:
+        network = {"hidden": tuple(self.hidden)}
+        options = {
+            "treatments": data.t.shape[1],
+            "components": self.components,
+            "samples": self.samples,
+            "dropout": None if self.dropout is None else float(self.dropout),
+            "schedule": self.schedule,
+        }
+        self.fit_ = train_seeds(self, deep_iv, data, **options, **network)
+        return seeds_fitted(deep_iv_predict, self.fit_, **network)
+
+    def predict_each(self, inputs: np.ndarray) -> np.ndarray:
+        """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
+        with self._computing():
+            return self._structural.each(inputs)

@@ -6,26 +6,35 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.iv.nonlinear.training import (
-    NeuralFit,
-    scaled_inputs,
+from causalrep.base.validation import check_count, check_range, check_widths
+from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
+from causalrep.iv.nonlinear.door import NonlinearData
+from causalrep.iv.nonlinear.networks import (
+    NO_INTERVAL,
+    in_units,
+    seeds_fitted,
     standardize,
-    summarize,
-    unscaled_outcome,
+    train_seeds,
 )
 from causalrep.linalg import spd_solve
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.trained import Trained, trained
 
 Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]
+# Steps of the treatment's network.
+SCHEDULE = Schedule(steps=100, learning_rate=1e-3)
 
 
 class FeatureWidths(NamedTuple):
-    """Hidden widths of the three networks, and the number of features each ends in (the last one)."""
+    """Layer widths of the three networks; the last width of each is its number of features."""
 
     treatment: Widths = (16, 16)
     instrument: Widths = (64, 32)
@@ -48,8 +57,8 @@ def instrument_features(
 ) -> tuple[Float[Array, "n e"], Float[Array, "m e"]]:
     """Features of both halves on the scale of the first half, with a constant.
 
-    Unit variance is what makes a fixed ridge penalty mean the same whatever the network's scale; the released code's
-    networks end in batch normalisation to this effect.
+    With unit variance a fixed ridge penalty has the same effect at every scale of the network. The networks of the
+    released code end in batch normalization for the same reason.
     """
     mean, std = jnp.mean(first, axis=0), jnp.sqrt(jnp.var(first, axis=0) + 1e-5)
     return with_constant((first - mean) / std), with_constant((second - mean) / std)
@@ -67,7 +76,7 @@ def ridge_solution(
 def ridge_loss(
     features: Float[Array, "n d"], targets: Float[Array, "n *p"], coef: Float[Array, "d *p"], penalty: float
 ) -> Float[Array, ""]:
-    """What :func:`ridge_solution` minimises, per row."""
+    """The objective of :func:`ridge_solution`, per row."""
     squares = jnp.sum(jnp.square(targets - features @ coef)) / len(features)
     return squares + penalty * jnp.sum(jnp.square(coef))
 
@@ -84,9 +93,9 @@ def structural_features(phi: Float[Array, "n d"], xi: Float[Array, "n e"] | None
 def dfiv_objective(widths: FeatureWidths, treatments: int, first_penalty: float, second_penalty: float) -> Objective:
     """Both stages' losses as one objective, for batches of two half samples: ``x1``, ``z1``, ``x2``, ``z2``, ``y2``.
 
-    The instrument's network receives the gradient of the first stage's ridge loss, the treatment's and the
-    covariates' that of the second stage's, through the closed forms; neither sees the other's. The value is the
-    second stage's loss.
+    The instruments' network receives the gradient of the first stage's ridge loss; the networks of the treatment and
+    the covariates receive that of the second stage's loss, through the closed forms. The value is the second stage's
+    loss.
     """
     phi, psi, xi = feature_networks(widths)
 
@@ -110,13 +119,14 @@ def dfiv_objective(widths: FeatureWidths, treatments: int, first_penalty: float,
         features = structural_features(embedded, covariates)
         second = fixed(ridge_solution(features, batch["y2"], second_penalty))
         second_loss = ridge_loss(features, batch["y2"], second, second_penalty)
+        # The first loss adds its gradient, not its value.
         return second_loss + first_loss - fixed(first_loss), {"first_loss": first_loss}
 
     return Objective(init, loss)
 
 
 def every(steps: int, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """An optimizer that moves at every ``steps``-th update only, and ignores the gradients between."""
+    """An optimizer that moves only at every ``steps``-th update and ignores the gradients in between."""
 
     def init(params):
         return jnp.zeros((), jnp.int32), optimizer.init(params)
@@ -124,8 +134,8 @@ def every(steps: int, optimizer: optax.GradientTransformation) -> optax.Gradient
     def update(updates, state, params=None):
         count, inner = state
         moves = (count + 1) % steps == 0
-        found, after = optimizer.update(updates, inner, params)
-        gated = jax.tree.map(lambda update: jnp.where(moves, update, jnp.zeros_like(update)), found)
+        proposed, after = optimizer.update(updates, inner, params)
+        gated = jax.tree.map(lambda update: jnp.where(moves, update, jnp.zeros_like(update)), proposed)
         return gated, (count + 1, jax.tree.map(lambda new, old: jnp.where(moves, new, old), after, inner))
 
     return optax.GradientTransformation(init, update)
@@ -133,12 +143,12 @@ def every(steps: int, optimizer: optax.GradientTransformation) -> optax.Gradient
 
 @lru_cache
 def two_speed_optimizer(learning_rate: float, inner_steps: int, controls: bool) -> optax.GradientTransformation:
-    """Adam for all networks; the treatment's moves once in ``inner_steps`` updates of the others."""
-    transforms = {"treatment": every(inner_steps, optax.adam(learning_rate)), "instrument": optax.adam(learning_rate)}
+    """Adam for all networks; the treatment's network moves once in ``inner_steps`` updates of the others."""
+    transforms = {"treatment": every(inner_steps, adam(learning_rate)), "instrument": adam(learning_rate)}
     if controls:
-        # The released configuration decays these weights, next to a loss summed over rows in the outcome's own units;
-        # per row and standardised that decay is nothing.
-        transforms["covariate"] = optax.adam(learning_rate)
+        # The released configuration decays these weights beside a loss summed over rows in units of the outcome.
+        # Relative to our loss, a mean over rows of standardized outcomes, that decay is negligible.
+        transforms["covariate"] = adam(learning_rate)
     return optax.multi_transform(transforms, {name: name for name in transforms})
 
 
@@ -152,45 +162,44 @@ def dfiv(
     widths: FeatureWidths = FeatureWidths(),  # noqa: B008  (immutable)
     first_penalty: float = 0.1,
     second_penalty: float = 0.1,
-    updates: int = 100,
     inner_steps: int = 20,
-    learning_rate: float = 1e-3,
-) -> NeuralFit:
+    schedule: Schedule | None = SCHEDULE,
+) -> Trained:
     """Learn the features on two halves of the rows, then solve both stages in closed form.
 
     Args:
-        key: Of initialisation.
+        key: Random key of initialization.
         y: Outcome; rows in random order. With an odd number the last row is not used.
         x: Treatments, then controls.
         z: Instruments, then controls.
-        treatments: p, how many columns of ``x`` are treatments.
-        widths: Of the three networks.
-        first_penalty: lambda_1, per row.
-        second_penalty: lambda_2, per row.
-        updates: Updates of the treatment's network.
-        inner_steps: Updates of the other networks for each of them.
-        learning_rate: Of Adam.
+        treatments: Number p of columns of ``x`` that are treatments.
+        widths: Layer widths of the three networks.
+        first_penalty: Ridge penalty lambda_1 of the first stage, per row.
+        second_penalty: Ridge penalty lambda_2 of the second stage, per row.
+        inner_steps: Updates of the other networks for each update of the treatment's network.
+        schedule: Training; ``steps`` counts the updates of the treatment's network.
 
     Returns:
         A fit whose ``params`` hold the networks and ``coef``, the second stage's coefficients.
 
     Source: Xu, Chen, Srinivasan, de Freitas, Doucet, Gretton (2021), "Learning Deep Features in Instrumental Variable
-    Regression", ICLR (arXiv 2010.07154), algorithm 1. Differences: the instrument's features are standardised instead
-    of batch-normalised, the covariates' are not, and no weights decay; each update evaluates both gradients, though the
-    treatment's network uses one in ``inner_steps``.
+    Regression", ICLR (arXiv 2010.07154), algorithm 1. Differences: the instruments' features are standardized instead
+    of batch-normalized, the covariates' features are neither, and no weights decay. Each update evaluates both
+    gradients, though the treatment's network uses one in ``inner_steps``.
     """
+    schedule = check_schedule(schedule, SCHEDULE)
     data, scaling = standardize(y, x, z)
     half = len(y) // 2
     batch = {
-        "x1": data.x[:half],
-        "z1": data.z[:half],
-        "x2": data.x[half : 2 * half],
-        "z2": data.z[half : 2 * half],
-        "y2": data.y[half : 2 * half],
+        "x1": data["x"][:half],
+        "z1": data["z"][:half],
+        "x2": data["x"][half : 2 * half],
+        "z2": data["z"][half : 2 * half],
+        "y2": data["y"][half : 2 * half],
     }
     objective = dfiv_objective(widths, treatments, first_penalty, second_penalty)
-    optimizer = two_speed_optimizer(learning_rate, inner_steps, x.shape[1] > treatments)
-    result = fit(objective, optimizer, batch, key, steps=updates * inner_steps)
+    optimizer = two_speed_optimizer(schedule.learning_rate, inner_steps, x.shape[1] > treatments)
+    result = fit(objective, optimizer, batch, key, steps=schedule.steps * inner_steps)
 
     phi, psi, xi = feature_networks(widths)
     params = result.params
@@ -200,11 +209,11 @@ def dfiv(
     covariates = xi.apply(params["covariate"], controls) if controls.shape[1] else None
     features = structural_features(psi2 @ ridge_solution(psi1, phi1, first_penalty), covariates)
     coef = ridge_solution(features, batch["y2"], second_penalty)
-    return summarize(result, {**params, "coef": coef}, scaling)
+    return trained(result, scaling, params={**params, "coef": coef})
 
 
 def dfiv_predict(
-    found: NeuralFit,
+    fit: Trained,
     x: Float[Array, "n d"],
     *,
     treatments: int = 1,
@@ -212,8 +221,89 @@ def dfiv_predict(
 ) -> Float[Array, " n"]:
     """The structural function at rows of treatments and controls."""
     phi, _, xi = feature_networks(widths)
-    inputs, params = scaled_inputs(found.scaling, x), found.params
-    controls = inputs[:, treatments:]
-    covariates = xi.apply(params["covariate"], controls) if controls.shape[1] else None
-    features = structural_features(phi.apply(params["treatment"], inputs[:, :treatments]), covariates)
-    return unscaled_outcome(found.scaling, features @ params["coef"])
+
+    def function(params: dict, inputs: Float[Array, "n d"]) -> Float[Array, " n"]:
+        controls = inputs[:, treatments:]
+        covariates = xi.apply(params["covariate"], controls) if controls.shape[1] else None
+        features = structural_features(phi.apply(params["treatment"], inputs[:, :treatments]), covariates)
+        return features @ params["coef"]
+
+    return in_units(fit, x, function)
+
+
+class DFIV(NonlinearIVEstimator):
+    """DFIV: two-stage least squares on features that networks learn for both stages.
+
+    Args:
+        treatment: Layer widths of the treatment's network; the last one is its number of features.
+        instrument: Layer widths of the network of instruments and controls.
+        covariate: Layer widths of the network of controls, if there are any.
+        first_penalty: Ridge penalty of the first stage, per row, on standardized data.
+        second_penalty: Ridge penalty of the second stage.
+        inner_steps: Updates of the other networks for each update of the treatment's network.
+        schedule: Training, by default 100 steps at a learning rate of 1e-3. Steps count the updates of the
+            treatment's network.
+        seeds: Number of initializations trained together; the answer is the mean of their functions.
+        seed: Random seed.
+
+    Attributes:
+        fit_: The :class:`~causalrep.training.trained.Trained` of the seeds that stayed finite, stacked.
+
+    There is no interval: the networks' regularization and early stopping leave a bias of unknown size.
+
+    Source: Xu, Chen, Srinivasan, de Freitas, Doucet, Gretton (2021), "Learning Deep Features in Instrumental Variable
+    Regression" (arXiv 2010.07154).
+    """
+
+    _title = "Deep feature instrumental variable regression"
+    _no_interval = NO_INTERVAL
+    _precision = "float32"
+
+    def __init__(
+        self,
+        *,
+        treatment: tuple[int, ...] = FeatureWidths().treatment,
+        instrument: tuple[int, ...] = FeatureWidths().instrument,
+        covariate: tuple[int, ...] = FeatureWidths().covariate,
+        first_penalty: float = 0.1,
+        second_penalty: float = 0.1,
+        inner_steps: int = 20,
+        schedule: Schedule | None = SCHEDULE,
+        seeds: int = 1,
+        seed: int = 0,
+    ):
+        self.treatment = treatment
+        self.instrument = instrument
+        self.covariate = covariate
+        self.first_penalty = first_penalty
+        self.second_penalty = second_penalty
+        self.inner_steps = inner_steps
+        self.schedule = schedule
+        self.seeds = seeds
+        self.seed = seed
+
+    def _check_hyperparameters(self) -> None:
+        for argument in FeatureWidths._fields:
+            check_widths(argument, getattr(self, argument), empty=False)
+        for argument in ("first_penalty", "second_penalty"):
+            check_range(argument, getattr(self, argument), above=0)
+        check_count("inner_steps", self.inner_steps)
+        check_schedule(self.schedule, SCHEDULE)
+        check_count("seeds", self.seeds)
+
+    def _fit(self, data: NonlinearData) -> Fitted:
+        widths = FeatureWidths(tuple(self.treatment), tuple(self.instrument), tuple(self.covariate))
+        network = {"treatments": data.t.shape[1], "widths": widths}
+        options = {
+            "first_penalty": float(self.first_penalty),
+            "second_penalty": float(self.second_penalty),
+            "inner_steps": self.inner_steps,
+            "schedule": self.schedule,
+        }
+        self.fit_ = train_seeds(self, dfiv, data, **options, **network)
+        return seeds_fitted(dfiv_predict, self.fit_, **network)
+
+    def predict_each(self, inputs: np.ndarray) -> np.ndarray:
+        """The structural function of every seed (seeds, n), at rows of treatments, then controls."""
+        with self._computing():
+            return self._structural.each(inputs)

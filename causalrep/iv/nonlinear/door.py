@@ -1,13 +1,15 @@
-"""The door of the nonlinear estimators: user input becomes named float64 arrays, or a named error."""
+"""Checks of user input for the nonlinear estimators: it becomes named float64 arrays in random order, or an error."""
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from causalrep.base.validation import as_matrix, as_vector, check_count, check_index_alignment, check_range
 from causalrep.errors import InputError
+from causalrep.keys import root
 
-# Below this no half of the sample can fit, or judge, anything.
+# With fewer rows, half of the sample is too small to fit or to validate anything.
 FEWEST_ROWS = 20
 
 
@@ -36,12 +38,12 @@ class NonlinearData(NamedTuple):
 
     @property
     def inputs(self) -> np.ndarray:
-        """What the structural function takes: treatments, then controls (n, p + q)."""
+        """Inputs of the structural function: treatments, then controls (n, p + q)."""
         return np.column_stack([self.t, self.x])
 
     @property
     def exogenous(self) -> np.ndarray:
-        """What the moments condition on: instruments, then controls (n, k + q)."""
+        """Variables that the moments condition on: instruments, then controls (n, k + q)."""
         return np.column_stack([self.z, self.x])
 
 
@@ -91,8 +93,14 @@ def as_levels(argument: str, value: Any, treatments: int) -> np.ndarray:
     return array
 
 
+def shuffled(seed: int, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Rows of all arrays in one random order, so that halves of a sample do not follow the order of a file."""
+    order = np.asarray(jax.random.permutation(root(seed), len(arrays[0])))
+    return [array[order] for array in arrays]
+
+
 def check_penalties(candidates: object, penalty_range: object) -> None:
-    """Refuse a wrong number of candidate penalties or a wrong range of them."""
+    """Refuse a number of candidate penalties, or a range of them, out of its domain."""
     check_count("candidates", candidates)
     if not isinstance(penalty_range, tuple | list) or len(penalty_range) != 2:
         raise InputError("penalty_range", found=repr(penalty_range), expected="a pair (lowest, highest)")

@@ -1,4 +1,4 @@
-"""Gaussian product kernels with one lengthscale an input, and their Nystroem features."""
+"""Gaussian product kernels with one lengthscale per input, and their Nystroem features."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.linalg import eigh
+from causalrep.linalg import eigh, squared_distances
 
-# Rows that the median distance looks at: its sampling error is far below what an estimate can feel.
+# Rows that enter the median distance. Its sampling error at 500 rows is too small to matter for an estimate.
 MEDIAN_ROWS = 500
 
 
@@ -17,10 +17,9 @@ def gaussian_kernel(
     a: Float[Array, "n d"], b: Float[Array, "m d"], lengthscale: Float[Array, " d"]
 ) -> Float[Array, "n m"]:
     """``exp(-sum_j (a_j - b_j)^2 / (2 s_j^2))``: the product over inputs of Gaussian kernels."""
-    centre = jnp.mean(b, axis=0)
-    a, b = (a - centre) / lengthscale, (b - centre) / lengthscale
-    squares = jnp.sum(a * a, axis=1)[:, None] + jnp.sum(b * b, axis=1)[None, :] - 2 * (a @ b.T)
-    return jnp.exp(-0.5 * jnp.maximum(squares, 0.0))
+    # Distances do not depend on the origin; near it the expanded square loses no digits.
+    center = jnp.mean(b, axis=0)
+    return jnp.exp(-0.5 * squared_distances((a - center) / lengthscale, (b - center) / lengthscale))
 
 
 def median_lengthscale(x: Float[Array, "n d"], *, rows: int = MEDIAN_ROWS) -> Float[Array, " d"]:
@@ -31,9 +30,9 @@ def median_lengthscale(x: Float[Array, "n d"], *, rows: int = MEDIAN_ROWS) -> Fl
 
     Args:
         x: Inputs, in random order.
-        rows: At most so many of the first rows are compared.
+        rows: Number of first rows that are compared.
     """
-    # Behind a barrier: XLA would sort the distances of a constant x while compiling, which takes it minutes.
+    # Without the barrier XLA sorts the distances of a constant x while it compiles, which takes minutes.
     x = jax.lax.optimization_barrier(x[:rows])
     first, second = np.triu_indices(x.shape[0], k=1)
     distances = jnp.abs(x[first] - x[second])
@@ -42,12 +41,12 @@ def median_lengthscale(x: Float[Array, "n d"], *, rows: int = MEDIAN_ROWS) -> Fl
 
 
 class Nystroem(NamedTuple):
-    """A finite-dimensional stand-in for a Gaussian kernel: its projection on the kernels of a few landmarks.
+    """A finite-dimensional approximation of a Gaussian kernel: its projection on the kernels of a few landmarks.
 
     Attributes:
         landmarks: Rows of the inputs (D, d).
-        lengthscale: One an input (d,).
-        projection: ``K_LL^(-1/2)`` (D, D), zero along directions that rounding would dominate.
+        lengthscale: One lengthscale per input (d,).
+        projection: ``K_LL^(-1/2)`` (D, D), zero along directions that are rounding error.
     """
 
     landmarks: Float[Array, "D d"]

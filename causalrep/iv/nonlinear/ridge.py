@@ -1,7 +1,7 @@
 """Ridge regression, and ridge two-stage least squares, for a whole path of penalties at the price of one.
 
-Both stages are linear in features: of a sieve, of a Nystroem map, or learned. The singular values of a feature matrix
-answer every penalty at once, so tuning costs one decomposition a stage instead of one solve a candidate.
+Both stages are linear in features, those of a sieve, of a Nystroem map, or learned ones. The singular values of a
+feature matrix serve every penalty, so tuning costs one decomposition per stage instead of one solve per candidate.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class RidgePath(NamedTuple):
 
 
 def ridge_path(features: Float[Array, "n d"], targets: Float[Array, "n p"]) -> RidgePath:
-    """Decompose once: a QR factorisation, then the singular values of its factor."""
+    """Decompose once: a QR factorization, then the singular values of its factor."""
     d = features.shape[1]
     if features.shape[0] > d:
         # The triangular factor of [features targets] holds Q^T targets as well: Q itself is never formed.
@@ -55,8 +55,8 @@ class TwoStageRidge(NamedTuple):
 
     Attributes:
         coef: Coefficients of the treatment's features (D,).
-        first_penalty: Lambda, the penalty of the first stage, per row.
-        second_penalty: Xi, that of the second stage, per row.
+        first_penalty: Penalty lambda of the first stage, per row.
+        second_penalty: Penalty xi of the second stage, per row.
         first_losses: Held-out loss of the first stage for each candidate.
         second_losses: Held-out loss of the second stage for each candidate.
     """
@@ -86,7 +86,7 @@ def two_stage_ridge(
         psi: Features of the instrument (and controls), on each half.
         y: Outcome on each half.
         first_penalties: Candidates for lambda; the penalty added to the sum of squares is ``n lambda``.
-        second_penalties: Candidates for xi, likewise ``m xi``.
+        second_penalties: Candidates for xi; the penalty added is ``m xi``.
 
     Source: Singh, Sahani, Gretton (2019), "Kernel Instrumental Variable Regression" (arXiv 1906.00232), algorithm
     1 and its causal validation, in finitely many features.
@@ -96,6 +96,7 @@ def two_stage_ridge(
     stage = ridge_path(psi1, phi1)
     fitted = psi2 @ stage.right
     weights = jax.vmap(lambda penalty: shrinkage(stage, n * penalty))(first_penalties)
+    # |phi2 - fitted diag(w) T|^2 = |phi2|^2 - 2 w'c + w'S w is quadratic in the weights w of the singular directions.
     cross = jnp.sum((fitted.T @ phi2) * stage.targets, axis=1)
     square = (fitted.T @ fitted) * (stage.targets @ stage.targets.T)
     first_losses = (jnp.sum(phi2**2) - 2 * weights @ cross + jnp.sum((weights @ square) * weights, axis=1)) / m

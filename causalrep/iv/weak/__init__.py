@@ -8,18 +8,21 @@ Which one to use:
   it in places and leaves a spurious second piece; LR is valid for strong instruments alone.
 - Heteroskedastic or clustered data: pass ``covariance="HC1"`` or ``"cluster"``; a set that assumes
   homoskedasticity is then no better than a Wald interval with the wrong standard error.
-- Several endogenous regressors: ``parameter=`` gives a set for one of them, the others profiled out.
+- Several treatments: ``treatment=`` gives a set for one of them, the others profiled out.
 
 All need valid (exogenous, excluded) instruments. An empty Anderson-Rubin set is evidence against that; the
 other sets are never empty and give no such warning. An unbounded set is an answer: the data do not bound the
-coefficient. Few clusters (below about 30) make the clustered sets too short.
+coefficient. With few clusters (below about 30) the clustered sets are too short.
+
+The functions here take the user's data as the estimators do: ``(Y, T, X=None, *, Z, ...)``, with a constant added
+to the controls unless ``fit_intercept=False``.
 
 References: Andrews, Stock and Sun (2019), Annual Review of Economics 11; Mikusheva (2010), Journal of
 Econometrics 157; and those of :mod:`causalrep.iv.weak.statistics`.
 """
 
+from causalrep.iv.weak.hypotheses import anderson_rubin_test, clr_test, lm_test, lr_test
 from causalrep.iv.weak.sets import anderson_rubin_set, clr_set, lm_set, lr_set
-from causalrep.iv.weak.statistics import anderson_rubin_test, clr_test, lm_test, lr_test
 
 __all__ = [
     "anderson_rubin_set",

@@ -1,8 +1,8 @@
 """Inversion of any test of one coefficient, on the line closed by a point at infinity.
 
 Every statistic of this room depends on a value b only through the direction (1, -b), up to scale: a point on
-a circle, on which infinity is a point like any other. So accepted sets are arcs, the arcs become intervals,
-rays or the line, and no search stops at an arbitrary large number. The angle is measured in the metric of
+a circle, on which infinity is a point like any other. Accepted sets are therefore arcs, which become intervals,
+rays or the line, and no search needs an arbitrary largest value. The angle is measured in the metric of
 the reduced-form covariance, in which the statistics vary at a bounded rate.
 """
 
@@ -34,7 +34,7 @@ def invert(excess: Excess, factor: np.ndarray, center: float, concentration: flo
         concentration: Size of the first-stage statistic: the grid is denser about ``center`` as it grows.
         **labels: ``level``, ``method``, ``parameter`` of the set.
     """
-    # Whitened directions u = L' d. The angle omega runs from infinity (0) round to infinity (pi).
+    # Whitened directions u = L' d. The angle omega runs from b = infinity (0) round to b = infinity again (pi).
     pole = factor.T @ np.array([0.0, 1.0])
     start = math.atan2(pole[1], pole[0])
 
@@ -59,7 +59,7 @@ def invert(excess: Excess, factor: np.ndarray, center: float, concentration: flo
     ends = _padded(_bisect, f, omega[change], omega[change + 1], accepted[change])
     d = directions(ends)
     values = -d[:, 1] / d[:, 0]
-    # Between infinity and infinity b runs one way: upwards or downwards, by the orientation of the factor.
+    # As omega runs from 0 to pi, b is monotone: increasing or decreasing, depending on the orientation of the factor.
     first = directions(np.array([1e-3, 2e-3]))
     upward = bool(np.diff(-first[:, 1] / first[:, 0])[0] > 0)
     inf = math.inf if upward else -math.inf
@@ -76,14 +76,14 @@ def _with_refined_extrema(f: Excess, omega: np.ndarray, value: np.ndarray) -> tu
         value[2:] <= 0
     )
     at = 1 + np.flatnonzero(same & (left >= 0) & (right >= 0))
-    # Only the closest to zero can cross it.
+    # Only the extrema closest to zero can cross it.
     at = np.sort(at[np.argsort(np.abs(value[at]))[:BRACKETS]])
     if not at.size:
         return omega, value
-    found = _padded(_golden, f, omega[at - 1], omega[at + 1], value[at] > 0)
-    found_value = _padded(lambda g, a, *_: g(a), f, found, found, found > 0)
-    crossed = (found_value > 0) != (value[at] > 0)
-    omega, value = np.concatenate([omega, found[crossed]]), np.concatenate([value, found_value[crossed]])
+    extremum = _padded(_golden, f, omega[at - 1], omega[at + 1], value[at] > 0)
+    height = _padded(lambda g, a, *_: g(a), f, extremum, extremum, extremum > 0)
+    crossed = (height > 0) != (value[at] > 0)
+    omega, value = np.concatenate([omega, extremum[crossed]]), np.concatenate([value, height[crossed]])
     order = np.argsort(omega, kind="stable")
     return omega[order], value[order]
 
@@ -96,8 +96,8 @@ def _bisect(f: Excess, a: np.ndarray, b: np.ndarray, accepted_at_a: np.ndarray) 
     return (a + b) / 2
 
 
-def _golden(f: Excess, a: np.ndarray, b: np.ndarray, minimise: np.ndarray) -> np.ndarray:
-    sign = np.where(minimise, 1.0, -1.0)
+def _golden(f: Excess, a: np.ndarray, b: np.ndarray, minimize: np.ndarray) -> np.ndarray:
+    sign = np.where(minimize, 1.0, -1.0)
     for _ in range(40):
         c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
         lower = sign * (f(c) - f(d)) < 0
@@ -106,7 +106,7 @@ def _golden(f: Excess, a: np.ndarray, b: np.ndarray, minimise: np.ndarray) -> np
 
 
 def _padded(solve: Callable, f: Excess, a: np.ndarray, b: np.ndarray, flag: np.ndarray) -> np.ndarray:
-    """Run in batches of one fixed size, so that the compiled statistic is reused."""
+    """Run the solver in batches of one fixed size, so that the compiled statistic is reused."""
     out = []
     for i in range(0, len(a), BRACKETS):
         width = (0, BRACKETS - len(a[i : i + BRACKETS]))

@@ -1,4 +1,4 @@
-"""The conditional distribution of the likelihood-ratio statistic (Moreira 2003), exactly and vectorised.
+"""The conditional distribution of the likelihood-ratio statistic (Moreira 2003), exact and vectorized.
 
 Given the statistic ``r`` that measures the strength of the instruments, the likelihood-ratio statistic of one
 coefficient is distributed as ``(A + B - r + sqrt((A + B + r)^2 - 4 B r)) / 2`` with independent A ~ chi2(1)
@@ -22,8 +22,8 @@ def conditional_p_value(
     The identity used (Hillier 2009; Londschien 2025): with ``a = r / (r + m)``, the probability is
     ``E[P(chi2(k) > m / (1 - a B))]`` with B ~ Beta((k - p) / 2, p / 2). The substitution B = sin^2(phi)
     makes the integrand smooth on [0, pi / 2], where a fixed Gauss-Legendre rule is accurate to about 1e-9
-    (1e-5 for p-values above .99):
-    no simulation, no table, and one vectorised sum for a whole grid of values or a batch of data sets.
+    (1e-5 for p-values above .99). It needs no simulation and no table, and one vectorized sum serves a whole grid of
+    values or a batch of data sets.
 
     Args:
         statistic: LR statistic m >= 0, any shape.

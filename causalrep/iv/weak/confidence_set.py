@@ -1,8 +1,8 @@
 """Confidence sets on the real line that need not be intervals.
 
 The inversion of a weak-instrument-robust test can give one interval, two rays, a union, the whole line (the
-data say nothing about the parameter) or nothing at all (the model is rejected at every value). A pair of
-numbers cannot say so; a :class:`ConfidenceSet` can.
+data say nothing about the parameter) or the empty set (the model is rejected at every value). A pair of
+numbers cannot represent these; a :class:`ConfidenceSet` can.
 """
 
 import math
@@ -23,7 +23,7 @@ class ConfidenceSet:
             ``inf``. Overlapping or touching intervals given at construction are merged.
         level: Nominal coverage, e.g. 0.95.
         method: What was inverted, e.g. ``"Anderson-Rubin"``.
-        parameter: Name of the parameter the set is about.
+        parameter: Name of the parameter that the set covers.
 
     >>> rays = ConfidenceSet(((1.2, math.inf), (-math.inf, -0.3)), method="Anderson-Rubin")
     >>> print(rays, rays.kind, rays.is_bounded)
@@ -54,7 +54,7 @@ class ConfidenceSet:
 
     @property
     def kind(self) -> str:
-        """The shape, in one word.
+        """The shape of the set in one word.
 
         ``"empty"``, ``"interval"``, ``"ray"`` (one half-line), ``"rays"`` (the complement of an open
         interval), ``"line"``, or ``"union"`` (anything else).

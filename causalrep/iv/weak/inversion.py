@@ -1,4 +1,4 @@
-"""From tests to sets of accepted values, in closed form where there is one.
+"""From tests to sets of accepted values, in closed form if one exists.
 
 With one coefficient of interest and homoskedastic errors, every statistic is a function of
 ``t(b)``, the (profiled) Anderson-Rubin quadratic ratio, so a set is ``{b : t(b) <= level}`` or a union of
@@ -24,7 +24,7 @@ class QuadraticRegion(NamedTuple):
     Attributes:
         kind: EMPTY 0, INTERVAL 1 ``[low, high]``, RAYS 2 ``(-inf, low] u [high, inf)``, LINE 3,
             LEFT_RAY 4 ``(-inf, high]``, RIGHT_RAY 5 ``[low, inf)``.
-        low, high: The roots in order; meaningless where the kind does not use them.
+        low, high: The roots in order; meaningless if the kind does not use them.
     """
 
     kind: Int[Array, "..."]
@@ -63,8 +63,7 @@ def level_region(
     """Values b of one coefficient with ``min_g (d' P d) / (d' S d) <= level``, d = (1, -b, -g).
 
     Profiling out the other coefficients g turns the quadratic form ``P - level * S`` into its Schur
-    complement where the block of g is positive definite; where it is not, some g satisfies the inequality
-    for every b.
+    complement if the block of g is positive definite; otherwise some g satisfies the inequality for every b.
 
     Args:
         projected: ``w'Pw`` for w = [y x], (1 + p, 1 + p).
@@ -87,7 +86,7 @@ def level_region(
 
 
 def as_confidence_set(region: QuadraticRegion, **labels: object) -> ConfidenceSet:
-    """The host-level set of one region."""
+    """The confidence set of one region, outside ``jit``."""
     kind, low, high = int(region.kind), float(region.low), float(region.high)
     inf = float("inf")
     intervals = {
@@ -138,8 +137,7 @@ def lm_levels(
     """The LM test of one coefficient accepts where t(b) <= first or t(b) >= second level.
 
     The statistic is ``(largest - t)(t - smallest) / (largest + smallest - t)``, so acceptance is a quadratic
-    inequality in t. Its upper piece is the neighbourhood of the least likely value, where the score vanishes
-    too.
+    inequality in t. Its upper piece is the neighborhood of the least likely value, where the score vanishes too.
     """
     total = smallest + largest
     discriminant = (largest - smallest) ** 2 - 2 * critical * total + critical**2

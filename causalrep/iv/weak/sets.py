@@ -1,11 +1,11 @@
-"""Confidence sets that stay valid however weak the instruments are: the tests of ``weak_tests``, inverted.
+"""Confidence sets that stay valid however weak the instruments are, by inverting the tests of this room.
 
-Homoskedastic sets of one coefficient are closed forms; the robust and clustered ones, and the LM set of one
-of several coefficients, are found on the compactified line by :mod:`causalrep.iv.weak.circle`.
+Homoskedastic sets of one coefficient have closed forms; the robust and clustered ones, and the LM set of one
+of several coefficients, are computed on the compactified line by :mod:`causalrep.iv.weak.circle`.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,19 +14,17 @@ from scipy import stats
 
 from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
-from causalrep.iv.reduced_form import COVARIANCES, Moments, ReducedForm, moments, reduced_form
+from causalrep.iv.design import Design, check_covariance, make_design
+from causalrep.iv.system import Moments, ReducedForm, System, Whitened, moments, reduced_form, whiten
 from causalrep.iv.weak.circle import invert
 from causalrep.iv.weak.conditional import conditional_p_value
 from causalrep.iv.weak.confidence_set import ConfidenceSet
-from causalrep.iv.weak.door import IVData, check_iv_data
 from causalrep.iv.weak.inversion import as_confidence_set, clr_level, level_region, lm_levels
 from causalrep.iv.weak.statistics import (
-    Whitened,
     profiled_direction,
     quasi_likelihood_ratio,
     robust_statistics,
     score_statistic,
-    whiten,
 )
 from causalrep.precision import in_float64
 
@@ -38,179 +36,234 @@ _lm_levels = jax.jit(lm_levels)
 _whiten = jax.jit(whiten, static_argnames="dof")
 
 
-@in_float64
 def anderson_rubin_set(
-    y: Any,
-    x: Any,
-    z: Any,
-    c: Any = None,
+    Y: Any,
+    T: Any,
+    X: Any = None,
     *,
+    Z: Any,
+    treatment: str | int = 0,
     alpha: float = 0.05,
     covariance: str = "homoskedastic",
     clusters: Any = None,
     distribution: str = "F",
-    parameter: int | str = 0,
+    fit_intercept: bool = True,
 ) -> ConfidenceSet:
-    """Values of a coefficient that the Anderson-Rubin test accepts.
+    """Values of a treatment's coefficient that the Anderson-Rubin test accepts.
 
     Valid for any strength of the instruments; exact under normal homoskedastic errors with ``"F"``. The
     natural choice when just identified, where it is efficient. It is empty when no value makes the
-    instruments uncorrelated with the residuals (an invalid instrument), and short, falsely precise, when it
-    is nearly so.
+    instruments uncorrelated with the residuals (an invalid instrument), and misleadingly short when this almost
+    happens.
 
     Args:
-        y: Outcome, (n,); arrays or pandas.
-        x: Endogenous regressors, (n, p).
-        z: Excluded instruments, (n, k), k >= p.
-        c: Exogenous controls, (n, q), the constant included if there is to be one.
+        Y: Outcome (n,): array, Series or one-column frame.
+        T: Endogenous treatments (n,) or (n, p).
+        X: Exogenous controls (n, q), or None.
+        Z: Excluded instruments (n, k), k >= p.
+        treatment: Name or position of the treatment if T has several columns; the coefficients of the others are
+            profiled out, which keeps the level (Guggenberger et al. 2012).
         alpha: One minus the level.
         covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``; the last three need p = 1.
-        clusters: Labels, (n,), with ``"cluster"``.
+        clusters: Group labels (n,) of any type, for ``covariance="cluster"``.
         distribution: ``"F"`` or ``"chi2"`` critical values.
-        parameter: Position or name of the coefficient if x has several columns; the others are profiled out,
-            which keeps the level (Guggenberger et al. 2012).
+        fit_intercept: Whether to add a constant to the controls.
 
     Raises:
-        InputError: A named bad argument.
+        InputError: If an argument is wrong; the message names it.
 
     >>> rng = np.random.default_rng(0)
     >>> z, noise = rng.normal(size=(500, 2)), rng.normal(size=500)
-    >>> x = z @ [0.5, 0.5] + noise + rng.normal(size=500)
-    >>> accepted = anderson_rubin_set(2 * x + noise, x, z, np.ones(500))
+    >>> t = z @ [0.5, 0.5] + noise + rng.normal(size=500)
+    >>> accepted = anderson_rubin_set(2 * t + noise, t, Z=z)
     >>> accepted.kind, 2.0 in accepted
     ('interval', True)
     """
-    data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
-    check_choice("distribution", distribution, ("F", "chi2"))
-    labels = {"level": 1 - alpha, "method": "Anderson-Rubin", "parameter": data.names[index]}
-    df = data.z.shape[1] - data.x.shape[1] + 1
-    form = None if covariance == "homoskedastic" else _form(data, covariance)
-    df_den = _dof(data) if form is None else float(form.df_den)
-    critical = stats.chi2.isf(alpha, df) if distribution == "chi2" else df * stats.f.isf(alpha, df, df_den)
-    if form is not None:
-        return _robust_set(data, form, "AR", critical, labels)
-    return _level_set(data, _moments(*data[:4]), critical, index, labels)
+    check_covariance(covariance, clusters)
+    design = make_design(Y, T, X, Z, clusters, fit_intercept=fit_intercept)
+    return invert_test("ar", design, treatment, alpha, covariance, distribution)
 
 
-@in_float64
-def lr_set(y: Any, x: Any, z: Any, c: Any = None, *, alpha: float = 0.05, parameter: int | str = 0) -> ConfidenceSet:
+def lr_set(
+    Y: Any, T: Any, X: Any = None, *, Z: Any, treatment: str | int = 0, alpha: float = 0.05, fit_intercept: bool = True
+) -> ConfidenceSet:
     """Values of a coefficient that the likelihood-ratio test accepts with the strong-instrument chi2(1).
 
     Homoskedastic, and NOT valid when instruments are weak and overidentify: it is here for comparison.
-        Arguments as
-    in :func:`anderson_rubin_set`.
+    Arguments as in :func:`anderson_rubin_set`.
     """
-    data, index = _enter(y, x, z, c, alpha, "homoskedastic", None, parameter)
-    labels = {"level": 1 - alpha, "method": "LR", "parameter": data.names[index]}
-    m = _moments(*data[:4])
-    smallest, _ = _eigenvalues(data, m)
-    return _level_set(data, m, smallest + stats.chi2.isf(alpha, 1), index, labels)
+    design = make_design(Y, T, X, Z, fit_intercept=fit_intercept)
+    return invert_test("lr", design, treatment, alpha)
 
 
-@in_float64
 def clr_set(
-    y: Any,
-    x: Any,
-    z: Any,
-    c: Any = None,
+    Y: Any,
+    T: Any,
+    X: Any = None,
     *,
+    Z: Any,
+    treatment: str | int = 0,
     alpha: float = 0.05,
     covariance: str = "homoskedastic",
     clusters: Any = None,
-    parameter: int | str = 0,
+    fit_intercept: bool = True,
 ) -> ConfidenceSet:
     """Values of a coefficient that Moreira's conditional likelihood-ratio test accepts.
 
     The recommended set when overidentified: valid for any strength of the instruments, never empty, and as
-    short as the Wald interval when they are strong. Under homoskedasticity one level set, in closed form but
-    for one scalar (Mikusheva 2010); robust and clustered versions invert the quasi-CLR of Kleibergen (2005).
-    Equal to the chi2 Anderson-Rubin set when just identified. Arguments as in :func:`anderson_rubin_set`;
-    with ``parameter``, the conservative version of Kleibergen (2021).
+    short as the Wald interval when they are strong. Under homoskedasticity it is one level set, in closed form
+    except for one scalar (Mikusheva 2010); robust and clustered versions invert the quasi-CLR of Kleibergen
+    (2005). Equal to the chi2 Anderson-Rubin set when just identified. Arguments as in
+    :func:`anderson_rubin_set`; with several treatments, the conservative version of Kleibergen (2021).
     """
-    data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
-    labels = {"level": 1 - alpha, "method": "CLR", "parameter": data.names[index]}
-    k, p = data.z.shape[1], data.x.shape[1]
-    if covariance != "homoskedastic":
-        form = _form(data, covariance)
-        if k == 1:
-            return _robust_set(data, form, "AR", stats.chi2.isf(alpha, 1), labels)
-        return _robust_set(data, form, "CLR", alpha, labels)
-    m = _moments(*data[:4])
-    if k == p:
-        return _level_set(data, m, stats.chi2.isf(alpha, 1), index, labels)
-    smallest, second = _eigenvalues(data, m)
-    return _level_set(data, m, _clr_level(smallest, second, alpha, k=k - p + 1), index, labels)
+    check_covariance(covariance, clusters)
+    design = make_design(Y, T, X, Z, clusters, fit_intercept=fit_intercept)
+    return invert_test("clr", design, treatment, alpha, covariance)
 
 
-@in_float64
 def lm_set(
-    y: Any,
-    x: Any,
-    z: Any,
-    c: Any = None,
+    Y: Any,
+    T: Any,
+    X: Any = None,
     *,
+    Z: Any,
+    treatment: str | int = 0,
     alpha: float = 0.05,
     covariance: str = "homoskedastic",
     clusters: Any = None,
-    parameter: int | str = 0,
+    fit_intercept: bool = True,
 ) -> ConfidenceSet:
     """Values of a coefficient that Kleibergen's LM (K) test accepts.
 
-    Valid for any strength of the instruments, but when overidentified and not the whole line it has a second,
-    spurious piece round the least likely value, where the score vanishes too: prefer :func:`clr_set`.
-    Arguments as in :func:`anderson_rubin_set`; with ``parameter``, the other coefficients take their LIML
+    Valid for any strength of the instruments. When overidentified and not the whole line, it has a second,
+    spurious piece around the least likely value, where the score vanishes too: prefer :func:`clr_set`.
+    Arguments as in :func:`anderson_rubin_set`; with several treatments, the other coefficients take their LIML
     values under the null (Kleibergen 2004).
     """
-    data, index = _enter(y, x, z, c, alpha, covariance, clusters, parameter)
-    labels = {"level": 1 - alpha, "method": "LM", "parameter": data.names[index]}
-    k, p = data.z.shape[1], data.x.shape[1]
-    critical = stats.chi2.isf(alpha, 1)
-    if covariance != "homoskedastic":
-        return _robust_set(data, _form(data, covariance), "AR" if k == 1 else "LM", critical, labels)
-    m = _moments(*data[:4])
+    check_covariance(covariance, clusters)
+    design = make_design(Y, T, X, Z, clusters, fit_intercept=fit_intercept)
+    return invert_test("lm", design, treatment, alpha, covariance)
+
+
+class _Question(NamedTuple):
+    """What is asked of the data: a set for one coefficient."""
+
+    system: System
+    index: int  # which treatment
+    alpha: float
+    covariance: str
+    labels: dict[str, Any]  # level, method and parameter of the set
+
+
+@in_float64
+def invert_test(
+    method: str,
+    design: Design,
+    treatment: str | int = 0,
+    alpha: float = 0.05,
+    covariance: str = "homoskedastic",
+    distribution: str = "F",
+) -> ConfidenceSet:
+    """The set for one treatment of checked data; ``method`` is a key of :data:`METHODS`, the rest as above."""
+    check_choice("distribution", distribution, ("F", "chi2"))
+    alpha = check_range("alpha", alpha, above=0, below=1)
+    index, p = design.treatment_index(treatment), len(design.treatments)
+    if covariance != "homoskedastic" and p > 1:
+        found = f"{covariance!r} with {p} treatments"
+        raise InputError("covariance", found=found, expected="'homoskedastic', or one treatment")
+    name, accepted = METHODS[method]
+    labels = {"level": 1 - alpha, "method": name, "parameter": design.treatments[index]}
+    question = _Question(design.system, index, alpha, covariance, labels)
+    return accepted(question, distribution) if method == "ar" else accepted(question)
+
+
+def _anderson_rubin(question: _Question, distribution: str) -> ConfidenceSet:
+    system, alpha = question.system, question.alpha
+    _, p, k, _ = system.sizes
+    df = k - p + 1
+    form = None if question.covariance == "homoskedastic" else _reduced_form(system, covariance=question.covariance)
+    df_den = system.dof if form is None else float(form.df_den)
+    critical = stats.chi2.isf(alpha, df) if distribution == "chi2" else df * stats.f.isf(alpha, df, df_den)
+    if form is not None:
+        return _robust_set(question, form, "AR", critical)
+    return _level_set(question, _moments(system), critical)
+
+
+def _lr(question: _Question) -> ConfidenceSet:
+    m = _moments(question.system)
+    smallest, _ = _eigenvalues(question.system, m)
+    return _level_set(question, m, smallest + stats.chi2.isf(question.alpha, 1))
+
+
+def _clr(question: _Question) -> ConfidenceSet:
+    system, alpha = question.system, question.alpha
+    _, p, k, _ = system.sizes
+    if question.covariance != "homoskedastic":
+        form = _reduced_form(system, covariance=question.covariance)
+        # With one instrument the statistic is Anderson-Rubin's.
+        test, critical = ("AR", stats.chi2.isf(alpha, 1)) if k == 1 else ("CLR", alpha)
+        return _robust_set(question, form, test, critical)
+    m = _moments(system)
     if k == p:
-        return _level_set(data, m, critical, index, labels)
+        return _level_set(question, m, stats.chi2.isf(alpha, 1))
+    return _level_set(question, m, _clr_level(*_eigenvalues(system, m), alpha, k=k - p + 1))
+
+
+def _lm(question: _Question) -> ConfidenceSet:
+    system, critical = question.system, stats.chi2.isf(question.alpha, 1)
+    _, p, k, _ = system.sizes
+    if question.covariance != "homoskedastic":
+        form = _reduced_form(system, covariance=question.covariance)
+        return _robust_set(question, form, "AR" if k == 1 else "LM", critical)
+    m = _moments(system)
+    if k == p:
+        return _level_set(question, m, critical)
     if p > 1:
-        white = _whiten(m, dof=_dof(data))
-        excess = partial(_profiled_score_excess, white, parameter=index, critical=critical)
-        return _circle_set(data, excess, index, labels)
-    low, high = _lm_levels(*_eigenvalues(data, m), critical)
-    spurious = _level_set(data, m, high, index, labels).complement()
-    return _level_set(data, m, low, index, labels).union(spurious)
+        white = _whiten(m, dof=system.dof)
+        return _circle_set(question, partial(_profiled_score_excess, white, index=question.index, critical=critical))
+    # Accepted are the values b with t(b) at or below one level, and those at or above another.
+    low, high = _lm_levels(*_eigenvalues(system, m), critical)
+    return _level_set(question, m, low).union(_level_set(question, m, high).complement())
 
 
-def _level_set(data: IVData, m: Moments, level: Any, index: int, labels: dict[str, Any]) -> ConfidenceSet:
-    region = _level_region(m.projected, m.residual / _dof(data), level, parameter=index)
-    return as_confidence_set(region, **labels)
+METHODS = {
+    "ar": ("Anderson-Rubin", _anderson_rubin),
+    "clr": ("CLR", _clr),
+    "lm": ("LM", _lm),
+    "lr": ("LR", _lr),
+}
 
 
-def _eigenvalues(data: IVData, m: Moments) -> tuple[float, float]:
+def _level_set(question: _Question, m: Moments, level: Any) -> ConfidenceSet:
+    region = _level_region(m.projected, m.residual / question.system.dof, level, parameter=question.index)
+    return as_confidence_set(region, **question.labels)
+
+
+def _eigenvalues(system: System, m: Moments) -> tuple[float, float]:
     """The two smallest eigenvalues of the whitened Gram matrix; the first is 0 if just identified."""
-    eigenvalues = np.linalg.eigvalsh(_whiten(m, dof=_dof(data)).gram)
-    just_identified = data.z.shape[1] == data.x.shape[1]
-    return 0.0 if just_identified else max(float(eigenvalues[0]), 0.0), float(eigenvalues[1])
+    eigenvalues = np.linalg.eigvalsh(_whiten(m, dof=system.dof).gram)
+    _, p, k, _ = system.sizes
+    return 0.0 if k == p else max(float(eigenvalues[0]), 0.0), float(eigenvalues[1])
 
 
-def _form(data: IVData, covariance: str) -> ReducedForm:
-    return _reduced_form(*data[:4], covariance=covariance, clusters=data.clusters)
+def _robust_set(question: _Question, form: ReducedForm, test: str, critical: float) -> ConfidenceSet:
+    return _circle_set(question, partial(_robust_excess, form, test=test, critical=critical))
 
 
-def _robust_set(data: IVData, form: ReducedForm, test: str, critical: float, labels: dict[str, Any]) -> ConfidenceSet:
-    return _circle_set(data, partial(_robust_excess, form, test=test, critical=critical), 0, labels)
-
-
-def _circle_set(data: IVData, excess: Any, index: int, labels: dict[str, Any]) -> ConfidenceSet:
-    m, dof = _moments(*data[:4]), _dof(data)
+def _circle_set(question: _Question, excess: Any) -> ConfidenceSet:
+    m, dof, index = _moments(question.system), question.system.dof, question.index
     pair = np.ix_([0, 1 + index], [0, 1 + index])
     factor = np.linalg.cholesky(np.asarray(m.residual)[pair] / dof)
     projected = np.asarray(m.projected)
+    # The search is centered at two-stage least squares.
     center = np.linalg.lstsq(projected[1:, 1:], projected[1:, 0])[0][index]
     concentration = np.linalg.eigvalsh(_whiten(m, dof=dof).gram)[-1]
-    return invert(excess, factor, center, concentration, **labels)
+    return invert(excess, factor, center, concentration, **question.labels)
 
 
 @partial(jax.jit, static_argnames="test")
 def _robust_excess(form: ReducedForm, directions: Any, *, test: str, critical: float) -> Any:
+    """Statistic minus critical value, or for CLR the level minus the p-value, at each direction (1, -b)."""
     ar, lm, strength = jax.vmap(partial(robust_statistics, form))(directions)
     if test == "CLR":
         k = form.coefficients.shape[0]
@@ -218,44 +271,10 @@ def _robust_excess(form: ReducedForm, directions: Any, *, test: str, critical: f
     return (ar if test == "AR" else lm) - critical
 
 
-@partial(jax.jit, static_argnames="parameter")
-def _profiled_score_excess(white: Whitened, directions: Any, *, parameter: int, critical: float) -> Any:
+@partial(jax.jit, static_argnames="index")
+def _profiled_score_excess(white: Whitened, directions: Any, *, index: int, critical: float) -> Any:
     def statistic(pair: Any) -> Any:
-        direction = jnp.zeros(white.gram.shape[0], pair.dtype).at[0].set(pair[0]).at[1 + parameter].set(pair[1])
-        return score_statistic(white.gram, profiled_direction(white, direction, parameter))
+        direction = jnp.zeros(white.gram.shape[0], pair.dtype).at[0].set(pair[0]).at[1 + index].set(pair[1])
+        return score_statistic(white.gram, profiled_direction(white, direction, index))
 
     return jax.vmap(statistic)(directions) - critical
-
-
-def _enter(
-    y: Any, x: Any, z: Any, c: Any, alpha: float, covariance: str, clusters: Any, parameter: int | str
-) -> tuple[IVData, int]:
-    check_range("alpha", alpha, above=0, below=1)
-    check_choice("covariance", covariance, COVARIANCES)
-    if (covariance == "cluster") != (clusters is not None):
-        raise InputError(
-            "clusters",
-            found="none" if clusters is None else f"labels with covariance={covariance!r}",
-            expected="labels exactly when covariance='cluster'",
-        )
-    data = check_iv_data(y, x, z, c, clusters)
-    p = data.x.shape[1]
-    if isinstance(parameter, str):
-        if parameter not in data.names:
-            raise InputError("parameter", found=repr(parameter), expected=f"one of {data.names}")
-        index = data.names.index(parameter)
-    elif isinstance(parameter, bool) or not isinstance(parameter, int | np.integer) or not 0 <= parameter < p:
-        raise InputError("parameter", found=repr(parameter), expected=f"a name or a position below {p}")
-    else:
-        index = int(parameter)
-    if covariance != "homoskedastic" and p > 1:
-        raise InputError(
-            "covariance",
-            found=f"{covariance!r} with {p} endogenous regressors",
-            expected="'homoskedastic', or one endogenous regressor",
-        )
-    return data, index
-
-
-def _dof(data: IVData) -> int:
-    return len(data.y) - data.z.shape[1] - (0 if data.c is None else data.c.shape[1])

@@ -1,7 +1,8 @@
-"""Tests of the structural coefficients whose size does not depend on the strength of the instruments.
+"""Statistics of the structural coefficients whose size does not depend on the strength of the instruments.
 
-Pure functions of the hypothesised value ``beta0``: they run under ``jit``, and under ``vmap`` over values,
-data sets, or both. ``vmap`` over values factorises the data once.
+Pure functions of a :class:`~causalrep.iv.system.System` and the hypothesized value ``beta0``: they run under
+``jit``, and under ``vmap`` over values, data sets, or both. ``vmap`` over values factorizes the data once.
+Users call :mod:`causalrep.iv.weak.hypotheses`, which checks its data.
 
 With the reduced-form covariance whitened, a null value is a direction ``u`` on the unit sphere and the data
 one symmetric matrix ``A``: AR = u'Au, LM = u'AB (B'AB)^{-1} B'Au for an orthonormal complement B of u,
@@ -15,15 +16,12 @@ References:
     Review of Economics 11 (survey and the reduced-form formulation of the robust versions).
 """
 
-from typing import NamedTuple
-
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
 from causalrep.iv.distributions import TestResult, chi2_result, f_result
-from causalrep.iv.reduced_form import Moments, ReducedForm, moments, reduced_form, residual_dof
+from causalrep.iv.system import ReducedForm, System, Whitened, moments, reduced_form, whiten
 from causalrep.iv.weak.conditional import conditional_p_value
 from causalrep.linalg import spd_solve
 from causalrep.precision import full_products
@@ -31,154 +29,90 @@ from causalrep.precision import full_products
 Value = Float[Array, "*p"] | float
 
 
-class Whitened(NamedTuple):
-    """Moments of ``[y x]`` in coordinates where their reduced-form covariance is the identity.
-
-    Attributes:
-        gram: ``A = L^{-1} w'Pw L^{-T}`` with ``L L' = w'Mw / (n - k - q)``, (1 + p, 1 + p).
-        factor: ``L``: the combination ``w d`` has the whitened direction ``L' d``.
-    """
-
-    gram: Float[Array, "m m"]
-    factor: Float[Array, "m m"]
-
-
-def whiten(m: Moments, dof: int) -> Whitened:
-    """The whitened form of the moments."""
-    factor = jnp.linalg.cholesky(m.residual / dof)
-    half = jax.scipy.linalg.solve_triangular(factor, m.projected, lower=True)
-    gram = jax.scipy.linalg.solve_triangular(factor, half.T, lower=True)
-    return Whitened((gram + gram.T) / 2, factor)
-
-
 @full_products
-def anderson_rubin_test(
+def anderson_rubin_statistic(
+    system: System,
     beta0: Value,
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
     *,
-    parameter: int | None = None,
+    index: int | None = None,
     covariance: str = "homoskedastic",
-    clusters: Int[Array, " n"] | None = None,
     distribution: str = "F",
 ) -> TestResult:
-    """Anderson-Rubin test that the coefficients of x equal ``beta0``: are the residuals uncorrelated with z?
-
-    Exact under normal homoskedastic errors (F reference), and valid for any strength of the instruments under
-    the chosen covariance. It also has power against invalid instruments, so its set can be empty.
+    """Anderson-Rubin test that the coefficients of x equal ``beta0``.
 
     Args:
-        beta0: Hypothesised value: (p,), a scalar if p = 1; with ``parameter``, the scalar value of that one.
-        y: Outcome, (n,).
-        x: Endogenous regressors, (n, p).
-        z: Excluded instruments, (n, k).
-        c: Exogenous controls, (n, q), the constant included, or None.
-        parameter: Test this coefficient alone, with the others profiled out by LIML: chi2 or F with
+        system: The data.
+        beta0: Hypothesized value: (p,), a scalar if p = 1; with ``index``, the scalar value of that coefficient.
+        index: Test this coefficient alone, with the others profiled out by LIML: chi2 or F with
             k - (p - 1) degrees of freedom bounds the distribution (homoskedastic only).
         covariance: ``"homoskedastic"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``.
-        clusters: Integer codes in 0..n-1 for ``"cluster"``.
-        distribution: ``"F"``: statistic divided by k, against F(k, n - k - q), or F(k, G - 1) if clustered;
-            ``"chi2"``: statistic k times as large, against chi2(k).
-
-    Returns:
-        TestResult. ``df_den`` is infinite for the chi2 version.
+        distribution: ``"F"`` or ``"chi2"``; ``df_den`` is infinite for the latter.
     """
-    k, p = z.shape[1], x.shape[1]
-    df = k if parameter is None else k - p + 1
+    _, p, k, _ = system.sizes
+    df = k if index is None else k - p + 1
     if covariance == "homoskedastic":
-        df_den = residual_dof(z, c)
-        white = whiten(moments(y, x, z, c), df_den)
-        u = _null_direction(white, beta0, parameter)
+        df_den = system.dof
+        white = whiten(moments(system), df_den)
+        u = _null_direction(white, beta0, index)
         statistic = u @ white.gram @ u
     else:
-        _require_joint(parameter, p)
-        form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
-        statistic, df_den = robust_statistics(form, _full_direction(beta0, p, y.dtype))[0], form.df_den
+        _require_joint(index, p)
+        form = reduced_form(system, covariance)
+        direction = _full_direction(beta0, p, system.y.dtype)
+        statistic, df_den = robust_statistics(form, direction)[0], form.df_den
     if distribution == "chi2":
         return chi2_result(statistic, df)
     return f_result(statistic / df, df, df_den)
 
 
 @full_products
-def lm_test(
-    beta0: Value,
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
-    *,
-    parameter: int | None = None,
-    covariance: str = "homoskedastic",
-    clusters: Int[Array, " n"] | None = None,
+def lm_statistic(
+    system: System, beta0: Value, *, index: int | None = None, covariance: str = "homoskedastic"
 ) -> TestResult:
-    """Kleibergen's LM (K) test that the coefficients of x equal ``beta0``; chi2(p), or chi2(1) of one.
+    """Kleibergen's LM (K) test that the coefficients of x equal ``beta0``.
 
-    It spends its degrees of freedom on the coefficients alone, but its statistic also vanishes at the point
-    where the likelihood is least: its set can hold a spurious second piece. Arguments as in
-    :func:`anderson_rubin_test`; with ``parameter``, the other coefficients take their LIML estimates
-    under the null (Kleibergen 2004), which only makes the test conservative.
+    Arguments as in :func:`anderson_rubin_statistic`; with ``index``, the other coefficients take their LIML
+    estimates under the null (Kleibergen 2004), which only makes the test conservative.
     """
-    p = x.shape[1]
+    p = system.sizes[1]
     if covariance == "homoskedastic":
-        white = whiten(moments(y, x, z, c), residual_dof(z, c))
-        statistic = score_statistic(white.gram, _null_direction(white, beta0, parameter))
+        white = whiten(moments(system), system.dof)
+        statistic = score_statistic(white.gram, _null_direction(white, beta0, index))
     else:
-        _require_joint(parameter, p)
-        form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
-        statistic = robust_statistics(form, _full_direction(beta0, p, y.dtype))[1]
-    return chi2_result(statistic, p if parameter is None else 1)
+        _require_joint(index, p)
+        form = reduced_form(system, covariance)
+        statistic = robust_statistics(form, _full_direction(beta0, p, system.y.dtype))[1]
+    return chi2_result(statistic, p if index is None else 1)
 
 
 @full_products
-def lr_test(
-    beta0: Value,
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
-    *,
-    parameter: int | None = None,
-) -> TestResult:
-    """Likelihood-ratio test that the coefficients of x equal ``beta0``, against chi2(p).
-
-    Homoskedastic. NOT robust to weak instruments when overidentified: its reference distribution is the one
-    for strong instruments. :func:`clr_test` corrects it. Arguments as in :func:`anderson_rubin_test`.
-    """
-    white = whiten(moments(y, x, z, c), residual_dof(z, c))
-    u = _null_direction(white, beta0, parameter)
-    return chi2_result(_likelihood_ratio(white.gram, u, z.shape[1])[0], x.shape[1] if parameter is None else 1)
+def lr_statistic(system: System, beta0: Value, *, index: int | None = None) -> TestResult:
+    """Likelihood-ratio test that the coefficients of x equal ``beta0``, against its strong-instrument chi2."""
+    _, p, k, _ = system.sizes
+    white = whiten(moments(system), system.dof)
+    u = _null_direction(white, beta0, index)
+    return chi2_result(_likelihood_ratio(white.gram, u, k)[0], p if index is None else 1)
 
 
 @full_products
-def clr_test(
-    beta0: Value,
-    y: Float[Array, " n"],
-    x: Float[Array, "n p"],
-    z: Float[Array, "n k"],
-    c: Float[Array, "n q"] | None = None,
-    *,
-    parameter: int | None = None,
-    covariance: str = "homoskedastic",
-    clusters: Int[Array, " n"] | None = None,
+def clr_statistic(
+    system: System, beta0: Value, *, index: int | None = None, covariance: str = "homoskedastic"
 ) -> TestResult:
     """Moreira's conditional likelihood-ratio test that the coefficients of x equal ``beta0``.
 
-    The p-value is conditional on the strength of the instruments, exact for one endogenous regressor with the
-    reduced-form covariance as known, by numerical integration (:func:`conditional_p_value`). Nearly optimal
-    among invariant similar tests under homoskedasticity (Andrews, Moreira, Stock 2006). For p > 1 tested
-    jointly, and with ``parameter``, the smallest eigenvalue gives an upper bound on the p-value.
-    With a robust or clustered ``covariance`` (p = 1) it is the quasi-CLR of Kleibergen (2005).
-    ``df_num`` is the number of coefficients tested. Arguments as in :func:`anderson_rubin_test`.
+    The p-value is conditional on the strength of the instruments, exact for one endogenous regressor when the
+    reduced-form covariance is known, by numerical integration (:func:`conditional_p_value`). For p > 1 tested
+    jointly, and with ``index``, the smallest eigenvalue gives an upper bound on the p-value. With a robust or
+    clustered ``covariance`` (p = 1) it is the quasi-CLR of Kleibergen (2005). Arguments as in
+    :func:`anderson_rubin_statistic`.
     """
-    k, p = z.shape[1], x.shape[1]
-    tested = p if parameter is None else 1
+    _, p, k, _ = system.sizes
+    tested = p if index is None else 1
     if covariance == "homoskedastic":
-        white = whiten(moments(y, x, z, c), residual_dof(z, c))
-        u = _null_direction(white, beta0, parameter)
+        white = whiten(moments(system), system.dof)
+        u = _null_direction(white, beta0, index)
         statistic, eigenvalues = _likelihood_ratio(white.gram, u, k)
-        if parameter is None and p > 1:
+        if index is None and p > 1:
             b = complement(u)
             strength = jnp.linalg.eigvalsh(b.T @ white.gram @ b)[0]
         else:
@@ -186,10 +120,10 @@ def clr_test(
         p_value = conditional_p_value(statistic, strength, k - (p - tested), tested)
     else:
         if p > 1:
-            found = f"{covariance!r} with {p} endogenous regressors"
-            raise InputError("covariance", found=found, expected="'homoskedastic', or one endogenous regressor")
-        form = reduced_form(y, x, z, c, covariance=covariance, clusters=clusters)
-        ar, lm, strength = robust_statistics(form, _full_direction(beta0, p, y.dtype))
+            found = f"{covariance!r} with {p} treatments"
+            raise InputError("covariance", found=found, expected="'homoskedastic', or one treatment")
+        form = reduced_form(system, covariance)
+        ar, lm, strength = robust_statistics(form, _full_direction(beta0, p, system.y.dtype))
         statistic = quasi_likelihood_ratio(ar, lm, strength)
         p_value = conditional_p_value(statistic, strength, k)
     return TestResult(statistic, p_value, tested)
@@ -265,26 +199,26 @@ def _full_direction(beta0: Value, p: int, dtype: jnp.dtype) -> Float[Array, " m"
     return jnp.concatenate([jnp.ones(1, dtype), -beta])
 
 
-def _null_direction(white: Whitened, beta0: Value, parameter: int | None) -> Float[Array, " m"]:
-    """Whitened unit direction of the null; with ``parameter``, the best-fitting one it allows."""
+def _null_direction(white: Whitened, beta0: Value, index: int | None) -> Float[Array, " m"]:
+    """Whitened unit direction of the null; with ``index``, the best-fitting one it allows."""
     m, dtype = white.gram.shape[0], white.gram.dtype
-    if parameter is None:
+    if index is None:
         u = white.factor.T @ _full_direction(beta0, m - 1, dtype)
         return u / jnp.linalg.norm(u)
-    return profiled_direction(white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + parameter].set(-beta0), parameter)
+    return profiled_direction(white, jnp.zeros(m, dtype).at[0].set(1.0).at[1 + index].set(-beta0), index)
 
 
-def profiled_direction(white: Whitened, direction: Float[Array, " m"], parameter: int) -> Float[Array, " m"]:
+def profiled_direction(white: Whitened, direction: Float[Array, " m"], index: int) -> Float[Array, " m"]:
     """Best-fitting unit direction in the span of ``direction`` and the coefficients not under test (LIML)."""
     m = white.gram.shape[0]
-    others = [1 + j for j in range(m - 1) if j != parameter]
+    others = [1 + j for j in range(m - 1) if j != index]
     free = jnp.eye(m, dtype=white.gram.dtype)[:, others]
     basis, _ = jnp.linalg.qr(white.factor.T @ jnp.column_stack([direction, free]))
     _, vectors = jnp.linalg.eigh(basis.T @ white.gram @ basis)
     return basis @ vectors[:, 0]
 
 
-def _require_joint(parameter: int | None, p: int) -> None:
-    if parameter is not None and p > 1:
-        found = f"{parameter} of {p} coefficients with a robust covariance"
-        raise InputError("parameter", found=found, expected="None, or covariance='homoskedastic'")
+def _require_joint(index: int | None, p: int) -> None:
+    if index is not None and p > 1:
+        found = f"{index} of {p} coefficients with a robust covariance"
+        raise InputError("treatment", found=found, expected="None, or covariance='homoskedastic'")

@@ -1,1 +1,1 @@
-"""What representation learners from several environments share: coded rows, input checks, the network base."""
+"""Shared by methods that learn from several environments: checks of input, rows with labels, the base of networks."""

@@ -1,43 +1,90 @@
-"""Checks of what the façades are given: rows, their environments, and which environment is observational."""
+"""Checks of what users pass: rows, and the labels of their environments, segments, series or domains."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from causalrep.base.validation import as_labels, as_matrix, check_index_alignment
 from causalrep.errors import InputError
+from causalrep.training.rows import Scaling
 
-FEWEST = 10  # rows a column in an environment
+FEWEST = 10  # rows per column in each environment
 
 
-def as_environments(X: Any, environment: Any, observational: Any) -> tuple[np.ndarray, np.ndarray, list]:
-    """Rows, codes of their environments with 0 for the observational one, and the environments' labels by code.
+class Labelled(NamedTuple):
+    """Rows and their labels.
+
+    Attributes:
+        x: Rows (n, p).
+        columns: Names of the columns.
+        codes: Code of each row's label (n,), from 0.
+        labels: The label of each code.
+    """
+
+    x: Float[np.ndarray, "n p"]
+    columns: list[str]
+    codes: Int[np.ndarray, " n"]
+    labels: list
+
+
+def as_labelled(argument: str, X: Any, labels: Any) -> Labelled:
+    """Rows with labels, coded in order of appearance.
 
     Raises:
-        InputError: If labels are missing, unknown, or too few rows carry one.
+        InputError: If labels are missing, all equal, or in another order than the rows.
     """
-    x, codes = as_labelled("environment", X, environment)
-    labels = pd.unique(np.asarray(environment).reshape(-1)).tolist()  # plain values, for messages
-    if observational not in labels:
-        raise InputError("observational", found=repr(observational), expected=f"one of the environments {labels}")
-    counts = np.bincount(codes)
-    if counts.min() < FEWEST * x.shape[1]:
+    check_index_alignment(X=X, **{argument: labels})
+    x, columns = as_matrix("X", X)
+    if labels is None:
+        raise InputError(
+            argument,
+            found="None",
+            expected=f"a label for each of the {len(x)} rows: without it nothing identifies the latents",
+        )
+    return Labelled(x, columns, *as_codes(argument, labels, rows=len(x)))
+
+
+def as_codes(argument: str, labels: Any, *, rows: int) -> tuple[np.ndarray, list]:
+    """Codes of labels in order of appearance, and the label of each code as a plain Python value."""
+    return as_labels(argument, labels, rows=rows), pd.unique(np.asarray(labels).reshape(-1)).tolist()
+
+
+def as_environments(X: Any, environment: Any, observational: Any) -> Labelled:
+    """Rows of several environments; code 0 is the observational one.
+
+    Raises:
+        InputError: If labels are missing or unknown, or too few rows carry one of them.
+    """
+    rows = as_labelled("environment", X, environment)
+    if observational not in rows.labels:
+        raise InputError("observational", found=repr(observational), expected=f"one of the environments {rows.labels}")
+    counts, needed = np.bincount(rows.codes), FEWEST * rows.x.shape[1]
+    if counts.min() < needed:
         raise InputError(
             "environment",
-            found=f"{counts.min()} rows of {labels[int(counts.argmin())]!r}",
-            expected=f"at least {FEWEST * x.shape[1]}, {FEWEST} a column",
+            found=f"{counts.min()} rows of {rows.labels[int(counts.argmin())]!r}",
+            expected=f"at least {needed}, {FEWEST} per column",
         )
-    ordered = [observational, *(label for label in labels if label != observational)]
-    place = np.array([ordered.index(label) for label in labels], np.int32)
-    return x, place[codes], ordered
+    ordered = [observational, *(label for label in rows.labels if label != observational)]
+    place = np.array([ordered.index(label) for label in rows.labels], np.int32)
+    return rows._replace(codes=place[rows.codes], labels=ordered)
 
 
-def as_windows(X: Any, series: Any, length: int) -> np.ndarray:
-    """All runs of consecutive rows of one series (windows, length, d), in the order of time.
+def as_windows(X: Any, series: Any, length: int) -> Float[np.ndarray, "windows length d"]:
+    """All runs of ``length`` consecutive rows of one series, in the order of time.
+
+    Args:
+        X: Rows (n, d) in the order of time.
+        series: Label of each row's series (n,); None for one series.
+        length: Rows per window.
 
     Raises:
-        InputError: If labels are missing, rows of a series do not stand together, or there are too few windows.
+        InputError: If labels are missing, the rows of a series are not consecutive, or there are too few windows.
     """
     check_index_alignment(X=X, series=series)
     x, _ = as_matrix("X", X)
@@ -53,39 +100,44 @@ def as_windows(X: Any, series: Any, length: int) -> np.ndarray:
         raise InputError(
             "series",
             found=f"rows of {codes.max() + 1} series in {len(starts) + 1} pieces",
-            expected="rows of one series together, in the order of time",
+            expected="consecutive rows for each series, in the order of time",
         )
-    windows, fewest = max(0, len(x) - length + 1), FEWEST * x.shape[1]
-    first = np.arange(windows)
+    first, needed = np.arange(max(0, len(x) - length + 1)), FEWEST * x.shape[1]
+    # Series are consecutive, so a window whose first and last rows are of one series lies within it.
     first = first[codes[first] == codes[first + length - 1]]
-    if len(first) < fewest:
+    if len(first) < needed:
         raise InputError(
             "X",
-            found=f"{len(first)} steps with a whole past of {length - 1}",
-            expected=f"at least {fewest}, {FEWEST} a column",
+            found=f"{len(first)} time steps with a whole past of {length - 1}",
+            expected=f"at least {needed}, {FEWEST} per column",
         )
     return x[first[:, None] + np.arange(length)]
 
 
-def as_labelled(argument: str, X: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and the codes of their labels, which methods that live on interventions cannot do without.
+def known_codes(argument: str, labels: Any, *, known: Sequence[Any], rows: int) -> Int[jax.Array, " rows"]:
+    """Codes of labels known from ``fit``; one label stands for all rows.
+
+    Args:
+        argument: The name to use in errors.
+        labels: One label, or one per row.
+        known: Known labels, in the order of their codes.
+        rows: Number of rows.
 
     Raises:
-        InputError: If labels are missing, or stand in another order than the rows.
+        InputError: If a label is unknown, or there are too few or too many.
     """
-    check_index_alignment(X=X, **{argument: labels})
-    x, _ = as_matrix("X", X)
-    if labels is None:
-        raise InputError(
-            argument,
-            found="None",
-            expected=f"a label for each of the {len(x)} rows: without it nothing identifies the latents",
-        )
-    return x, as_labels(argument, labels, rows=len(x))
+    given = np.asarray(labels).reshape(-1).tolist()
+    if len(given) not in (1, rows):
+        raise InputError(argument, found=f"{len(given)} labels", expected=f"one, or {rows}")
+    codes = {label: code for code, label in enumerate(known)}
+    unknown = [label for label in dict.fromkeys(given) if label not in codes]
+    if unknown:
+        raise InputError(argument, found=f"unknown labels {unknown}", expected=f"labels among {list(known)}")
+    return jnp.broadcast_to(jnp.asarray([codes[label] for label in given], jnp.int32), (rows,))
 
 
 def check_one_per_latent(latents: int, labels: list) -> None:
-    """As many interventional environments as latents."""
+    """Require as many interventional environments as latents; the first label is the observational environment."""
     if len(labels) - 1 != latents:
         raise InputError(
             "environment",
@@ -94,9 +146,25 @@ def check_one_per_latent(latents: int, labels: list) -> None:
         )
 
 
-def as_rows(X: Any, columns: int) -> np.ndarray:
+def as_rows(X: Any, columns: int) -> Float[np.ndarray, "n p"]:
     """Rows to encode, with as many columns as in ``fit``."""
     x, _ = as_matrix("X", X)
     if x.shape[1] != columns:
         raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{columns}, as in fit")
     return x
+
+
+def column_scaling(argument: str, x: Float[np.ndarray, "n p"], columns: Sequence[Any] | None = None) -> Scaling:
+    """Mean and standard deviation of every column; none may be constant.
+
+    Args:
+        argument: The name to use in errors.
+        x: Rows, float64.
+        columns: Names of the columns; default their numbers.
+    """
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    if not (std > 0).all():
+        constant = int(np.argmin(std))
+        name = constant if columns is None else columns[constant]
+        raise InputError(argument, found=f"column {name!r}, which is constant", expected="columns that vary")
+    return Scaling(mean, std)

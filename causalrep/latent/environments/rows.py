@@ -1,88 +1,93 @@
-"""What networks here are trained on, and how: rows with the code of their environment, restarts, the best kept."""
+"""Rows with the code of their environment, and a fit to them that keeps the best of several starts."""
 
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key, PyTree
 
-from causalrep.training import FitResult, Objective, fit
+from causalrep.training import FitResult, Objective, Schedule, fit
+from causalrep.training.optimizers import adam
+
+DEFAULT = Schedule(steps=5000, batch_size=512, learning_rate=2e-3, restarts=1)
+EVALUATIONS = 20
+LARGEST_GRADIENT = 10.0
 
 
 class CodedRows(NamedTuple):
-    """Rows and where they come from.
+    """Rows and the environments they come from.
 
     Attributes:
-        x: Observations (n, p), float32, of mean 0 and standard deviation 1 over all rows.
+        x: Observations (n, p), float32, with mean 0 and standard deviation 1 over all rows; or windows of them.
         code: Environment or segment of each row (n,), from 0; 0 is the observational one where there is one.
-        weight: Weight of each row (n,): equal for every environment in sum, with mean 1.
+        weight: Weight of each row (n,); weights have the same sum in every environment, and mean 1.
     """
 
-    x: Float[Array, "n p"]
+    x: Float[Array, "n *p"]
     code: Int[Array, " n"]
     weight: Float[Array, " n"]
 
 
-def coded_rows(x: Array, code: Array, environments: int) -> CodedRows:
-    """Rows weighted so that every environment counts the same."""
+def coded_rows(x: Float[Array, "n *p"], code: Int[Array, " n"], environments: int) -> CodedRows:
+    """Rows weighted so that every environment counts the same.
+
+    Args:
+        x: Observations, or windows of them.
+        code: Environment of each row, from 0.
+        environments: Number of environments.
+    """
     code = jnp.asarray(code, jnp.int32)
+    chex.assert_shape(code, (len(x),))
     counts = jnp.zeros(environments).at[code].add(1.0)
     weight = len(code) / (environments * counts[code])
     return CodedRows(jnp.asarray(x, jnp.float32), code, weight.astype(jnp.float32))
 
 
-def split(key: Array, rows: CodedRows, share: float = 0.2) -> tuple[CodedRows, CodedRows]:
-    """Rows in random order: those to train on, and a share of them to validate."""
-    order = jax.random.permutation(key, len(rows.code))
-    held_out = max(1, round(share * len(rows.code)))
-    shuffled = jax.tree.map(lambda leaf: leaf[order], rows)
-    return jax.tree.map(lambda a: a[held_out:], shuffled), jax.tree.map(lambda a: a[:held_out], shuffled)
+def hold_out(key: Key[Array, ""], rows: PyTree, share: float = 0.2) -> tuple[PyTree, PyTree]:
+    """Rows in random order, cut in two: those to train on, and a share of at least one row for validation.
 
-
-class Schedule(NamedTuple):
-    """How a network is trained; hashable, so that it may choose a program.
-
-    Attributes:
-        steps: Updates of Adam.
-        batch_size: Rows a step.
-        learning_rate: At first; it falls to zero along a cosine.
-        restarts: Fits from other starts; the least validation loss is kept.
+    Args:
+        key: Random key of the order.
+        rows: A pytree of arrays with the same number of rows.
+        share: Share of the rows for validation.
     """
-
-    steps: int = 5000
-    batch_size: int = 512
-    learning_rate: float = 2e-3
-    restarts: int = 1
+    n = len(jax.tree.leaves(rows)[0])
+    order, count = jax.random.permutation(key, n), max(1, round(share * n))
+    return jax.tree.map(lambda leaf: leaf[order[count:]], rows), jax.tree.map(lambda leaf: leaf[order[:count]], rows)
 
 
 def fit_best(
-    objective: Objective, schedule: Schedule, key: Array, train: CodedRows, validation: CodedRows
+    objective: Objective, schedule: Schedule, key: Key[Array, ""], train: CodedRows, validation: CodedRows
 ) -> FitResult:
-    """The fit with the least validation loss of several starts, one after the other.
+    """Fit from several starts, one after the other, and keep the one with the lowest validation loss.
+
+    The optimizer is Adam with gradients clipped to norm 10 and a learning rate that falls to zero along a cosine.
 
     Args:
-        objective: What to minimise; the same object for the same model, so that programs are kept.
-        schedule: How.
+        objective: What to minimize. Pass the same object for the same model, so that compiled programs are reused.
+        schedule: Steps, batch size, learning rate and restarts; ``None`` fields take the values of :data:`DEFAULT`.
         key: Random key.
         train: Rows to train on.
         validation: Rows that choose the update and the start.
+
+    Returns:
+        The best fit. A start that diverged is kept only if all of them did.
     """
-    return _fit_best(objective, schedule, key, train, validation)
+    return _fit_best(objective, schedule.over(DEFAULT), key, train, validation)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _fit_best(
-    objective: Objective, schedule: Schedule, key: Array, train: CodedRows, validation: CodedRows
+    objective: Objective, schedule: Schedule, key: Key[Array, ""], train: CodedRows, validation: CodedRows
 ) -> FitResult:
-    eval_every = max(1, schedule.steps // 20)
+    # Whole evaluations: the number of steps is rounded down to a multiple of eval_every.
+    eval_every = max(1, schedule.steps // EVALUATIONS)
     steps = eval_every * (schedule.steps // eval_every)
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(10.0), optax.adam(optax.cosine_decay_schedule(schedule.learning_rate, steps))
-    )
+    optimizer = adam(schedule.learning_rate, clip=LARGEST_GRADIENT, cosine_steps=steps)
 
-    def one(key: Array) -> FitResult:
+    def one(key: Key[Array, ""]) -> FitResult:
         return fit(
             objective,
             optimizer,
@@ -94,6 +99,8 @@ def _fit_best(
             eval_every=eval_every,
         )
 
+    # lax.map and not vmap: one program of one fit's size, and no start waits for another.
     fits = jax.lax.map(one, jax.random.split(key, schedule.restarts))
-    best = jnp.argmin(jnp.where(jnp.isfinite(fits.final_loss), fits.final_loss, jnp.inf))
+    sound = jnp.isfinite(fits.final_loss) & ~fits.diverged
+    best = jnp.argmin(jnp.where(sound, fits.final_loss, jnp.inf))
     return jax.tree.map(lambda leaf: leaf[best], fits)

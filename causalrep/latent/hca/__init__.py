@@ -1,1 +1,1 @@
-"""Hierarchical component analysis: the causal order of latent capabilities across domains."""
+"""Hierarchical component analysis (HCA): the causal order of latent capabilities shared by several domains."""

@@ -1,13 +1,13 @@
 """HCA: hierarchical latent causal factors shared by several domains (Jin, Syrgkanis, Kakade, Zhang 2025).
 
-In domain k rows are ``x = G z + mu_k`` with latents ``z = A_k z + b_k eps`` in one causal order for all domains and
-independent, non-Gaussian eps. With H the pseudo-inverse of G, the ICA unmixing matrix of domain k is
-``M_k = B_k H`` up to the order and signs of its rows, B_k lower triangular. So row 1 (the root) is the same direction
-in every domain, row 2 lies in a plane shared by all, and so on; the orders of rows that fit this best are searched.
+In domain k, rows are ``x = G z + mu_k`` with latents ``z = A_k z + b_k eps`` in one causal order for all domains and
+independent, non-Gaussian eps. With H the pseudo-inverse of G, the ICA unmixing matrix of domain k is ``M_k = B_k H`` up
+to the order and signs of its rows, with B_k lower triangular. So row 1 (the root) has the same direction in every
+domain, row 2 lies in a plane shared by all, and so on; the method searches the orders of rows that fit this best.
 
-Identified from non-Gaussian noise, a mixing G and a causal order shared by all domains, and as many domains with
-different weights as a latent has parents, plus one: a latent up to scale and up to adding multiples of latents that
-precede it and have all of its children ("surrounded-node ambiguity"). Nothing names the latents.
+With non-Gaussian noise, a mixing G and a causal order shared by all domains, and one more domain with different weights
+than a latent has parents, that latent is identified up to scale and up to adding multiples of latents that precede it
+and have all of its children ("surrounded-node ambiguity"). Nothing identifies names of the latents.
 """
 
 from itertools import permutations, product
@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from causalrep.precision import full_products
 
-SEARCHED_TOGETHER = 1296
+SEARCHED_TOGETHER = 1296  # tuples of orders per batch: all of them for three latents in four domains
 
 
 class Hierarchy(NamedTuple):
@@ -29,8 +29,8 @@ class Hierarchy(NamedTuple):
     Attributes:
         unmixing: H (d, p), orthonormal rows: latents are ``H x``.
         triangular: B_k (domains, d, d), lower triangular.
-        mic: Mechanism inexactness coefficient of each domain (domains,), 0 iff the model is exact, below 1.
-        rank_one_error: For each latent, the share of the rows' residuals outside of the one direction (d,).
+        mic: Mechanism inexactness coefficient of each domain (domains,), 0 if and only if the model is exact, below 1.
+        rank_one_error: For each latent, the share of its rows' squared residuals outside of one common direction (d,).
     """
 
     unmixing: Float[Array, "d p"]
@@ -43,10 +43,10 @@ class OrderSearch(NamedTuple):
     """The best choice of row orders, and the best for every order of the first domain's components.
 
     Attributes:
-        rows: For the best choice, which component of each domain is which latent (domains, d).
+        rows: For the best choice, the component of each domain that is each latent (domains, d).
         score: Its largest MIC over domains.
         scores: The same for each of the d! orders of the first domain's components (d!,), in the order of
-            ``itertools.permutations``: how clear the causal order is.
+            ``itertools.permutations``; their differences show how clear the causal order is.
         choices: Those choices (d!, domains, d).
     """
 
@@ -85,7 +85,7 @@ def inexactness(mixed: Float[Array, "domains d d"]) -> Float[Array, " domains"]:
 
 
 def search_orders(unmixing: Float[Array, "domains d p"]) -> OrderSearch:
-    """Try every tuple of row orders, ``(d!)^domains`` of them, and keep the least largest MIC.
+    """Try every tuple of row orders, ``(d!)^domains`` of them, and keep the one with the smallest largest MIC.
 
     Args:
         unmixing: ICA unmixing matrices of the domains, rows in any order.

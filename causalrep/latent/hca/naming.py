@@ -1,4 +1,4 @@
-"""Naming the latents of HCA: each after the observed variable that tells most of it, given the latents before it."""
+"""Names for the latents of HCA: the observed variable that explains most of each, given the latents before it."""
 
 from typing import NamedTuple
 
@@ -13,9 +13,10 @@ class Named(NamedTuple):
     """Latents on the scales of the variables that they are named after.
 
     Attributes:
-        variable: For each latent the observed variable with the largest R^2 (d,); one may name several.
+        variable: For each latent the observed variable with the largest R^2 (d,); one variable may name several
+            latents.
         r2: R^2 of each latent given each variable and the latents before it (d, p).
-        unmixing: Adjusted H (d, p), within the freedom that identification leaves.
+        unmixing: Adjusted H (d, p), within the freedom that identification allows.
         triangular: Adjusted B_k (domains, d, d).
     """
 
@@ -25,19 +26,20 @@ class Named(NamedTuple):
     triangular: Float[Array, "domains d d"]
 
 
-def name_latents(found: Hierarchy, x: Float[Array, "n p"], weights: Float[Array, " n"] | None = None) -> Named:
-    """Regress latent i on a constant, one variable and the latents before it; the variable with most R^2 names it.
+def name_latents(latents: Hierarchy, x: Float[Array, "n p"], weights: Float[Array, " n"] | None = None) -> Named:
+    """Name each latent after one variable.
 
-    The latent is then freed of those before it and divided by the variable's coefficient.
+    Latent i is regressed on a constant, one variable and the latents before it; the variable with the largest R^2 names
+    it. The part of the latents before it is then subtracted, and the latent is divided by the variable's coefficient.
 
     Args:
-        found: The latents, root first.
+        latents: The latents, root first.
         x: Pooled rows of the domains.
-        weights: Of the rows; default 1.
+        weights: Weights of the rows; default 1.
     """
     root = jnp.ones(len(x), x.dtype) if weights is None else jnp.sqrt(weights)
     share = root**2 / jnp.sum(root**2)
-    z = x @ found.unmixing.T
+    z = x @ latents.unmixing.T
     x, z = ((block - share @ block) * root[:, None] for block in (x, z))
     d = z.shape[1]
     variables, r2, change = [], [], jnp.zeros((d, d), z.dtype)
@@ -53,4 +55,4 @@ def name_latents(found: Hierarchy, x: Float[Array, "n p"], weights: Float[Array,
         r2.append(explained)
     # Latents become T z, so H becomes T H; eps = B z = B T^{-1} (T z).
     inverse = jnp.linalg.solve(change, jnp.eye(d, dtype=z.dtype))
-    return Named(jnp.stack(variables), jnp.stack(r2), change @ found.unmixing, jnp.tril(found.triangular @ inverse))
+    return Named(jnp.stack(variables), jnp.stack(r2), change @ latents.unmixing, jnp.tril(latents.triangular @ inverse))

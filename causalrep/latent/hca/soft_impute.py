@@ -1,4 +1,4 @@
-"""Completion of a matrix of low rank by soft-thresholded singular values (Mazumder, Hastie, Tibshirani 2010)."""
+"""Completion of a low-rank matrix by soft-thresholded singular values (Mazumder, Hastie, Tibshirani 2010)."""
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,16 @@ def soft_impute(
     iterations: int = 100,
     tolerance: float = 1e-3,
 ) -> Float[Array, "n p"]:
-    """Fill unseen entries: repeat ``x <- seen entries, else low-rank part of x`` until it moves no more.
+    """Fill unseen entries: repeat ``x <- seen entries, else low-rank part of x`` until x changes no more.
 
     Args:
         x: Values; unseen ones may be anything finite, and count as 0 at the start.
-        seen: Which entries are given.
-        rank: Singular values kept.
-        shrinkage: Subtracted from each of them; default a 50th of the largest of the matrix filled with zeros, as in
-            the package fancyimpute, whose other defaults hold as well.
-        iterations: At most.
-        tolerance: Stop when unseen entries change by less, relative to their norm.
+        seen: Whether each entry is given.
+        rank: Number of singular values kept.
+        shrinkage: Amount subtracted from each of them; default a 50th of the largest singular value of the matrix
+            filled with zeros. This and the other defaults are those of the package fancyimpute.
+        iterations: Maximum number of iterations.
+        tolerance: Stop when the unseen entries change by less than this, relative to their norm.
 
     Returns:
         The seen entries, and estimates of the others.
@@ -35,7 +35,7 @@ def soft_impute(
         shrinkage = jnp.sqrt(jnp.max(jnp.linalg.eigvalsh(zero_filled.T @ zero_filled))) / SHARE
 
     def low_rank(filled: Array) -> Array:
-        # n is large and p small: the right singular vectors are those of the Gram matrix.
+        # n is large and p small, so take the right singular vectors from the Gram matrix.
         values, vectors = jnp.linalg.eigh(filled.T @ filled)
         values, vectors = jnp.sqrt(jnp.maximum(values[-rank:], 0.0)), vectors[:, -rank:]
         kept = jnp.maximum(values - shrinkage, 0.0) / jnp.where(values > 0, values, 1.0)

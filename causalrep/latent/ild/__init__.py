@@ -1,1 +1,1 @@
-"""Invertible latent domain models: domain counterfactuals and their canonical form."""
+"""Invertible latent domain models (ILD): domain counterfactuals and their canonical form, for vectors and images."""

@@ -1,7 +1,7 @@
-"""The canonical form of an ILD: every model has a counterfactually equivalent one whose interventions come last.
+"""The canonical form of an ILD model: a counterfactually equivalent one whose intervened latents come last.
 
 Two models are counterfactually equivalent if they give the same counterfactual for every x, d and d'. The paper proves
-the existence of a canonical one by construction; this module is that construction.
+by construction that a canonical one exists; this module is that construction.
 """
 
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from causalrep.latent.ild.scm import intervention_set, latent_to_noise, noise_to
 
 
 class CanonicalForm(NamedTuple):
-    """A canonical model and how it came about.
+    """A canonical model, and how it was derived.
 
     Attributes:
-        model: Counterfactually equivalent, with the same distributions; its first domain's mechanism is the identity,
-            and of the others' components all but the last ``intervened`` are.
+        model: A counterfactually equivalent model with the same distributions. Its first domain's mechanism is the
+            identity, and so are all but the last ``intervened`` components of the other domains' mechanisms.
         order: The original latents in the canonical order.
         intervened: Number of latents whose mechanisms differ between domains, |I(F)|.
     """
@@ -31,15 +31,15 @@ class CanonicalForm(NamedTuple):
 def canonical_form(model: ILDModel, tolerance: float = 1e-9) -> CanonicalForm:
     """The canonical form of a model with shared mixing.
 
-    First ``g1 = g o f_1`` and ``f1_d = f_1^{-1} o f_d``, which makes the first mechanism the identity and leaves alone
+    First ``g1 = g o f_1`` and ``f1_d = f_1^{-1} o f_d``, which makes the first mechanism the identity, and with it
     every component that no domain intervenes on; then the intervened components move to the end, in their order.
 
     Args:
         model: Any model with a leaky ReLU mixing that has no inner map yet.
-        tolerance: Mechanisms that differ by no more count as equal.
+        tolerance: Mechanisms that differ by at most this count as equal.
     """
     moved = intervention_set(model.scm, tolerance)
-    # A stable sort: those that stay first, both groups in their order.
+    # A stable sort of booleans: the latents without intervention first, both groups in their order.
     order = jnp.argsort(moved, stable=True)
     maps, shifts = noise_to_latent(model.scm), model.scm.shifts
     first = Affine(maps[0], shifts[0])
@@ -52,5 +52,5 @@ def canonical_form(model: ILDModel, tolerance: float = 1e-9) -> CanonicalForm:
 
 
 def _reordered(maps: Float[Array, "domains m m"], order: Int[Array, " m"]) -> Float[Array, "domains m m"]:
-    # Lower triangular still: components that moved behind are identities for those that stayed.
+    # Still lower triangular: no component without intervention depends on one that moved behind it.
     return maps[:, order][:, :, order]

@@ -1,23 +1,31 @@
-"""The façade of ILD, with scikit-learn's habits: ``fit``, ``transform``, ``counterfactual``."""
+"""The ILD estimator: ``fit``, ``transform``, ``counterfactual``."""
 
+import dataclasses
 from typing import Any, Literal, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array, Float, Int
 
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_labels, as_matrix, check_index_alignment, check_range
+from causalrep.base.validation import check_counts, check_range, check_seed
 from causalrep.errors import DivergenceError, InputError
-from causalrep.keys import root
-from causalrep.latent.domains import domain_codes
+from causalrep.keys import derive, root
+from causalrep.latent.environments.door import Labelled, as_labelled, as_rows, column_scaling, known_codes
+from causalrep.latent.environments.rows import hold_out
+from causalrep.latent.ild import annealing
 from causalrep.latent.ild.annealing import fit_ild_annealed
-from causalrep.latent.ild.family import ILDFamily, Kind
-from causalrep.latent.ild.fit import ILDRows
-from causalrep.latent.ild.model import ILDModel, Mixing, counterfactual, log_likelihood, noise_of, unmix
+from causalrep.latent.ild.family import ILDFamily, ILDParams, Kind
+from causalrep.latent.ild.model import ILDModel, counterfactual, log_likelihood, noise_of, unmix
+from causalrep.latent.ild.objective import ILDRows
+from causalrep.training import Schedule
+from causalrep.training.rows import Scaling, check_schedule
 
+DEFAULT = dataclasses.replace(annealing.DEFAULT, validation_share=0.1)
+FEWEST = 5  # rows per column in each domain
 ASSUMPTIONS = (
     "Data alone identify no counterfactual. These rest on an invertible mixing shared by all domains, latent "
     "mechanisms monotone in their noise, and at most k of them differing between domains (sparse mechanism shifts)."
@@ -28,26 +36,24 @@ class ILD(Estimator):
     """What would a row have been, had it come from another domain? Invertible latent domain causal models.
 
     The mixing is a leaky ReLU between linear maps and the latent mechanisms are affine, fitted by maximum likelihood
-    with :func:`causalrep.latent.fit_ild_annealed`. No interval comes with a counterfactual: models that fit equally
-    well may differ in it, and no sampling theory covers that.
+    with :func:`causalrep.latent.fit_ild_annealed`. A counterfactual has no interval: models that fit equally well may
+    differ in it, and no sampling theory covers that.
 
     Args:
-        k: Latents whose mechanisms may differ between domains; ``"auto"`` takes the fewest whose held-out likelihood is
-            within ``tolerance`` of the dense model's, at the cost of as many fits as there are latents.
+        k: Number of latents whose mechanisms may differ between domains; ``"auto"`` takes the fewest whose held-out
+            likelihood is within ``tolerance`` of the dense model's, which takes as many fits as there are latents.
         kind: The family, ``"relax-can"``, ``"can"``, ``"dense"`` or ``"independent"``; see
             :mod:`causalrep.latent.ild.family`.
-        slope: Of the leaky ReLU; 1 for a linear mixing.
-        tolerance: Nats a row, for ``k="auto"``.
-        starts: Starts of each round of the search.
+        slope: Slope of the leaky ReLU below zero; 1 for a linear mixing.
+        tolerance: Nats per row, for ``k="auto"``.
+        starts: Starts per round of the search.
         rounds: Rounds of the search.
-        steps: Updates of each start.
-        batch_size: Rows a step.
-        validation_share: Share of the rows held out to judge fits.
-        seed: Of all randomness.
+        schedule: Updates of each start, batch size, learning rate, and the share of rows held out to judge fits.
+        seed: Random seed.
 
     Attributes:
-        model_: The fitted :class:`ILDModel`, in the units of the data.
-        k_: Latents whose mechanisms may differ; as many as there are for the dense families.
+        model_: The fitted :class:`~causalrep.latent.ild.model.ILDModel`, in the units of the data.
+        k_: Number of latents whose mechanisms may differ; all of them for the dense families.
         domains_: Labels of the domains, in order of appearance.
         validation_nll_: Mean negative log-likelihood of the held-out rows, in nats.
         path_: The same for every k tried and the dense model, for ``k="auto"``.
@@ -56,6 +62,8 @@ class ILD(Estimator):
     >>> ILD(k=2, seed=7)
     ILD(k=2, seed=7)
     """
+
+    _precision = "float32"
 
     def __init__(
         self,
@@ -66,9 +74,7 @@ class ILD(Estimator):
         tolerance: float = 0.1,
         starts: int = 8,
         rounds: int = 8,
-        steps: int = 2000,
-        batch_size: int = 500,
-        validation_share: float = 0.1,
+        schedule: Schedule = DEFAULT,
         seed: int = 0,
     ):
         self.k = k
@@ -77,9 +83,7 @@ class ILD(Estimator):
         self.tolerance = tolerance
         self.starts = starts
         self.rounds = rounds
-        self.steps = steps
-        self.batch_size = batch_size
-        self.validation_share = validation_share
+        self.schedule = schedule
         self.seed = seed
 
     # ---------------------------------------------------------------- fitting
@@ -98,40 +102,41 @@ class ILD(Estimator):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If no start ends with a finite likelihood.
         """
-        check_index_alignment(X=X, domain=domain)
-        x, names = as_matrix("X", X)
-        codes = as_labels("domain", domain, rows=len(x))
-        self._check(x, codes)
-        self.domains_ = pd.unique(np.asarray(domain).reshape(-1)).tolist()
-        self.n_features_in_, self.feature_names_, self.n_obs_ = x.shape[1], names, len(x)
-        mean, scale = x.mean(axis=0), x.std(axis=0)
-        if not (scale > 0).all():
-            raise InputError("X", found=f"a constant column {names[int(np.argmin(scale))]!r}", expected="none")
-        train, validation = self._split((x - mean) / scale, codes)
-        families = self._families(x.shape[1])
-        fits = {name: self._fit_one(family, train, validation) for name, family in families.items()}
-        chosen = self._choose(fits)
-        # Densities change by the units; log |d x / d standardised x| turns one into the other.
-        offset = float(np.sum(np.log(scale)))
+        rows = as_labelled("domain", X, domain)
+        schedule = self._check(rows)
+        self.domains_, self.feature_names_ = rows.labels, rows.columns
+        self.n_obs_, self.n_features_in_ = rows.x.shape
+        scaling = column_scaling("X", rows.x, rows.columns)
+        families = self._families(self.n_features_in_)
+        with self._computing():
+            coded = ILDRows(jnp.asarray(scaling.apply(rows.x), jnp.float32), jnp.asarray(rows.codes))
+            train, validation = hold_out(derive(root(self.seed), "rows"), coded, schedule.validation_share)
+            batch_size = min(schedule.batch_size, len(train.domain))
+            schedule = dataclasses.replace(schedule, batch_size=batch_size, validation_share=None)
+            fits = {name: self._fit_one(family, train, validation, schedule) for name, family in families.items()}
+            chosen = self._choose(fits)
+            self.family_ = families[chosen]
+            self.model_ = in_units(self.family_.model(fits[chosen][0]), scaling)
+        # Densities depend on the units: log p(x) = log p(standardized x) - sum of the log scales.
+        offset = float(np.sum(np.log(scaling.std)))
         self.path_ = {name: loss + offset for name, (_, loss) in fits.items()}
-        self.validation_nll_ = self.path_[chosen]
-        self.family_ = families[chosen]
-        self.k_ = self.family_.specific
-        self.model_ = in_units(self.family_.model(fits[chosen][0]), mean, scale)
+        self.validation_nll_, self.k_ = self.path_[chosen], self.family_.specific
         return self
 
-    def _check(self, x: np.ndarray, codes: np.ndarray) -> None:
-        if x.shape[1] < 2:
+    def _check(self, rows: Labelled) -> Schedule:
+        columns = rows.x.shape[1]
+        if columns < 2:
             raise InputError("X", found="one column", expected="at least two observed variables")
         if self.k != "auto" and (isinstance(self.k, bool) or not isinstance(self.k, int)):
             raise InputError("k", found=repr(self.k), expected="'auto' or a whole number of latents")
         check_range("tolerance", self.tolerance, at_least=0)
-        check_range("validation_share", self.validation_share, above=0, below=1)
-        for argument in ("starts", "rounds", "steps", "batch_size"):
-            check_range(argument, getattr(self, argument), at_least=1)
-        fewest, needed = int(np.bincount(codes).min()), 5 * x.shape[1]
+        check_counts(starts=self.starts, rounds=self.rounds)
+        check_seed(self.seed)
+        fewest, needed = int(np.bincount(rows.codes).min()), FEWEST * columns
         if fewest < needed:
-            raise InputError("domain", found=f"a domain with {fewest} rows", expected=f"at least {needed}, 5 a column")
+            expected = f"at least {needed}, {FEWEST} per column"
+            raise InputError("domain", found=f"a domain with {fewest} rows", expected=expected)
+        return check_schedule(self.schedule, DEFAULT)
 
     def _families(self, m: int) -> dict[str, ILDFamily]:
         def family(kind: Kind, k: int) -> ILDFamily:
@@ -146,59 +151,52 @@ class ILD(Estimator):
         reference = list(fits.values())[-1][1]
         return next(name for name, (_, loss) in fits.items() if loss <= reference + self.tolerance)
 
-    def _split(self, x: np.ndarray, codes: np.ndarray) -> tuple[ILDRows, ILDRows]:
-        order = np.asarray(jax.random.permutation(root(self.seed), len(x)))
-        rows = ILDRows(jnp.asarray(x[order], jnp.float32), jnp.asarray(codes[order], jnp.int32))
-        held_out = max(1, round(self.validation_share * len(x)))
-        return jax.tree.map(lambda a: a[held_out:], rows), jax.tree.map(lambda a: a[:held_out], rows)
-
-    def _fit_one(self, family: ILDFamily, train: ILDRows, validation: ILDRows) -> tuple:
-        found = fit_ild_annealed(
-            root(self.seed),
-            family,
-            train,
-            validation,
-            starts=self.starts,
-            rounds=self.rounds,
-            steps=self.steps,
-            batch_size=min(self.batch_size, len(train.domain)),
+    def _fit_one(
+        self, family: ILDFamily, train: ILDRows, validation: ILDRows, schedule: Schedule
+    ) -> tuple[ILDParams, float]:
+        result = fit_ild_annealed(
+            root(self.seed), family, train, validation, starts=self.starts, rounds=self.rounds, schedule=schedule
         )
-        if not np.isfinite(found.best_loss):
+        if not np.isfinite(result.best_loss):
             raise DivergenceError("Every start diverged: look for outliers in X, or try another seed.", step=0)
-        return found.params, float(found.best_loss)
+        return result.params, float(result.best_loss)
 
     # ---------------------------------------------------------------- answers
 
-    def counterfactual(self, X: Any, domain: Any, target: Any) -> np.ndarray:
+    def counterfactual(self, X: Any, domain: Any, target: Any) -> Float[np.ndarray, "n m"]:
         """What rows would have been in another domain.
 
         Args:
             X: Rows (n, m).
-            domain: The domain each came from: one label, or (n,).
-            target: The domain to imagine them in: one label, or (n,).
+            domain: The domain each row came from: one label, or (n,).
+            target: The domain to imagine it in: one label, or (n,).
         """
-        x = self._rows(X)
-        codes = [self._codes(name, labels, len(x)) for name, labels in (("domain", domain), ("target", target))]
-        return np.asarray(counterfactual(self.model_, x, *codes))
+        with self._computing():
+            x = self._rows(X)
+            source, aim = self._codes("domain", domain, len(x)), self._codes("target", target, len(x))
+            return np.asarray(counterfactual(self.model_, x, source, aim))
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Latents ``g^{-1}(x)`` (n, m): those of one model of the class that gives the same counterfactuals."""
+    def transform(self, X: Any) -> Float[np.ndarray, "n m"]:
+        """Latents ``g^{-1}(x)``: those of one model of the class that gives the same counterfactuals."""
         if self.kind == "independent":
             raise InputError("kind", found="'independent'", expected="a shared mixing, for latents without a domain")
-        return np.asarray(unmix(self.model_.mixing, self._rows(X))[0][:, 0])
+        with self._computing():
+            return np.asarray(unmix(self.model_.mixing, self._rows(X))[0][:, 0])
 
-    def noise(self, X: Any, domain: Any) -> np.ndarray:
-        """Noise behind each row (n, m), standard normal in every domain if the model fits."""
-        x = self._rows(X)
-        return np.asarray(noise_of(self.model_, x, self._codes("domain", domain, len(x))))
+    def noise(self, X: Any, domain: Any) -> Float[np.ndarray, "n m"]:
+        """Noise behind each row, standard normal in every domain if the model fits."""
+        with self._computing():
+            x = self._rows(X)
+            return np.asarray(noise_of(self.model_, x, self._codes("domain", domain, len(x))))
 
     def score(self, X: Any, domain: Any) -> float:
         """Mean log-likelihood of rows given their domains, in nats."""
-        x = self._rows(X)
-        return float(jnp.mean(log_likelihood(self.model_, x, self._codes("domain", domain, len(x)))))
+        with self._computing():
+            x = self._rows(X)
+            return float(jnp.mean(log_likelihood(self.model_, x, self._codes("domain", domain, len(x)))))
 
     def summary(self) -> Summary:
-        """Held-out fits, the identity map's place, and the assumptions behind every counterfactual."""
+        """Held-out likelihoods, and the assumptions behind every counterfactual."""
         table = pd.DataFrame({"held-out NLL, nats": self.path_})
         facts = [
             ("Family", self.family_.kind),
@@ -213,23 +211,16 @@ class ILD(Estimator):
         ]
         return Summary("Invertible latent domain model (ILD)", facts, table, notes)
 
-    def _rows(self, X: Any) -> jax.Array:
+    def _rows(self, X: Any) -> Float[Array, "n m"]:
         model = self.model_  # before the rows: an error about fitting comes first
-        x, _ = as_matrix("X", X)
-        if x.shape[1] != self.n_features_in_:
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{self.n_features_in_}, as in fit")
-        return jnp.asarray(x, model.scm.scales.dtype)
+        return jnp.asarray(as_rows(X, self.n_features_in_), model.scm.scales.dtype)
 
-    def _codes(self, argument: str, labels: Any, rows: int) -> jax.Array:
-        return domain_codes(argument, labels, domains=self.domains_, rows=rows)
+    def _codes(self, argument: str, labels: Any, rows: int) -> Int[jax.Array, " n"]:
+        return known_codes(argument, labels, known=self.domains_, rows=rows)
 
 
-def in_units(model: ILDModel, mean: np.ndarray, scale: np.ndarray) -> ILDModel:
-    """A model of standardised data, as one of the data."""
-    mixing: Mixing = model.mixing
-    return model._replace(
-        mixing=mixing._replace(
-            matrix=mixing.matrix * jnp.asarray(scale, mixing.matrix.dtype)[:, None],
-            shift=mixing.shift * jnp.asarray(scale, mixing.shift.dtype) + jnp.asarray(mean, mixing.shift.dtype),
-        )
-    )
+def in_units(model: ILDModel, scaling: Scaling) -> ILDModel:
+    """A model of standardized data as a model of the data: ``x = mean + std (G a(z) + c)``."""
+    matrix, shift = model.mixing.matrix, model.mixing.shift
+    mean, std = (jnp.asarray(part, matrix.dtype) for part in scaling)
+    return model._replace(mixing=model.mixing._replace(matrix=matrix * std[:, None], shift=shift * std + mean))

@@ -1,4 +1,4 @@
-"""How wrong counterfactuals are in a simulation, beside the model that is right and the one that changes nothing."""
+"""Errors of counterfactuals in a simulation, for the true model (the oracle), a fit, and the identity map."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +18,7 @@ def true_model(truth: ILDTruth) -> ILDModel:
 
 
 def true_counterfactuals(truth: ILDTruth | ILDFlowTruth, sample: ILDSample) -> Float[np.ndarray, "domains n m"]:
-    """Each row, had it been generated in each domain."""
+    """What each row would have been in each domain: its noise, mapped by that domain's true mechanisms."""
     return np.stack([truth.observe(sample.noise, target) for target in range(len(truth.maps))])
 
 
@@ -30,7 +30,7 @@ def counterfactual_error(
     Args:
         model: The fitted model; None for the identity map, which answers that nothing would have changed.
         sample: Rows, equally many in each domain.
-        answers: From :func:`true_counterfactuals`.
+        answers: The true counterfactuals, from :func:`true_counterfactuals`.
     """
     x, domain = jnp.asarray(sample.x, answers.dtype), jnp.asarray(sample.domain)
     noise = None if model is None else noise_of(model, x, domain)
@@ -38,5 +38,6 @@ def counterfactual_error(
     for target in range(len(answers)):
         guess = x if model is None else observe(model, noise, jnp.full_like(domain, target))
         errors = jnp.mean((guess - answers[target]) ** 2, axis=1)
+        # A row's own domain asks no counterfactual question.
         total += jnp.sum(jnp.where(domain == target, 0.0, errors))
     return total / (len(x) * (len(answers) - 1))

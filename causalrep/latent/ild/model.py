@@ -1,11 +1,11 @@
 """ILD: invertible latent domain causal models and their counterfactuals (Zhou et al., ICLR 2024).
 
-In domain d noise eps ~ N(0, I) becomes latents ``z = f_d(eps)`` and observations ``x = g(z)``. Only x and d are seen.
-The question is not what z was but what x would have been in another domain::
+In domain d, noise eps ~ N(0, I) becomes latents ``z = f_d(eps)`` and observations ``x = g(z)``. Only x and d are
+observed. The question is not what z was but what x would have been in another domain::
 
     x_{d -> d'} = g(f_d'(f_d^{-1}(g^{-1}(x))))
 
-Many models share the distributions of x in every domain and answer this differently, so the answer rests on the
+Many models have the same distributions of x in every domain and answer this differently, so the answer rests on the
 assumption that few mechanisms differ between domains (:mod:`causalrep.latent.ild.family`).
 """
 
@@ -34,8 +34,8 @@ class Mixing(NamedTuple):
     Attributes:
         matrix: G (e, m, m), invertible; e is 1, or the number of domains.
         shift: c (e, m).
-        slope: Of ``a`` below zero; 1 for a linear mixing.
-        inner: An invertible affine map applied to z before ``a``; None for none.
+        slope: Slope of ``a`` below zero; 1 for a linear mixing.
+        inner: An invertible affine map applied to z before ``a``, or None.
     """
 
     matrix: Float[Array, "e m m"]
@@ -49,7 +49,7 @@ class ILDModel(NamedTuple):
 
     Attributes:
         scm: F, the latent mechanisms of every domain.
-        mixing: g.
+        mixing: The mixing g.
     """
 
     scm: LatentSCM
@@ -71,13 +71,15 @@ def unmix(
     """``g^{-1}(x)`` and the logarithm of the absolute determinant of its Jacobian.
 
     Args:
-        mixing: g.
+        mixing: The mixing g.
         x: Observations.
         temperature: Width over which the kinks of ``a^{-1}`` are smoothed; None, or the limit 0, is exact.
     """
     if isinstance(mixing, FlowMixing):
         return flow_inverse(mixing, x[:, None, :])
     u = jnp.einsum("nei,eji->nej", x[:, None, :] - mixing.shift, jnp.linalg.inv(mixing.matrix))
+    # a^{-1}(u) is u above zero and u / slope below; the smoothed one has the slope
+    # steep - (steep - 1) sigmoid(u / temperature).
     steep = 1.0 / mixing.slope
     if temperature is None:
         z, log_slopes = jnp.where(u < 0, steep * u, u), jnp.where(u < 0, jnp.log(steep), 0.0)
@@ -109,7 +111,7 @@ def log_likelihood(
     noise = noise_of_latents(model.scm, z)
     log_scales = jnp.sum(jnp.log(jnp.abs(model.scm.scales)), axis=1)
     m = x.shape[1]
-    # Every row in every domain, then its own: a mask costs less than gathering a matrix for each row.
+    # Compute every row in every domain and mask: cheaper than gathering a matrix for each row.
     every = log_det - log_scales - 0.5 * (jnp.sum(noise**2, axis=2) + m * LOG_2PI)
     return jnp.sum(jnp.where(_own(model, domain), every, 0.0), axis=1)
 
@@ -130,7 +132,7 @@ def observe(model: ILDModel, noise: Float[Array, "n m"], domain: Int[Array, " n"
 def counterfactual(
     model: ILDModel, x: Float[Array, "n m"], domain: Int[Array, " n"], target: Int[Array, " n"]
 ) -> Float[Array, "n m"]:
-    """What each row, seen in ``domain``, would have been in domain ``target``: abduction, swap, prediction."""
+    """What each row of ``domain`` would have been in domain ``target``: abduction, exchange, prediction."""
     return observe(model, noise_of(model, x, domain), target)
 
 

@@ -1,7 +1,7 @@
 """Latent causal models that are affine and autoregressive, one per domain (ILD, Zhou et al. 2024, section 3).
 
-``z = L_d z + S_d eps + ...``: the paper writes ``f_d(eps) = (I - L_d)^{-1} S_d eps + b_d`` with ``L_d`` strictly lower
-triangular and ``S_d`` diagonal, so that component j of the inverse depends on components up to j alone.
+In domain d, ``f_d(eps) = (I - L_d)^{-1} S_d eps + b_d`` with ``L_d`` strictly lower triangular and ``S_d`` diagonal, so
+component j of the inverse depends only on components up to j.
 """
 
 from typing import NamedTuple
@@ -37,13 +37,13 @@ def noise_of_latents(scm: LatentSCM, z: Float[Array, "n e m"]) -> Float[Array, "
 
     Args:
         scm: The mechanisms.
-        z: Latents; e is 1, or the number of domains where each domain has latents of its own.
+        z: Latents; e is 1, or the number of domains if each domain has latents of its own.
     """
     maps = latent_to_noise(scm)
     offsets = jnp.einsum("dji,di->dj", maps, scm.shifts)
     if z.shape[1] > 1:
         return jnp.einsum("ndi,dji->ndj", z, maps) - offsets
-    # One product for all domains: many small ones are slow.
+    # One matrix product for all domains, since many small ones are slow.
     domains, m = offsets.shape
     together = z[:, 0] @ maps.reshape(domains * m, m).T
     return together.reshape(len(z), domains, m) - offsets
@@ -65,6 +65,7 @@ def latent_to_noise(scm: LatentSCM) -> Float[Array, "domains m m"]:
 
 def scm_of_maps(maps: Float[Array, "domains m m"], shifts: Float[Array, "domains m"]) -> LatentSCM:
     """The model whose ``f_d(eps) = maps_d eps + shifts_d``, for lower triangular maps."""
+    # f_d = (I - L)^{-1} S, so the diagonal of the map is S and L = I - S f_d^{-1}.
     scales = jnp.diagonal(maps, axis1=1, axis2=2)
     unit = jnp.eye(maps.shape[-1], dtype=maps.dtype)
     inverse = jax.vmap(lambda a: jax.scipy.linalg.solve_triangular(a, unit, lower=True))(maps)
@@ -72,7 +73,7 @@ def scm_of_maps(maps: Float[Array, "domains m m"], shifts: Float[Array, "domains
 
 
 def intervention_set(scm: LatentSCM, tolerance: float = 1e-9) -> Array:
-    """Which latents are intervened on: whose component of ``f_d^{-1}`` differs between domains, as booleans (m,)."""
+    """Whether each latent is intervened on (m,), that is, its component of ``f_d^{-1}`` differs between domains."""
     maps = latent_to_noise(scm)
     offsets = jnp.einsum("dji,di->dj", maps, scm.shifts)[:, :, None]
     rows = jnp.concatenate([maps, offsets], axis=2)

@@ -1,22 +1,29 @@
 """Causal component analysis (Liang et al., NeurIPS 2023): a flow whose base density is a causal model with known graph.
 
-In environment e the latents are linear and Gaussian on a known graph, but for the one whose known target e is: it has
-no parents there and a mean and a variance of its own. All environments share the flow; the likelihood is exact.
+In environment e the latents are linear and Gaussian on a known graph, except the known target of e, which has no
+parents there and a mean and a variance of its own. All environments share the flow; the likelihood is exact.
 
-Identified up to scale and shift of each latent if mixing and densities are smooth and invertible, the graph and the
-targets are known, and every latent is intervened on, hard, in one environment, by a change that is not one of
+The latents are identified up to scale and shift of each if mixing and densities are smooth and invertible, the graph
+and the targets are known, and every latent is intervened on, hard, in one environment, by a change that is not one of
 finitely many exceptions. A wrong graph or wrong targets give a wrong answer with confidence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
 
+from causalrep.base.validation import as_matrix, check_count, check_widths
+from causalrep.errors import InputError
+from causalrep.latent.environments.door import as_environments
+from causalrep.latent.environments.network import FLOW, Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import Flow
-from causalrep.training import Objective
+from causalrep.training import Objective, Schedule
 
 LOG_2PI = 1.8378770664093453
 
@@ -37,9 +44,9 @@ class CausalFlow(nn.Module):
     hidden: tuple[int, ...] = (32, 32)
 
     def setup(self) -> None:
-        """The flow, and the mechanisms.
+        """The flow and the mechanisms.
 
-        Observed mechanisms have unit variance and no intercept: the flow's last layer scales and shifts.
+        Observed mechanisms have unit variance and no intercept, since the flow's last layer scales and shifts.
         """
         self.flow = Flow(self.blocks, self.hidden)
         self.effects = self.param("effects", nn.initializers.zeros, (self.latents, self.latents))
@@ -47,7 +54,7 @@ class CausalFlow(nn.Module):
         self.log_scale = self.param("log_scale", nn.initializers.zeros, (self.environments,))
 
     def encode(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        """Latents of rows."""
+        """Latents of rows, in the order of the graph's nodes."""
         return self.flow(x)[0]
 
     def __call__(
@@ -61,20 +68,22 @@ class CausalFlow(nn.Module):
             targets: The latent that each interventional environment acts on.
         """
         z, log_volume = self.flow(x)
+        # Log density of each latent given its parents, without the constant.
         observed = -0.5 * (z - z @ (self.effects * graph.T).T) ** 2
         intervened = -0.5 * ((z[:, targets] - self.mean) * jnp.exp(-self.log_scale)) ** 2 - self.log_scale
         everywhere = jnp.sum(observed, axis=1, keepdims=True)
+        # An environment exchanges its target's observed mechanism for the intervened one.
         density = jnp.concatenate([everywhere, everywhere - observed[:, targets] + intervened], axis=1)
         return density + log_volume[:, None] - 0.5 * self.latents * LOG_2PI
 
 
 def cauca_objective(model: CausalFlow, graph: Bool[Array, "d d"], targets: Int[Array, " environments"]) -> Objective:
-    """Minus the log-likelihood a row, in nats, every environment weighing the same."""
+    """Negative log-likelihood per row, in nats; every environment has the same weight."""
 
-    def init(key: Array, batch: CodedRows) -> Mapping:
+    def init(key: Key[Array, ""], batch: CodedRows) -> Mapping:
         return model.init(key, batch.x, graph, targets)
 
-    def loss(params: Mapping, key: Array, batch: CodedRows) -> tuple[Array, Mapping[str, Array]]:
+    def loss(params: Mapping, key: Key[Array, ""], batch: CodedRows) -> tuple[Array, Mapping[str, Array]]:
         density = model.apply(params, batch.x, graph, targets)
         own = jnp.take_along_axis(density, batch.code[:, None], axis=1)[:, 0]
         return -jnp.mean(batch.weight * own), {}
@@ -82,6 +91,98 @@ def cauca_objective(model: CausalFlow, graph: Bool[Array, "d d"], targets: Int[A
     return Objective(init, loss)
 
 
-def encode(model: CausalFlow, params: Mapping, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Latents of rows, in the order of the graph's nodes."""
-    return model.apply(params, x, method=CausalFlow.encode)
+@lru_cache
+def _cached_objective(model: CausalFlow, graph: tuple[tuple[bool, ...], ...], targets: tuple[int, ...]) -> Objective:
+    # The same object for the same question, so that its compiled program is reused.
+    return cauca_objective(model, jnp.array(graph), jnp.array(targets))
+
+
+class CauCA(Network):
+    """Causal components of a known graph with known targets, by a normalizing flow (Liang et al. 2023).
+
+    The latents are identified up to scale and shift of each if the mixing is smooth and invertible with as many
+    observed variables as latents, mechanisms are linear and Gaussian, graph and targets are right, and each latent is
+    intervened on, hard, in one environment. Only the likelihood tells a wrong graph or wrong targets from right ones:
+    compare ``validation_loss_`` of the fits in question. ``transform`` gives the latents in the order of the graph's
+    nodes.
+
+    Args:
+        graph: Adjacency matrix of the latents (d, d), (i, j) for ``i -> j``, acyclic.
+        blocks: Nonlinear blocks of the flow; 0 for a linear unmixing.
+        hidden: Widths of the couplings; ``()`` for none.
+        schedule: Steps, batch size, learning rate and restarts.
+        seed: Random seed.
+
+    Attributes:
+        params_: Parameters of the flow and the mechanisms.
+        environments_: Labels, the observational one first.
+        validation_loss_: Negative log-likelihood of the held-out rows, in nats, of standardized observations.
+        n_features_in_: Number of observed variables.
+
+    >>> CauCA([[0, 1], [0, 0]], blocks=0)
+    CauCA(blocks=0, graph=[[0, 1], [0, 0]])
+    """
+
+    _schedule = FLOW
+
+    def __init__(
+        self,
+        graph: Any,
+        *,
+        blocks: int = 3,
+        hidden: tuple[int, ...] = (32, 32),
+        schedule: Schedule = FLOW,
+        seed: int = 0,
+    ):
+        self.graph = graph
+        self.blocks = blocks
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, environment: Any, *, observational: Any, targets: Mapping[Any, int] | None = None) -> Self:
+        """Train.
+
+        Args:
+            X: Observations (n, d).
+            environment: Label of each row's environment (n,).
+            observational: The label without intervention.
+            targets: The latent, from 0, that each other environment intervenes on, by label. Without it nothing is
+                identified, and the fit is refused.
+
+        Raises:
+            InputError: If an argument is wrong, or targets are missing, unknown, or do not cover all latents.
+        """
+        graph = _acyclic(self.graph)
+        check_count("blocks", self.blocks, at_least=0)
+        x, _, codes, labels = as_environments(X, environment, observational)
+        if x.shape[1] != len(graph):
+            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{len(graph)}, one per node of the graph")
+        chosen = _targets(targets, labels, len(graph))
+        self.environments_ = labels
+        self.model_ = CausalFlow(len(graph), len(chosen), self.blocks, check_widths("hidden", self.hidden))
+        self._train(x, codes, _cached_objective(self.model_, tuple(map(tuple, graph.tolist())), chosen))
+        return self
+
+
+def _acyclic(graph: Any) -> np.ndarray:
+    adjacency, _ = as_matrix("graph", graph)
+    if adjacency.shape[0] != adjacency.shape[1]:
+        raise InputError("graph", found=f"shape {adjacency.shape}", expected="a square adjacency matrix")
+    adjacency = adjacency != 0
+    # A graph with d nodes has a cycle exactly if it has a walk of d edges.
+    if np.linalg.matrix_power(adjacency.astype(int), len(adjacency)).any():
+        raise InputError("graph", found="a cycle", expected="an acyclic graph")
+    return adjacency
+
+
+def _targets(targets: Mapping[Any, int] | None, labels: Sequence, d: int) -> tuple[int, ...]:
+    if targets is None:
+        raise InputError("targets", found="None", expected="the latent that each environment intervenes on, by label")
+    missing = [label for label in labels[1:] if label not in targets]
+    if missing:
+        raise InputError("targets", found=f"none for the environments {missing}", expected="one for each")
+    chosen = tuple(int(targets[label]) for label in labels[1:])
+    if set(chosen) != set(range(d)):
+        raise InputError("targets", found=f"{sorted(set(chosen))}", expected=f"every latent from 0 to {d - 1}")
+    return chosen

@@ -2,29 +2,35 @@
 
 A classifier tells observational rows from those of environment i. For latents that are linear and Gaussian and a hard
 intervention on latent i, the log-ratio of the two densities is
-``a_i + c_i z_i + (lambda_i z_i)^2 - (B_i z)^2``, B = diag(s)(I - A): the observed mechanism of i against the intervened
-one. So the classifier's logits have this form, with ``z = h(x)`` learned, and the best classifier recovers z and A.
+``a_i + c_i z_i + (lambda_i z_i)^2 - (B_i z)^2`` with B = diag(s)(I - A): the observed mechanism of i against the
+intervened one. The classifier's logits have this form, with ``z = h(x)`` learned, and the best classifier recovers z
+and A.
 
-Identified up to scale and order, and the graph, if the mixing is injective (no matter how nonlinear), the latents are
-linear and Gaussian, and every one is intervened on in one environment, hard, with a change of its variance or mean.
+The latents are identified up to scale and order, and so is the graph, if the mixing is injective (no matter how
+nonlinear), the latents are linear and Gaussian, and each is intervened on in one environment, hard, with a change of
+its variance or mean.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Key
 
-from causalrep.latent.environments.rows import CodedRows
+from causalrep.base.validation import check_count, check_widths
+from causalrep.latent.environments.door import as_environments, check_one_per_latent
+from causalrep.latent.environments.network import Network
+from causalrep.latent.environments.rows import DEFAULT, CodedRows
 from causalrep.nn import trained_mlp
-from causalrep.training import Objective
+from causalrep.training import Objective, Schedule
 
 
 class ContrastiveModel(nn.Module):
-    """An encoder, and logits of the form of Gaussian log-ratios.
+    """An encoder, and logits with the form of Gaussian log-ratios.
 
     Attributes:
         latents: d; latent i belongs to interventional environment i.
@@ -35,7 +41,7 @@ class ContrastiveModel(nn.Module):
     hidden: tuple[int, ...] = (128, 128)
 
     def setup(self) -> None:
-        """The encoder and the mechanisms."""
+        """The encoder, and the mechanisms that the logits compare."""
         d = self.latents
         self.encoder = trained_mlp((*self.hidden, d), activation=nn.leaky_relu)
         self.weights = self.param("weights", nn.initializers.zeros, (d, d))
@@ -45,11 +51,11 @@ class ContrastiveModel(nn.Module):
         self.intercept = self.param("intercept", nn.initializers.zeros, (d,))
 
     def effects(self) -> Float[Array, "d d"]:
-        """A with zeros on its diagonal: entry (i, j) is the effect of latent j on i."""
+        """A with zeros on its diagonal, in the encoder's own units: entry (i, j) is the effect of latent j on i."""
         return self.weights * (1.0 - jnp.eye(self.latents))
 
     def encode(self, x: Float[Array, "n p"]) -> Float[Array, "n d"]:
-        """``h(x)``."""
+        """Latents ``h(x)`` of rows."""
         return self.encoder(x)
 
     def __call__(self, x: Float[Array, "n p"]) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
@@ -64,9 +70,9 @@ class Penalties(NamedTuple):
     """Weights of the penalties; the defaults are the released code's.
 
     Attributes:
-        mean: kappa, of the squared mean of the latents.
-        sparsity: eta, of ``|A|_1``.
-        cycles: mu, of NOTEARS' ``tr exp(A o A) - d``.
+        mean: kappa, the weight of the squared mean of the latents.
+        sparsity: eta, the weight of ``|A|_1``.
+        cycles: mu, the weight of NOTEARS' ``tr exp(A o A) - d``.
     """
 
     mean: float = 0.1
@@ -81,17 +87,18 @@ RELEASED = Penalties()
 def contrastive_objective(model: ContrastiveModel, penalties: Penalties = RELEASED) -> Objective:
     """Mean over environments of the cross-entropy of observational against interventional rows, plus penalties."""
 
-    def init(key: Array, batch: CodedRows) -> Mapping:
+    def init(key: Key[Array, ""], batch: CodedRows) -> Mapping:
         return model.init(key, batch.x)
 
-    def loss(params: Mapping, key: Array, batch: CodedRows) -> tuple[Array, Mapping[str, Array]]:
+    def loss(params: Mapping, key: Key[Array, ""], batch: CodedRows) -> tuple[Array, Mapping[str, Array]]:
         z, logits = model.apply(params, batch.x)
         observational = (batch.code == 0).astype(z.dtype)[:, None]
         own = jax.nn.one_hot(batch.code - 1, model.latents, dtype=z.dtype)
-        # Every environment weighs the same, so each of the d pairs has a half of either class.
         entropy = observational * nn.softplus(-logits) + own * nn.softplus(logits)
+        # Weights give each of the d + 1 environments a share of 1 / (d + 1) of the rows. In each of the d pairs
+        # both classes are to have a share of 1/2, and pairs are averaged: hence (d + 1) / (2 d).
         pairs = jnp.mean(batch.weight * jnp.sum(entropy, axis=1)) * (model.latents + 1) / (2 * model.latents)
-        effects = model.apply(params, method=ContrastiveModel.effects)
+        effects = model.apply(params, method="effects")
         cycles = jnp.trace(jax.scipy.linalg.expm(effects**2)) - model.latents
         center = jnp.sum(jnp.mean(z, axis=0) ** 2)
         penalty = penalties.mean * center + penalties.sparsity * jnp.sum(jnp.abs(effects)) + penalties.cycles * cycles
@@ -100,11 +107,61 @@ def contrastive_objective(model: ContrastiveModel, penalties: Penalties = RELEAS
     return Objective(init, loss)
 
 
-def encode(model: ContrastiveModel, params: Mapping, x: Float[Array, "n p"]) -> Float[Array, "n d"]:
-    """Latents of rows."""
-    return model.apply(params, x, method=ContrastiveModel.encode)
+class ContrastiveCRL(Network):
+    """Latents from telling observational from interventional rows (Buchholz et al. 2023).
 
+    The latents are identified up to scale, with the graph, if the mixing is injective, the latents are linear and
+    Gaussian, and each is intervened on, hard, in one environment. The number of an environment names its latent:
+    targets are not needed, but the labels of the environments are; with shuffled ones the codes are at chance level.
 
-def learned_effects(model: ContrastiveModel, params: Mapping) -> Float[Array, "d d"]:
-    """A for latents of unit scale in the encoder's own units: entry (i, j) is the effect of latent j on i."""
-    return model.apply(params, method=ContrastiveModel.effects)
+    Args:
+        latents: Number of latents, and of interventional environments.
+        hidden: Widths of the encoder; ``()`` for a linear mixing.
+        penalties: Penalties on the latents' means, the effects and cycles.
+        schedule: Steps, batch size, learning rate and restarts.
+        seed: Random seed.
+
+    Attributes:
+        params_: Parameters of the network.
+        effects_: Learned effects (latents, latents), entry (i, j) for latent i on j, in units of the codes.
+        environments_: Labels, the observational one first; latent i belongs to the i-th after it.
+        validation_loss_: Cross-entropy of the held-out rows plus penalties, in nats; log 2 if nothing was learned.
+        n_features_in_: Number of observed variables.
+
+    >>> ContrastiveCRL(5, hidden=())
+    ContrastiveCRL(hidden=(), latents=5)
+    """
+
+    def __init__(
+        self,
+        latents: int,
+        *,
+        hidden: tuple[int, ...] = (128, 128),
+        penalties: Penalties = RELEASED,
+        schedule: Schedule = DEFAULT,
+        seed: int = 0,
+    ):
+        self.latents = latents
+        self.hidden = hidden
+        self.penalties = penalties
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, environment: Any, *, observational: Any) -> Self:
+        """Train.
+
+        Args:
+            X: Observations (n, p).
+            environment: Label of each row's environment (n,).
+            observational: The label without intervention.
+
+        Raises:
+            InputError: If an argument is wrong, or there is not one interventional environment per latent.
+        """
+        check_count("latents", self.latents)
+        x, _, codes, self.environments_ = as_environments(X, environment, observational)
+        check_one_per_latent(self.latents, self.environments_)
+        self.model_ = ContrastiveModel(self.latents, check_widths("hidden", self.hidden))
+        self._train(x, codes, contrastive_objective(self.model_, self.penalties))
+        self.effects_ = np.asarray(self.model_.apply(self.params_, method="effects")).T
+        return self

@@ -1,21 +1,28 @@
 """Score-based causal representation learning, LSCALE-I (Varici, Acarturk, Shanmugam, Kumar, Tajer, JMLR 2025).
 
-An intervention on latent i changes its mechanism alone, so the score of the latents changes in the coordinates of i and
-of its parents alone; the score of ``x = G z`` changes along the corresponding rows of ``G^+``. No model of the latents
-is needed, but their scores in every environment; the Gaussian ones need two moments.
+An intervention on latent i changes only its mechanism, so the score of the latents changes only in the coordinates of i
+and of its parents; the score of ``x = G z`` changes only along the corresponding rows of ``G^+``. The method needs no
+model of the latents, but their scores in every environment; for Gaussian ones two moments suffice.
 
-Identified if the mixing is linear and injective, no two environments intervene on the same latent, and every one is
-intervened on: with hard interventions the latents up to scale and the graph; with soft ones each latent up to adding
-ancestors of it, and the graph's transitive closure. An environment's number names the latent that it acts on.
+The latents are identified if the mixing is linear and injective, no two environments intervene on the same latent, and
+every latent is intervened on: with hard interventions the latents up to scale, and the graph; with soft ones each
+latent up to adding its ancestors, and the graph's transitive closure. The number of an environment names the latent
+that it acts on.
 """
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Self
 
+import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
+import pandas as pd
 from jaxtyping import Array, Bool, Float
 
-from causalrep.latent.interventions.moments import Moments
+from causalrep.base.summary import Summary
+from causalrep.base.validation import check_range
+from causalrep.latent.interventions.moments import LinearInterventional, Moments, latent_names, listed_parents
 from causalrep.linalg import spd_solve
 from causalrep.metrics.graphs import transitive_closure
 from causalrep.precision import full_products
@@ -35,7 +42,7 @@ class ScoreBased(NamedTuple):
 
 @full_products
 def gaussian_score_changes(moments: Moments) -> Float[Array, "d d d"]:
-    """R_e: second moments, over observational rows, of the change of the score in each environment, if Gaussian.
+    """R_e, the second moments over observational rows of the change of the score in each environment, if Gaussian.
 
     The score of environment e is ``-Theta_e (x - mu_e)``.
     """
@@ -52,12 +59,13 @@ def lscale(
     """The latents behind the changes of the scores.
 
     Args:
-        moments: Of an observational and d interventional environments.
-        changes: R_e of each interventional environment, in the basis of ``moments``; :func:`gaussian_score_changes`, or
-            those of any estimate of the scores.
+        moments: Moments of an observational and d interventional environments.
+        changes: R_e of each interventional environment, in the basis of ``moments``: those of
+            :func:`gaussian_score_changes`, or of any estimate of the scores.
         tolerance: Mean squared change of the score from which a coordinate counts as a parent.
-        hard: Interventions cut the parents: remove the ancestors' part from each latent.
+        hard: Whether interventions cut the parents; then the ancestors' part is removed from each latent.
     """
+    chex.assert_equal_shape([changes, moments.covariance[1:]])
     encoder = _scaled(jnp.linalg.eigh(changes)[1][:, :, -1], moments.basis)
     graph, order = _acyclic(_signals(encoder, changes), tolerance)
     if hard:
@@ -74,7 +82,7 @@ def _scaled(encoder: Float[Array, "d d"], basis: Float[Array, "p d"]) -> Float[A
 
 
 def _signals(encoder: Float[Array, "d d"], changes: Float[Array, "d d d"]) -> Float[Array, "d d"]:
-    """Mean squared change of the latents' score in coordinate i in environment j, at (i, j)."""
+    """Entry (i, j) is the mean squared change of the latents' score in coordinate i in environment j."""
     decoder = _inverse(encoder)
     return jnp.einsum("ki,ekl,li->ie", decoder, changes, decoder)
 
@@ -82,28 +90,28 @@ def _signals(encoder: Float[Array, "d d"], changes: Float[Array, "d d d"]) -> Fl
 def _acyclic(
     signals: Float[Array, "d d"], tolerance: float, order: Array | None = None
 ) -> tuple[Bool[Array, "d d"], Array]:
-    """Edges above the tolerance that agree with a causal order; and that order, position of each latent.
+    """Edges above the tolerance that agree with a causal order, and that order: the position of each latent.
 
-    The order is greedy (ours): next comes the latent on which those that are left have the least signal.
+    The order is greedy (ours): next comes the latent on which the remaining ones have the least signal.
     """
     d = len(signals)
     off_diagonal = jnp.where(jnp.eye(d, dtype=bool), 0.0, signals)
     if order is None:
 
-        def take(left: Array, _: None) -> tuple[Array, Array]:
-            incoming = jnp.sum(jnp.where(left[:, None], off_diagonal, 0.0), axis=0)
-            chosen = jnp.argmin(jnp.where(left, incoming, jnp.inf))
-            return left.at[chosen].set(False), chosen
+        def take(remaining: Array, _: None) -> tuple[Array, Array]:
+            incoming = jnp.sum(jnp.where(remaining[:, None], off_diagonal, 0.0), axis=0)
+            chosen = jnp.argmin(jnp.where(remaining, incoming, jnp.inf))
+            return remaining.at[chosen].set(False), chosen
 
         _, sequence = jax.lax.scan(take, jnp.ones(d, bool), length=d)
-        order = jnp.argsort(sequence)
+        order = jnp.argsort(sequence)  # the inverse permutation: from a sequence of latents to positions
     return (off_diagonal >= tolerance) & (order[:, None] < order[None, :]), order
 
 
 def _without_ancestors(
     encoder: Float[Array, "d d"], moments: Moments, ancestors: Bool[Array, "d d"]
 ) -> Float[Array, "d d"]:
-    """Rows less their regression on the ancestors' rows, each in the environment that intervenes on its latent.
+    """Rows minus their regression on the ancestors' rows, each in the environment that intervenes on its latent.
 
     There a latent is independent of its ancestors.
     """
@@ -112,7 +120,7 @@ def _without_ancestors(
     def row(e: Array) -> Array:
         among = ancestors[:, e]
         covariance = encoder @ moments.covariance[e + 1] @ encoder.T
-        # Latents that are no ancestors get a unit equation each, hence the coefficient 0.
+        # Latents that are not ancestors get an equation "coefficient = 0" each: shapes stay static.
         normal = jnp.where(among[:, None] & among[None, :], covariance, 0.0) + jnp.where(among, 0.0, 1.0) * unit
         return encoder[e] - spd_solve(normal, jnp.where(among, covariance[:, e], 0.0)) @ encoder
 
@@ -121,3 +129,69 @@ def _without_ancestors(
 
 def _inverse(a: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return jnp.linalg.solve(a, jnp.eye(len(a), dtype=a.dtype))
+
+
+class LSCALEI(LinearInterventional):
+    """Latents of a linear mixing from the changes of Gaussian scores (LSCALE-I, Varici et al. 2025).
+
+    The latents are identified if the mixing is linear and every environment but one intervenes on one latent, no two on
+    the same: with hard interventions the latents up to scale, and the graph; with soft ones each latent up to adding
+    its ancestors, and the transitive closure. Scores are those of Gaussian rows; :func:`causalrep.latent.lscale` takes
+    any. There is no interval: thresholds decide on edges; bootstrap the rows.
+
+    Args:
+        latents: Number of latents, and of interventional environments.
+        tolerance: Mean squared change of the score from which a latent counts as a parent.
+        hard: Whether interventions cut the latent from its parents.
+
+    Attributes:
+        unmixing_: Latents are ``X @ unmixing_.T``; row i is the latent that interventional environment i acts on.
+        graph_: Edges between them, (i, j) for ``i -> j``; those of the transitive closure for ``hard=False``.
+        environments_: Labels, the observational one first.
+        n_features_in_: Number of observed variables.
+
+    >>> LSCALEI(5, hard=False)
+    LSCALEI(hard=False, latents=5)
+    """
+
+    def __init__(self, latents: int, *, tolerance: float = 1e-2, hard: bool = True):
+        self.latents = latents
+        self.tolerance = tolerance
+        self.hard = hard
+
+    def fit(self, X: Any, environment: Any, *, observational: Any) -> Self:
+        """Estimate unmixing and graph; arguments and errors are those of ``LinearDisentanglement.fit``.
+
+        Args:
+            X: Observations (n, p).
+            environment: Label of each row's environment (n,).
+            observational: The label without intervention.
+        """
+        check_range("tolerance", self.tolerance, above=0)
+        with self._computing():
+            moments = self._moments(X, environment, observational)
+            result = jax.tree.map(np.asarray, _scores(moments, self.tolerance, bool(self.hard)))
+        self.unmixing_, self.graph_ = result.unmixing, result.graph
+        return self
+
+    def summary(self) -> Summary:
+        """The graph and the assumptions."""
+        table = pd.DataFrame(
+            {
+                "intervened on in": self.environments_[1:],
+                "parents" if self.hard else "ancestors": listed_parents(self.graph_),
+            },
+            index=latent_names(self.latents),
+        )
+        kind = "hard" if self.hard else "soft"
+        notes = [
+            f"Assumed: linear mixing; Gaussian rows; one {kind} intervention on each latent, in one environment each."
+        ]
+        if not self.hard:
+            notes.append("Each latent is known up to adding multiples of its ancestors.")
+        return Summary("Score-based causal representation (LSCALE-I)", self._facts(), table, notes)
+
+
+@partial(jax.jit, static_argnums=2)
+def _scores(moments: Moments, tolerance: float, hard: bool) -> ScoreBased:
+    return lscale(moments, gaussian_score_changes(moments), tolerance=tolerance, hard=hard)

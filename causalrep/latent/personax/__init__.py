@@ -1,1 +1,1 @@
-"""PersonaX: shared and private latents of several modalities."""
+"""PersonaX: causal latents of several modalities, each measured repeatedly."""

@@ -1,13 +1,13 @@
-"""What the assumptions of PersonaX identify, given a latent graph: counts and neighbourhoods, no data.
+"""What the assumptions of PersonaX identify, given a latent graph: counts and neighborhoods, no data.
 
-The rules are ours, derived from the assumptions as our notes state them (the paper's wording was not at hand):
+The rules are ours, derived from the assumptions as our notes state them (the paper's wording was not available):
 
 * A modality's block is identified up to an invertible map if at least three views are independent given it: its own
-  measurements, and all other modalities together if one depends on it. They count once, for given this block their
-  measurements still share what is theirs alone.
-* Within an identified block, mixing latent a into latent b (``b' = phi(a, b)``) leaves the distribution as it is and
-  costs no edge between modalities exactly if all of b's neighbours in other modalities are a's as well. Sparsity of
-  these edges therefore identifies b up to functions of itself and of such a.
+  measurements, and all other modalities together if one depends on it. The others count as one view, because given
+  this block their measurements still depend on one another.
+* Within an identified block, mixing latent a into latent b (``b' = phi(a, b)``) keeps the distribution and adds no edge
+  between modalities if and only if all of b's neighbors in other modalities are neighbors of a as well. Sparsity of
+  these edges therefore identifies b up to functions of itself and of every such a.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ FEWEST_VIEWS = 3
 def identification(
     graph: Bool[np.ndarray, "d d"], blocks: Sequence[Sequence[int]], measurements: Sequence[int]
 ) -> pd.DataFrame:
-    """For each latent, whether its block and itself are identified.
+    """Whether each latent and its block are identified.
 
     Args:
         graph: Entry (i, j) for an edge ``z_i -> z_j``.
         blocks: Columns of each modality's latents; they cover all columns, each once.
-        measurements: Of each modality.
+        measurements: Number of measurements of each modality.
 
     Returns:
-        A row a latent: ``modality``; ``views``, how many its block has; ``block``, whether that is
-        enough; ``mixed_with``, the latents of its modality that sparsity does not keep out of it; ``component``,
-        whether it is identified up to an invertible map of its own.
+        A frame with one row per latent: ``modality``; ``views``, the number of views of its block; ``block``, whether
+        that is enough; ``mixed_with``, the latents of its modality that sparsity does not keep out of it;
+        ``component``, whether it is identified up to an invertible map of its own.
 
     Raises:
         InputError: If blocks and graph do not fit together.
@@ -64,6 +64,7 @@ def identification(
         modality = owner[latent]
         block = list(blocks[modality])
         views = measurements[modality] + int(foreign[block].any())
+        # Latent a mixes in if this latent has no neighbor in another modality that a lacks.
         mixed = tuple(a for a in block if a != latent and not (foreign[latent] & ~foreign[a]).any())
         enough = views >= FEWEST_VIEWS
         rows.append((modality, views, enough, mixed, enough and not mixed))

@@ -1,17 +1,18 @@
 """PersonaX's model: causal latents of several modalities, each measured several times (Li et al., ICLR 2026).
 
-Latents z_m of modality m have parents in any modality; measurement k of it is ``x_m^(k) = g_mk(z_m, eta_m^(k))`` with
-noise eta of its own. Encoders return (z_m, eta), decoders take it; a
-:class:`~causalrep.nn.flows.autoregressive.GatedFlow` is the law of all z, and its gates between modalities cost.
+Latents z_m of modality m have parents in any modality; its measurement k is ``x_m^(k) = g_mk(z_m, eta_m^(k))`` with
+noise eta of its own. Encoders return (z_m, eta) and decoders take it; a
+:class:`~causalrep.nn.flows.autoregressive.GatedFlow` is the distribution of all z, with a price on its gates between
+modalities.
 
-What is ours: the paper's code computes a deterministic autoencoder's loss in which shrinking the latents pays without
-bound; this is the variational bound, with posterior noise of one learned scale a latent. Its map from latents to noises
-never transforms half of the dimensions and thresholds edges so that no gradient reaches them; here it is a monotone
-flow with an exact determinant and sampled gates. Only the abstract and the code of the paper were at hand.
+What is ours: the paper's code computes a deterministic autoencoder's loss, which decreases without bound as the latents
+shrink; here it is the variational bound, with posterior noise of one learned scale per latent. The code's map from
+latents to noises never transforms half of the dimensions, and thresholds edges so that no gradient reaches them; here
+it is a monotone flow with an exact determinant and sampled gates. Only the abstract and the code of the paper were
+available.
 """
 
 import dataclasses
-from functools import lru_cache
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -22,9 +23,9 @@ from jaxtyping import Array, Float, Key, PyTree
 from causalrep.errors import InputError
 from causalrep.nn import ParallelMLPs
 from causalrep.nn.flows.autoregressive import GatedFlow, flow_log_density, sample_gates
-from causalrep.training import Objective
 
-GATE_PACE, OPEN = 20.0, 2.0
+GATE_PACE = 20.0  # how much faster than weights the logits of gates change
+OPEN = 2.0  # logits of the gates at the start
 Measurements = tuple[tuple[Float[Array, "n p"], ...], ...]
 
 
@@ -33,10 +34,10 @@ class MultimodalSpec:
     """The sizes of a model.
 
     Attributes:
-        latents: Latents of each modality; a causal order runs through them.
+        latents: Number of latents of each modality; a causal order runs through them.
         measurements: For each modality the number of columns of each of its measurements.
-        specific: Noises of each measurement.
-        hidden: Units of the encoders' layers; the decoders' are the mirror image.
+        specific: Number of noises of each measurement.
+        hidden: Widths of the encoders' hidden layers; the decoders have them in reverse.
         causal: ``False`` makes the latents independent and standard normal: a beta-VAE.
     """
 
@@ -51,7 +52,9 @@ class MultimodalSpec:
             found = f"{len(self.latents)} modalities, but {len(self.measurements)} in measurements"
             raise InputError("latents", found=found, expected="as many")
         if min(self.latents) < 1 or not all(self.measurements):
-            raise InputError("latents", found=f"{self.latents}", expected="at least one, and a measurement, a modality")
+            raise InputError(
+                "latents", found=f"{self.latents}", expected="at least one latent and one measurement per modality"
+            )
 
     @property
     def blocks(self) -> tuple[tuple[int, ...], ...]:
@@ -66,25 +69,8 @@ class MultimodalSpec:
         return tuple(tuple(j < i and owner[i] != owner[j] for j in range(len(owner))) for i in range(len(owner)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """What the terms of the loss weigh.
-
-    Attributes:
-        reconstruction: Of the mean squared error.
-        divergence: Of the divergence of the posterior from the prior, in nats a row.
-        sparsity: Of each open gate between modalities: an edge stays if it saves ``sparsity / divergence`` nats a row.
-        agreement: Of the squared distances between a modality's codes from different measurements.
-    """
-
-    reconstruction: float = 2.0
-    divergence: float = 1e-2
-    sparsity: float = 1e-3
-    agreement: float = 1e-2
-
-
 class Codes(NamedTuple):
-    """What encoders say of rows, without posterior noise.
+    """The encoders' output for rows, without posterior noise.
 
     Attributes:
         z: Latents of all modalities, the mean over a modality's measurements (n, d).
@@ -98,44 +84,43 @@ class Codes(NamedTuple):
 
 
 class MultimodalVAE(nn.Module):
-    """Encoders, decoders and the law of the latents.
+    """Encoders, decoders and the distribution of the latents.
 
     Attributes:
-        spec: Sizes.
+        spec: Sizes of the model.
     """
 
     spec: MultimodalSpec
 
     def setup(self) -> None:
-        """Networks of every measurement, in the order of modalities."""
-        spec, sizes = (
-            self.spec,
-            [
-                (latents, columns)
-                for latents, modality in zip(self.spec.latents, self.spec.measurements, strict=True)
-                for columns in modality
-            ],
-        )
+        """Networks of every measurement, the gated flow, and posterior scales."""
+        spec = self.spec
+        # Numbers of latents and columns of every measurement, in the order of modalities.
+        sizes = [
+            (latents, columns)
+            for latents, modality in zip(spec.latents, spec.measurements, strict=True)
+            for columns in modality
+        ]
         total = sum(spec.latents)
         self.encoders = ParallelMLPs([(*spec.hidden, size + spec.specific) for size, _ in sizes], nn.elu)
         self.decoders = ParallelMLPs([(*spec.hidden[::-1], columns) for _, columns in sizes], nn.leaky_relu)
         self.flow = GatedFlow(total)
-        # Adam moves every number at one pace; gates have further to go than weights.
+        # Adam changes all parameters at the same pace, and gates have further to go than weights: hence the factor.
         self.gate_logits = GATE_PACE * self.param("gates", nn.initializers.constant(OPEN / GATE_PACE), (total, total))
         self.log_scale = self.param("log_scale", nn.initializers.constant(-1.0), (total,))
         self.specific_log_scale = self.param("specific_log_scale", nn.initializers.constant(-1.0), (len(sizes),))
 
     def encode(self, x: Measurements) -> Codes:
-        """Posterior means."""
+        """Posterior means of rows."""
         encoded, blocks, specific, disagreement = iter(self.encoders(jax.tree.leaves(x))), [], [], 0.0
         for size, modality in zip(self.spec.latents, x, strict=True):
             outputs = [next(encoded) for _ in modality]
             codes = jnp.stack([output[:, :size] for output in outputs])
-            centre = jnp.mean(codes, axis=0)
-            blocks.append(centre)
+            center = jnp.mean(codes, axis=0)
+            blocks.append(center)
             specific += [output[:, size:] for output in outputs]
             # The sum over pairs is the number of codes times the sum of squared distances from their mean.
-            disagreement += len(outputs) * jnp.mean(jnp.sum((codes - centre) ** 2, axis=(0, 2)))
+            disagreement += len(outputs) * jnp.mean(jnp.sum((codes - center) ** 2, axis=(0, 2)))
         return Codes(jnp.concatenate(blocks, axis=1), jnp.stack(specific), jnp.asarray(disagreement))
 
     def decode(self, z: Float[Array, "n d"], specific: Float[Array, "k n s"]) -> Measurements:
@@ -149,7 +134,7 @@ class MultimodalVAE(nn.Module):
     def noises(
         self, z: Float[Array, "n d"], gates: Float[Array, "*n d d"] | None = None
     ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
-        """Exogenous noises of latents and logarithms of their derivatives; by default through the likelier gates."""
+        """Exogenous noises of latents and logarithms of their derivatives, by default with the likelier gates."""
         if not self.spec.causal:
             return z, jnp.zeros_like(z)
         return self.flow(z, (self.gate_logits > 0).astype(z.dtype) if gates is None else gates)
@@ -158,12 +143,12 @@ class MultimodalVAE(nn.Module):
         """The terms of the loss, without weights.
 
         Args:
-            x: Standardised measurements.
-            key: Draws posterior noise and gates.
+            x: Standardized measurements.
+            key: Random key of the posterior noise and the gates.
 
         Returns:
-            The mean squared error over all columns, and ``divergence`` (nats a row), ``open_gates`` (expected number
-            between modalities) and ``disagreement``.
+            The mean squared error over all columns, and ``divergence`` (nats per row), ``open_gates`` (expected
+            number between modalities) and ``disagreement``.
         """
         codes = self.encode(x)
         noise_key, specific_key, gate_key = jax.random.split(key, 3)
@@ -174,9 +159,10 @@ class MultimodalVAE(nn.Module):
         errors = [jnp.sum((a - b) ** 2) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(decoded), strict=True)]
         error = sum(errors) / sum(leaf.size for leaf in jax.tree.leaves(x))
         density = flow_log_density(*self.noises(z, sample_gates(gate_key, self.gate_logits, len(z))))
-        # E log q of a Gaussian of known scale, about which log p is averaged by one draw.
+        # KL = E log q(z | x) - E log p(z): the first has a closed form, -entropy; the second is averaged over one draw.
         entropy = jnp.sum(self.log_scale + 0.5 + 0.5 * jnp.log(2.0 * jnp.pi))
         divergence = -entropy - jnp.mean(density)
+        # The measurements' noises have Gaussian posteriors and a standard normal prior: a closed form.
         own = 0.5 * (codes.specific**2 + scale**2 - 1.0) - jnp.log(scale)
         divergence += jnp.sum(own) / len(z)
         between = jnp.asarray(self.spec.between)
@@ -184,31 +170,6 @@ class MultimodalVAE(nn.Module):
         return error, {"divergence": divergence, "open_gates": open_gates, "disagreement": codes.disagreement}
 
 
-@lru_cache
-def multimodal_objective(spec: MultimodalSpec, weights: Weights) -> Objective:
-    """The weighted loss; the same object for the same arguments, so that programs are kept.
-
-    Batches are :data:`Measurements`; metrics are the terms that :class:`MultimodalVAE` returns, and ``error``.
-    """
-    module = MultimodalVAE(spec)
-
-    def init(key: Key[Array, ""], batch: Measurements) -> PyTree:
-        return module.init(key, jax.tree.map(lambda leaf: leaf[:2], batch), key)
-
-    def loss(params: PyTree, key: Key[Array, ""], batch: Measurements) -> tuple[Array, dict[str, Array]]:
-        error, terms = module.apply(params, batch, key)
-        total = (
-            weights.reconstruction * error
-            + weights.divergence * terms["divergence"]
-            + weights.agreement * terms["disagreement"]
-        )
-        if spec.causal:
-            total += weights.sparsity * terms["open_gates"]
-        return total, {"error": error, **terms}
-
-    return Objective(init, loss)
-
-
 def open_gates(params: PyTree) -> Float[Array, "d d"]:
-    """Probability that each gate is open; entry (i, j) lets latent j into the map of latent i, and counts if j < i."""
+    """Probability that each gate is open; entry (i, j) is latent j's gate to the map of latent i, zero unless j < i."""
     return jnp.tril(jax.nn.sigmoid(GATE_PACE * params["params"]["gates"]), -1)

@@ -1,1 +1,1 @@
-"""Nonlinear ICA from segments: TCL, iVAE, iFlow, and a beta-VAE beside them."""
+"""Nonlinear ICA from segments: TCL, the iVAE and iFlow, with a beta-VAE as the baseline."""

@@ -1,33 +1,37 @@
 """Identification through flows (iFlow, Li, Hooi, Lee, ICLR 2020): the model of the iVAE, by exact likelihood.
 
 ``z | u`` has independent Gaussian components whose means and variances depend on the segment u, and x is an invertible
-function of z, learned as a flow. There is no bound and no decoder's noise: nothing is gained by losing a latent.
+function of z, learned as a flow. There is no bound and no decoder's noise, so losing a latent gains nothing.
 
-Identified, as with the iVAE, up to order and a function of each latent, if the mixing is invertible, with as many
-observed variables as latents, the latents are independent given u, of an exponential family of k statistics, and their
-parameters vary enough over at least ``k d + 1`` segments. The flow and the table of moments are ours.
+As with the iVAE, each latent is identified up to order and a function of its own if the mixing is invertible, with as
+many observed variables as latents, and the latents are independent given u, of an exponential family with k statistics
+whose parameters vary enough over at least ``k d + 1`` segments. The flow and the table of moments are ours.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
+from causalrep.base.validation import check_count, check_widths
+from causalrep.latent.environments.door import as_labelled
+from causalrep.latent.environments.network import FLOW, Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import Flow
-from causalrep.training import Objective
+from causalrep.training import Objective, Schedule
 
 LOG_2PI = 1.8378770664093453
 
 
 class SegmentFlow(nn.Module):
-    """A flow to latents, independent and Gaussian in each segment.
+    """A flow to latents that are independent and Gaussian in each segment.
 
     Attributes:
         latents: d, also the number of observed variables.
-        segments: How many.
+        segments: Number of segments.
         blocks: Nonlinear blocks of the flow; 0 for a linear unmixing.
         hidden: Widths of its couplings; ``()`` for blocks of monotone coordinates and linear maps alone.
     """
@@ -38,14 +42,14 @@ class SegmentFlow(nn.Module):
     hidden: tuple[int, ...] = (32, 32)
 
     def setup(self) -> None:
-        """The flow, and the latents' moments."""
+        """The flow, and a table of the latents' moments in each segment."""
         self.flow = Flow(self.blocks, self.hidden)
         shape = (self.segments, self.latents)
         self.mean = self.param("mean", nn.initializers.zeros, shape)
         self.log_scale = self.param("log_scale", nn.initializers.zeros, shape)
 
     def encode(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        """Latents of rows."""
+        """Latents of rows; their segments are not needed."""
         return self.flow(x)[0]
 
     def __call__(self, x: Float[Array, "n d"], code: Int[Array, " n"]) -> Float[Array, " n"]:
@@ -57,17 +61,54 @@ class SegmentFlow(nn.Module):
 
 @lru_cache
 def segment_flow_objective(model: SegmentFlow) -> Objective:
-    """Minus the log-likelihood a row, in nats."""
+    """Negative log-likelihood per row, in nats."""
 
-    def init(key: Array, batch: CodedRows) -> Mapping:
+    def init(key: Key[Array, ""], batch: CodedRows) -> Mapping:
         return model.init(key, batch.x, batch.code)
 
-    def loss(params: Mapping, key: Array, batch: CodedRows) -> tuple[Array, Mapping[str, Array]]:
+    def loss(params: Mapping, key: Key[Array, ""], batch: CodedRows) -> tuple[Array, Mapping[str, Array]]:
         return -jnp.mean(batch.weight * model.apply(params, batch.x, batch.code)), {}
 
     return Objective(init, loss)
 
 
-def encode(model: SegmentFlow, params: Mapping, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Latents of rows; their segments are not needed."""
-    return model.apply(params, x, method=SegmentFlow.encode)
+class IFlow(Network):
+    """The model of the iVAE with a flow in place of the autoencoder: exact likelihood (iFlow, Li, Hooi, Lee 2020).
+
+    Each latent is identified up to order and a function of its own if the mixing is invertible, with as many observed
+    variables as latents, and the latents are independent and Gaussian in each segment, with means and variances that
+    differ enough over at least ``2 d + 1`` segments; one segment identifies nothing.
+
+    Args:
+        blocks: Nonlinear blocks of the flow; 0 for a linear unmixing.
+        hidden: Widths of the couplings; ``()`` for none.
+        schedule: Steps, batch size, learning rate and restarts.
+        seed: Random seed.
+
+    Attributes:
+        params_: Parameters of the flow and the segments' moments.
+        validation_loss_: Negative log-likelihood of the held-out rows, in nats, of standardized observations.
+        n_features_in_: Number of observed variables, and of latents.
+
+    >>> IFlow(blocks=1)
+    IFlow(blocks=1)
+    """
+
+    _schedule = FLOW
+
+    def __init__(
+        self, *, blocks: int = 2, hidden: tuple[int, ...] = (32, 32), schedule: Schedule = FLOW, seed: int = 0
+    ):
+        self.blocks = blocks
+        self.hidden = hidden
+        self.schedule = schedule
+        self.seed = seed
+
+    def fit(self, X: Any, segment: Any) -> Self:
+        """Train on rows (n, d) with the label of each row's segment (n,)."""
+        check_count("blocks", self.blocks, at_least=0)
+        rows = as_labelled("segment", X, segment)
+        hidden = check_widths("hidden", self.hidden)
+        self.model_ = SegmentFlow(rows.x.shape[1], len(rows.labels), self.blocks, hidden)
+        self._train(rows.x, rows.codes, segment_flow_objective(self.model_))
+        return self

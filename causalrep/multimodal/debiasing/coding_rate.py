@@ -11,8 +11,8 @@ def coding_rate(z: Float[Array, "m d"], eps: float = 0.01) -> Float[Array, ""]:
     two Gram matrices.
 
     Args:
-        z: Features, one row a sample; not centred.
-        eps: The distortion. The source writes its square here; the code of the paper that uses it for confounders
+        z: Features, one row per sample; not centered.
+        eps: The distortion. The source has its square here; the code of the paper that uses the rate for confounders
             does not.
 
     Source: Yu, Chan, You, Song and Ma (2020), NeurIPS, as in Patil, Maharana and Bansal (2023).
@@ -23,5 +23,6 @@ def coding_rate(z: Float[Array, "m d"], eps: float = 0.01) -> Float[Array, ""]:
     """
     m, d = z.shape
     gram = z @ z.T if m < d else z.T @ z
+    # log det of a positive definite matrix is twice the sum of the logarithms of its Cholesky diagonal.
     factor = jnp.linalg.cholesky(jnp.eye(len(gram), dtype=z.dtype) + d / (m * eps) * gram)
     return jnp.sum(jnp.log(jnp.diagonal(factor)))

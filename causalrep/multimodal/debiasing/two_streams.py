@@ -1,29 +1,33 @@
-"""A classifier of two modalities: a token each, joined into features, and a head; the biased model to be debiased."""
+"""The biased classifier of two modalities that is to be debiased: one token each, joint features, and a head."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from causalrep.training import FitResult, Objective, fit
-from causalrep.training.rows import plan_epochs
+from causalrep.training import Objective, fit
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule, plan_epochs
+from causalrep.training.trained import Trained, trained
 
 Batch = Mapping[str, jax.Array]
+SCHEDULE = Schedule(epochs=15, batch_size=128, learning_rate=1e-3)
 
 
 class Dense(nn.Module):
-    """A dense layer that starts as PyTorch's do: weights and biases uniform within ``1 / sqrt(inputs)``.
+    """A dense layer initialized like PyTorch's: weights and biases uniform within ``1 / sqrt(inputs)``.
 
-    The authors' code is written in PyTorch, and the start matters: the weight of the coding rate falls with the rate,
-    so that features which begin with three times the variance may never shrink.
+    The authors' code is written in PyTorch, and initialization matters: the weight of the coding rate falls with the
+    rate, so that features that start with three times the variance may never shrink.
 
     Attributes:
-        width: Of its output.
+        width: Width of the output.
     """
 
     width: int
@@ -36,7 +40,7 @@ class Dense(nn.Module):
 
 
 def uniform(inputs: int):
-    """An initialiser: uniform within ``1 / sqrt(inputs)``."""
+    """An initializer: uniform within ``1 / sqrt(inputs)``."""
 
     def draw(key: jax.Array, shape: tuple[int, ...]) -> Array:
         return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0) / inputs**0.5
@@ -48,9 +52,9 @@ class StreamSizes(NamedTuple):
     """Sizes of the networks; all static.
 
     Attributes:
-        answers: A.
+        answers: A, the number of answers.
         tokens: Width of each modality's token.
-        features: d, of the joint features.
+        features: d, the width of the joint features.
     """
 
     answers: int
@@ -58,31 +62,17 @@ class StreamSizes(NamedTuple):
     features: int = 64
 
 
-class StreamTraining(NamedTuple):
-    """How a classifier is trained; all static.
-
-    Attributes:
-        epochs: Passes over the rows.
-        batch_size: Rows a step.
-        learning_rate: Of Adam.
-    """
-
-    epochs: int = 15
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-
-
 class TwoStreams(nn.Module):
-    """Two embeddings to joint features.
+    """The backbone, from two embeddings to joint features.
 
     Attributes:
-        sizes: Widths.
+        sizes: Sizes of the networks.
     """
 
     sizes: StreamSizes
 
     def setup(self) -> None:
-        """A layer a modality and one that joins them."""
+        """One layer per modality and one that joins them."""
         self.first_net, self.second_net = Dense(self.sizes.tokens), Dense(self.sizes.tokens)
         self.joint_net = Dense(self.sizes.features)
 
@@ -100,10 +90,10 @@ class TwoStreams(nn.Module):
 
 
 class Head(nn.Module):
-    """Features to logits, by one hidden layer with a normalised output.
+    """Features to logits, by one hidden layer with a normalized output.
 
     Attributes:
-        answers: A.
+        answers: A, the number of answers.
     """
 
     answers: int
@@ -116,10 +106,10 @@ class Head(nn.Module):
 
 
 class PlainNetworks(nn.Module):
-    """Backbone and head: empirical risk minimisation.
+    """Backbone and head: empirical risk minimization.
 
     Attributes:
-        sizes: Widths.
+        sizes: Sizes of the networks.
     """
 
     sizes: StreamSizes
@@ -158,17 +148,23 @@ def plain_objective(sizes: StreamSizes) -> Objective:
 
 
 def train_streams(
-    key: Key[Array, ""], objective: Objective, data: Batch, training: StreamTraining, start: PyTree | None = None
-) -> FitResult:
-    """Minimise an objective of two modalities."""
+    key: Key[Array, ""], objective: Objective, data: Batch, schedule: Schedule = SCHEDULE, start: PyTree | None = None
+) -> Trained:
+    """Minimize an objective of two modalities.
+
+    Args:
+        key: Random key.
+        objective: The objective.
+        data: ``first`` (n, a), ``second`` (n, b) and targets ``y`` (n, A).
+        schedule: Training schedule, in epochs.
+        start: Initial parameters; by default those of the objective.
+    """
+    chex.assert_rank([data["first"], data["second"], data["y"]], 2)
+    chex.assert_equal_shape_prefix([data["first"], data["second"], data["y"]], 1)
+    schedule = check_schedule(schedule, SCHEDULE)
+    # Nothing is evaluated, so the number of epochs need not be rounded to whole evaluations.
     plan = plan_epochs(
-        len(data["y"]), validation_share=0.0, epochs=training.epochs, batch_size=training.batch_size, evaluations=10**9
+        len(data["y"]), epochs=schedule.epochs, batch_size=schedule.batch_size, evaluations=schedule.epochs
     )
-    return fit(
-        objective, _adam(training.learning_rate), data, key, steps=plan.steps, batch_size=plan.batch_size, start=start
-    )
-
-
-@lru_cache
-def _adam(learning_rate: float) -> optax.GradientTransformation:
-    return optax.adam(learning_rate)
+    optimizer = adam(schedule.learning_rate)
+    return trained(fit(objective, optimizer, data, key, steps=plan.steps, batch_size=plan.batch_size, start=start))

@@ -1,10 +1,10 @@
-"""Unimodal debiasing, the usual comparators: a branch that sees one modality soaks up what that one alone predicts.
+"""Unimodal debiasing, the usual comparators: a branch with one modality absorbs what that modality alone predicts.
 
-With main logits l and those b of the branch, whose own loss never reaches the backbone:
+With logits l of the classifier and logits b of the branch, whose own loss never reaches the backbone:
 
-- ``"product"``: the loss is that of ``l + b``, a product of experts on the odds (after Clark, Yatskar and Zettlemoyer
-  2019); prediction by l, the log odds that the branch does not explain.
-- ``"rubi"``: the loss is that of ``l sigmoid(b)`` (Cadene et al. 2019, RUBi); prediction by l.
+- ``"product"``: the loss of ``l + b``, a product of experts on the odds (after Clark, Yatskar and Zettlemoyer 2019);
+  prediction by l, the log odds that the branch does not explain.
+- ``"rubi"``: the loss of ``l sigmoid(b)`` (Cadene et al. 2019, RUBi); prediction by l.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,25 @@ from typing import Literal
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
-from causalrep.multimodal.debiasing.two_streams import Batch, Dense, Head, StreamSizes, TwoStreams, answer_loss
+from causalrep.base.validation import check_choice
+from causalrep.multimodal.debiasing.base import TwoModalityClassifier
+from causalrep.multimodal.debiasing.two_streams import (
+    SCHEDULE,
+    Batch,
+    Dense,
+    Head,
+    PlainNetworks,
+    StreamSizes,
+    TwoStreams,
+    answer_loss,
+    plain_objective,
+    train_streams,
+)
 from causalrep.training import Objective
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 Fusion = Literal["product", "rubi"]
 Modality = Literal["first", "second"]
@@ -24,12 +39,12 @@ Modality = Literal["first", "second"]
 
 @dataclass(frozen=True)
 class UnimodalModel:
-    """What is trained.
+    """The networks, and how the branch enters the loss.
 
     Attributes:
-        sizes: Widths.
+        sizes: Sizes of the networks.
         fusion: How the branch enters the loss.
-        modality: Which one the branch sees.
+        modality: The modality given to the branch.
     """
 
     sizes: StreamSizes
@@ -41,13 +56,13 @@ class UnimodalNetworks(nn.Module):
     """Backbone, head, and a branch of one modality.
 
     Attributes:
-        model: What is trained.
+        model: The networks and their fusion.
     """
 
     model: UnimodalModel
 
     def setup(self) -> None:
-        """The branch has a token of its own."""
+        """The branch has its own token."""
         self.backbone, self.head = TwoStreams(self.model.sizes), Head(self.model.sizes.answers)
         self.branch_token, self.branch_head = Dense(self.model.sizes.tokens), Head(self.model.sizes.answers)
 
@@ -67,6 +82,7 @@ def unimodal_objective(model: UnimodalModel) -> Objective:
 
     def loss(params: PyTree, key: jax.Array, batch: Batch):
         logits, branch = networks.apply(params, batch["first"], batch["second"])
+        # The classifier must not train the branch, and the branch has no path to the backbone.
         fused = fuse(model.fusion, logits, jax.lax.stop_gradient(branch))
         return answer_loss(fused, batch["y"]) + answer_loss(branch, batch["y"]), {}
 
@@ -74,5 +90,64 @@ def unimodal_objective(model: UnimodalModel) -> Objective:
 
 
 def fuse(fusion: Fusion, logits: Float[Array, "n a"], branch: Float[Array, "n a"]) -> Float[Array, "n a"]:
-    """The logits that are trained."""
+    """The logits that enter the loss."""
     return logits + branch if fusion == "product" else logits * jax.nn.sigmoid(branch)
+
+
+class UnimodalDebiasing(TwoModalityClassifier):
+    """Unimodal debiasing: a branch that is given one modality absorbs what this modality alone predicts.
+
+    Args:
+        fusion: ``"none"``, empirical risk minimization; ``"product"`` of experts; ``"rubi"``.
+        modality: The modality given to the branch.
+        tokens: Width of each modality's token.
+        features: Width of the joint features.
+        schedule: Training schedule, in epochs.
+        seed: Random seed.
+
+    Attributes:
+        classes_: The answers, sorted.
+        params_: Parameters of the networks.
+
+    >>> import jax
+    >>> from causalrep.data import prior_shift_vqa, vqa_prototypes
+    >>> s = prior_shift_vqa(jax.random.key(1), vqa_prototypes(jax.random.key(0)), n=3000)
+    >>> model = UnimodalDebiasing(schedule=Schedule(epochs=6)).fit(s.question, s.image, s.answer)
+    >>> model.predict(s.question[:2], s.image[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        *,
+        fusion: Fusion | Literal["none"] = "product",
+        modality: Modality = "first",
+        tokens: int = 64,
+        features: int = 64,
+        schedule: Schedule = SCHEDULE,
+        seed: int = 0,
+    ):
+        self.fusion = fusion
+        self.modality = modality
+        self.tokens = tokens
+        self.features = features
+        self.schedule = schedule
+        self.seed = seed
+
+    def _check(self, rows: int) -> None:
+        check_choice("fusion", self.fusion, ("none", "product", "rubi"))
+        check_choice("modality", self.modality, ("first", "second"))
+
+    def _train(self, key: Key[Array, ""], data: Batch, sizes: StreamSizes, schedule: Schedule) -> Trained:
+        if self.fusion == "none":
+            self._networks, objective = PlainNetworks(sizes), plain_objective(sizes)
+        else:
+            model = UnimodalModel(sizes, self.fusion, self.modality)
+            self._networks, objective = UnimodalNetworks(model), unimodal_objective(model)
+        return _program(key, data=data, objective=objective, schedule=schedule)
+
+    def _logits(self, params: PyTree, first: Float[Array, "m a"], second: Float[Array, "m b"]) -> Float[Array, "m A"]:
+        return self._networks.apply(params, first, second)[0]
+
+
+_program = jax.jit(train_streams, static_argnames=("objective", "schedule"))

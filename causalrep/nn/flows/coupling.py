@@ -1,8 +1,8 @@
-"""A RealNVP in place of the leaky ReLU mixing of ILD: affine coupling blocks, halves exchanged after each.
+"""Affine coupling (RealNVP, Dinh et al. 2017): one step for all flows here, and a flow of such blocks for ILD's mixing.
 
-A block leaves the first half ``a`` of its input as it is and sends the second to ``b exp(tanh s(a)) + t(a)``, s and t
-from one network. The bound on log scales is ours: without it a few blocks in a row send some rows to infinity. Inverse
-and log-determinant are exact.
+A block of that flow leaves the first half ``a`` of its input unchanged and maps the second half ``b`` to
+``b exp(tanh s(a)) + t(a)``, with s and t from one network; the halves are exchanged after each block. The bound on log
+scales is ours: without it a few blocks in a row send some rows to infinity. Inverse and log-determinant are exact.
 """
 
 from typing import NamedTuple
@@ -16,8 +16,22 @@ from causalrep.errors import InputError
 HIDDEN = 64
 
 
+def affine_step(
+    moved: Float[Array, "... h"], log_scale: Float[Array, "... h"], shift: Float[Array, "... h"]
+) -> tuple[Float[Array, "... h"], Float[Array, "..."]]:
+    """``moved exp(log_scale) + shift``, and the logarithm of the determinant of its Jacobian."""
+    return moved * jnp.exp(log_scale) + shift, jnp.sum(log_scale, axis=-1)
+
+
+def inverse_affine_step(
+    moved: Float[Array, "... h"], log_scale: Float[Array, "... h"], shift: Float[Array, "... h"]
+) -> tuple[Float[Array, "... h"], Float[Array, "..."]]:
+    """The inverse of :func:`affine_step`, and the logarithm of the determinant of the inverse's Jacobian."""
+    return (moved - shift) * jnp.exp(-log_scale), -jnp.sum(log_scale, axis=-1)
+
+
 class FlowMixing(NamedTuple):
-    """Weights of all blocks, first axis the block: networks m/2 -> 64 -> 64 -> m, leaky between layers.
+    """Weights of all blocks, stacked along the first axis: networks m/2 -> 64 -> 64 -> m with leaky ReLUs.
 
     Attributes:
         first: Weights (blocks, m/2, 64).
@@ -37,16 +51,16 @@ class FlowMixing(NamedTuple):
 
 
 def init_flow(key: Key[Array, ""], latents: int, depth: int, spread: float = 0.0) -> FlowMixing:
-    """Random hidden layers; the last one is zero, so that the flow begins as a permutation of its input.
+    """Random hidden layers; the last one is zero, so that the flow starts as a permutation of its input.
 
     Args:
         key: Random key.
         latents: m, even.
         depth: Number of blocks.
-        spread: Standard deviation of the last layer's outputs, roughly; 0 as in flow libraries.
+        spread: Standard deviation of the last layer's outputs, approximately; 0 as in flow libraries.
     """
     if latents % 2:
-        raise InputError("latents", found=str(latents), expected="an even number, to be cut into halves")
+        raise InputError("latents", found=str(latents), expected="an even number, so that it has halves")
     half = latents // 2
     sizes = ((half, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, latents))
     scales = (1.0, 1.0, spread)
@@ -64,9 +78,8 @@ def flow_forward(flow: FlowMixing, z: Float[Array, "... m"]) -> tuple[Float[Arra
     def block(carry, weights):
         x, log_det = carry
         kept, moved = jnp.split(x, 2, axis=-1)
-        log_scale, shift = _network(weights, kept)
-        moved = moved * jnp.exp(log_scale) + shift
-        return (jnp.concatenate([moved, kept], axis=-1), log_det + jnp.sum(log_scale, axis=-1)), None
+        moved, own = affine_step(moved, *_network(weights, kept))
+        return (jnp.concatenate([moved, kept], axis=-1), log_det + own), None
 
     return jax.lax.scan(block, (z, jnp.zeros(z.shape[:-1], z.dtype)), flow)[0]
 
@@ -77,9 +90,8 @@ def flow_inverse(flow: FlowMixing, x: Float[Array, "... m"]) -> tuple[Float[Arra
     def block(carry, weights):
         x, log_det = carry
         moved, kept = jnp.split(x, 2, axis=-1)
-        log_scale, shift = _network(weights, kept)
-        moved = (moved - shift) * jnp.exp(-log_scale)
-        return (jnp.concatenate([kept, moved], axis=-1), log_det - jnp.sum(log_scale, axis=-1)), None
+        moved, own = inverse_affine_step(moved, *_network(weights, kept))
+        return (jnp.concatenate([kept, moved], axis=-1), log_det + own), None
 
     return jax.lax.scan(block, (x, jnp.zeros(x.shape[:-1], x.dtype)), flow, reverse=True)[0]
 

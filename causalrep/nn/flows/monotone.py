@@ -1,23 +1,24 @@
-"""A normalising flow from observations to latents of the same dimension, with an exact density."""
+"""A normalizing flow from observations to latents of the same dimension, with an exact density."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.nn.flows.coupling import affine_step
 from causalrep.nn.mlp import MLP
 
 LARGEST_LOG_SCALE = 2.0
 
 
 class MonotoneLayer(nn.Module):
-    """One increasing function a coordinate, whose slope is a positive constant plus a sum of sigmoids.
+    """One increasing function per coordinate, whose slope is a positive constant plus a sum of sigmoids.
 
-    Sigmoids rise to the right or to the left of a corner of their own, so that the slope can grow or shrink in either
-    tail, and stays constant far out: kinks, squashing and its inverse are all near such a function.
+    Each sigmoid rises to the right or to the left of a corner of its own, so the slope can grow or shrink in either
+    tail and is constant far out. Kinks, squashing functions and their inverses are all close to such a function.
 
     Attributes:
-        ramps: Sigmoids that rise to the right, and as many to the left.
+        ramps: Number of sigmoids that rise to the right, and of those that rise to the left.
     """
 
     ramps: int = 4
@@ -32,6 +33,7 @@ class MonotoneLayer(nn.Module):
         corners = self.param("corners", _spread, shape)
         height, sharpness = jnp.exp(log_height), jnp.exp(log_sharpness)
         side = jnp.array([1.0, -1.0], x.dtype)[:, None, None]
+        # The image integrates the slope: softplus(s (x - c)) / s is the integral of sigmoid(s (x - c)).
         inside = sharpness * (side * x[..., None, None, :] - corners)
         image = jnp.exp(log_slope) * x + jnp.sum(side * height / sharpness * nn.softplus(inside), axis=(-3, -2))
         slope = jnp.exp(log_slope) + jnp.sum(height * nn.sigmoid(inside), axis=(-3, -2))
@@ -39,7 +41,7 @@ class MonotoneLayer(nn.Module):
 
 
 class CouplingLayer(nn.Module):
-    """Half of the coordinates are scaled and shifted by a perceptron of the other half (Dinh et al. 2017).
+    """A perceptron of one half of the coordinates scales and shifts the other half (Dinh et al. 2017).
 
     Attributes:
         hidden: Widths of the perceptron.
@@ -52,10 +54,11 @@ class CouplingLayer(nn.Module):
         """The images, and the log determinants of the Jacobian."""
         kept, moved = jnp.split(x, [x.shape[-1] // 2], axis=-1)
         units = MLP(self.hidden, activation=nn.gelu, activate_final=True)(kept)
-        # Zeros: nothing is moved at the start.
+        # Zero weights: the layer starts as the identity.
         raw, shift = jnp.split(nn.Dense(2 * moved.shape[-1], kernel_init=nn.initializers.zeros)(units), 2, axis=-1)
         log_scale = LARGEST_LOG_SCALE * jnp.tanh(raw / LARGEST_LOG_SCALE)
-        return jnp.concatenate([kept, moved * jnp.exp(log_scale) + shift], axis=-1), jnp.sum(log_scale, axis=-1)
+        moved, log_volume = affine_step(moved, log_scale, shift)
+        return jnp.concatenate([kept, moved], axis=-1), log_volume
 
 
 class LinearLayer(nn.Module):
@@ -77,15 +80,15 @@ class LinearLayer(nn.Module):
 
 
 class Flow(nn.Module):
-    """Blocks of monotone coordinates, a coupling and a linear map, all near a random rotation at the start.
+    """Blocks of monotone coordinates, a coupling and a linear map, together close to a random rotation at the start.
 
-    The rotation is the last linear map's: which latent is which, gradients seldom change, and restarts should. The
-    monotone layers come first, where they can undo functions of single observed variables.
+    The rotation is the last linear map's: gradients seldom change which latent is which, so restarts must differ in it.
+    The monotone layers come first, where they can undo functions of single observed variables.
 
     Attributes:
-        blocks: How many; 0 for a linear map alone.
+        blocks: Number of blocks; 0 for a linear map alone.
         hidden: Widths of the couplings' perceptrons; ``()`` for blocks without couplings.
-        ramps: Of the monotone layers.
+        ramps: Sigmoids of each kind in the monotone layers.
     """
 
     blocks: int = 3
@@ -98,7 +101,7 @@ class Flow(nn.Module):
         layers: list[nn.Module] = []
         coupled = self.hidden and x.shape[-1] > 1
         for block in range(self.blocks):
-            # A coupling moves the last half: the linear map behind it is what deals the parts anew.
+            # A coupling always moves the last half of the coordinates; the linear map after it mixes the halves.
             layers += [MonotoneLayer(self.ramps), *([CouplingLayer(self.hidden)] if coupled else [])]
             layers += [LinearLayer(_nearly_the_identity)] if block < self.blocks - 1 else []
         total = jnp.zeros(x.shape[:-1], x.dtype)
@@ -113,5 +116,5 @@ def _nearly_the_identity(key: Array, shape: tuple[int, int], dtype=jnp.float32) 
 
 
 def _spread(key: Array, shape: tuple[int, int, int], dtype=jnp.float32) -> Float[Array, "2 ramps d"]:
-    """Corners from the middle outwards."""
+    """Corners from the center outwards."""
     return jnp.broadcast_to(jnp.linspace(0.0, 2.0, shape[1], dtype=dtype)[None, :, None], shape)

@@ -1,4 +1,4 @@
-"""Convolution that is fast on a CPU too, inside compiled loops and out."""
+"""Convolution that is fast on a CPU too, inside and outside of compiled loops."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from causalrep.errors import InputError
 from causalrep.nn.products import dense_product
 
 Padding = str | int | Sequence[tuple[int, int]]
-# Values under one row of the kernel below which a product over them is too thin to be fast.
+# A matrix product over fewer values than this (those under one row of the kernel) is too thin to be fast.
 THIN = 32
 
 
@@ -22,21 +22,23 @@ def convolve(
     strides: tuple[int, int] = (1, 1),
     padding: Padding = "SAME",
 ) -> Float[Array, "n tall wide features"]:
-    """``jax.lax.conv_general_dilated`` of pictures; on CPUs as matrix products.
+    """``jax.lax.conv_general_dilated`` of images, computed as matrix products on CPUs.
 
-    XLA's CPU backend (jaxlib 0.10.2) multiplies by the zeros of a strided convolution's gradient, and inside a loop it
-    leaves its fast kernel for a plain one, ten times slower. As one product for each row of the kernel, or with
-    few channels one product of all windows, a convolution is as fast in a scan of training steps as outside of it, and
-    so is its gradient. Other platforms convolve. The derivative is of reverse mode alone.
+    XLA's CPU backend (jaxlib 0.10.2) multiplies by the zeros in the gradient of a strided convolution, and inside a
+    loop it replaces its fast kernel by a plain one that is ten times slower. Written as one matrix product per row of
+    the kernel, or with few channels as one product of all windows, a convolution and its gradient are as fast inside a
+    scan of training steps as outside. Other platforms use the native convolution. Only reverse-mode derivatives are
+    defined.
 
     Args:
-        image: Input.
+        image: Images.
         kernel: Kernel.
-        strides: Steps between windows, by rows and by columns.
-        padding: ``"SAME"``, ``"VALID"``, one number for all sides, or numbers before and after, by rows and by columns.
+        strides: Steps between windows, along rows and columns.
+        padding: ``"SAME"``, ``"VALID"``, one number for all sides, or pairs of numbers (before, after) for rows and
+            columns.
 
     Raises:
-        InputError: If the padding is of another kind, or the kernel does not fit the channels or the padded image.
+        InputError: If the padding has another form, or the kernel does not fit the channels or the padded image.
 
     >>> image, kernel = jnp.arange(32.0).reshape(1, 4, 4, 2), jnp.arange(54.0).reshape(3, 3, 2, 3)
     >>> direct = jax.lax.conv_general_dilated(image, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
@@ -53,10 +55,10 @@ def convolve(
 
 
 class Conv(nn.Module):
-    """``flax.linen.Conv`` of pictures: same parameters, same values, by :func:`convolve`.
+    """``flax.linen.Conv`` of images by :func:`convolve`: the same parameters and the same values.
 
     Attributes:
-        features: Channels of the output.
+        features: Number of output channels.
         kernel_size: Height and width of the kernel.
         strides: As in :func:`convolve`.
         padding: As in :func:`convolve`.
@@ -69,13 +71,13 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
-        """The filtered image."""
+        """Filtered images."""
         kernel, bias = kernel_and_bias(self, image.shape[-1])
         return convolve(image, kernel, self.strides, self.padding) + bias
 
 
 def kernel_and_bias(layer: nn.Module, channels: int) -> tuple[jax.Array, jax.Array]:
-    """The parameters of a layer with ``kernel_size`` and ``features``, as flax's convolutions start them."""
+    """Kernel and bias of a layer with ``kernel_size`` and ``features``, initialized as in flax's convolutions."""
     kernel = layer.param("kernel", nn.initializers.lecun_normal(), (*layer.kernel_size, channels, layer.features))
     return kernel, layer.param("bias", nn.initializers.zeros_init(), (layer.features,))
 
@@ -83,7 +85,7 @@ def kernel_and_bias(layer: nn.Module, channels: int) -> tuple[jax.Array, jax.Arr
 def pads_of(
     sizes: Sequence[int], taps: Sequence[int], strides: Sequence[int], padding: Padding
 ) -> tuple[tuple[int, int], ...]:
-    """What is padded before and after, by rows and by columns."""
+    """Numbers of padded places before and after, for rows and for columns."""
     if isinstance(padding, str):
         if padding not in ("SAME", "VALID"):
             raise InputError("padding", found=repr(padding), expected="'SAME', 'VALID', a number or pairs of numbers")
@@ -125,7 +127,8 @@ def _native(image, kernel, strides, pads):
 def _products(image, kernel, strides, pads):
     rows, columns, channels, features = kernel.shape
     n = len(image)
-    # One picture for each place within a stride, so that what a tap sees is a plain slice of one of them.
+    # Split the image into one image per offset within a stride: image[i, j] holds rows i, i + stride, ... and the same
+    # for columns. What a tap of the kernel sees at all windows is then a plain slice of one of them.
     axes = zip(image.shape[1:3], kernel.shape[:2], strides, pads, strict=True)
     steps, whole, edges = zip(*(_cut(*axis) for axis in axes), strict=True)
     image = jax.lax.pad(image, jnp.zeros((), image.dtype), ((0, 0, 0), *((*edge, 0) for edge in edges), (0, 0, 0)))
@@ -136,20 +139,21 @@ def _products(image, kernel, strides, pads):
         (down, place), (right, side) = divmod(row, strides[0]), divmod(column, strides[1])
         return image[place, side, :, down : down + steps[0], right : right + steps[1]]
 
-    # Sums of narrow floats are kept wide until they are whole.
+    # Sums of float16 or bfloat16 are accumulated in float32.
     product = partial(dense_product, preferred_element_type=jnp.promote_types(image.dtype, jnp.float32))
-    # A row of the kernel at a time, or all rows where that would be a thin product.
+    # One row of the kernel at a time, or all rows at once if the product of one row would be too thin.
     together = [range(row, row + 1) for row in range(rows)] if channels * columns >= THIN else [range(rows)]
-    found = 0
+    output = 0
     for some in together:
         windows = [seen_by(row, column) for row in some for column in range(columns)]
         weights = kernel[some.start : some.stop].reshape(-1, features)
-        found = found + product(jnp.concatenate(windows, axis=-1), weights)
-    return found.astype(image.dtype)
+        output = output + product(jnp.concatenate(windows, axis=-1), weights)
+    return output.astype(image.dtype)
 
 
 def _cut(size: int, taps: int, stride: int, pad: tuple[int, int]) -> tuple[int, int, tuple[int, int]]:
-    """One axis: how many windows, how many strides are met by them, and the padding up to so many strides."""
+    """Along one axis: the number of windows, the number of strides they cover, and the padding to that many strides."""
     windows = (size + sum(pad) - taps) // stride + 1
-    met = windows + (taps - 1) // stride
-    return windows, met, (pad[0], stride * met - size - pad[0])
+    # The last window starts (windows - 1) strides in; its last tap lies (taps - 1) // stride strides further.
+    covered = windows + (taps - 1) // stride
+    return windows, covered, (pad[0], stride * covered - size - pad[0])

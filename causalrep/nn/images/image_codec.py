@@ -1,4 +1,4 @@
-"""Networks from pictures to codes and back."""
+"""Networks from images to codes and back."""
 
 from typing import Literal
 
@@ -11,15 +11,15 @@ from causalrep.nn.mlp import trained_mlp
 
 Network = Literal["mlp", "conv"]
 HIDDEN = (256, 128)
-# What three strided convolutions leave of 28 x 28 pixels.
+# Height and width, and channels, after three strided convolutions of 28 x 28 pixels.
 SMALL, CHANNELS = 2, 64
 
 
 class ImageEncoder(nn.Module):
-    """Pictures to codes.
+    """Images to codes.
 
     Attributes:
-        latents: Size of the code.
+        latents: Dimension of the code.
         network: ``"mlp"``, for any size; ``"conv"``, three convolutions, for 28 x 28 pixels.
     """
 
@@ -28,7 +28,7 @@ class ImageEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n height width channels"]) -> Float[Array, "n latents"]:
-        """The codes."""
+        """Codes of the images."""
         if self.network == "mlp":
             return trained_mlp((*HIDDEN, self.latents))(x.reshape(len(x), -1))
         for channels, padding in ((32, 0), (CHANNELS, 1), (CHANNELS, 0)):
@@ -37,11 +37,11 @@ class ImageEncoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """Codes to pictures with values in (0, 1), the mirror image of :class:`ImageEncoder`.
+    """Codes to images with values in (0, 1); mirrors the layers of :class:`ImageEncoder`.
 
     Attributes:
         shape: Height, width and channels.
-        network: As for the encoder.
+        network: See :class:`ImageEncoder`.
     """
 
     shape: tuple[int, int, int]
@@ -49,13 +49,13 @@ class ImageDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "n latents"]) -> Float[Array, "n height width channels"]:
-        """The pictures."""
+        """Images of the codes."""
         height, width, channels = self.shape
         if self.network == "mlp":
             x = trained_mlp((*HIDDEN[::-1], height * width * channels))(z)
             return nn.sigmoid(x).reshape(-1, *self.shape)
         x = nn.relu(nn.Dense(SMALL * SMALL * CHANNELS)(z).reshape(-1, SMALL, SMALL, CHANNELS))
         x = nn.relu(ConvTranspose(CHANNELS, (4, 4), "VALID")(x))
-        # Padding of the spread-out input: 2 is a kernel of 4 less 1, less the 1 that the encoder pads.
+        # Padding of the dilated input: kernel - 1 - the padding of the encoder, 4 - 1 - 1 = 2.
         x = nn.relu(ConvTranspose(32, (4, 4), ((2, 2), (2, 2)))(x))
         return nn.sigmoid(ConvTranspose(channels, (6, 6), "VALID")(x))

@@ -89,7 +89,7 @@ class CellProgram:
         return peak_bytes(self.single.trace(*arguments).jaxpr.jaxpr)
 
     def executable(
-        self, mode: str, chunk: int, devices: tuple[jax.Device, ...], *arguments: Any
+        self, mode: Literal["loop", "vmap", "sharded"], chunk: int, devices: tuple[jax.Device, ...], *arguments: Any
     ) -> jax.stages.Compiled:
         """The program compiled ahead of time for these shapes; adds to ``compile_seconds``."""
         compiled = self._compiled.get((mode, chunk, devices))

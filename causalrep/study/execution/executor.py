@@ -12,7 +12,7 @@ ordinary Python code.
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -191,7 +191,7 @@ class Executor:
         """Run ``replicate`` as ordinary Python."""
         cell_key, rows, columns = self.study.cell_key(cell), [], None
         for replication in replications:
-            arguments = (jax.random.fold_in(cell_key, replication), dict(self.study.settings[cell]))
+            arguments: tuple[Any, ...] = (jax.random.fold_in(cell_key, replication), dict(self.study.settings[cell]))
             if self.study.spread:
                 arguments = (*arguments, self._workspaces.of(cell, replication))
             names, values = flatten_metrics(self.study.replicate(*arguments), np.shape)

@@ -36,8 +36,8 @@ class Trace:
         """A block that computes one chunk; it is traced if it is among the first."""
         if self._left and self._local is None:
             # The profiler writes to local disks only; a bucket gets a copy at the end.
-            remote = isinstance(self._folder, Remote)
-            self._local = Path(tempfile.mkdtemp(prefix="causalrep-profile-")) if remote else self._folder
+            local = self._folder if isinstance(self._folder, Path) else None
+            self._local = local or Path(tempfile.mkdtemp(prefix="causalrep-profile-"))
             jax.profiler.start_trace(str(self._local))
         try:
             yield
@@ -49,7 +49,7 @@ class Trace:
 
     def _stop(self) -> None:
         jax.profiler.stop_trace()
-        if self._local != self._folder:
+        if isinstance(self._folder, Remote) and self._local is not None:
             for file in sorted(self._local.rglob("*")):
                 if file.is_file():
                     write_bytes(self._folder.joinpath(*file.relative_to(self._local).parts), file.read_bytes())

@@ -53,7 +53,7 @@ class Workspaces:
     """
 
     run: AnyPath | None = None
-    tensorboard: Path | None = None
+    tensorboard: Path | str | None = None
     profile: bool = False
     console: bool = False
 
@@ -73,6 +73,7 @@ class Workspaces:
             return
         if cell is None:
             remove_tree(self.run / "checkpoints")
+            return
         for replication in replications:
             folder = self.of(cell, replication).folder
             if folder is not None:

@@ -116,7 +116,7 @@ def inside(judged: Estimate, low: float | None, high: float | None) -> Status:
     """Whether an estimate is inside a band, or on the right side of a single bound by two standard errors."""
     margin = _margin(judged)
     if low is None or high is None:
-        gap = judged.value - low if low is not None else high - judged.value
+        gap = judged.value - low if low is not None else (np.inf if high is None else high) - judged.value
         if gap > margin or (margin == 0.0 and gap == 0.0):
             return "held"
         return "failed" if gap < -margin or margin == 0.0 else "undecided"

@@ -33,7 +33,8 @@ class PrintedDigits:
         cls, numbers: Iterable[ReportedNumber], floors: Mapping[str, float] | None = None
     ) -> "tuple[PrintedDigits, ...]":
         """One claim per source and metric, named after both."""
-        floors, groups = floors or {}, {}
+        floors = floors or {}
+        groups: dict[tuple[str, str], list[ReportedNumber]] = {}
         for number in numbers:
             groups.setdefault((number.source, number.metric), []).append(number)
         return tuple(

@@ -13,6 +13,7 @@ from causalrep.data import EffectBenchmark, load
 from causalrep.effects import KernelRidge, Logistic, Ridge, meta
 from causalrep.effects.intervals import bootstrap_effects, conformal_effects
 from causalrep.inference.crossfit import stratified_folds
+from causalrep.keys import derive
 from causalrep.metrics import coverage
 from causalrep.study import Study, Table, Within
 from experiments.papers.cate.coverage import draw
@@ -119,8 +120,8 @@ def replicate(key, setting, *, config: Intervals):
     data_key, fold_key, interval_key = jax.random.split(key, 3)
     if dataset == "linear":
         x, t, y, tau = draw(data_key, 1000)
-        noise = jax.random.normal(jax.random.fold_in(data_key, 1), y.shape)
-        # The potential outcome that is not seen has noise of its own.
+        # The unobserved potential outcome has its own noise; draw() has already split data_key for the observed one.
+        noise = jax.random.normal(derive(data_key, "unobserved outcome"), y.shape)
         individual = tau + jnp.where(t == 1, 1.0, -1.0) * (y - _mean(x, t, tau) - noise)
         test = (jnp.arange(len(y)) < 200).astype(y.dtype)
     else:

@@ -1,4 +1,4 @@
-"""The same methods on any embeddings of two modalities, of which three splits are at hand."""
+"""The same methods on any embeddings of two modalities that come in three splits."""
 
 import dataclasses
 import hashlib
@@ -11,8 +11,9 @@ import numpy as np
 from causalrep.base.validation import check_range
 from causalrep.data import prior_shift_vqa, vqa_prototypes
 from causalrep.errors import DataError, InputError
-from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
+from causalrep.multimodal.debiasing.two_streams import StreamSizes
 from causalrep.study import Ordering, Study
+from causalrep.training.rows import Schedule
 from experiments.papers.causal_info_min.methods import Pairs, claims_of_any_data, every_method, tables
 from experiments.papers.causal_info_min.toy import SHIFT, pairs_of
 
@@ -20,9 +21,9 @@ ARRAYS = ("first", "second", "answers", "split")
 SPLITS = ("train", "id", "ood")
 LAYOUT = (
     "Expected: an .npz archive with the arrays first (n, a) and second (n, b), the embeddings; answers, labels (n,) or "
-    "how right each of A answers is, from 0 to 1 (n, A); and split (n,), each 'train', 'id' or 'ood'."
+    "the correctness of each of A answers, from 0 to 1 (n, A); and split (n,), each 'train', 'id' or 'ood'."
 )
-# Rows of the generator, which stands in where no file is given: to train on, and of either test.
+# Rows of the generator, used if no file is given: for training and for either test.
 ROWS = {"train": 6000, "id": 4000, "ood": 4000}
 FEWEST = 20
 
@@ -32,15 +33,15 @@ class Features:
     """Embeddings of two modalities, answers, and tests in distribution and out of it.
 
     Attributes:
-        name: As a config name.
+        name: Config name.
         path: An .npz archive of them; without it, one sample of the generator of causal_info_min/toy.
-        replications: Starts of the networks.
-        share: Of the generator's rows.
-        width: Of tokens and of joint features, a multiple of 4; 768 in the paper.
+        replications: Number of starts of the networks.
+        share: Share of the generator's rows.
+        width: Width of tokens and of joint features, a multiple of 4; 768 in the paper.
         epochs: Passes over the training rows.
-        batch_size: Rows a step.
-        learning_rate: Of Adam.
-        seed: Root of all random keys.
+        batch_size: Rows per step.
+        learning_rate: Adam's learning rate.
+        seed: Random seed.
     """
 
     name: str = "causal_info_min/vqa_features"
@@ -61,7 +62,7 @@ class Features:
             raise InputError("width", found=self.width, expected="a multiple of 4, at least 12")
 
     def study(self) -> Study:
-        """The study: starts as replications."""
+        """The study, with starts as replications."""
         return Study(
             name=self.name,
             replicate=partial(replicate, config=self),
@@ -77,7 +78,7 @@ class Features:
 
 
 def claims():
-    """Section 9 of the card, as far as no generator is needed, and what the paper's abstract says."""
+    """Claims of section 9 of the card that need no generator, and of the paper's abstract."""
     better = {"metric": "ood", "min_replications": 3, "source": "abstract"}
     return (
         *claims_of_any_data(),
@@ -87,34 +88,34 @@ def claims():
 
 
 def replicate(key, setting, *, config: Features):
-    """Every method from one start."""
+    """Every method, from one start."""
     del setting
     rows = read(config.path) if config.path else generated(config.share)
     fit_key, audit_key = jax.random.split(key)
-    training = StreamTraining(config.epochs, min(config.batch_size, len(rows["train"].first)), config.learning_rate)
+    schedule = Schedule(epochs=config.epochs, batch_size=config.batch_size, learning_rate=config.learning_rate)
     answers = rows["train"].answers.shape[1]
-    program = _program(StreamSizes(answers, config.width, config.width), training)
+    program = _program(StreamSizes(answers, config.width, config.width), schedule)
     return program(fit_key, audit_key, rows["train"], {split: rows[split] for split in ("id", "ood")})
 
 
 @lru_cache(maxsize=2)
 def generated(share: float) -> dict[str, Pairs]:
-    """One sample of the generator, its embeddings standardised."""
+    """One sample of the generator, its embeddings standardized."""
     world_key, *keys = jax.random.split(jax.random.key(0), 4)
     prototypes = vqa_prototypes(world_key)
     rows = {
         split: pairs_of(prior_shift_vqa(k, prototypes, n=round(share * n), shift=SHIFT * (split == "ood")))
         for k, (split, n) in zip(keys, ROWS.items())
     }
-    return standardised({split: Pairs(*map(np.asarray, pairs)) for split, pairs in rows.items()})
+    return standardized({split: Pairs(*map(np.asarray, pairs)) for split, pairs in rows.items()})
 
 
 @lru_cache(maxsize=2)
 def read(path: str) -> dict[str, Pairs]:
-    """The splits of an archive, their embeddings standardised.
+    """The splits of an archive, their embeddings standardized.
 
     Raises:
-        DataError: If it is missing, or does not hold what it should.
+        DataError: If it is missing or malformed.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -137,11 +138,11 @@ def read(path: str) -> dict[str, Pairs]:
     if min(counts.values()) < FEWEST or sum(counts.values()) < n:
         raise DataError(f"{file}: rows by split {counts} of {n}; expected {FEWEST} or more in each. {LAYOUT}")
     embedded = [found[name].astype(np.float32) for name in ("first", "second")]
-    return standardised({name: Pairs(*(part[split == name] for part in (*embedded, scores))) for name in SPLITS})
+    return standardized({name: Pairs(*(part[split == name] for part in (*embedded, scores))) for name in SPLITS})
 
 
-def standardised(rows: dict[str, Pairs]) -> dict[str, Pairs]:
-    """Embeddings with the training rows' moments taken out: the networks' scale is not the embeddings'."""
+def standardized(rows: dict[str, Pairs]) -> dict[str, Pairs]:
+    """Embeddings standardized by the moments of the training rows."""
     moments = [(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in rows["train"][:2]]
 
     def scaled(pairs: Pairs) -> Pairs:
@@ -151,7 +152,7 @@ def standardised(rows: dict[str, Pairs]) -> dict[str, Pairs]:
 
 
 def digest(path: str) -> str:
-    """Eight hexadecimal digits of the file, so that another one is another run."""
+    """Eight hexadecimal digits of the file, so that another file is another run."""
     if not path:
         return "generator"
     file = Path(path).expanduser()
@@ -159,7 +160,7 @@ def digest(path: str) -> str:
 
 
 def _scores(file: Path, answers: np.ndarray) -> np.ndarray:
-    """How right each answer is (n, A)."""
+    """Correctness of each answer (n, A)."""
     if answers.ndim == 1:
         classes, codes = np.unique(answers, return_inverse=True)
         scores = np.eye(len(classes), dtype=np.float32)[codes]
@@ -172,5 +173,5 @@ def _scores(file: Path, answers: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _program(sizes: StreamSizes, training: StreamTraining):
-    return jax.jit(partial(every_method, sizes=sizes, training=training))
+def _program(sizes: StreamSizes, schedule: Schedule):
+    return jax.jit(partial(every_method, sizes=sizes, schedule=schedule))

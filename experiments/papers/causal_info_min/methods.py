@@ -1,4 +1,4 @@
-"""Every method of causal information minimization on one training set and two to test on, and what must show."""
+"""Every method of causal information minimization on one training set and two test sets; tables and claims."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -15,12 +15,12 @@ from causalrep.multimodal.debiasing.te_d import TEDModel, TEDNetworks, TEDOutput
 from causalrep.multimodal.debiasing.two_streams import (
     PlainNetworks,
     StreamSizes,
-    StreamTraining,
     plain_objective,
     train_streams,
 )
 from causalrep.multimodal.debiasing.unimodal import UnimodalModel, UnimodalNetworks, unimodal_objective
 from causalrep.study import Ordering, Table, Within
+from causalrep.training.rows import Schedule
 
 ABLATIONS = {
     "TE-D": {},
@@ -28,7 +28,7 @@ ABLATIONS = {
     "TE-D, contrast alone": {"rate": 0.0},
     "TE-D, neither": {"rate": 0.0, "contrastive": False},
 }
-# Ours: the start whose confounder has the least information.
+# Ours: of several starts the one whose confounder has the least information.
 STARTS = 4
 SEVERAL = f"TE-D, {STARTS} starts"
 STREAMS = {"ATE-D, question": "first", "ATE-D, picture": "second", "ATE-D, joint": "joint"}
@@ -41,12 +41,12 @@ Logits = Callable[["Pairs"], Float[Array, "n a"]]
 
 
 class Pairs(NamedTuple):
-    """Embedded questions about embedded pictures.
+    """Embedded questions about embedded images.
 
     Attributes:
         first: Embeddings of one modality, the question's (n, a).
-        second: Of the other, the picture's (n, b).
-        answers: How right each answer is, from 0 to 1: one of them, or several in part (n, A).
+        second: Embeddings of the other, the image's (n, b).
+        answers: Correctness of each answer, from 0 to 1; several may be partly correct (n, A).
     """
 
     first: Float[Array, "n a"]
@@ -55,7 +55,7 @@ class Pairs(NamedTuple):
 
 
 def tables() -> tuple[Table, ...]:
-    """Of accuracy, of what the confounder holds, and of ATE-D's weights."""
+    """Tables of accuracy, of the confounder's information, and of ATE-D's weights."""
     accuracies = ("id", "ood", "confounder_id", "confounder_ood")
     rates = ("rate_features", "rate_confounder", "rate_share", "sufficiency", "agreement")
     weights = ("weight_low", "weight_high", "typical_margin", "autoencoder_excess")
@@ -64,7 +64,7 @@ def tables() -> tuple[Table, ...]:
             title="Accuracy in distribution (id) and with the answers' prior shifted (ood)",
             metric=accuracies,
             note="total effect: logits less the confounder branch's. Bayes, where it is known: with the true "
-            "densities, by the picture's content alone and with the training prior of answers.",
+            "densities, by the image's content alone and with the training prior of answers.",
         ),
         Table(
             title="Information of the confounder representation",
@@ -84,7 +84,7 @@ def tables() -> tuple[Table, ...]:
 
 
 def claims_of_any_data():
-    """Of section 9 of the card, what does not depend on the generator."""
+    """The claims in section 9 of the card that do not depend on the generator."""
     common = {"min_replications": 3, "source": "card, section 9"}
     tokens = "ATE-D, question"
     return (
@@ -124,17 +124,17 @@ def every_method(
     tests: Mapping[str, Pairs],
     *,
     sizes: StreamSizes,
-    training: StreamTraining,
+    schedule: Schedule,
 ) -> dict[str, dict[str, Array]]:
-    """Accuracies of every method, and what TE-D's confounder and ATE-D's dictionary hold.
+    """Accuracies of every method, and scores of TE-D's confounder and ATE-D's dictionary.
 
     Args:
-        fit_key: Of all training.
-        audit_key: Of the probes, and of ATE-D's dictionary.
-        train: To train on.
-        tests: ``"id"``, with the same prior of answers, and ``"ood"``, with another.
-        sizes: Of the networks; tokens as wide as features.
-        training: Of the networks.
+        fit_key: Random key of all training.
+        audit_key: Random key of the probes and of ATE-D's dictionary.
+        train: Training rows.
+        tests: Test rows: ``"id"``, with the same prior of answers, and ``"ood"``, with another.
+        sizes: Sizes of the networks; tokens as wide as features.
+        schedule: Training schedule of the networks.
     """
     data = {"first": train.first, "second": train.second, "y": train.answers}
 
@@ -142,7 +142,7 @@ def every_method(
         return {split: accuracy(jnp.argmax(logits_of(pairs), axis=1), pairs) for split, pairs in tests.items()}
 
     def trained(objective):
-        return train_streams(fit_key, objective, data, training).params
+        return train_streams(fit_key, objective, data, schedule).params
 
     networks, biased = PlainNetworks(sizes), trained(plain_objective(sizes))
     metrics = {"ERM": scored(lambda pairs: applied(networks, biased, pairs)[0])}
@@ -157,7 +157,7 @@ def every_method(
         metrics |= te_d(name, run, scored, tests["id"])
         outputs[name] = run(tests["id"])
     model = TEDModel(sizes)
-    several = fit_ted(fit_key, data, model=model, training=training, starts=STARTS)
+    several = fit_ted(fit_key, data, model=model, schedule=schedule, starts=STARTS)
     run = partial(applied, TEDNetworks(model), several.params)
     metrics |= te_d(SEVERAL, run, scored, tests["id"])
     outputs[SEVERAL] = run(tests["id"])
@@ -166,11 +166,11 @@ def every_method(
     models = [ATEDModel(sizes, stream) for stream in STREAMS.values()]
     tokens = jnp.stack([applied(ATEDNetworks(model), biased, train, method="stream") for model in models])
     # The tokens of all streams are equally wide: one program autoencodes them.
-    found = jax.lax.map(lambda h: find_confounders(audit_key, h, models[0])[0], tokens)
+    dictionaries = jax.lax.map(lambda h: find_confounders(audit_key, h, models[0])[0], tokens)
     for j, (name, model) in enumerate(zip(STREAMS, models)):
-        confounders = jax.tree.map(lambda part, j=j: part[j], found)
-        fitted = recalibrate(fit_key, data, biased, confounders, model=model, training=training)
-        run = partial(applied, ATEDNetworks(model), fitted.params)
+        confounders = jax.tree.map(lambda part, j=j: part[j], dictionaries)
+        fitted = recalibrate(fit_key, data, biased, confounders, model=model, schedule=schedule)
+        run = partial(applied, ATEDNetworks(model), fitted.params["net"])
         metrics[name] = scored(lambda pairs, run=run, c=confounders: run(pairs, c))
         metrics[name] |= dictionary(confounders, tokens[j], run(tests["id"], method="stream"))
         metrics[f"{name}, explicit"] = scored(lambda pairs, run=run, c=confounders: run(pairs, c, method="explicit"))
@@ -182,14 +182,14 @@ def every_method(
 
 
 def applied(networks, params, pairs: Pairs, *more, **method):
-    """What networks make of embeddings."""
+    """Outputs of networks for embeddings."""
     return networks.apply(params, pairs.first, pairs.second, *more, **method)
 
 
 def te_d(
     name: str, run: Callable[[Pairs], TEDOutput], scored: Callable[[Logits], dict[str, Array]], pairs: Pairs
 ) -> dict[str, dict[str, Array]]:
-    """Both predictions of TE-D, its confounder's own, and what the confounder holds."""
+    """Both predictions of TE-D, those of its confounder, and the information of the confounder."""
     own, bias = scored(lambda rows: run(rows).logits), scored(lambda rows: run(rows).confounder_logits)
     out = run(pairs)
     rates = coding_rate(out.features), coding_rate(out.confounder)
@@ -209,17 +209,19 @@ def te_d(
     }
 
 
-def dictionary(found: Confounders, train_tokens: Float[Array, "n t"], tokens: Float[Array, "m t"]) -> dict[str, Array]:
-    """Weights of tokens, and the autoencoder's error on those it was fitted to."""
-    weights = found.weights(tokens)
-    typical = found.entries.mean(axis=0, keepdims=True) @ found.projection
+def dictionary(
+    confounders: Confounders, train_tokens: Float[Array, "n t"], tokens: Float[Array, "m t"]
+) -> dict[str, Array]:
+    """Weights of tokens, and the error of the autoencoder on the tokens of its fit."""
+    weights = confounders.weights(tokens)
+    typical = confounders.entries.mean(axis=0, keepdims=True) @ confounders.projection
     squares = jnp.linalg.eigvalsh(train_tokens.T @ train_tokens)
-    rebuilt = train_tokens @ found.projection.T @ found.projection
-    least = jnp.sum(squares[: len(squares) - len(found.projection)])
+    rebuilt = train_tokens @ confounders.projection.T @ confounders.projection
+    least = jnp.sum(squares[: len(squares) - len(confounders.projection)])
     return {
         "weight_low": weights.min(),
         "weight_high": weights.max(),
-        "typical_margin": weights.min() - found.weights(typical)[0],
+        "typical_margin": weights.min() - confounders.weights(typical)[0],
         "autoencoder_excess": jnp.sum((train_tokens - rebuilt) ** 2) / least,
     }
 
@@ -228,7 +230,7 @@ def sufficiencies(key: Key[Array, ""], outputs: Iterable[TEDOutput], answers: in
     """Sufficiency of each model's confounder for its predictions."""
     outputs = list(outputs)
     width = outputs[0].features.shape[1]
-    # Columns of zeros count for nothing: with them one program serves all models.
+    # Columns of zeros carry no information; with them one compiled program serves all models.
     confounders = [jnp.pad(out.confounder, ((0, 0), (0, width - out.confounder.shape[1]))) for out in outputs]
     arguments = confounders, [out.features for out in outputs], [jnp.argmax(out.logits, axis=1) for out in outputs]
     return jax.lax.map(
@@ -237,5 +239,5 @@ def sufficiencies(key: Key[Array, ""], outputs: Iterable[TEDOutput], answers: in
 
 
 def accuracy(predicted: Int[Array, " n"], pairs: Pairs) -> Float[Array, ""]:
-    """Mean score of the answers given."""
+    """Mean correctness of the predicted answers."""
     return jnp.mean(jnp.take_along_axis(pairs.answers, predicted[:, None], axis=1))

@@ -1,4 +1,4 @@
-"""Debiasing a classifier of questions about pictures whose answers' prior shifts."""
+"""Debiasing a classifier of questions about images, where the prior of the answers shifts."""
 
 import dataclasses
 from functools import partial
@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.data import VQASample, answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
-from causalrep.data.simulators.multimodal.vqa import ANSWERS
-from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining
+from causalrep.data import prior_shift_vqa, vqa_prototypes
+from causalrep.data.simulators.multimodal.vqa import ANSWERS, VQASample, answer_prior, bayes_answers
+from causalrep.multimodal.debiasing.two_streams import StreamSizes
 from causalrep.study import Study, Within, grid
+from causalrep.training.rows import Schedule
 from experiments.papers.causal_info_min.methods import (
     SEVERAL,
     Pairs,
@@ -25,15 +26,15 @@ SHIFT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Toy:
-    """A sample to train on, and two to test: with the same prior of answers, and with a shifted one.
+    """A training sample and two test samples: with the same prior of answers, and with a shifted one.
 
     Attributes:
-        name: As a config name.
-        replications: Draws of prototypes, samples and starts.
-        samples: Training rows.
-        tests: Rows of either test.
+        name: Config name.
+        replications: Number of draws of prototypes, samples and starts.
+        samples: Number of training rows.
+        tests: Number of rows of either test sample.
         epochs: Passes over the training rows.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     name: str = "causal_info_min/toy"
@@ -48,7 +49,7 @@ class Toy:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: draws as replications."""
+        """The study, with draws as replications."""
         return Study(
             name=self.name,
             replicate=partial(replicate, config=self),
@@ -62,7 +63,7 @@ class Toy:
 
 
 def claims():
-    """Section 9 of the card."""
+    """The claims in section 9 of the card."""
     common = {"min_replications": 3, "source": "card, section 9"}
     total, chance = "TE-D, total effect", 1 / ANSWERS
     return (
@@ -86,7 +87,7 @@ def replicate(key, setting, *, config: Toy):
     }
     rows = {split: pairs_of(s) for split, s in tests.items()}
     metrics = every_method(
-        fit_key, audit_key, pairs_of(train), rows, sizes=StreamSizes(ANSWERS), training=StreamTraining(config.epochs)
+        fit_key, audit_key, pairs_of(train), rows, sizes=StreamSizes(ANSWERS), schedule=Schedule(epochs=config.epochs)
     )
     flat = jnp.full_like(answer_prior(), 0.25)
     for name, prior in (("Bayes, content alone", flat), ("Bayes, training prior", answer_prior())):
@@ -99,5 +100,5 @@ def replicate(key, setting, *, config: Toy):
 
 
 def pairs_of(s: VQASample) -> Pairs:
-    """The generator's sample as embeddings with one right answer each."""
-    return Pairs(s.question, s.picture, jax.nn.one_hot(s.answer, ANSWERS))
+    """A sample of the generator as embeddings with one correct answer each."""
+    return Pairs(s.question, s.image, jax.nn.one_hot(s.answer, ANSWERS))

@@ -1,23 +1,15 @@
-"""Contrastive causal representation learning on its simulation (G4), and LSCALE-I beside it."""
+"""Contrastive causal representation learning on the simulation of its paper, compared with LSCALE-I."""
 
 import dataclasses
-from functools import partial
 
 import jax
 from jaxtyping import Array
 
 from causalrep.base.validation import check_range
 from causalrep.data import buchholz_simulation
-from causalrep.latent import (
-    ContrastiveModel,
-    Schedule,
-    contrastive_objective,
-    fit_best,
-    gaussian_score_changes,
-    lscale,
-    sample_moments,
-)
-from causalrep.latent.interventions import contrastive
+from causalrep.latent import Schedule, contrastive_objective, gaussian_score_changes, lscale, sample_moments
+from causalrep.latent.environments.rows import fit_best
+from causalrep.latent.interventions.contrastive import ContrastiveModel
 from causalrep.study import Study, Table, Within, grid
 from experiments.papers.crl import scores
 
@@ -26,18 +18,18 @@ CONTRASTIVE, SHUFFLED, LSCALE = "Contrastive CRL", "Contrastive CRL, environment
 
 @dataclasses.dataclass(frozen=True)
 class Contrastive:
-    """Contrastive causal representation learning (G4), with linear and nonlinear mixings.
+    """Contrastive causal representation learning with linear and nonlinear mixings.
 
     Attributes:
-        replications: Random models.
-        mixings: ``"linear"`` or ``"nonlinear"``.
-        shifts: Whether interventions move means; without, methods must live on variances.
-        latents: d.
-        n: Rows an environment.
-        hidden: Widths of the encoder under a nonlinear mixing; linear mixings get a linear encoder.
-        steps: Updates of each fit.
-        restarts: Of each fit.
-        seed: Root of all random keys.
+        replications: Number of random models.
+        mixings: Kinds of mixings, ``"linear"`` or ``"nonlinear"``.
+        shifts: Whether interventions shift means; without a shift only variances differ between environments.
+        latents: Number of latents d.
+        n: Rows per environment.
+        hidden: Widths of the encoder under a nonlinear mixing; under a linear one the encoder is linear.
+        steps: Updates per fit.
+        restarts: Restarts per fit.
+        seed: Random seed.
     """
 
     replications: int = 5
@@ -55,7 +47,7 @@ class Contrastive:
         check_range("steps", self.steps, at_least=20)
 
     def study(self) -> Study:
-        """The study."""
+        """The study: cells are mixings x shifts, replications are random models."""
         least = {"linear": 0.95, "nonlinear": 0.90}
         item = "section 9, item 4"
         claims = []
@@ -66,20 +58,12 @@ class Contrastive:
                     Within(metric="mcc", method=CONTRASTIVE, low=least[mixing], where=at, source=item),
                     Within(metric="above_chance", method=SHUFFLED, high=0.1, where=at, source=f"{item} (0.1: ours)"),
                 ]
-        return Study(
-            name="crl/contrastive",
-            replicate=partial(replicate_g4, config=self),
+        return scores.study(
+            self,
+            "crl/contrastive",
+            replicate,
             settings=grid(mixing=self.mixings, shifted=self.shifts),
-            replications=self.replications,
-            seed=self.seed,
-            precision="float32",
-            config={
-                "latents": self.latents,
-                "n": self.n,
-                "hidden": self.hidden,
-                "steps": self.steps,
-                "restarts": self.restarts,
-            },
+            fields=("latents", "n", "hidden", "steps", "restarts"),
             claims=tuple(claims),
             tables=(
                 Table(
@@ -87,14 +71,14 @@ class Contrastive:
                     metric="mcc",
                     rows="method",
                     columns=("mixing", "shifted"),
-                    note="Observational rows that were held out; shifted: interventions move means.",
+                    note="On held-out observational rows. shifted: interventions shift means.",
                 ),
             ),
         )
 
 
-def replicate_g4(key: Array, setting: dict, *, config: Contrastive) -> dict:
-    """One model: the method, the same with shuffled labels, and the linear one beside them."""
+def replicate(key: Array, setting: dict, *, config: Contrastive) -> dict:
+    """Scores on one random model: the method, its control with shuffled environments, and LSCALE-I."""
     keys = jax.random.split(key, 8)
     linear = setting["mixing"] == "linear"
     data = buchholz_simulation(
@@ -102,14 +86,14 @@ def replicate_g4(key: Array, setting: dict, *, config: Contrastive) -> dict:
     )
     x, z = scores.standardized(data.rows.x), data.rows.z
     model = ContrastiveModel(config.latents, () if linear else config.hidden)
-    objective, schedule = contrastive_objective(model), Schedule(config.steps, restarts=config.restarts)
+    objective, schedule = contrastive_objective(model), Schedule(steps=config.steps, restarts=config.restarts)
     held = int(scores.HELD_OUT * config.n)
     seen, truth = x[0, :held], z[0, :held]
     codes = {}
     for number, (name, dealt) in enumerate(((CONTRASTIVE, x), (SHUFFLED, scores.shuffled(keys[1], x)))):
         train, validation = scores.environment_rows(dealt)
-        found = fit_best(objective, schedule, keys[2 + number], train, validation)
-        codes[name] = contrastive.encode(model, found.params, seen)
+        params = fit_best(objective, schedule, keys[2 + number], train, validation).params
+        codes[name] = model.apply(params, seen, method="encode")
     moments = sample_moments(x, config.latents)
     codes[LSCALE] = seen @ lscale(moments, gaussian_score_changes(moments)).unmixing.T
     chance = scores.chance(keys[4], truth)

@@ -1,4 +1,4 @@
-"""DemoVAE on a cohort's own connectivity: which phenotypes go with its latents, and what leaks."""
+"""DemoVAE on the connectivity of a cohort: phenotypes associated with its latents, and leakage of demographics."""
 
 import dataclasses
 import hashlib
@@ -12,14 +12,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import Demographics, DemoVAEModel, DemoVAETraining, demovae, leakage, residualization
+from causalrep.confounders import Demographics, DemoVAEModel, demovae, leakage, residualization
 from causalrep.confounders.removal.demographics import Layout
-from causalrep.confounders.removal.demovae import encode, sample
+from causalrep.confounders.removal.demovae.fit import encode, sample
 from causalrep.data import data_folder, load
 from causalrep.data.tables.connectivity_cohort import FILES, FOLDER
 from causalrep.errors import DataError
 from causalrep.metrics import association_scan
 from causalrep.study import Ordering, Study, Table, Within
+from causalrep.training.rows import Schedule
 from experiments.papers.demovae.standin import FOLDS, PLAIN
 
 LEVELS = {"05": 0.05, "01": 0.01}
@@ -41,18 +42,18 @@ class Cohort:
     """Random halves of a cohort: one to train on, the other to audit.
 
     Attributes:
-        name: As a config name.
+        name: Config name.
         path: Folder of connectivity.npy, demographics.csv and fields.csv; by default connectivity-cohort in the data
             folder.
-        scan: What was scanned, a label beside published numbers: rest, n-back, emoid or SNPs.
-        replications: Random splits.
+        scan: Type of scan, a label that selects published numbers: rest, n-back, emoid or SNPs.
+        replications: Number of random splits.
         held_out: Share of the subjects to audit.
-        latents: L.
+        latents: L, the number of latents.
         hidden: Width of the networks.
-        rank: Of the low-rank decoder; 0 decodes directly.
-        epochs: Full-batch updates.
-        learning_rate: Of Adam.
-        seed: Root of all random keys.
+        rank: Rank of the low-rank decoder; 0 decodes directly.
+        epochs: Number of full-batch updates.
+        learning_rate: Adam's learning rate.
+        seed: Random seed.
     """
 
     name: str = "demovae/fmri"
@@ -93,25 +94,26 @@ class Cohort:
                 Table(
                     title="Fields with a significant association",
                     metric=HITS,
-                    note="hits_05, hits_01: fields with a feature at p < .05, .01, Bonferroni-corrected, in subjects "
-                    "held out; train_: in those trained on. The paper counts in all its subjects, trained on.",
+                    note="hits_05, hits_01: fields with a feature at p < .05, .01, Bonferroni-corrected, in "
+                    "held-out subjects; train_: in training subjects. The paper counts in all its subjects, all of "
+                    "them used for training.",
                 ),
                 Table(
                     title="Latents in subjects held out, and synthetic groups",
                     reported=False,
                     metric=("leak_linear", "leak_nonlinear", "leak_correlation", "group_error"),
-                    note="leak: what latents tell of demographics, largest over the variables: R2, or accuracy "
-                    "beyond the most frequent level's share, by ridge or logistic regression and by kernel ridge "
-                    "regression; absolute correlation with a latent. group_error: of the difference between two "
-                    "levels' synthetic subjects, relative to that between subjects held out; mean over variables "
-                    "of two levels.",
+                    note="leak: how well latents predict demographics, maximum over the variables: R2, or "
+                    "accuracy minus the share of the most frequent level, by ridge or logistic regression and by "
+                    "kernel ridge regression; absolute correlation with a latent. group_error: relative error of the "
+                    "difference between synthetic subjects of two levels, compared with subjects held out; mean over "
+                    "variables of two levels.",
                 ),
             ),
         )
 
 
 def claims():
-    """What sections 8 and 9 of the card expect of any cohort."""
+    """Claims of sections 8 and 9 of the card, for any cohort."""
     common = {"min_replications": 3}
     return (
         Ordering(metric="train_hits_05", methods=("DemoVAE", "Plain VAE"), source="card, section 8", **common),
@@ -142,12 +144,12 @@ def compare(key, train: Rows, test: Rows, *, config: Cohort, layout: Layout) -> 
     line = residualization(train.x, train.d)
     left = [rows.x - line.explained(rows.d) for rows in (train, test)]
     metrics = {RAW: hits(train.x, test.x, train, test), RESIDUAL: hits(*left, train, test)}
-    training = DemoVAETraining(config.epochs, len(train.x), config.learning_rate)
+    schedule = Schedule(epochs=config.epochs, batch_size=len(train.x), learning_rate=config.learning_rate)
     models = {
-        name: DemoVAEModel(layout, config.latents, config.hidden, rank=config.rank, **changed)
+        name: DemoVAEModel(layout, config.latents, (config.hidden,), rank=config.rank, **changed)
         for name, changed in NETWORKS.items()
     }
-    fits = {name: demovae(key, train.x, train.d, model=model, training=training) for name, model in models.items()}
+    fits = {name: demovae(key, train.x, train.d, model=model, schedule=schedule) for name, model in models.items()}
     latents = {
         name: [encode(model, fits[name], rows.x, rows.d) for rows in (train, test)] for name, model in models.items()
     }
@@ -171,39 +173,39 @@ def compare(key, train: Rows, test: Rows, *, config: Cohort, layout: Layout) -> 
 
 def hits(f_train: Array, f_test: Array, train: Rows, test: Rows) -> dict[str, Array]:
     """Numbers of fields with a significant association."""
-    found = {"": association_scan(f_test, test.fields), "train_": association_scan(f_train, train.fields)}
+    scans = {"": association_scan(f_test, test.fields), "train_": association_scan(f_train, train.fields)}
     return {
         f"{kind}hits_{level}": jnp.sum(scan.p_value < alpha)
-        for kind, scan in found.items()
+        for kind, scan in scans.items()
         for level, alpha in LEVELS.items()
     }
 
 
-def group_error(key, model: DemoVAEModel, found, test: Rows, start: int) -> Array:
-    """Of the difference between two levels, whose columns begin at ``start``, relative to that difference."""
+def group_error(key, model: DemoVAEModel, fitted, test: Rows, start: int) -> Array:
+    """Relative error of the difference between two levels, whose columns begin at ``start``."""
     real, made = [], []
     for level, k in enumerate(jax.random.split(key)):
         own = test.d[:, start + level]
         real.append(own @ test.x / jnp.maximum(own.sum(), 1.0))
         asked = test.d.at[:, start : start + 2].set(jax.nn.one_hot(level, 2))
-        made.append(sample(k, model, found, asked, columns=test.x.shape[1]).mean(0))
+        made.append(sample(k, model, fitted, asked, columns=test.x.shape[1]).mean(0))
     truth = real[1] - real[0]
     return jnp.linalg.norm(made[1] - made[0] - truth) / jnp.linalg.norm(truth)
 
 
 def digest(folder: Path) -> str:
-    """Eight hexadecimal digits of the files, so that other data are another run; ``"absent"`` without them."""
-    found = hashlib.sha256()
+    """Eight hexadecimal digits of the files, so that other data are another run; ``"absent"`` without files."""
+    digest = hashlib.sha256()
     if not all((folder / name).is_file() for name in FILES):
         return "absent"
     for name in FILES:
-        found.update(hashlib.sha256((folder / name).read_bytes()).digest())
-    return found.hexdigest()[:8]
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()[:8]
 
 
 @lru_cache(maxsize=2)
 def read(folder: str) -> tuple[Rows, Layout]:
-    """The cohort in numbers, and the layout of its coded demographics."""
+    """The cohort as arrays, and the layout of its coded demographics."""
     cohort = load("connectivity_cohort", path=folder)
     code = Demographics.of(cohort.demographics)
     d = code.encode(cohort.demographics, rows=len(cohort.connectivity))

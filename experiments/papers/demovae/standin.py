@@ -9,13 +9,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import DemoVAEFit, DemoVAEModel, DemoVAETraining, demovae, leakage, residualization
-from causalrep.confounders.removal.demovae import decode, encode, sample
+from causalrep.confounders import DemoVAEModel, demovae, leakage, residualization
+from causalrep.confounders.removal.demovae.fit import decode, encode, sample
 from causalrep.confounders.removal.guides import Guides, linear_guides
-from causalrep.data import FCSample, draw_fc, fc_population
-from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL
+from causalrep.data import draw_fc, fc_population
+from causalrep.data.simulators.confounders.connectivity import AGE_MEAN, AGE_SD, DEMOGRAPHIC, INTRINSIC, NULL, FCSample
 from causalrep.metrics import association_scan, correlations, r2
 from causalrep.study import Ordering, Study, Table, Within, grid
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 LAYOUT = (1, 2, 2)  # age, sex, race
 VARIABLES = ("age", "sex", "race")
@@ -23,7 +25,7 @@ SIGNIFICANT = 0.05
 YEARS = 4.0  # of the demographic change
 FOLDS = 3
 RAW, RESIDUAL = "Raw connectivity", "Linear residualization"
-# What each network leaves out of DemoVAE.
+# The parts of DemoVAE that each network leaves out.
 PLAIN = {"conditional": False, "demographics": 0.0, "guide": 0.0}
 NETWORKS = {
     "Autoencoder": {**PLAIN, "covariance": 0.0, "mean": 0.0},
@@ -36,17 +38,17 @@ NETWORKS = {
 
 @dataclasses.dataclass(frozen=True)
 class StandIn:
-    """Subjects to train on and as many new ones to audit, from one population a replication.
+    """Training subjects and as many new ones to audit, from one population per replication.
 
     Attributes:
-        name: As a config name.
-        replications: Populations.
-        samples: Subjects, of either kind.
-        latents: L.
+        name: Config name.
+        replications: Number of populations.
+        samples: Number of training subjects, and of new ones.
+        latents: L, the number of latents.
         hidden: Width of the networks.
-        epochs: Full-batch updates.
-        networks: Which of :data:`NETWORKS`.
-        seed: Root of all random keys.
+        epochs: Number of full-batch updates.
+        networks: Names among :data:`NETWORKS`.
+        seed: Random seed.
     """
 
     name: str = "demovae/standin"
@@ -63,7 +65,7 @@ class StandIn:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: populations as replications."""
+        """The study, with populations as replications."""
         hits = ("hits_demographic", "hits_intrinsic", "hits_null", "train_hits_demographic")
         leaks = tuple(f"{kind}_{name}" for kind in ("corr", "linear", "kernel", "chance") for name in VARIABLES)
         fit = ("factor_r2", "offdiagonal", "least_variance", "most_variance", "rmse")
@@ -118,7 +120,7 @@ class StandIn:
 
 
 def claims():
-    """Section 9 of the card; the bounds on residualization and on chance hits are ours."""
+    """Claims of section 9 of the card; the bounds on residualization and on chance hits are ours."""
     common = {"min_replications": 3, "source": "card, section 9"}
     ours = {"min_replications": 3, "source": "card, section 9; the bound is ours"}
     demo = "DemoVAE"
@@ -158,7 +160,7 @@ def replicate(key, setting, *, config: StandIn):
     d_train, d_test = coded(train), coded(test)
     guides = linear_guides(train.x, d_train, LAYOUT)
     line = residualization(train.x, d_train)
-    training = DemoVAETraining(config.epochs, setting["samples"], 1e-3)
+    schedule = Schedule(epochs=config.epochs, batch_size=setting["samples"], learning_rate=1e-3)
     left = [s.x - line.explained(d) for s, d in ((train, d_train), (test, d_test))]
     # One program audits all features of the same width.
     audits = jax.lax.map(
@@ -167,10 +169,12 @@ def replicate(key, setting, *, config: StandIn):
     )
     metrics = unstacked(audits, (RAW, RESIDUAL))
     metrics[RESIDUAL] |= changes(lambda d: left[1] + line.explained(d), test, guides)
-    models = {name: DemoVAEModel(LAYOUT, config.latents, config.hidden, **NETWORKS[name]) for name in config.networks}
+    models = {
+        name: DemoVAEModel(LAYOUT, config.latents, (config.hidden,), **NETWORKS[name]) for name in config.networks
+    }
     fits, latents = {}, []
     for name, model in models.items():
-        fits[name] = demovae(fit_key, train.x, d_train, model=model, training=training)
+        fits[name] = demovae(fit_key, train.x, d_train, model=model, schedule=schedule)
         latents.append([encode(model, fits[name], s.x, d) for s, d in ((train, d_train), (test, d_test))])
     pairs = [jnp.stack(part) for part in zip(*latents)]
     metrics |= unstacked(jax.lax.map(lambda pair: audit(audit_key, *pair, train, test), pairs), models)
@@ -183,28 +187,28 @@ def replicate(key, setting, *, config: StandIn):
 
 
 def unstacked(metrics: dict[str, Array], names: Iterable[str]) -> dict[str, dict[str, Array]]:
-    """A method each of metrics stacked along their first axis."""
+    """Metrics stacked along their first axis, separated by method."""
     return {name: {metric: values[j] for metric, values in metrics.items()} for j, name in enumerate(names)}
 
 
 def coded(s: FCSample) -> Array:
-    """Age standardised by the population's moments; a column each for both levels of sex and race."""
+    """Age standardized by the population's moments; one column for each level of sex and race."""
     columns = [(s.age - AGE_MEAN) / AGE_SD, 1 - s.sex, s.sex, 1 - s.race, s.race]
     return jnp.column_stack(columns)
 
 
 def audit(key, f_train: Array, f_test: Array, train: FCSample, test: FCSample) -> dict[str, Array]:
-    """Associations, leakage and subject factors of features."""
+    """Associations of features with phenotypes, leakage, and how well features predict the subject factors."""
     hit = (association_scan(f_test, test.fields).p_value < SIGNIFICANT).astype(jnp.float32)
     train_hit = (association_scan(f_train, train.fields).p_value < SIGNIFICANT).astype(jnp.float32)
     last = DEMOGRAPHIC + INTRINSIC
-    found = leakage(key, f_test, coded(test), LAYOUT, n_folds=FOLDS)
+    leaks = leakage(key, f_test, coded(test), LAYOUT, n_folds=FOLDS)
     named = {
-        "corr": found.max_correlation,
-        "linear": found.linear,
-        "kernel": found.nonlinear,
-        "chance": found.chance,
-        "above_chance": found.linear - found.chance,
+        "corr": leaks.max_correlation,
+        "linear": leaks.linear,
+        "kernel": leaks.nonlinear,
+        "chance": leaks.chance,
+        "above_chance": leaks.linear - leaks.chance,
     }
     return {
         "hits_demographic": hit[:DEMOGRAPHIC].sum(),
@@ -229,10 +233,10 @@ def moments(z: Array, model: DemoVAEModel) -> dict[str, Array]:
 
 
 def changes(with_demographics, test: FCSample, guides: Guides) -> dict[str, Array]:
-    """What linear models, fitted to real training data, read off connectivity with other demographics.
+    """Predictions of linear models, fitted to real training data, for connectivity with other demographics.
 
     Args:
-        with_demographics: From coded demographics to the new subjects' connectivity with them.
+        with_demographics: Maps coded demographics to the connectivity that the new subjects would have with them.
         test: New subjects.
         guides: The linear models.
     """
@@ -242,19 +246,17 @@ def changes(with_demographics, test: FCSample, guides: Guides) -> dict[str, Arra
         return with_demographics(demographics) @ guides.slopes + guides.intercepts
 
     own, older = read(d), read(d.at[:, 0].add(YEARS / AGE_SD))
-    found = {"age_moved": AGE_SD * jnp.mean(older[:, 0] - own[:, 0])}
+    changed = {"age_moved": AGE_SD * jnp.mean(older[:, 0] - own[:, 0])}
     for name, start in (("sex", 1), ("race", 3)):
         other = read(d.at[:, start : start + 2].set(1 - d[:, start : start + 2]))
-        found[f"{name}_flipped"] = jnp.mean(((other[:, start + 1] > 0) != (d[:, start + 1] > 0)).astype(jnp.float32))
-    return found
+        changed[f"{name}_flipped"] = jnp.mean(((other[:, start + 1] > 0) != (d[:, start + 1] > 0)).astype(jnp.float32))
+    return changed
 
 
-def generated(
-    key, model: DemoVAEModel, found: DemoVAEFit, z: Array, test: FCSample, guides: Guides
-) -> dict[str, Array]:
-    """Reconstruction, and for a decoder that is told demographics: demographic change and synthetic groups."""
+def generated(key, model: DemoVAEModel, fitted: Trained, z: Array, test: FCSample, guides: Guides) -> dict[str, Array]:
+    """Reconstruction, and for a decoder that is given demographics: demographic change and synthetic groups."""
     edges, d = test.x.shape[1], coded(test)
-    rebuild = partial(decode, model, found, z, columns=edges)
+    rebuild = partial(decode, model, fitted, z, columns=edges)
     metrics = {"rmse": jnp.sqrt(jnp.mean((rebuild(d) - test.x) ** 2))}
     if not model.conditional:
         return metrics
@@ -265,7 +267,7 @@ def generated(
             mine = d[:, start + level]
             real.append(mine @ test.x / mine.sum())
             asked = d.at[:, start : start + 2].set(jax.nn.one_hot(level, 2))
-            made.append(sample(k, model, found, asked, columns=edges).mean(0))
+            made.append(sample(k, model, fitted, asked, columns=edges).mean(0))
         truth, synthetic = real[1] - real[0], made[1] - made[0]
         metrics[f"group_rmse_{name}"] = jnp.linalg.norm(synthetic - truth) / jnp.linalg.norm(truth)
         metrics[f"group_corr_{name}"] = jnp.corrcoef(synthetic, truth)[0, 1]

@@ -12,16 +12,9 @@ import pandas as pd
 from causalrep.base.validation import check_range
 from causalrep.data import load
 from causalrep.data.tables.open_llm_leaderboard import BENCHMARKS
-from causalrep.latent import (
-    bootstrap_orders,
-    hierarchy,
-    in_order,
-    name_latents,
-    pad,
-    search_orders,
-    subspace_distance,
-    unmix_domains,
-)
+from causalrep.latent import bootstrap_orders, hierarchy, name_latents, search_orders, unmix_domains
+from causalrep.latent.hca.fit import pad
+from causalrep.latent.hca.model import in_order, subspace_distance
 from causalrep.precision import float64
 from causalrep.study import Holds, Ratio, Study, Table, Within
 

@@ -8,7 +8,9 @@ import pandas as pd
 
 from causalrep.base.validation import check_range
 from causalrep.data import hca_simulation
-from causalrep.latent import Padded, hierarchy, in_order, search_orders, unmix_domains
+from causalrep.latent import hierarchy, search_orders, unmix_domains
+from causalrep.latent.hca.fit import Padded
+from causalrep.latent.hca.model import in_order
 from causalrep.study import Holds, Ordering, Study, Table, grid
 
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.nn import ImageEncoder
+from causalrep.nn.images.image_codec import ImageEncoder
 from causalrep.training import Objective, fit
+from causalrep.training.optimizers import adam
 
 EVALUATIONS = 5
 
@@ -38,7 +39,7 @@ def train_classifier(
     rows = {"x": jnp.asarray(x)[order], "label": jnp.asarray(label)[order]}
     found = fit(
         _cross_entropy(classes),
-        _adam(),
+        adam(1e-3),
         jax.tree.map(lambda a: a[held_out:], rows),
         fit_key,
         steps=steps,
@@ -58,8 +59,3 @@ def _cross_entropy(classes: int) -> Objective:
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])), {}
 
     return Objective(lambda key, batch: network.init(key, batch["x"][:1]), loss)
-
-
-@lru_cache
-def _adam() -> optax.GradientTransformation:
-    return optax.adam(1e-3)

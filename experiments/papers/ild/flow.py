@@ -9,8 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.data import ILDFlowData, ild_flow_simulation
-from causalrep.latent import ILDFamily, ILDRows, counterfactual_error, fit_ild, log_likelihood, true_counterfactuals
+from causalrep.data import ild_flow_simulation
+from causalrep.data.simulators.latent.ild import ILDData
+from causalrep.data.simulators.latent.ild_flow import ILDFlowTruth
+from causalrep.latent import (
+    ILDFamily,
+    Schedule,
+    counterfactual_error,
+    fit_ild,
+    log_likelihood,
+    true_counterfactuals,
+)
+from causalrep.latent.ild.objective import ILDRows
 from causalrep.study import Ordering, Study, Table, grid
 
 Method = Literal["Dense", "Relax-Can"]
@@ -99,10 +109,8 @@ def replicate(key, setting, *, config: Flow):
     for method in get_args(Method):
         family = ILDFamily(method.lower(), 2, 6, 2, monotone=False, depth=setting["depth"])
         own = jax.random.fold_in(key, get_args(Method).index(method))
-        found = fit_ild(
-            own, family, train, validation, steps=config.steps, batch_size=config.batch_size, eval_every=100
-        )
-        model = family.model(found.params)
+        schedule = Schedule(steps=config.steps, batch_size=config.batch_size)
+        model = family.model(fit_ild(own, family, train, validation, schedule=schedule).params)
         metrics[method] = {
             "cf_error": counterfactual_error(model, data.test, answers),
             "test_nll": -jnp.mean(log_likelihood(model, *test)),
@@ -111,7 +119,7 @@ def replicate(key, setting, *, config: Flow):
 
 
 @lru_cache(maxsize=1)
-def _data(seed: int, intervened: str, samples: int) -> tuple[ILDFlowData, np.ndarray]:
+def _data(seed: int, intervened: str, samples: int) -> tuple[ILDData[ILDFlowTruth], np.ndarray]:
     columns = tuple(int(column) for column in intervened.split(","))
     data = ild_flow_simulation(seed, intervened=columns, n=samples)
     return data, true_counterfactuals(data.truth, data.test).astype(np.float32)

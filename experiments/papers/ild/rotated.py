@@ -13,8 +13,11 @@ from jaxtyping import Array, Float
 
 from causalrep.aot.programs import Program
 from causalrep.base.validation import check_range
-from causalrep.data import RotatedImages, colored_domains, load, rotated_domains, shrunk
-from causalrep.latent import DomainImages, ILDFamily, ILDVAEModel, fit_ild_vae, ild_vae_objective, ild_vae_optimizer
+from causalrep.data import colored_domains, load, rotated_domains
+from causalrep.data.images.rotated_images import RotatedImages, shrunk
+from causalrep.keys import root
+from causalrep.latent import ILDFamily, Schedule, fit_ild_vae, ild_vae_objective
+from causalrep.latent.ild.images import DomainImages, ILDVAEModel, ild_vae_optimizer
 from causalrep.metrics import CounterfactualAccuracy, counterfactual_accuracy
 from causalrep.nn.images.image_codec import Network
 from causalrep.study import Holds, Ordering, Study, Table, Within, Workspace, grid
@@ -200,19 +203,18 @@ def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotat
     parts = [jax.tree.map(lambda a, part=part: a[part], rows) for part in (slice(first, None), slice(first))]
     for method in config.methods:
         model = ILDVAEModel(config.family(method, setting["k"]), rows.x.shape[1:], config.network)
-        found = fit_ild_vae(
+        fitted = fit_ild_vae(
             keys[get_args(Method).index(method)],
             model,
             *parts,
             beta=config.beta,
-            steps=config.steps,
-            batch_size=min(config.batch_size, len(parts[0].x)),
+            schedule=Schedule(steps=config.steps, batch_size=min(config.batch_size, len(parts[0].x))),
             trainer=_trainer(workspace, method, config),
         )
         # To the host: of a fit on many hosts the parameters are spread over all of them, the pictures are not.
-        params = jax.device_get(found.params)
+        params = jax.device_get(fitted.params)
         metrics[method] = _scores(judged, _in_batches(partial(jax.jit(model.counterfactual), params)), config)
-        metrics[method]["loss"] = found.final_loss
+        metrics[method]["loss"] = fitted.final_loss
     return metrics
 
 
@@ -269,7 +271,7 @@ def _judged(
         _domains(pictures[:size], labels[:size], colored, angles, pixels)
         for (pictures, labels), size in zip(_pictures(source), sizes, strict=True)
     )
-    keys = jax.random.split(jax.random.key(0))
+    keys = jax.random.split(root(0))
     judges = (
         train_classifier(key, train.x, label, steps=classifier_steps)
         for key, label in zip(keys, (train.domain, train.label), strict=True)

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from causalrep.base.validation import check_range
-from causalrep.data import ILDData, ILDSample, ild_simulation
+from causalrep.data import ild_simulation
+from causalrep.data.simulators.latent.ild import ILDData, ILDSample
 from causalrep.latent import (
     ILDFamily,
-    ILDModel,
-    ILDRows,
+    Schedule,
     counterfactual_error,
     fit_ild,
     fit_ild_annealed,
     log_likelihood,
     true_counterfactuals,
-    true_model,
 )
+from causalrep.latent.ild.evaluation import true_model
+from causalrep.latent.ild.model import ILDModel
+from causalrep.latent.ild.objective import ILDRows
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within
 
 ANNEALED = "Relax-Can (annealed)"
@@ -111,11 +113,10 @@ def replicate(key, setting, *, config: Simulated):
         kind = method.removesuffix(" (annealed)").lower()
         family = ILDFamily(kind, domains, m, setting["k"], monotone="annealed" in method)
         if family.monotone:
-            params = fit_ild_annealed(
-                own, family, train, validation, rounds=config.rounds, steps=config.annealed_steps
-            ).params
+            schedule = Schedule(steps=config.annealed_steps)
+            params = fit_ild_annealed(own, family, train, validation, rounds=config.rounds, schedule=schedule).params
         else:
-            params = fit_ild(own, family, train, validation, steps=config.steps).params
+            params = fit_ild(own, family, train, validation, schedule=Schedule(steps=config.steps)).params
         metrics[method] = _scores(family.model(params), data, answers)
     return metrics
 

@@ -6,18 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.latent import (
-    ILDModel,
-    LatentSCM,
-    Mixing,
-    canonical_form,
-    counterfactual,
-    intervention_set,
-    log_likelihood,
-    noise_of,
-    observe,
-)
-from causalrep.latent.ild.scm import noise_to_latent
+from causalrep.latent import canonical_form, counterfactual, log_likelihood, noise_of, observe
+from causalrep.latent.ild.model import ILDModel, Mixing
+from causalrep.latent.ild.scm import LatentSCM, intervention_set, noise_to_latent
 from causalrep.study import Study, Table, Within
 
 ROWS = 20

@@ -1,1 +1,1 @@
-"""Linear instrumental variables: Card's returns to schooling, other textbook data, weak instruments."""
+"""Instrumental variables: textbook data, weak instruments, and the designs of the nonlinear methods' papers."""

@@ -1,4 +1,4 @@
-"""The airline-demand design, as published and with its noise scaled: what it can show, and what it cannot."""
+"""The airline-demand design, as published and with scaled noise: what it can show and what it cannot."""
 
 import dataclasses
 from functools import partial
@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.data import demand, demand_function
+from causalrep.data import demand
+from causalrep.data.simulators.iv.nonlinear import demand_function
 from causalrep.iv.nonlinear import (
     default_penalties,
     dfiv,
@@ -20,6 +21,7 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_ridge,
 )
 from causalrep.study import Ratio, Study, Table, grid
+from causalrep.training.rows import Schedule
 
 KIV, NYSTROEM, RIDGE = "KIV", "KIV (Nystroem)", "Kernel ridge (no IV)"
 PUBLISHED, SCALED = 1.0, 10.0
@@ -27,18 +29,18 @@ PUBLISHED, SCALED = 1.0, 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Demand:
-    """Mean squared error on the published grid, and at new draws of the data's own distribution.
+    """Mean squared error on the published grid, and at new draws from the distribution of the data.
 
     Attributes:
-        replications: Data sets a cell (paper: 20 to 40).
+        replications: Data sets per cell (paper: 20 to 40).
         samples: Sample sizes (paper: 1,000, 5,000, 10,000).
-        rhos: Confounding (paper: .1, .25, .5, .75, .9).
-        noises: Factors on the noise of price and outcome: 1 is the published design.
-        exact_up_to: Largest sample for which the exact kernel methods run beside the Nystroem form.
-        landmarks: Of the Nystroem features.
-        candidates: Penalties tried at each stage.
-        dfiv_updates: DFIV's updates of the treatment's features (released code: 100).
-        seed: Root of all random keys.
+        rhos: Strengths of the confounding (paper: .1, .25, .5, .75, .9).
+        noises: Factors on the noise of price and outcome; 1 is the published design.
+        exact_up_to: Largest sample size for which the exact kernel methods run, in addition to the Nystroem form.
+        landmarks: Number of Nystroem landmarks.
+        candidates: Number of penalties tried at each stage.
+        dfiv_updates: DFIV's updates of the treatment features (released code: 100).
+        seed: Random seed.
     """
 
     replications: int = 20
@@ -60,10 +62,10 @@ class Demand:
             check_range("noises", noise, above=0)
 
     def study(self) -> Study:
-        """The study: sample size x noise x confounding. The values of rho share their data's random numbers."""
+        """The study: sample size x noise x confounding. All values of rho share their random numbers."""
         caution = (
-            "As published the design hardly tells an instrumental-variable method from a regression: its noise has "
-            "variance 1 in an outcome of variance near 25,000, and most test points lie off the training data."
+            "The published design hardly separates instrumental-variable methods from a regression: its noise has "
+            "variance 1 in an outcome of variance near 25,000, and most test points lie outside the training data."
         )
         table = {"metric": "mse", "rows": ("method", "n"), "columns": "rho", "aggregate": "median"}
         return Study(
@@ -92,7 +94,8 @@ class Demand:
         if PUBLISHED in self.noises and 0.5 in self.rhos:
             where = {"n": small, "noise": PUBLISHED, "rho": 0.5}
             if small <= 1000:
-                # The caution as a claim: where IV methods excel, a regression's error is 1.5 times theirs and more.
+                # The note above as a claim: where IV methods excel, the error of a regression is at least 1.5 times
+                # theirs.
                 found.append(
                     Ratio(
                         metric="mse",
@@ -140,12 +143,13 @@ class Demand:
 
 
 def replicate(key, setting, *, config: Demand):
-    """One data set: every method's error, on the grid and at new draws."""
+    """Errors of every method on one data set, on the grid and at new draws."""
     data_key, new_key, fit_key = jax.random.split(key, 3)
     n = setting["n"]
     draw = partial(demand, rho=setting["rho"], noise=setting["noise"])
     s, new = draw(data_key, n=n), draw(new_key, n=2000)
     new_f = demand_function(new.t[:, 0], *new.x.T)
+    # The exogenous covariates stand on both sides, as they do among treatments and instruments of 2SLS.
     y, x, z = s.y, jnp.column_stack([s.t, s.x]), jnp.column_stack([s.z, s.x])
     penalties = default_penalties(config.candidates)
     exact = n <= config.exact_up_to
@@ -157,7 +161,7 @@ def replicate(key, setting, *, config: Demand):
         else nystroem_kernel_ridge(y, x, penalties, landmarks=config.landmarks),
     }
     predictors = {name: partial(kernel_predict, fitted) for name, fitted in kernels.items()}
-    predictors["DFIV"] = partial(dfiv_predict, dfiv(fit_key, y, x, z, updates=config.dfiv_updates))
+    predictors["DFIV"] = partial(dfiv_predict, dfiv(fit_key, y, x, z, schedule=Schedule(steps=config.dfiv_updates)))
     grid_inputs, new_inputs = jnp.column_stack([s.test_t, s.test_x]), jnp.column_stack([new.t, new.x])
     return {
         name: {

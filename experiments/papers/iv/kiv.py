@@ -1,4 +1,4 @@
-"""The NP and CC designs of the KIV paper: kernel, sieve and moment estimators beside a regression."""
+"""The NP and CC designs of the KIV paper: kernel, sieve and moment estimators, and a regression."""
 
 import dataclasses
 import itertools
@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import pandas as pd
 
 from causalrep.base.validation import check_range
-from causalrep.data import NonlinearIVSample, newey_powell
+from causalrep.data import newey_powell
+from causalrep.data.simulators.iv.nonlinear import NonlinearIVSample
 from causalrep.iv.nonlinear import (
     default_penalties,
-    evaluate_basis,
     kernel_iv,
     kernel_predict,
-    make_basis,
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
     nystroem_kernel_ridge,
     two_stage_ridge,
 )
+from causalrep.iv.nonlinear.bases import evaluate_basis, make_basis
 from causalrep.linalg import min_norm_solve, orthonormal_basis, project
 from causalrep.study import Curves, Holds, Ratio, Study, Table, Within, grid, select
 
@@ -31,17 +31,17 @@ PAPER = "paper's released results"
 
 @dataclasses.dataclass(frozen=True)
 class NeweyPowell:
-    """Mean squared error of the estimated structural function on 1,000 points of [0, 1].
+    """Mean squared error of the estimated structural function at 1,000 points of [0, 1].
 
     Attributes:
-        replications: Data sets a cell (paper: 40).
-        designs: NP, a logarithm with a kink, and CC, a line.
+        replications: Data sets per cell (paper: 40).
+        designs: NP is a logarithm with a kink, CC is a line.
         samples: Sample sizes (paper: 1,000, 5,000, 10,000).
-        exact_up_to: Largest sample for which exact KIV runs beside its Nystroem form.
-        landmarks: Of the Nystroem features.
-        candidates: Penalties tried at each stage.
-        terms: Cubic B-splines of the treatment in the sieves; the instrument has as many.
-        seed: Root of all random keys.
+        exact_up_to: Largest sample size for which exact KIV runs, in addition to its Nystroem form.
+        landmarks: Number of Nystroem landmarks.
+        candidates: Number of penalties tried at each stage.
+        terms: Number of cubic B-splines of the treatment in the sieves, and of the instrument.
+        seed: Random seed.
     """
 
     replications: int = 40
@@ -61,9 +61,9 @@ class NeweyPowell:
         check_range("terms", self.terms, at_least=4)
 
     def study(self) -> Study:
-        """The study: designs x sample sizes, data sets as replications."""
+        """The study: cells are designs x sample sizes, replications are data sets."""
         rows = {"metric": "mse", "rows": "method", "columns": "n", "aggregate": "median"}
-        note = f"KIV (Nystroem): {self.landmarks} landmarks, shown beside the paper's KIV where exact KIV is not run."
+        note = f"KIV (Nystroem): {self.landmarks} landmarks; compared with the paper's KIV where exact KIV is not run."
         return Study(
             name="iv/kiv_np",
             replicate=partial(replicate, config=self),
@@ -123,9 +123,9 @@ class NeweyPowell:
 
 
 def replicate(key, setting, *, config: NeweyPowell):
-    """One data set: every method's error on the test grid."""
+    """Errors of every method on the test grid for one data set."""
     n = setting["n"]
-    sample = newey_powell(key, n=n, design=setting["design"])
+    sample = newey_powell(key, n=n, function=setting["design"])
     y, x, z = sample.y, sample.t, sample.z
     penalties = default_penalties(config.candidates)
     fits = {
@@ -144,11 +144,13 @@ def replicate(key, setting, *, config: NeweyPowell):
 
 
 def sieves(sample: NonlinearIVSample, terms: int, penalties: jax.Array) -> dict[str, jax.Array]:
-    """Two-stage least squares on cubic B-splines, without penalties on all rows and with them on halves."""
+    """Two-stage least squares on cubic B-splines: without penalties on all rows, and with penalties on two halves."""
     n = sample.y.shape[0]
     basis, instruments = make_basis(sample.t, terms), make_basis(sample.z, terms)
     phi, psi = evaluate_basis(basis, sample.t), evaluate_basis(instruments, sample.z)
     test = evaluate_basis(basis, sample.test_t)
+    # First stage: project the treatment's splines on the span of the instrument's. Second stage: regress y on the
+    # result.
     plain = min_norm_solve(project(orthonormal_basis(psi), phi), sample.y)
     halves = [(block[: n // 2], block[n // 2 :]) for block in (phi, psi, sample.y)]
     ridge = two_stage_ridge(*halves, penalties, penalties)

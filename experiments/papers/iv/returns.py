@@ -1,7 +1,7 @@
-"""Textbook applications of instrumental variables: Card's returns to schooling; Mroz and others.
+"""Textbook applications of instrumental variables: Card's returns to schooling, Mroz and others.
 
-Nothing is random here. A cell is a data set in one specification, computed once, through the façades that an
-analyst uses; the claims compare every reported number with ours to its printed digits.
+Nothing is random here. A cell is one specification of a data set. It is computed once, by the estimators that an
+analyst calls. The claims compare every reported number with ours, to its printed digits.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from experiments.papers.iv.specification import NONE, SETS, TESTS, Metrics, full
 
 BOTH = "nearc2+nearc4"
 LEGEND = "95% intervals, Wald's with a dot, weak-instrument-robust without"
-# Data set, controls, instruments.
+# Data set, controls and instruments of each cell.
 SPECIFICATIONS = (
     ("mroz", NONE, NONE),
     ("mroz", NONE, "fatheduc"),
@@ -38,18 +38,18 @@ SPECIFICATIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """Card (1995): log wage on schooling, college proximity as instrument, n = 3,010.
+    """Card (1995): log wage on schooling with college proximity as instrument, n = 3,010.
 
     Attributes:
         fullers: Fuller's constants.
-        gammas: Penalties of anchor regression, from OLS at 1 towards 2SLS.
+        gammas: Penalties of anchor regression, which goes from OLS at 1 towards 2SLS.
     """
 
     fullers: tuple[float, ...] = (1.0, 4.0)
     gammas: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 100.0)
 
     def study(self) -> Study:
-        """The study: one cell without instruments, one with each set of them."""
+        """The study: a cell without instruments and one for each set of them."""
         anchors = tuple(anchor_name(gamma) for gamma in self.gammas)
         estimators = ("OLS", "2SLS", "LIML", *(fuller_name(a) for a in self.fullers), "GMM")
         computed = {*estimators, *anchors, *TESTS, *SETS}
@@ -88,24 +88,14 @@ class Card:
                     "two-step, robust weights. n = 3,010; controls: experience, its square, black, urban, south, "
                     "1966 region.",
                 ),
-                Table(
-                    title="95% intervals: Wald, and sets that stay valid with weak instruments",
-                    metric=("low", "high"),
-                    rows=rows,
-                    where={"method": (*estimators, *SETS)},
-                    unit=(),
-                    decimals=4,
-                    note="Estimators: Wald intervals from se (GMM: from se_robust). AR: Anderson-Rubin, with F or chi2 "
+                intervals_table(
+                    rows,
+                    estimators,
+                    ("low", "high"),
+                    "Estimators: Wald intervals from se (GMM: from se_robust). AR: Anderson-Rubin, with F or chi2 "
                     "critical values; CLR: conditional likelihood ratio.",
                 ),
-                Table(
-                    title="Instruments: strength, overidentification, endogeneity",
-                    metric=("statistic", "p_value"),
-                    rows=rows,
-                    where={"method": TESTS},
-                    unit=(),
-                    decimals=4,
-                ),
+                tests_table(rows),
                 Table(
                     title="Standard errors clustered by 1966 region (9 groups)",
                     metric=("se_cluster", "se_cluster_debiased"),
@@ -113,7 +103,7 @@ class Card:
                     where={"method": ("OLS", "2SLS")},
                     unit=(),
                     decimals=5,
-                    note="debiased: with the small-sample factor G/(G-1) (n-1)/(n-m). Nine groups are few.",
+                    note="debiased: with the small-sample factor G/(G-1) (n-1)/(n-m). Nine groups are few clusters.",
                 ),
                 Table(
                     title="Anchor regression: from OLS (gamma = 1) towards 2SLS",
@@ -129,7 +119,7 @@ class Card:
 
 
 def card_cell(key, setting: Mapping[str, Any], *, config: Card) -> Metrics:
-    """One choice of instruments on Card's data; ``key`` is not used."""
+    """Metrics of one set of instruments on Card's data. The random key is not used."""
     del key
     data = with_instruments(load("card"), setting["instruments"])
     regions = data.frame[[f"reg66{i}" for i in range(1, 10)]].idxmax(axis=1)
@@ -146,13 +136,13 @@ class Textbook:
     """Mroz (1987) and three more textbook applications, from strong instruments to irrelevant ones.
 
     Attributes:
-        datasets: Which of mroz, wage2, openness and bwght.
+        datasets: Data sets to analyze.
     """
 
     datasets: tuple[Literal["mroz", "wage2", "openness", "bwght"], ...] = ("mroz", "wage2", "openness", "bwght")
 
     def study(self) -> Study:
-        """The study: a cell a data set, controls and instruments."""
+        """The study: a cell per data set, controls and instruments."""
         settings = [
             dict(zip(("dataset", "controls", "instruments"), row, strict=True))
             for row in SPECIFICATIONS
@@ -176,26 +166,16 @@ class Textbook:
                     where={"method": estimators},
                     unit=(),
                     decimals=7,
-                    note="mroz, wage2: log wage on years of schooling. openness: inflation on imports' share. "
-                    "bwght: log birth weight on packs smoked a day. se: homoskedastic; se_robust: HC1.",
+                    note="mroz, wage2: log wage on years of schooling. openness: inflation on the share of imports. "
+                    "bwght: log birth weight on packs smoked per day. se: homoskedastic; se_robust: HC1.",
                 ),
-                Table(
-                    title="95% intervals: Wald, and sets that stay valid with weak instruments",
-                    metric=("low", "high", "unbounded"),
-                    rows=rows,
-                    where={"method": (*estimators, *SETS)},
-                    unit=(),
-                    decimals=4,
-                    note="unbounded = 1: the data do not bound the effect, whatever Wald's interval says.",
+                intervals_table(
+                    rows,
+                    estimators,
+                    ("low", "high", "unbounded"),
+                    "unbounded = 1: the data do not bound the effect, although Wald's interval is finite.",
                 ),
-                Table(
-                    title="Instruments: strength, overidentification, endogeneity",
-                    metric=("statistic", "p_value"),
-                    rows=rows,
-                    where={"method": TESTS},
-                    unit=(),
-                    decimals=4,
-                ),
+                tests_table(rows),
             ),
             figures=(Figure("intervals", draw_textbook, (9.0, 6.4)),),
         )
@@ -243,14 +223,30 @@ class Textbook:
 
 
 def textbook_cell(key, setting: Mapping[str, Any]) -> Metrics:
-    """One specification of one data set; ``key`` is not used."""
+    """Metrics of one specification of one data set. The random key is not used."""
     del key
     controls = () if setting["controls"] == NONE else setting["controls"].split("+")
     data = load(setting["dataset"]).with_roles(controls=controls)
     return specification(with_instruments(data, setting["instruments"]))
 
 
-# ---------------------------------------------------------------- claims of their own
+# ---------------------------------------------------------------- tables of both studies
+
+
+def intervals_table(rows: tuple[str, ...], estimators: tuple[str, ...], metric: tuple[str, ...], note: str) -> Table:
+    """Wald intervals and the sets that stay valid with weak instruments."""
+    title = "95% intervals: Wald, and sets that stay valid with weak instruments"
+    where = {"method": (*estimators, *SETS)}
+    return Table(title=title, metric=metric, rows=rows, where=where, unit=(), decimals=4, note=note)
+
+
+def tests_table(rows: tuple[str, ...]) -> Table:
+    """Tests of the first stage, of overidentifying restrictions and of endogeneity."""
+    title = "Instruments: strength, overidentification, endogeneity"
+    return Table(title=title, metric=("statistic", "p_value"), rows=rows, where={"method": TESTS}, unit=(), decimals=4)
+
+
+# ---------------------------------------------------------------- claims of these data alone
 
 
 def _value(frame: pd.DataFrame, method: str, metric: str, **where: Any) -> float:
@@ -277,7 +273,7 @@ def _wider(frame: pd.DataFrame) -> tuple[bool, str]:
 
 
 def anchor_name(gamma: float) -> str:
-    """``Anchor(2)``."""
+    """Name of anchor regression with penalty ``gamma`` in the records, such as ``Anchor(2)``."""
     return f"Anchor({gamma:g})"
 
 
@@ -285,7 +281,7 @@ def anchor_name(gamma: float) -> str:
 
 
 def draw_card(frame: pd.DataFrame, figure: Any) -> None:
-    """A forest plot: OLS, and for each set of instruments Wald's intervals beside the robust sets."""
+    """A forest plot of OLS and, for each set of instruments, of Wald's intervals and the robust sets."""
     axes = figure.subplots()
     parameter = "return to a year of schooling (log points)"
     _forest(frame, axes, fields=("instruments",), parameter=parameter)
@@ -293,7 +289,7 @@ def draw_card(frame: pd.DataFrame, figure: Any) -> None:
 
 
 def draw_textbook(frame: pd.DataFrame, figure: Any) -> None:
-    """A forest plot a data set: units differ, and so do the axes."""
+    """A forest plot per data set, each with its own axis, because the units differ."""
     figure.suptitle(f"Textbook data: {LEGEND}")
     datasets = list(dict.fromkeys(frame["dataset"]))
     for axes, dataset in zip(np.atleast_1d(figure.subplots(-(-len(datasets) // 2), 2)).flat, datasets, strict=False):
@@ -302,7 +298,7 @@ def draw_textbook(frame: pd.DataFrame, figure: Any) -> None:
 
 
 def _forest(frame: pd.DataFrame, axes: Any, *, fields: tuple[str, ...], parameter: str) -> None:
-    """Every interval of the records, one row a method and setting (the last field names the instruments)."""
+    """Plots every interval of the records, one row per method and setting. The last field names the instruments."""
     sets, points = {}, {}
     for key, rows in select(frame, metric=("coef", "low", "high")).groupby([*fields, "method"], sort=False):
         values = dict(zip(rows["metric"], rows["value"], strict=True))

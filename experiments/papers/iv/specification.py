@@ -1,4 +1,4 @@
-"""One specification of a linear model with instruments, as metrics: estimates, intervals, tests, robust sets."""
+"""Metrics of one specification of a linear IV model: estimates, intervals, tests and robust sets."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -35,13 +35,12 @@ Metrics = dict[str, dict[str, float]]
 
 
 def specification(data: IVTable, *, fullers: Iterable[float] = (), clusters: Any = None) -> Metrics:
-    """Everything a reader wants of one specification: estimates, intervals, tests, robust sets.
+    """Estimates, intervals, tests and robust sets of one specification; without instruments only OLS.
 
-    Without instruments it is OLS. Estimators that equal 2SLS when just identified appear only with more
-    instruments than treatments.
+    LIML, Fuller and GMM equal 2SLS in a just-identified model, so they appear only with more than one instrument.
 
     Args:
-        data: The data and their roles; one treatment.
+        data: Data with their roles and one treatment.
         fullers: Fuller's constants.
         clusters: Group labels (n,) for clustered standard errors, or None.
     """
@@ -56,14 +55,14 @@ def specification(data: IVTable, *, fullers: Iterable[float] = (), clusters: Any
 
 
 def estimates(make: Callable[..., LinearIVEstimator], data: IVTable, clusters: Any = None) -> dict[str, float]:
-    """Coefficient of the treatment, its standard errors of every kind, and its Wald interval."""
+    """Coefficient of the treatment, its standard errors of every kind and its Wald interval."""
     plain, robust = _fit(make(), data), _fit(make(covariance="HC1"), data)
     low, high = plain.ate_interval()
     found = {
         "coef": plain.coef_[0],
         "se": plain.stderr_[0],
         "se_robust": robust.stderr_[0],
-        # HC1 is HC0 times n / (n - m), by definition: no third fit.
+        # The HC1 covariance is by definition HC0 times n / (n - m), which saves a third fit.
         "se_hc0": robust.stderr_[0] * np.sqrt(robust.dof_ / robust.n_obs_),
         "kappa": plain.kappa_,
         "low": low,
@@ -77,7 +76,7 @@ def estimates(make: Callable[..., LinearIVEstimator], data: IVTable, clusters: A
 
 
 def gmm_estimates(data: IVTable) -> dict[str, float]:
-    """Two-step GMM: its weights are robust, and so are its standard errors."""
+    """Estimate, standard errors and interval of two-step GMM, all robust to heteroskedasticity."""
     robust = _fit(GMM(covariance="HC1"), data)
     low, high = robust.ate_interval()
     hc0 = _fit(GMM(), data)
@@ -91,11 +90,12 @@ def gmm_estimates(data: IVTable) -> dict[str, float]:
 
 
 def tests(data: IVTable) -> Metrics:
-    """Strength of the first stage, overidentifying restrictions, endogeneity."""
+    """Tests of the first stage, of overidentifying restrictions and of endogeneity."""
     fitted = _fit(TwoStageLeastSquares(), data)
     effective = _fit(TwoStageLeastSquares(covariance="HC1"), data).first_stage().iloc[0]
     first = fitted.first_stage().iloc[0]
     k = len(data.instruments)
+    # Partial R2 from F = (R2 / k) / ((1 - R2) / residual degrees of freedom of the first stage).
     explained = k * first["F"]
     found = {
         "First-stage F": {"statistic": first["F"], "p_value": first["p_value"]},
@@ -110,14 +110,12 @@ def tests(data: IVTable) -> Metrics:
 
 
 def robust_sets(data: IVTable) -> Metrics:
-    """Anderson-Rubin and CLR sets of level 95%: their ends, infinite where the data do not bound the effect."""
-    fitted = _fit(TwoStageLeastSquares(), data)
-    design = fitted.design_
-    arrays = (design.y, design.x, design.z, design.c)
+    """Ends of the 95% Anderson-Rubin and CLR sets, infinite where the data do not bound the effect."""
+    given = (data.Y, data.T, data.X)
     return {
-        "AR (F)": _ends(anderson_rubin_set(*arrays)),
-        "AR (chi2)": _ends(anderson_rubin_set(*arrays, distribution="chi2")),
-        "CLR": _ends(clr_set(*arrays)),
+        "AR (F)": _ends(anderson_rubin_set(*given, Z=data.Z)),
+        "AR (chi2)": _ends(anderson_rubin_set(*given, Z=data.Z, distribution="chi2")),
+        "CLR": _ends(clr_set(*given, Z=data.Z)),
     }
 
 
@@ -136,10 +134,10 @@ def _fit(estimator: LinearIVEstimator, data: IVTable, **options: Any) -> LinearI
 
 
 def with_instruments(data: IVTable, instruments: str) -> IVTable:
-    """The data with instruments named as ``"a+b"``, or ``"none"``."""
+    """The data with the instruments of a setting: names joined by ``+``, or ``"none"``."""
     return data.with_roles(instruments=() if instruments == NONE else instruments.split("+"))
 
 
 def fuller_name(a: float) -> str:
-    """``Fuller(1)``."""
+    """Name of Fuller's estimator with constant ``a`` in the records, such as ``Fuller(1)``."""
     return f"Fuller({a:g})"

@@ -1,4 +1,4 @@
-"""Monte Carlo of tests and estimators with weak instruments: who rejects the truth, and how often."""
+"""Monte Carlo of tests and estimators with weak instruments: which tests reject the truth, and how often?"""
 
 import dataclasses
 import math
@@ -9,20 +9,20 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.data import linear_iv
-from causalrep.iv import fuller, liml, two_stage_least_squares
-from causalrep.iv.diagnostics import first_stage_f
-from causalrep.iv.weak import anderson_rubin_test, clr_test, lm_test, lr_test
+from causalrep.iv import System, fuller, liml, two_stage_least_squares
+from causalrep.iv.diagnostics.first_stage import first_stage_f_statistic
+from causalrep.iv.weak.statistics import anderson_rubin_statistic, clr_statistic, lm_statistic, lr_statistic
 from causalrep.study import Curves, Holds, Monotone, Study, Table, Within, estimate, grid, select, unit_values
 
 LEVEL = 0.05
-# Three Monte Carlo standard errors of .05 with 2,000 replications; a card's band.
+# Three Monte Carlo standard errors of a rate of .05 with 2,000 replications, as on the card.
 BAND = {"low": LEVEL - 0.015, "high": LEVEL + 0.015}
 ENOUGH = 500  # replications below which a rate near .05 is too noisy to judge
 EQUAL, UNEQUAL = "homoskedastic", "heteroskedastic"
 ESTIMATORS = {"2SLS": two_stage_least_squares, "LIML": liml, "Fuller(1)": fuller}
 ROBUST = ("AR", "LM", "CLR")
-TESTS = {"AR": anderson_rubin_test, "LM": lm_test, "CLR": clr_test, "LR": lr_test}
-# Rejection rates of Wald's test with 2SLS on the card, which a run of 2,000 replications measured.
+TESTS = {"AR": anderson_rubin_statistic, "LM": lm_statistic, "CLR": clr_statistic, "LR": lr_statistic}
+# The card's rejection rates of Wald's test with 2SLS, measured with 2,000 replications.
 CARD_WALD = {0.03: 0.682, 0.1: 0.177, 0.3: 0.062}
 CARD_REPLICATIONS = 2000
 
@@ -32,13 +32,13 @@ class WeakInstruments:
     """Tests of the true effect at 5%, and estimates of it, from irrelevant to strong instruments.
 
     Attributes:
-        replications: Data sets a cell (card: 2,000).
-        samples: n (card: 500).
-        instruments: k (card: 5).
-        endogeneity: rho, the correlation of the errors (card: .9).
-        effect: b, the true effect (card: 1).
-        strengths: First-stage coefficients of every instrument (card: .03, .1, .3).
-        seed: Root of all random keys.
+        replications: Data sets per cell (card: 2,000).
+        samples: Number of rows n (card: 500).
+        instruments: Number of instruments k (card: 5).
+        endogeneity: Correlation rho of the errors (card: .9).
+        effect: True effect b (card: 1).
+        strengths: First-stage coefficients, each that of every instrument (card: .03, .1, .3).
+        seed: Random seed.
     """
 
     replications: int = 2000
@@ -50,10 +50,10 @@ class WeakInstruments:
     seed: int = 0
 
     def study(self) -> Study:
-        """The study: kind of errors x instrument strength, data sets as replications.
+        """The study: cells are kinds of errors x instrument strengths, replications are data sets.
 
-        Cells draw their own data sets: AR at the true effect does not depend on the strength, so with shared random
-        numbers its rate at every strength would be one and the same.
+        Every cell draws its own data sets. AR at the true effect does not depend on the strength, so with shared random
+        numbers its rate would be the same number at every strength.
         """
         equal, unequal = {"errors": EQUAL}, {"errors": UNEQUAL}
         by_strength = {
@@ -78,15 +78,15 @@ class WeakInstruments:
                     metric="reject",
                     columns="strength",
                     where=equal,
-                    note="Wald: t tests with each estimator. AR, LM, CLR: valid at any strength. LR: valid for strong "
-                    "instruments alone.",
+                    note="Wald: t tests with each estimator. AR, LM and CLR are valid at any strength, LR only with "
+                    "strong instruments.",
                 ),
                 Table(
                     title="Rejection rate at 5% with heteroskedastic errors (standard deviation |z_1|)",
                     metric="reject",
                     columns="strength",
                     where=unequal,
-                    note="HC1: tests with a heteroskedasticity-robust covariance. Ours; the card has no such rows.",
+                    note="HC1: tests with a heteroskedasticity-robust covariance, which the card does not have.",
                 ),
                 Table(
                     title=f"Median estimate of the effect ({self.effect:g})",
@@ -120,7 +120,7 @@ class WeakInstruments:
         for strength in {0.03, 0.1, 0.3} & set(self.strengths):
             at = {"errors": EQUAL, "strength": strength}
             rate = CARD_WALD[strength]
-            # The card's own rate has a Monte Carlo error as well: three standard errors of the difference.
+            # The rate on the card has a Monte Carlo error too: the band is three standard errors of the difference.
             band = 3 * math.sqrt(2 * rate * (1 - rate) / CARD_REPLICATIONS)
             found.append(
                 Within(
@@ -166,7 +166,7 @@ class WeakInstruments:
         return tuple(found)
 
     def _everywhere(self, method: str, errors: str, *, source: str, low: float, high: float | None = None) -> Holds:
-        """The rejection rate lies within the bounds at each strength by itself."""
+        """Claims that the rejection rate lies within the bounds at each strength separately."""
         each = [
             Within(
                 metric="reject",
@@ -183,7 +183,7 @@ class WeakInstruments:
 
 
 def replicate(key, setting, *, config: WeakInstruments):
-    """One data set: every test of the true effect and every estimate."""
+    """Every test of the true effect and every estimate on one data set."""
     unequal = setting["errors"] == UNEQUAL
     y, x, z = linear_iv(
         key,
@@ -200,13 +200,14 @@ def replicate(key, setting, *, config: WeakInstruments):
         robust = two_stage_least_squares(y, x, z, covariance="HC1")
         metrics["Wald 2SLS (HC1)"] = wald(robust, config.effect)
         tests |= {f"{name} (HC1)": partial(TESTS[name], covariance="HC1") for name in ROBUST}
-    metrics |= {name: {"reject": test(config.effect, y, x, z).p_value < LEVEL} for name, test in tests.items()}
-    metrics["First stage"] = {"F": first_stage_f(x, z).statistic}
+    system = System(y, x, z)
+    metrics |= {name: {"reject": test(system, config.effect).p_value < LEVEL} for name, test in tests.items()}
+    metrics["First stage"] = {"F": first_stage_f_statistic(system).statistic}
     return metrics
 
 
 def wald(fit, effect: float) -> dict[str, jax.Array]:
-    """The estimate, and whether its t test rejects ``effect``."""
+    """The estimate and whether its t test rejects ``effect``."""
     t = (fit.coef[0] - effect) / jax.numpy.sqrt(fit.cov[0, 0])
     return {"reject": abs(t) > stats.norm.isf(LEVEL / 2), "estimate": fit.coef[0]}
 

@@ -1,4 +1,4 @@
-"""DeepGMM's zoo: five IV estimators and two regressions on seven functions, strongly confounded."""
+"""DeepGMM's zoo: five IV estimators and two regressions on seven functions with strong confounding."""
 
 import dataclasses
 from functools import lru_cache, partial
@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from causalrep.base.validation import check_range
-from causalrep.data import ZOO_FUNCTIONS, NonlinearIVSample, agmm_zoo, zoo
+from causalrep.data import agmm_zoo, zoo
+from causalrep.data.simulators.iv.nonlinear import ZOO_FUNCTIONS, NonlinearIVSample
 from causalrep.iv.nonlinear import (
     deep_gmm,
     deep_gmm_predict,
@@ -22,11 +22,13 @@ from causalrep.iv.nonlinear import (
     nystroem_kernel_iv,
     nystroem_kernel_mmr,
 )
-from causalrep.iv.nonlinear.training import scaled_inputs, standardize, unscaled_outcome
+from causalrep.iv.nonlinear.networks import in_units, standardize
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, Within
 from causalrep.training import Objective, fit
-from causalrep.training.rows import plan_epochs, split_rows
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, plan_epochs, split_rows
+from causalrep.training.trained import trained
 
 DIRECT = "Direct regression"
 Method = Literal["DeepGMM", "DeepIV", "DFIV", "KIV (Nystroem)", "Kernel MMR", "Direct regression", "OLS"]
@@ -39,16 +41,16 @@ class Zoo:
     """Mean squared error of the estimated structural function at 2,000 new treatments.
 
     Attributes:
-        replications: Data sets a cell (paper: 10 fits of one data set).
-        family: The zoo of the paper's code, or that of adversarial GMM.
+        replications: Data sets per cell (paper: 10 fits of one data set).
+        family: The zoo of the paper's code, or the one of adversarial GMM.
         functions: Structural functions.
         methods: Estimators to run.
-        samples: Rows, half of them to select DeepGMM's parameters (paper: 2,000 and 2,000).
+        samples: Rows; half of them select DeepGMM's parameters (paper: 2,000 and 2,000).
         gmm_epochs: DeepGMM's passes over its training half (released code: up to 6,000).
         deep_iv_epochs: DeepIV's passes at each stage (its paper: 300).
-        dfiv_updates: DFIV's updates of the treatment's features (its released code: 100).
-        landmarks: Of the kernel methods.
-        seed: Root of all random keys.
+        dfiv_updates: DFIV's updates of the treatment features (its released code: 100).
+        landmarks: Number of landmarks of the kernel methods.
+        seed: Random seed.
     """
 
     replications: int = 10
@@ -69,13 +71,13 @@ class Zoo:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: functions as cells, data sets as replications."""
+        """The study: cells are functions, replications are data sets."""
         return Study(
             name="iv/zoo",
             replicate=partial(replicate, config=self),
             settings=[{"function": name, "number": list(ZOO_FUNCTIONS).index(name)} for name in self.functions],
             replications=self.replications,
-            # The function's number is traced and its name not seen: one compiled program serves all functions.
+            # The program sees the number of the function and not its name, so one program serves all functions.
             traced=("number",),
             labels=("function",),
             claims=self._claims(),
@@ -84,8 +86,8 @@ class Zoo:
 
     def _tables(self) -> tuple[Table, ...]:
         note = (
-            f"{self.samples} rows. Direct regression: DeepGMM's network by least squares. In the outcome's units (its "
-            "error has variance 25.5 in the zoo, 4 in adversarial GMM's)."
+            f"{self.samples} rows. Direct regression is DeepGMM's network fitted by least squares. Errors are in units "
+            "of the outcome, whose noise has variance 25.5 in the zoo and 4 in that of adversarial GMM."
         )
         title = "Mean squared error of the structural function"
         tables = [Table(title=title, metric="mse", columns="function", note=note)]
@@ -126,14 +128,15 @@ class Zoo:
 
 
 def replicate(key, setting, *, config: Zoo):
-    """One data set: every method's error."""
+    """Errors of every method on one data set."""
     data_key, fit_key = jax.random.split(key)
     draw = {"zoo": zoo, "agmm": agmm_zoo}[config.family]
+    # A traced number chooses the function: switch evaluates the branch with that index.
     function = partial(jax.lax.switch, setting["number"], list(ZOO_FUNCTIONS.values()))
     s = draw(data_key, n=config.samples, function=function)
     metrics = {}
     for method in config.methods:
-        # A key of its own for each method: leaving one out must not change the others' numbers.
+        # Each method has its own key, so that leaving one out does not change the numbers of the others.
         estimate, facts = ESTIMATORS[method](jax.random.fold_in(fit_key, METHODS.index(method)), s, config)
         slope = _slope(s.test_t[:, 0], estimate)
         metrics[method] = {"mse": jnp.mean((estimate - s.test_f) ** 2), "slope": slope, **facts}
@@ -141,17 +144,17 @@ def replicate(key, setting, *, config: Zoo):
 
 
 def _deep_gmm(key, s: NonlinearIVSample, config: Zoo):
-    fitted = deep_gmm(key, s.y, s.t, s.z, epochs=config.gmm_epochs)
+    fitted = deep_gmm(key, s.y, s.t, s.z, schedule=Schedule(epochs=config.gmm_epochs))
     return deep_gmm_predict(fitted, s.test_t), {"diverged": fitted.diverged}
 
 
 def _deep_iv(key, s: NonlinearIVSample, config: Zoo):
-    fitted = deep_iv(key, s.y, s.t, s.z, epochs=config.deep_iv_epochs)
+    fitted = deep_iv(key, s.y, s.t, s.z, schedule=Schedule(epochs=config.deep_iv_epochs))
     return deep_iv_predict(fitted, s.test_t), {"diverged": fitted.diverged}
 
 
 def _dfiv(key, s: NonlinearIVSample, config: Zoo):
-    fitted = dfiv(key, s.y, s.t, s.z, updates=config.dfiv_updates)
+    fitted = dfiv(key, s.y, s.t, s.z, schedule=Schedule(steps=config.dfiv_updates))
     return dfiv_predict(fitted, s.test_t), {"diverged": fitted.diverged}
 
 
@@ -187,13 +190,13 @@ ESTIMATORS = {
 
 
 def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> jax.Array:
-    """Least squares with DeepGMM's structural network, its split and its number of epochs, at the test points."""
+    """Predictions at the test points by least squares with DeepGMM's network, split and number of epochs."""
     data, scaling = standardize(s.y, s.t, s.z)
     plan = plan_epochs(len(s.y), validation_share=0.5, epochs=epochs, batch_size=1024)
-    train, held_out = split_rows({"x": data.x, "y": data.y}, plan.rows)
+    train, held_out = split_rows({"x": data["x"], "y": data["y"]}, plan.rows)
     result = fit(
         _squared_error(),
-        _adam(),
+        adam(1e-3),
         train,
         key,
         steps=plan.steps,
@@ -201,18 +204,12 @@ def direct_regression(key: jax.Array, s: NonlinearIVSample, *, epochs: int) -> j
         validation=held_out,
         eval_every=plan.eval_every,
     )
-    prediction = _network().apply(result.params, scaled_inputs(scaling, s.test_t))[:, 0]
-    return unscaled_outcome(scaling, prediction)
+    return in_units(trained(result, scaling), s.test_t, lambda params, t: _network().apply(params, t)[:, 0])
 
 
 @lru_cache
 def _network() -> MLP:
     return MLP((20, 3, 1), activation=partial(jax.nn.leaky_relu, negative_slope=0.01))
-
-
-@lru_cache
-def _adam() -> optax.GradientTransformation:
-    return optax.adam(1e-3)
 
 
 @lru_cache

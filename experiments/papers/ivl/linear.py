@@ -27,16 +27,16 @@ class LinearSimulation:
     """Sweeps of confounding (kappa), penalty (alpha) and augmentation strength (gamma) over random linear models.
 
     Attributes:
-        name: Which of the paper's figures, as a config name.
-        simulations: Structural models; the same ones at every point of every sweep (paper: 32).
-        points: Grid points a sweep (paper: 25).
-        samples: Rows a model (paper: 2048).
-        treatments: m, the dimension of X (paper: 32).
+        name: Name of the study and config, one per figure of the paper.
+        simulations: Number of structural models, the same at every point of every sweep (paper: 32).
+        points: Grid points per sweep (paper: 25).
+        samples: Rows per model (paper: 2048).
+        treatments: Dimension m of X (paper: 32).
         confounders: Dimension of C (paper: 32).
         sigma: Standard deviation of the noise (paper: 0.1).
-        cyclic: f and the feedback tau uniform on the unit sphere (Fig. 6).
-        keep: Probability with which a basis vector of null(f) is an augmentation direction (Fig. 7: 2/3).
-        seed: Root of all random keys.
+        cyclic: Draw f and the feedback tau uniformly from the unit sphere (Figure 6).
+        keep: Probability with which a basis vector of null(f) is an augmentation direction (Figure 7: 2/3).
+        seed: Random seed.
     """
 
     name: str = "ivl/linear_simulation"
@@ -84,7 +84,7 @@ class LinearSimulation:
 
 
 def replicate(key, setting, *, config: LinearSimulation):
-    """One structural model at one point of a sweep: every method's error."""
+    """One structural model at one point of a sweep: the error of every method."""
     sem_key, data_key, fit_key = jax.random.split(key, 3)
     sem = sample_linear_sem(
         sem_key,
@@ -112,10 +112,10 @@ def replicate(key, setting, *, config: LinearSimulation):
 
 
 def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
-    """What a reproduction must show (paper card, section 9, items 1-4)."""
+    """The claims of a reproduction (paper card, section 9, items 1-4)."""
     full = {"sweep": "kappa", "kappa": 1.0}
     clean = {"sweep": "kappa", "kappa": 0.0}
-    found = [
+    common = [
         Ordering(
             metric="ncer",
             methods=("DA+IVL-CC", "DA+IVL-CV", "DA+ERM", "ERM"),
@@ -133,10 +133,10 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
         Holds("alpha sweep: the right end is DA+ERM to 3 decimals", _plateau, "Figure 4b"),
     ]
     if config.cyclic or config.keep < 1.0:
-        return tuple(found)
+        return tuple(common)
     lowest, weakest, strongest = alphas[0], [g for g in gammas if g <= 10**-2.3], gammas[-1]
     return (
-        *found,
+        *common,
         Within(
             metric="ncer",
             method="ERM",
@@ -169,7 +169,7 @@ def claims(config: LinearSimulation, alphas: list[float], gammas: list[float]):
 
 
 def tables(config: LinearSimulation, kappas: list[float], alphas: list[float], gammas: list[float]):
-    """Each sweep at a handful of its points, beside the published curves."""
+    """Each sweep at the points of the published curves, or at a few of them."""
     methods = list(FIGURE_METHODS)
     return (
         Table(
@@ -288,7 +288,7 @@ def _dip(frame: pd.DataFrame):
 
 
 def _rounded(values: np.ndarray) -> list[float]:
-    # Four digits, so that a published point can be named in a file.
+    # Four digits, so that reported.toml can name a published point.
     return [float(f"{value:.4g}") for value in values]
 
 

@@ -1,7 +1,7 @@
 """The methods of the IVL paper on one augmented sample, as one pure function.
 
-One call fits everything the paper's figures draw: ERM, DA+ERM, DA+IV and DA+IVL with each of its selectors. The
-decomposition of (GX, G) is shared by all of them.
+One call fits every method in the figures of the paper: ERM, DA+ERM, DA+IV and DA+IVL with each of its selectors. All
+share the decomposition of (GX, G).
 """
 
 import jax
@@ -39,11 +39,11 @@ def fit_all(
     Args:
         key: Random key of the selectors.
         y: Outcome (n,).
-        x: Un-augmented treatment (n, m): ERM fits on it, CV and LCV score on it.
+        x: Un-augmented treatment (n, m), on which ERM fits and CV and LCV score.
         augmented: GX (n, m) and G (n, k).
         lowest: Lower end of the candidates' log-uniform range (paper: 1e-4; its code: 1e-3 for the optical device).
-        highest: Upper end.
-        candidates: The candidates themselves, instead of random ones.
+        highest: Upper end of that range.
+        candidates: Candidates to use instead of random ones.
 
     Returns:
         Estimates by method, the selected alpha by method, and the decomposition of (GX, G).

@@ -1,4 +1,4 @@
-"""The nonlinear simulation in the IVL paper's repository history: three functions, three symmetries."""
+"""The nonlinear simulation from the history of the IVL paper's repository: three functions, three symmetries."""
 
 import dataclasses
 import functools
@@ -10,9 +10,11 @@ import optax
 
 from causalrep.base.validation import check_range
 from causalrep.data import nonlinear_ivl
-from causalrep.invariance import empirical_risk, predict
+from causalrep.invariance import empirical_risk
+from causalrep.invariance.objectives import predict
 from causalrep.iv import ivl_objective
-from causalrep.iv.nonlinear import kernel_ivl, kernel_predict, select_kernel_ivl
+from causalrep.iv.ivl import kernel_ivl, select_kernel_ivl
+from causalrep.iv.nonlinear import kernel_predict
 from causalrep.nn import MLP
 from causalrep.study import Ordering, Study, Table, grid
 from causalrep.training import fit
@@ -24,18 +26,18 @@ HELD_OUT = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class NonlinearSimulation:
-    """Confounded one-dimensional regression, E[Y|X] = f(X) + 2X, under an augmentation that f does not feel.
+    """Confounded one-dimensional regression, E[Y|X] = f(X) + 2X, under an augmentation that does not change f.
 
     Attributes:
-        replications: Samples a function.
-        samples: Rows; the repository's history does not say how many.
+        replications: Samples per function.
+        samples: Number of rows; the history of the repository does not say how many.
         epochs: Passes of the networks over the rows.
-        batch: Rows of a mini-batch.
-        learning_rate: Of Adam.
-        hidden: Width of the hidden layer (the repository's: 20).
-        alpha: IVL's penalty for the network.
-        candidates: Penalties of either kind that kernel IVL's hold-out chooses from.
-        seed: Root of all random keys.
+        batch: Rows per step.
+        learning_rate: Adam's learning rate.
+        hidden: Width of the hidden layer (repository: 20).
+        alpha: IVL penalty of the network.
+        candidates: Number of candidates for each of the two penalties of kernel IVL.
+        seed: Random seed.
     """
 
     replications: int = 20
@@ -56,7 +58,7 @@ class NonlinearSimulation:
         check_range("alpha", self.alpha, above=0)
 
     def study(self) -> Study:
-        """The study: a cell a function, samples as replications."""
+        """The study: one cell per function, samples as replications."""
         families = ("neural", "kernel")
         return Study(
             name="ivl/nonlinear",
@@ -76,18 +78,18 @@ class NonlinearSimulation:
                     title="Nonlinear simulation: nCER",
                     metric="ncer",
                     columns="function",
-                    note="0 is the function, .5 the constant; no number of it is published.",
+                    note="0 is the true function, .5 a constant; the paper publishes no numbers.",
                 ),
             ),
         )
 
 
 def replicate(key, setting, *, config: NonlinearSimulation):
-    """One sample of one function: the networks' and the kernel methods' errors."""
+    """One sample of one function: the errors of the networks and of the kernel methods."""
     data_key, test_key, *keys = jax.random.split(key, 7)
     sample = nonlinear_ivl(data_key, setting["function"], n=config.samples)
     test = nonlinear_ivl(test_key, setting["function"], n=2000)
-    # A constant has no effect, so an error in the level is none in the effect: both sides are centred.
+    # An error in the level of the function is no error in the effect, so both sides are centered.
     truth = test.structural - jnp.mean(test.structural)
 
     def ncer(prediction):
@@ -104,7 +106,7 @@ def replicate(key, setting, *, config: NonlinearSimulation):
         ("DA+IV", gx, 0.0, keys[3]),
     ):
         model = MLP((config.hidden, 1), activation=functools.partial(nn.leaky_relu, negative_slope=0.2))
-        scale = jnp.std(inputs)  # sign's augmentation spans two orders of magnitude
+        scale = jnp.std(inputs)  # the augmentation of sign spans two orders of magnitude
         params = _train(fit_key, model, inputs / scale, y, z, alpha, config)
         metrics[f"neural {name}"] = ncer(predict(model, params, test.x[:, None] / scale))
     order = jax.random.permutation(keys[4], config.samples)
@@ -115,8 +117,8 @@ def replicate(key, setting, *, config: NonlinearSimulation):
     alphas = jnp.logspace(*jnp.log10(jnp.array(KERNEL_ALPHAS)), config.candidates)
     for name, inputs, candidates in (("ERM", x, far), ("DA+ERM", gx, far), ("DA+IVL", gx, alphas)):
         alpha, penalty, _ = select_kernel_ivl(y, inputs, z, candidates, penalties, held_out=held_out, x_score=x)
-        found = kernel_ivl(y, inputs, z, alpha=alpha, penalty=penalty)
-        metrics[f"kernel {name}"] = ncer(kernel_predict(found, test.x[:, None]))
+        fitted = kernel_ivl(y, inputs, z, alpha=alpha, penalty=penalty)
+        metrics[f"kernel {name}"] = ncer(kernel_predict(fitted, test.x[:, None]))
     return metrics
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from causalrep.base.validation import check_range
 from causalrep.data import (
-    PAPER_EXPERIMENTS,
     Augmentation,
     Augmented,
     compose,
@@ -20,6 +19,7 @@ from causalrep.data import (
     random_flip,
     random_permutation,
 )
+from causalrep.data.images.optical_device import PAPER_EXPERIMENTS
 from causalrep.metrics import normalized_excess_risk
 from causalrep.precision import float64
 from causalrep.study import Figure, Ordering, Study, Table, Within, grid
@@ -46,10 +46,11 @@ class OpticalDeviceTable:
     """Table 2: nCER on the 12 confounded experiments, four augmentations.
 
     Attributes:
-        draws: Redraws of augmentation and selector splits per experiment. The paper draws once; averaging removes the
-            draw's noise (sd .01-.02 of a 12-file mean) and leaves the spread over experiments, which is the paper's SE.
-        trained: Fit the baselines that are trained by gradient steps too: most of the time.
-        seed: Root of all random keys.
+        draws: Number of redraws of augmentation and selector splits per experiment. The paper draws once; averaging
+            removes the noise of the draw (sd .01-.02 of a mean over 12 experiments) and leaves the spread over
+            experiments, from which the paper takes its standard error.
+        trained: Fit the baselines that are trained by gradient steps too, which take most of the time.
+        seed: Random seed.
     """
 
     draws: int = 20
@@ -61,8 +62,8 @@ class OpticalDeviceTable:
 
     def study(self) -> Study:
         """The study: augmentation x experiment as cells, redraws as replications."""
-        # The paper's SE is over experiments, and so is the tables'. The claims speak of these 12 experiments, so what
-        # is random in them is the draw.
+        # The standard errors of the paper and of the tables are over experiments. The claims are about these 12
+        # experiments, so their only randomness is the draw.
         unit = ("experiment",)
         noise = {"augmentation": "gaussian-noise"}
         erm = {"metric": "ncer", "method": "ERM", "low": 0.823, "high": 0.825, "unit": ()}
@@ -96,7 +97,7 @@ class OpticalDeviceTable:
             settings=grid(augmentation=list(AUGMENTATIONS), experiment=list(PAPER_EXPERIMENTS)),
             replications=self.draws,
             seed=self.seed,
-            # In float32 some baselines are wrong in the first digit (docs/float32.md).
+            # In float32 some baselines are wrong in their first digit (docs/measurements/float32.md).
             precision="float64",
             traced=("experiment",),
             claims=claims,
@@ -122,10 +123,10 @@ class Problems(NamedTuple):
 
     Attributes:
         numbers: Experiment numbers (E,).
-        x: Centred pixels (E, n, 9).
-        y: Centred outcome (E, n).
-        f: The ground truth's slopes, zero where its degree does not reach (E, d).
-        degree: The ground truth's degree (E,).
+        x: Centered pixels (E, n, 9).
+        y: Centered outcome (E, n).
+        f: Slopes of the ground truth, zero for monomials above its degree (E, d).
+        degree: Degree of the ground truth (E,).
     """
 
     numbers: np.ndarray
@@ -137,10 +138,10 @@ class Problems(NamedTuple):
 
 @functools.cache
 def problems() -> Problems:
-    """Load the experiments, centre every column, and fit the ground truth from the recorded confounder.
+    """Load the experiments, center every column, and fit the ground truth from the recorded confounder.
 
-    Degrees differ between experiments; all are padded to the largest, with the monomials a truth does not use
-    switched off. Minimum-norm solutions give a switched-off column the coefficient zero.
+    Degrees differ between experiments. All are padded to the largest one, and the monomials above the degree of an
+    experiment are set to zero; minimum-norm solutions give such a column the coefficient zero.
     """
     device = load("optical_device")
     x = device.pixels - device.pixels.mean(axis=1, keepdims=True)
@@ -158,15 +159,15 @@ def problems() -> Problems:
 
 
 def ground_truth(x: np.ndarray, c: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Slopes of the effect of the image, confounder removed.
+    """Slopes of the effect of the image after removing the confounder.
 
-    The degree is the one with the least 5-fold cross-validated error of y on [monomials of x, c] with intercept
-    (contiguous folds); c's coefficient then is subtracted from y and the monomials' slopes refitted.
+    The degree is the one with the least 5-fold cross-validated error (contiguous folds) of y on [monomials of x, c]
+    with intercept. Then the part of y that c explains is subtracted and the slopes of the monomials are refitted.
 
     Args:
-        x: Centred pixels (n, 9).
-        c: Centred confounder (n,).
-        y: Centred outcome (n,).
+        x: Centered pixels (n, 9).
+        c: Centered confounder (n,).
+        y: Centered outcome (n,).
     """
     degree = min(range(1, MAX_DEGREE + 1), key=lambda d: _cv_error(np.column_stack([_monomials(x, d), c]), y))
     features = _monomials(x, degree)
@@ -175,7 +176,7 @@ def ground_truth(x: np.ndarray, c: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def replicate(key, setting, *, trained=True):
-    """One redraw of the augmentation on one experiment: every method's error."""
+    """One redraw of the augmentation on one experiment: the error of every method."""
     x, y, f, degree = experiment(setting["experiment"])
     augment_key, fit_key, baseline_key = jax.random.split(key, 3)
     augmentation = AUGMENTATIONS[setting["augmentation"]]
@@ -200,7 +201,7 @@ def replicate(key, setting, *, trained=True):
 
 
 def replicate_solved(key, setting):
-    """:func:`replicate` without the baselines that are trained; the others draw the same."""
+    """:func:`replicate` without the trained baselines; the other methods draw the same random numbers."""
     return replicate(key, setting, trained=False)
 
 
@@ -212,18 +213,18 @@ def experiment(number):
 
 
 def monomials(x, degree):
-    """Monomials up to ``degree``, those above it zero: degrees are data here, shapes are not."""
+    """Monomials up to ``degree``; those above it are zero, because the degree may be traced while shapes are static."""
     return jnp.where(used_columns(x.shape[1], degree), polynomial_features(x, MAX_DEGREE), 0.0)
 
 
 def used_columns(variables: int, degree):
-    """Which monomials of so many variables, up to the largest degree, have at most this degree (d,)."""
+    """Mask of the monomials of degree at most ``degree`` among those up to the largest degree (d,)."""
     width = variables + variables * (variables + 1) // 2
     return jnp.where(jnp.arange(width) < variables, 1, 2) <= degree
 
 
 def _monomials(x: np.ndarray, degree: int) -> np.ndarray:
-    # Called while a program is traced, on data that are known: computed at once, not staged.
+    # Called while a program is traced, but on constants: evaluate at once instead of staging.
     with jax.ensure_compile_time_eval(), float64():
         return np.asarray(polynomial_features(jnp.asarray(x), degree))
 

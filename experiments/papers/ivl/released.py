@@ -1,8 +1,8 @@
-"""Table 2 on the very augmentation that the authors drew: their NumPy seed, our estimators.
+"""Table 2 on the augmentation that the authors drew: their NumPy seed, our estimators.
 
-The paper draws each augmentation once, and a redraw moves a 12-experiment mean by .01 to .03. On the same draw the
-solved methods have no such excuse. The candidates are the authors' draw too; hold-out rows, folds and halves are ours,
-averaged over replications, where the authors' program used one split for all twelve experiments.
+The paper draws each augmentation once, and a redraw changes a mean over 12 experiments by .01 to .03. On the same draw
+the methods with closed forms must agree. The candidates are the authors' draw too. Hold-out rows, folds and halves are
+ours, averaged over replications, where the authors' program used one split for all twelve experiments.
 """
 
 import dataclasses
@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.data import PAPER_EXPERIMENTS, Augmented
+from causalrep.data import Augmented
+from causalrep.data.images.optical_device import PAPER_EXPERIMENTS
 from causalrep.metrics import normalized_excess_risk
 from causalrep.study import Study, Table, Within, grid
 from experiments.papers.ivl.baselines import CANDIDATES, fit_solved
 from experiments.papers.ivl.methods import fit_all
 from experiments.papers.ivl.optical import AUGMENTATIONS, LOWEST_ALPHA, experiment, monomials, problems, used_columns
 
-# One run of the authors' code, seed 42: the paper card's re-run values, in the order of AUGMENTATIONS.
+# One run of the authors' code, seed 42: the re-run values of the paper card, in the order of AUGMENTATIONS.
 RERUN = {
     "ERM": (0.824, 0.824, 0.824, 0.824),
     "DA+ERM": (0.615, 0.512, 0.707, 0.512),
@@ -42,11 +43,11 @@ ROTATE, FLIP_HORIZONTAL, FLIP_VERTICAL = (
 
 @dataclasses.dataclass(frozen=True)
 class ReleasedDraw:
-    """Table 2's solved methods on the draw of NumPy's seed 42.
+    """The methods of Table 2 with closed forms, on the draw of NumPy's seed 42.
 
     Attributes:
-        splits: Redraws of what the selectors draw.
-        seed: Root of the selectors' keys; the augmentation is the authors'.
+        splits: Number of redraws of the selectors' splits.
+        seed: Random seed of the selectors; the augmentation is that of the authors.
     """
 
     splits: int = 20
@@ -91,7 +92,7 @@ class ReleasedDraw:
 
 
 def replicate(key, setting):
-    """The solved methods on the released draw of one experiment."""
+    """The methods with closed forms on the released draw of one experiment."""
     data = problems()
     index = jnp.argmax(jnp.asarray(data.numbers) == setting["experiment"])
     _, _, f, degree = experiment(setting["experiment"])
@@ -107,25 +108,25 @@ def replicate(key, setting):
 
 @functools.cache
 def released_draws(augmentation: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """X and y in the authors' order, and their GX and G, stacked over the experiments."""
+    """The authors' X, y, GX and G, in their order of rows, stacked over the experiments."""
     data = problems()
     draws = [released_draw(augmentation, x, y) for x, y in zip(data.x, data.y, strict=True)]
     return tuple(np.stack(parts) for parts in zip(*draws, strict=True))
 
 
 def released_candidates() -> tuple[np.ndarray, np.ndarray]:
-    """The IVL penalties, log-uniform on [1e-3, 1], and the baselines', standard exponential: ten each."""
+    """Ten IVL penalties, log-uniform on [1e-3, 1], and ten penalties of the baselines, standard exponential."""
     uniform = np.random.RandomState(RELEASED_SEED).uniform(size=CANDIDATES)
     return LOWEST_ALPHA ** (1.0 - uniform), np.random.RandomState(RELEASED_SEED).exponential(size=CANDIDATES)
 
 
 def released_draw(augmentation: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """One experiment as the authors' program draws it: rows in the order of the seed, then the augmentations in turn.
+    """One experiment as the authors' program draws it: first the order of the rows, then each augmentation in turn.
 
     Args:
         augmentation: A name from ``AUGMENTATIONS``.
-        x: Centred pixels (n, 9).
-        y: Centred outcome (n,).
+        x: Centered pixels (n, 9).
+        y: Centered outcome (n,).
 
     Returns:
         x, y, GX and G.
@@ -144,19 +145,19 @@ def released_draw(augmentation: str, x: np.ndarray, y: np.ndarray) -> tuple[np.n
         return gx + np.sqrt(0.1) * np.std(gx) * g, g
 
     def permute(gx):
-        vector = np.arange(m)  # shuffled on from row to row
+        vector = np.arange(m)  # each row shuffles the order of the row before
         orders = np.empty((n, m), int)
         for row in range(n):
             rng.shuffle(vector)
             orders[row] = vector
         return np.take_along_axis(gx, orders, axis=1), (orders - orders.mean()) / np.arange(m).std()
 
-    turns = [functools.partial(flip, permutation=p) for p in (ROTATE, FLIP_HORIZONTAL, FLIP_VERTICAL)]
+    flips = [functools.partial(flip, permutation=p) for p in (ROTATE, FLIP_HORIZONTAL, FLIP_VERTICAL)]
     steps = {
-        "rot>hflip>vflip": turns,
+        "rot>hflip>vflip": flips,
         "random-perm": [permute],
         "gaussian-noise": [noise],
-        "all": [*turns, noise, permute],
+        "all": [*flips, noise, permute],
     }[augmentation]
     gx, parameters = x, []
     for step in steps:

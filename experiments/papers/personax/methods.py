@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.latent import MultimodalSpec, MultimodalVAE, Weights, fast_ica, fit_multimodal, open_gates
-from causalrep.latent.personax.model import Measurements
+from causalrep.latent import fast_ica, fit_multimodal
+from causalrep.latent.personax.model import Measurements, MultimodalSpec, MultimodalVAE, open_gates
+from causalrep.latent.personax.objective import Weights
 from causalrep.nn import MLP
-from causalrep.training import Objective, fit
+from causalrep.training import Objective, Schedule, fit
+from causalrep.training.optimizers import adam
 
 LATENTS, TEMPERATURE = 2, 0.5
 
@@ -20,9 +22,9 @@ def personax(key: Key[Array, ""], train, validation, test, *, steps: int, weight
     columns = tuple(tuple(x.shape[1] for x in modality) for modality in train)
     sizes = tuple(LATENTS if causal else 2 * LATENTS for _ in train)
     spec = MultimodalSpec(sizes, columns, specific=1 if causal else 0, causal=causal)
-    found = fit_multimodal(key, spec, train, validation, weights=weights, steps=steps)
-    codes = MultimodalVAE(spec).apply(found.params, test, method="encode").z
-    return codes, open_gates(found.params) > 0.5
+    params = fit_multimodal(key, spec, train, validation, weights=weights, schedule=Schedule(steps=steps)).params
+    codes = MultimodalVAE(spec).apply(params, test, method="encode").z
+    return codes, open_gates(params) > 0.5
 
 
 def beta_vae(key: Key[Array, ""], train, validation, test, *, steps: int, weights: Weights) -> Float[Array, "n 4"]:
@@ -35,7 +37,7 @@ def contrastive(key: Key[Array, ""], train, validation, test, *, steps: int) -> 
     """Codes of encoders, one a modality, trained to tell which rows belong together (InfoNCE)."""
     sides = [tuple(jnp.concatenate(modality, axis=1) for modality in rows) for rows in (train, validation, test)]
     found = fit(
-        _info_nce(), _adam(), sides[0], key, steps=steps, batch_size=256, validation=sides[1], eval_every=steps // 20
+        _info_nce(), adam(1e-3), sides[0], key, steps=steps, batch_size=256, validation=sides[1], eval_every=steps // 20
     )
     return jnp.concatenate(_contrastive_codes(found.params, sides[2]), axis=1)
 
@@ -72,8 +74,3 @@ def _info_nce() -> Objective:
 
 def _encoder() -> MLP:
     return MLP((64, 64, LATENTS))
-
-
-@lru_cache
-def _adam() -> optax.GradientTransformation:
-    return optax.adam(1e-3)

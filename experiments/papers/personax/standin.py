@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 from causalrep.base.validation import check_range
 from causalrep.data import persona_simulation
 from causalrep.data.simulators.latent.personax import Cross, PersonaSample
-from causalrep.latent import Weights
 from causalrep.latent.personax.model import Measurements
+from causalrep.latent.personax.objective import Weights
 from causalrep.metrics import block_r2, chance_level, mcc
 from causalrep.metrics.correlation import correlations, halves
 from causalrep.study import Ordering, Study, Table, Within, grid

@@ -1,4 +1,4 @@
-"""VLUCI beside CEVAE and Intact-VAE: a confounder that leaves no trace in X, none at all, and one with proxies."""
+"""VLUCI, CEVAE and Intact-VAE: a confounder without a trace in X, none at all, and one with proxies."""
 
 import dataclasses
 from functools import partial
@@ -8,11 +8,8 @@ import jax
 from causalrep.base.validation import check_choice, check_range
 from causalrep.confounders import (
     CEVAEModel,
-    CEVAETraining,
     IntactVAEModel,
-    IntactVAETraining,
     LatentModel,
-    Training,
     cevae,
     cevae_outcomes,
     intact_vae,
@@ -20,6 +17,7 @@ from causalrep.confounders import (
 )
 from causalrep.data import HiddenConfounderSample, hidden_confounder, noisy_copies
 from causalrep.study import Ordering, Study, Table, Within, grid
+from causalrep.training.rows import Schedule
 from experiments.papers.vluci.methods import scores, with_vluci, without_vluci
 
 DESIGNS = {
@@ -36,17 +34,17 @@ class Comparison:
     """Three latent variable models on samples with a two-point confounder.
 
     Attributes:
-        name: As a config name.
+        name: Config name.
         designs: Names among :data:`DESIGNS`. In the first U moves treatment and outcome and is independent of X; in
-            the second it does not move the outcome; in the third X is eight noisy copies of it.
-        replications: Samples.
-        samples: Their size.
-        vluci_epochs: Passes over the training rows, of VLUCI.
-        cevae_epochs: Likewise, of CEVAE.
-        intact_epochs: Likewise, of Intact-VAE.
+            the second it does not move the outcome; in the third X consists of eight noisy copies of it.
+        replications: Number of samples.
+        samples: Size of a sample.
+        vluci_epochs: VLUCI's passes over the training rows.
+        cevae_epochs: CEVAE's passes over the training rows.
+        intact_epochs: Intact-VAE's passes over the training rows.
         hidden: Width of CEVAE's layers.
-        draws: Draws of U.
-        seed: Root of all random keys.
+        draws: Number of draws of U.
+        seed: Random seed.
     """
 
     name: str = "vluci/comparison"
@@ -67,7 +65,7 @@ class Comparison:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: samples as replications."""
+        """The study, with samples as replications."""
         return Study(
             name=self.name,
             replicate=partial(replicate, config=self),
@@ -97,7 +95,7 @@ class Comparison:
 
 
 def _claims():
-    """What the models' assumptions promise, and the negative control of the plan; bounds are ours."""
+    """Claims that follow from the models' assumptions, and the plan's negative control; the bounds are ours."""
     hidden, nothing, proxies = ({"where": {"design": design}, "min_replications": 5} for design in DESIGNS)
     for claim in (hidden, nothing, proxies):
         claim["source"] = "ours"
@@ -132,15 +130,13 @@ def replicate(key, setting, *, config: Comparison):
     design = setting["design"]
     s: HiddenConfounderSample = DESIGNS[design](data_key, n=config.samples)
     metrics = without_vluci(s)
-    training = Training(epochs=config.vluci_epochs)
-    metrics |= with_vluci(fit_keys[0], s, LatentModel("two_point", 1), training, config.draws)[1]
+    schedule = Schedule(epochs=config.vluci_epochs)
+    metrics |= with_vluci(fit_keys[0], s, LatentModel("two_point", 1), schedule, config.draws)[1]
     metrics["VLUCI"]["change"] = metrics["VLUCI, multiple"]["bias"] - metrics["No U"]["bias"]
-    model = CEVAEModel(BINARY.get(design, ()), latents=5, hidden=config.hidden)
-    found = cevae(fit_keys[1], s.x, s.t, s.y, model=model, training=CEVAETraining(config.cevae_epochs))
-    outcomes = cevae_outcomes(outcome_key, model, found, s.x)
-    metrics["CEVAE"] = scores(outcomes.mu1 - outcomes.mu0, s)
+    model = CEVAEModel(BINARY.get(design, ()), latents=5, width=config.hidden)
+    fitted = cevae(fit_keys[1], s.x, s.t, s.y, model=model, schedule=Schedule(epochs=config.cevae_epochs))
+    metrics["CEVAE"] = scores(cevae_outcomes(outcome_key, model, fitted, s.x).effect, s)
     score = IntactVAEModel()
-    fitted = intact_vae(fit_keys[2], s.x, s.t, s.y, model=score, training=IntactVAETraining(config.intact_epochs))
-    outcomes = intact_vae_outcomes(outcome_key, score, fitted, s.x)
-    metrics["Intact-VAE"] = scores(outcomes.mu1 - outcomes.mu0, s)
+    fitted = intact_vae(fit_keys[2], s.x, s.t, s.y, model=score, schedule=Schedule(epochs=config.intact_epochs))
+    metrics["Intact-VAE"] = scores(intact_vae_outcomes(outcome_key, score, fitted, s.x).effect, s)
     return metrics

@@ -1,4 +1,4 @@
-"""VLUCI where U is identified, where only its functional form identifies it, and where its law is wrong."""
+"""VLUCI where U is identified, where only functional form identifies it, and where its assumed law is wrong."""
 
 import dataclasses
 from functools import partial
@@ -8,18 +8,20 @@ import jax
 import jax.numpy as jnp
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import LatentModel, Training, control_function, two_point_em
+from causalrep.confounders import LatentModel, control_function, two_point_em
 from causalrep.confounders.vluci.fit import separation
 from causalrep.confounders.vluci.identification import SEPARATED, rejected
 from causalrep.data import hidden_confounder
 from causalrep.study import Ordering, Study, Table, Within, grid
+from causalrep.training.rows import Schedule
 from experiments.papers.vluci.methods import OLS_T, scores, with_vluci, without_vluci
 
-# The two-point EM's iterations: where the misspecified design's anchor was computed.
+# Iterations of the two-point EM, as many as behind the anchor of the misspecified design.
 EM_ITERATIONS = 80
 LAWS = {"two-point": ("two_point", 1), "Gaussian": ("gaussian", 1), "Gaussian, k=2": ("gaussian", 2)}
-# The double bound's second prior is q1: where that is Gaussian, so is y given x and t, whatever the confounding, and
-# the best fit is none. What identifies a Gaussian U is the skewness that selection leaves, which the joint bound sees.
+# In the double bound the prior of U given x and t is q1. A Gaussian q1 makes y Gaussian given x and t, whatever the
+# confounding, and the best fit is no confounding. A Gaussian U is identified by the skewness that selection produces,
+# which only the joint bound takes into account.
 JOINT = {"objective": "joint", "start": "two_step"}
 
 
@@ -28,15 +30,15 @@ class Design:
     """A simulated design with a hidden confounder.
 
     Attributes:
-        name: Which table, as a config name.
+        name: Config name, which chooses the table.
         design: ``"identified"``: U has two levels, and the model knows. ``"selection"``: U is Gaussian and selects into
             treatment by a probit. ``"misspecified"``: U is Gaussian, and the model asked for has two levels.
-        replications: Samples.
+        replications: Number of samples.
         samples: Sample sizes.
         excluded: Coefficients of the covariate that moves the treatment alone.
         epochs: Passes over the training rows.
-        draws: Draws of U.
-        seed: Root of all random keys.
+        draws: Number of draws of U.
+        seed: Random seed.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Design:
             check_range(field, getattr(self, field), at_least=1)
 
     def study(self) -> Study:
-        """The study: samples as replications."""
+        """The study, with samples as replications."""
         metrics = ("bias", "ate_error", "pehe")
         known = ("corr_u", "kl", "sd_given_xt", "held_out_joint", "coverage", "width")
         tables = [
@@ -90,9 +92,9 @@ class Design:
 
 NOTES = {
     "identified": "",
-    "selection": "VLUCI is trained by the double bound, whose second prior, a Gaussian q1, makes y Gaussian given x "
-    "and t whatever the confounding: its best fit is none; VLUCI, joint by the joint bound, which sees the "
-    "skewness that selection leaves, from the sign of Heckman's two steps. ",
+    "selection": "VLUCI is trained by the double bound, in which a Gaussian q1 makes y Gaussian given x and t "
+    "whatever the confounding, so that the best fit is no confounding. VLUCI, joint is trained by the joint bound, "
+    "which uses the skewness that selection produces, and starts from the sign of Heckman's two steps. ",
     "misspecified": "A Gaussian U is fitted by the joint bound, from the sign of Heckman's two steps. ",
 }
 BOUNDS = {"VLUCI": {}, "VLUCI, joint": JOINT}
@@ -159,34 +161,34 @@ def replicate(key, setting, *, config: Design):
     latent = "two_point" if config.design == "identified" else "gaussian"
     link = "probit" if config.design == "selection" else "logit"
     s = hidden_confounder(data_key, n=setting["samples"], latent=latent, treatment=link, excluded=setting["excluded"])
-    training = Training(epochs=config.epochs)
+    schedule = Schedule(epochs=config.epochs)
     metrics = without_vluci(s)
     if config.design == "selection":
         metrics["Control function"] = scores(control_function(s.x, s.t, s.y).effect(s.x), s)
         model = LatentModel("gaussian", 1, link="probit")
         for name, bound in BOUNDS.items():
-            metrics |= with_vluci(fit_key, s, model, training._replace(**bound), config.draws, name)[1]
+            metrics |= with_vluci(fit_key, s, model, schedule, config.draws, name, options=bound)[1]
         return metrics
     em = two_point_em(s.x, s.t, s.y, iterations=EM_ITERATIONS)
     metrics["Two-point EM"] = scores(OLS_T(s, jnp.column_stack([s.x, em.mean])), s) | {
         "corr_u": jnp.abs(jnp.corrcoef(em.mean, s.u)[0, 1])
     }
     if config.design == "identified":
-        return metrics | with_vluci(fit_key, s, LatentModel("two_point", 1), training, config.draws)[1]
-    return metrics | _all_laws(fit_key, s, training, config.draws)
+        return metrics | with_vluci(fit_key, s, LatentModel("two_point", 1), schedule, config.draws)[1]
+    return metrics | _all_laws(fit_key, s, schedule, config.draws)
 
 
-def _all_laws(key, s, training: Training, draws: int):
-    """Every law of U on the same held-out rows, and what the report makes of them."""
+def _all_laws(key, s, schedule: Schedule, draws: int):
+    """Every law of U on the same held-out rows, and the verdicts of the report."""
     metrics, ates, held_out = {}, [], []
     for name, (latent, dim) in LAWS.items():
-        model, bound = LatentModel(latent, dim), JOINT if latent == "gaussian" else {}
-        found, methods = with_vluci(key, s, model, training._replace(**bound), draws, f"VLUCI, {name}")
+        model, options = LatentModel(latent, dim), JOINT if latent == "gaussian" else {}
+        fitted, methods = with_vluci(key, s, model, schedule, draws, f"VLUCI, {name}", options=options)
         metrics |= methods
         ates.append(jnp.mean(s.mu1 - s.mu0) + methods[f"VLUCI, {name}, multiple"]["bias"])
-        held_out.append(found.held_out.joint)
+        held_out.append(fitted.extra.joint)
         if name == "two-point":
-            distance = separation(model, found, s.x)
+            distance = separation(model, fitted, s.x)
     means = jnp.stack([values.mean() for values in held_out])
     best = jnp.stack(held_out)[jnp.argmax(means)]
     plausible = jnp.stack([~rejected(values, best) for values in held_out]) | (means == means.max())

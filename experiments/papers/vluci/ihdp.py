@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.confounders import LatentModel, Training
+from causalrep.confounders import LatentModel
 from causalrep.data import HiddenConfounderSample, draw_ihdp_hidden, ihdp_hidden, load
 from causalrep.effects import KernelRidge, meta
 from causalrep.effects.networks import CFRLearner
 from causalrep.study import Ordering, Ratio, RelativeGain, Study, Table, Within
+from causalrep.training.rows import Schedule
 from experiments.papers.cate.methods import traced
 from experiments.papers.vluci.methods import OLS_T, Estimator, learned, with_vluci, without_vluci
 
@@ -27,13 +28,13 @@ class Ihdp:
     """Effect estimators with and without an inferred confounder, on IHDP's covariates.
 
     Attributes:
-        name: Which table, as a config name.
-        hidden: Hide the mother's age, which then moves treatment and outcome; else the plain replications.
-        simulations: Replications 1 to this number.
+        name: Config name, which chooses the table.
+        hidden: Whether the mother's age is hidden and moves treatment and outcome; otherwise the plain replications.
+        simulations: Number of IHDP replications, from the first.
         epochs: Passes over the training rows.
-        draws: Draws of U.
-        width: Of the networks' two hidden layers.
-        seed: Root of all random keys.
+        draws: Number of draws of U.
+        width: Width of the networks' two hidden layers.
+        seed: Random seed.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Ihdp:
         return "A T-learner by least squares" + ("" if self.hidden else ", or by kernel ridge regression (Kernel)")
 
     def study(self) -> Study:
-        """The study: a cell a replication, which serves as the unit of all standard errors."""
+        """The study, with one cell per IHDP replication, the unit of all standard errors."""
         title = "mother's age hidden" if self.hidden else "nothing hidden"
         return Study(
             name=self.name,
@@ -98,34 +99,34 @@ class IhdpTARNet(Ihdp):
     """The same with TARNet as the estimator given the covariates and U, at its published widths.
 
     Attributes:
-        steps: Updates of TARNet.
+        steps: Number of updates of TARNet.
     """
 
     steps: int = 3000
 
     @property
     def given(self) -> Mapping[str, Estimator]:
-        """TARNet."""
+        """TARNet given the covariates and U."""
         return {"TARNet, ": learned(CFRLearner(steps=self.steps))}
 
     @property
     def described(self) -> str:
-        """TARNet."""
+        """The estimator in words."""
         return f"TARNet, {self.steps} updates"
 
 
 def _hidden_claims():
     common = {"unit": ("simulation",), "min_replications": 20}
-    found = [
+    claims = [
         Ordering(
             metric="ate_error", methods=("Oracle", f"VLUCI, {law}, {way}", "No U"), source="card, section 9", **common
         )
         for law in LAWS
         for way in ("multiple", "decoder")
     ]
-    # The anchors' t and noise were drawn by another generator: equal up to Monte Carlo error, three of their se.
+    # Treatment and noise behind the anchors came from another generator: equal up to three Monte Carlo errors.
     anchors = {("No U", "ate_error"): (1.775, 0.162), ("Oracle", "ate_error"): (0.464, 0.061)}
-    found += [
+    claims += [
         Within(
             metric=metric, method=method, low=value - 3 * se, high=value + 3 * se, source="card, section 8", **common
         )
@@ -133,7 +134,7 @@ def _hidden_claims():
     ]
     for law in LAWS:
         method = f"VLUCI, {law}, multiple"
-        found.append(
+        claims.append(
             RelativeGain(
                 metric="ate_error",
                 method=method,
@@ -143,7 +144,7 @@ def _hidden_claims():
                 source="card, section 9",
             )
         )
-    return tuple(found)
+    return tuple(claims)
 
 
 def _plain_claims(estimators: Iterable[str]):
@@ -166,18 +167,18 @@ def replicate(key, setting, *, config: Ihdp):
     """All methods on one replication."""
     data_key, fit_key = jax.random.split(key)
     index = setting["simulation"] - 1
-    training = Training(epochs=config.epochs)
+    schedule = Schedule(epochs=config.epochs)
     models = {law: LatentModel(latent, 1, hidden=(config.width,) * 2) for law, latent in LAWS.items()}
     if config.hidden:
         x, u, propensity, mu0, linear = traced(*_hidden(config.simulations))
         s = draw_ihdp_hidden(data_key, x, u, propensity, mu0[index], linear[index])
         metrics = without_vluci(s)
         for law, model in models.items():
-            metrics |= with_vluci(fit_key, s, model, training, config.draws, f"VLUCI, {law}")[1]
+            metrics |= with_vluci(fit_key, s, model, schedule, config.draws, f"VLUCI, {law}")[1]
         return metrics
     x, t, *simulated = traced(*_plain(config.simulations))
     y, y_other, mu0, mu1 = (array[index] for array in simulated)
-    # No confounder is hidden, so there is no true U; a constant stands in its place.
+    # No confounder is hidden, so there is no true U; a constant takes its place.
     s = HiddenConfounderSample(x, t, y, jnp.zeros_like(y), mu0, mu1, y_other)
     metrics = {}
     for prefix, estimator in config.given.items():
@@ -185,7 +186,7 @@ def replicate(key, setting, *, config: Ihdp):
         metrics |= {"Difference in means": base["Difference in means"], f"{prefix}No U": base["No U"]}
     for law, model in models.items():
         name = f"VLUCI, {law}"
-        methods = with_vluci(fit_key, s, model, training, config.draws, name, config.given)[1]
+        methods = with_vluci(fit_key, s, model, schedule, config.draws, name, config.given)[1]
         methods[name].pop("corr_u")
         metrics |= methods
     return metrics

@@ -1,24 +1,19 @@
-"""What the VLUCI tables have in common: effects with U filled in, and their scores."""
+"""Methods of the VLUCI tables: effects with U filled in, and their scores."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.confounders import (
-    LatentModel,
-    Training,
-    VLUCIFit,
-    counterfactual_draws,
-    decoded_outcomes,
-    posterior,
-    vluci,
-)
+from causalrep.confounders import LatentModel, counterfactual_draws, decoded_outcomes, posterior, vluci
 from causalrep.data import HiddenConfounderSample
 from causalrep.effects import LeastSquares, meta
 from causalrep.metrics import coverage, interval_width
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 Effects = Float[Array, " n"]
 Estimator = Callable[[HiddenConfounderSample, Float[Array, "n d"]], Effects]
@@ -62,41 +57,42 @@ def with_vluci(
     key: Key[Array, ""],
     s: HiddenConfounderSample,
     model: LatentModel,
-    training: Training,
+    schedule: Schedule,
     draws: int,
     name: str = "VLUCI",
     estimators: Mapping[str, Estimator] = MappingProxyType({"": OLS_T}),
-) -> tuple[VLUCIFit, dict[str, dict[str, Array]]]:
-    """Fit one law of U; a method for each way of using it, and under ``name`` what is known of U and its fit.
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Trained, dict[str, dict[str, Array]]]:
+    """Fit one law of U; one method for each way of using it, and under ``name`` the scores of U and of its fit.
 
     Args:
         key: Random key.
         s: The sample.
-        model: What is assumed of U.
-        training: How to train.
-        draws: Of U.
-        name: Of the methods.
+        model: The assumed law of U.
+        schedule: Training schedule.
+        draws: Number of draws of U.
+        name: Name of the methods.
         estimators: Estimators given U, by the prefix of their methods' names.
+        options: Further arguments of :func:`~causalrep.confounders.vluci.fit.vluci`.
     """
     fit_key, draw_key, interval_key = jax.random.split(key, 3)
-    found = vluci(fit_key, s.x, s.t, s.y, model=model, training=training)
-    known = posterior(model, found, s.x, s.t, s.y)
-    mean, us = known.mean(), known.sample(draw_key, draws)
-    outcomes = decoded_outcomes(model, found, s.x, us)
-    methods = {f"{name}, decoder": scores(outcomes.mu1 - outcomes.mu0, s)}
+    fitted = vluci(fit_key, s.x, s.t, s.y, model=model, schedule=schedule, **options)
+    law = posterior(model, fitted, s.x, s.t, s.y)
+    mean, us = law.mean(), law.sample(draw_key, draws)
+    methods = {f"{name}, decoder": scores(decoded_outcomes(model, fitted, s.x, us).effect, s)}
     for prefix, estimator in estimators.items():
         many = jax.lax.map(lambda u, estimator=estimator: estimator(s, jnp.column_stack([s.x, u])), us)
         methods[f"{prefix}{name}, multiple"] = scores(jnp.mean(many, axis=0), s)
         methods[f"{prefix}{name}, mean"] = scores(estimator(s, jnp.column_stack([s.x, mean])), s)
-    other = counterfactual_draws(interval_key, model, found, s.x, s.t, s.y, INTERVAL_DRAWS)
+    other = counterfactual_draws(interval_key, model, fitted, s.x, s.t, s.y, INTERVAL_DRAWS)
     low, high = jnp.quantile(other, jnp.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2]), axis=0)
     methods[name] = {
         "corr_u": jnp.max(jnp.abs(jax.vmap(lambda u: jnp.corrcoef(u, s.u)[0, 1], in_axes=1)(mean))),
-        "kl": jnp.mean(known.kl()),
-        "sd_given_xt": jnp.sqrt(jnp.mean(posterior(model, found, s.x, s.t).variance())),
-        "held_out_joint": jnp.mean(found.held_out.joint),
+        "kl": jnp.mean(law.kl()),
+        "sd_given_xt": jnp.sqrt(jnp.mean(posterior(model, fitted, s.x, s.t).variance())),
+        "held_out_joint": jnp.mean(fitted.extra.joint),
         "coverage": coverage(low, high, s.y_other),
         "width": interval_width(low, high),
-        "diverged": found.diverged.astype(s.y.dtype),
+        "diverged": fitted.diverged.astype(s.y.dtype),
     }
-    return found, methods
+    return fitted, methods

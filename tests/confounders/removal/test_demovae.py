@@ -12,11 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from causalrep.confounders import Demographics, DemoVAE, DemoVAEModel, LinearResidualizer, demovae_objective, leakage
-from causalrep.confounders.removal.demovae import Networks, association, hsic
+from causalrep.confounders.removal.demovae.model import Networks
+from causalrep.confounders.removal.demovae.objective import association, hsic
 from causalrep.confounders.removal.guides import linear_guides
 from causalrep.data import draw_fc, fc_population
 from causalrep.errors import InputError, NotFittedError
 from causalrep.metrics import association_scan
+from causalrep.training.rows import Schedule
 
 LAYOUT = (1, 2)
 
@@ -33,7 +35,7 @@ def rmse(a):
 def test_the_loss_is_its_definition():
     rng = np.random.default_rng(0)
     x, d = rng.normal(size=(30, 6)), coded(rng, 30)
-    model = DemoVAEModel(LAYOUT, latents=4, hidden=8, prior_variance=0.1, guide=0.0)
+    model = DemoVAEModel(LAYOUT, latents=4, hidden=(8,), prior_variance=0.1, guide=0.0)
     objective, batch = demovae_objective(model, 6), {"x": jnp.asarray(x), "d": jnp.asarray(d)}
     params = jax.jit(objective.init)(jax.random.key(0), batch)
     loss, terms = jax.jit(objective.loss)(params, jax.random.key(1), batch)
@@ -75,7 +77,7 @@ def test_guides_are_scikit_learns_with_more_columns_than_rows(x64):
 
 
 def test_low_rank_decoder_gives_the_upper_triangle_of_a_low_rank_matrix():
-    model = DemoVAEModel(LAYOUT, latents=3, hidden=5, rank=1)
+    model = DemoVAEModel(LAYOUT, latents=3, hidden=(5,), rank=1)
     networks = Networks(model, 6)
     z, d = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
     params = networks.init(jax.random.key(0), np.ones((2, 6), np.float32), d)
@@ -130,7 +132,7 @@ def brains():
     tables = [
         pd.DataFrame({"age": np.asarray(s.age, float), "sex": np.where(s.sex == 1, "m", "f")}) for s in (train, test)
     ]
-    options = {"latents": 8, "hidden": 32, "epochs": 800, "learning_rate": 3e-3}
+    options = {"latents": 8, "hidden": (32,), "schedule": Schedule(epochs=800, learning_rate=3e-3)}
     return train, test, tables, options, DemoVAE(**options).fit(train.x, tables[0])
 
 
@@ -175,7 +177,7 @@ def test_samples_have_the_demographics_asked_for(brains):
 
 def test_scikit_learns_habits(brains):
     train, test, tables, options, model = brains
-    small = {**options, "epochs": 5}
+    small = {**options, "schedule": Schedule(epochs=5)}
     pipe = make_pipeline(FunctionTransformer(), clone(DemoVAE(**small))).fit(np.asarray(train.x), tables[0])
     assert pipe.transform(np.asarray(test.x)).shape == test.x.shape
     assert clone(model).get_params() == model.get_params()

@@ -1,9 +1,9 @@
-"""The report of what an estimate rests on, from made-up fits: when it is certain, and why not."""
+"""The identification report on made-up fits: when it accepts an estimate, and why it does not."""
 
 import numpy as np
 import pytest
 
-from causalrep.confounders import FamilyFit, IdentificationReport
+from causalrep.confounders.vluci.identification import FamilyFit, IdentificationReport
 
 NOISE = np.random.default_rng(0).normal(size=400)
 
@@ -31,7 +31,7 @@ def test_a_separated_mixture_that_the_rows_prefer_is_one_answer():
     [
         (_report(_family(separation=1.0), _family("gaussian", level=-0.2)), "overlap"),
         (_report(_family(separation=float("nan")), _family("gaussian", level=-0.2)), "overlap"),
-        (_report(_family(), _family("gaussian", ate=4.0)), "do not tell these laws of U apart"),
+        (_report(_family(), _family("gaussian", ate=4.0)), "do not distinguish these laws of U"),
         (_report(_family(), _family("gaussian", level=0.2)), "reject this law"),
         (_report(_family()), "range is not known"),
         (_report(_family("gaussian"), _family(level=-0.2)), "functional form"),

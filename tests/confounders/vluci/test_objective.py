@@ -50,7 +50,7 @@ def _log_likelihoods(model, params, batch, points):
 
 
 def _repeated(model, params, batch):
-    """The bounds from 50 independent sets of 200 samples a row."""
+    """The bounds from 50 independent sets of 200 samples per row."""
 
     def one(key):
         return bounds(model, params, key, batch, samples=200)
@@ -73,7 +73,7 @@ def test_two_point_bounds_are_the_likelihood_when_both_posteriors_are_exact(batc
     np.testing.assert_allclose(found.joint, joint.mean(), atol=1e-5)
 
 
-def test_amortised_two_point_bounds_lie_below_the_likelihood_by_the_divergences(batch):
+def test_amortized_two_point_bounds_lie_below_the_likelihood_by_the_divergences(batch):
     model = LatentModel("two_point", 1, hidden=(8,))
     params = _moved(model, batch)
     exact = LatentModel("two_point", 1, hidden=(8,), posterior="exact")

@@ -13,8 +13,13 @@ from causalrep.confounders.vluci.objective import Settings
 from causalrep.data import hidden_confounder
 from causalrep.errors import IdentificationWarning, InputError, NoIntervalError, NotFittedError
 from causalrep.metrics import coverage
+from causalrep.training.rows import Schedule
 
-SMALL = {"hidden": (32, 32), "epochs": 100, "warm_start": 10, "batch_size": 128, "learning_rate": 3e-3}
+SMALL = {
+    "hidden": (32, 32),
+    "schedule": Schedule(epochs=100, batch_size=128, learning_rate=3e-3),
+    "warm_start": 10,
+}
 
 
 class Regressions:
@@ -103,7 +108,8 @@ def test_a_gaussian_confounder_is_never_one_answer():
         ({"latent": "gaussian", "seed": 1.5}, "seed: found 1.5"),
         ({"latent": "gaussian", "draws": 1}, "draws: found 1"),
         ({"latent": "gaussian", "warm_start": 300}, "warm_start: found 300"),
-        ({"latent": "gaussian", "validation_share": 0.0}, "validation_share"),
+        ({"latent": "gaussian", "schedule": Schedule(validation_share=0.0)}, "schedule.validation_share: found 0"),
+        ({"latent": "gaussian", "schedule": Schedule(steps=9)}, "schedule.steps: found 9"),
         ({"latent": "gaussian", "estimator": Regressions}, "estimator"),
         ({"latent": "gaussian", "estimator": "OLS"}, "estimator: found 'OLS'"),
         ({"latent": "gaussian", "outcome": "bernoulli"}, "Y: found values other than 0 and 1"),

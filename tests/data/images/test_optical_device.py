@@ -1,4 +1,4 @@
-"""The optical device: what is read, and what is refused."""
+"""The optical device: shapes and values of the data, and files that are refused."""
 
 import shutil
 from urllib.parse import quote
@@ -17,10 +17,10 @@ def device():
     try:
         return load("optical_device")
     except DataError as error:
-        pytest.skip(f"the optical device's files are not at hand: {error}")
+        pytest.skip(f"the files of the optical device are not available: {error}")
 
 
-# Where the files lay before a test changed the environment.
+# The folder of the files, before a test changes the environment.
 FILES = data_folder() / "optical_device"
 
 
@@ -36,8 +36,8 @@ def test_shape_and_first_row(device):
     assert (device.confounder[0, 0], device.outcome[0, 0]) == (74, 26)
 
 
-def test_the_confounder_is_one(device):
-    # By construction the LED moves the photodiode in every experiment with confounding.
+def test_the_confounder_affects_the_outcome(device):
+    # By construction the LED affects the photodiode in every experiment with confounding.
     strongest = device.experiments.index(80)
     correlation = np.corrcoef(device.confounder[strongest], device.outcome[strongest])[0, 1]
     assert abs(correlation) > 0.5
@@ -56,9 +56,9 @@ def test_a_missing_file_without_network_says_what_to_do(empty_home, tmp_path, mo
 
 
 def test_a_failed_preparation_is_repeated(device, empty_home, tmp_path, monkeypatch):
-    """Nothing half-prepared is left behind: once the files are there, the same call succeeds."""
+    """A failed preparation leaves nothing behind: the same call succeeds once the files are present."""
     if not all((FILES / file_name(number)).is_file() for number in device.experiments):
-        pytest.skip(f"a prepared copy of the optical device is at hand, but not its files in {FILES}")
+        pytest.skip(f"a prepared copy of the optical device is available, but its files are not in {FILES}")
     monkeypatch.setattr(pooch, "retrieve", no_network)
     monkeypatch.setenv("CAUSALREP_DATA", str(tmp_path / "data"))
     with pytest.raises(DataError):

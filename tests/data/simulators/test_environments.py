@@ -8,12 +8,12 @@ import pytest
 from causalrep.data import (
     buchholz_simulation,
     cauca_simulation,
-    edge_signals,
     one_per_latent,
     segments_simulation,
     squires_model,
     varici_model,
 )
+from causalrep.data.simulators.latent.environments import edge_signals
 from causalrep.data.simulators.latent.mixings import leaky_mixing, mlp_mixing, orthogonal_columns, tanh_mixing
 from causalrep.metrics import varsortability
 
@@ -42,7 +42,7 @@ def test_an_intervention_changes_one_mechanism(x64, hard):
     np.testing.assert_allclose((scale[0] / scale[np.arange(1, 6), np.arange(5)]) ** 2, 5.0)
 
 
-def test_scores_change_in_the_target_and_its_parents_alone(x64):
+def test_scores_change_only_in_the_target_and_its_parents(x64):
     model = varici_model(jax.random.key(4)).interventions
     signals = np.asarray(edge_signals(model))
     np.testing.assert_array_equal(signals > 1e-12, np.asarray(model.graph) | np.eye(5, dtype=bool))
@@ -75,7 +75,7 @@ def test_segments_scale_laplace_sources():
     assert rows.x.shape == rows.z.shape == (3, 20_000, 5)
     spread = np.std(rows.z, axis=1)
     assert np.all(spread < np.sqrt(2.0) * 1.05)
-    assert np.std(spread, axis=0).min() > 0.01, "scales differ between segments"
+    assert np.std(spread, axis=0).min() > 0.01, "scales must differ between segments"
     kurtosis = np.mean(np.asarray(rows.z) ** 4, axis=1) / spread**4
     np.testing.assert_allclose(kurtosis, 6.0, atol=1.2)
 
@@ -86,7 +86,7 @@ def test_square_mixings_are_injective(x64, draw):
     for seed in range(5):
         mix = draw(jax.random.key(seed))
         sign, _ = np.linalg.slogdet(jax.vmap(jax.jacobian(mix))(z))
-        assert abs(sign.sum()) == len(z), "the determinant never changes its sign"
+        assert abs(sign.sum()) == len(z), "the determinant must not change its sign"
 
 
 def test_perceptrons_and_matrices_keep_the_dimension(x64):

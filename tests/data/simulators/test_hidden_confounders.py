@@ -1,4 +1,4 @@
-"""Designs with a hidden confounder: their laws, and IHDP with the mother's age hidden."""
+"""Simulations with a hidden confounder: their distributions, and IHDP with the mother's age hidden."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""The simulated data of ILD: they regenerate the numbers of the paper's card, which pins every step."""
+"""The simulated data of ILD reproduce the published numbers of the authors' code, which fixes every step."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,11 +6,12 @@ import pytest
 
 from causalrep.data import ild_simulation
 from causalrep.errors import InputError
-from causalrep.latent import counterfactual_error, log_likelihood, true_counterfactuals, true_model
+from causalrep.latent import counterfactual_error, log_likelihood, true_counterfactuals
+from causalrep.latent.ild.evaluation import true_model
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-# Card ild, section 8: three domains, latents 4 and 5 intervened, model seeds 0 to 9.
+# Three domains, interventions on latents 4 and 5, model seeds 0 to 9 (card ild, section 8).
 ORACLE = (3.297, 4.972, 2.182, 4.002, 4.618, 2.824, 4.020, 4.063, 4.115, 4.745)
 IDENTITY = (1.488, 0.841, 1.722, 2.080, 2.561, 0.642, 4.329, 3.147, 1.190, 4.884)
 
@@ -37,9 +38,9 @@ def test_oracle_likelihood_and_identity_error_to_three_decimals(seed):
 
 @pytest.mark.slow
 def test_every_seed_and_the_means_of_other_cells():
-    found = np.array([oracle(seed) for seed in range(10)])
-    np.testing.assert_allclose(found[:, 0], ORACLE, atol=0.001)
-    np.testing.assert_allclose(found[:, 2], IDENTITY, atol=0.001)
+    results = np.array([oracle(seed) for seed in range(10)])
+    np.testing.assert_allclose(results[:, 0], ORACLE, atol=0.001)
+    np.testing.assert_allclose(results[:, 2], IDENTITY, atol=0.001)
     cells = {
         (2, (4, 5)): (3.970, 2.243),
         (10, (4, 5)): (3.878, 2.125),
@@ -60,7 +61,7 @@ def test_samples_are_the_truth_applied_to_their_noise():
         for d in range(2):
             own = sample.domain == d
             np.testing.assert_allclose(sample.x[own], data.truth.observe(sample.noise[own], d))
-    # Mechanisms of latents that are not intervened on are shared.
+    # Domains share the mechanisms of latents without interventions.
     np.testing.assert_array_equal(data.truth.maps[0][:, :2], data.truth.maps[1][:, :2])
     assert np.abs(data.truth.maps[0][:, 2:] - data.truth.maps[1][:, 2:]).max() > 0.1
     assert abs(np.linalg.det(data.truth.mixing)) == pytest.approx(1.0)

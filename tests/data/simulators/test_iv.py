@@ -1,4 +1,4 @@
-"""The simulated designs have the moments and satisfy the equations that their docstrings state."""
+"""The simulations with instruments have the moments and satisfy the equations in their docstrings."""
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +23,11 @@ def test_linear_iv_moments(x64, rho):
         "var u": (jnp.mean(u**2), 1.0),
         "ols": ((x @ y) / (x @ x), effect + rho / (k * strength**2 + 1)),
     }
-    for name, (found, expected) in moments.items():
-        assert float(found) == pytest.approx(expected, abs=6 * 2 / np.sqrt(n)), name
+    for name, (moment, expected) in moments.items():
+        assert float(moment) == pytest.approx(expected, abs=6 * 2 / np.sqrt(n)), name
 
 
-def test_heteroskedastic_errors_depend_on_the_instrument_alone_in_scale(x64):
+def test_heteroskedastic_errors_depend_on_the_instrument_only_in_scale(x64):
     shared = {"n": 200_000, "instruments": 2, "strength": 1.0, "endogeneity": 0.5, "effect": 0.0}
     y, _, z = linear_iv(jax.random.key(2), heteroskedastic=True, **shared)
     plain = linear_iv(jax.random.key(2), **shared)
@@ -74,12 +74,12 @@ def test_draws_solve_both_structural_equations(x64, cyclic):
     noise_x, noise_y = jax.random.normal(x_key, (n, 5)), jax.random.normal(y_key, (n,))
     np.testing.assert_allclose(x, kappa * jnp.outer(y, sem.tau) + c @ sem.t + sigma * noise_x, atol=1e-10)
     np.testing.assert_allclose(y, x @ sem.f + kappa * c @ sem.eps + sigma * noise_y, atol=1e-10)
-    # The augmentation moves x along Gamma, so never changes f^T x: outcome invariance.
+    # The augmentation moves x along Gamma, which is orthogonal to f, so that f^T x is invariant.
     np.testing.assert_allclose(gx - x, 2.0 * g @ sem.gamma, atol=1e-12)
     np.testing.assert_allclose((gx - x) @ sem.f, 0.0, atol=1e-12)
 
 
-def test_left_out_directions_have_no_parameter(x64):
+def test_omitted_directions_have_no_parameter(x64):
     sem = sample_linear_sem(jax.random.key(7), treatments=6, keep=0.5)
     g = draw_linear(jax.random.key(8), sem, n=20).g
     used = jnp.any(sem.gamma != 0, axis=1)
@@ -88,7 +88,7 @@ def test_left_out_directions_have_no_parameter(x64):
 
 
 @pytest.mark.parametrize("cyclic", [False, True])
-def test_samples_have_the_population_s_moments(x64, cyclic):
+def test_samples_have_the_moments_of_the_population(x64, cyclic):
     kappa, n = 0.5, 200_000
     sem = sample_linear_sem(jax.random.key(9), treatments=4, confounders=5, cyclic=cyclic)
     x, y, _, _ = draw_linear(jax.random.key(10), sem, n=n, kappa=kappa)

@@ -1,17 +1,18 @@
-"""Nonlinear designs: moments of their formulas, valid instruments, confounded treatments."""
+"""Nonlinear simulations have the moments of their formulas, valid instruments, and confounded treatments."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.data import ZOO_FUNCTIONS, agmm_zoo, demand, demand_function, newey_powell, sine, zoo
+from causalrep.data import agmm_zoo, demand, newey_powell, sine, zoo
+from causalrep.data.simulators.iv.nonlinear import ZOO_FUNCTIONS, demand_function
 
 KEY = jax.random.key(0)
 
 
 def error(sample, f):
-    """What the structural function leaves of the outcome."""
+    """The outcome less the structural function."""
     return np.asarray(sample.y) - np.asarray(f(sample.t[:, 0]))
 
 
@@ -19,7 +20,7 @@ def error(sample, f):
     ("draw", "f", "sd"),
     [
         (lambda: newey_powell(KEY, n=20000), lambda x: jnp.log(jnp.abs(16 * x - 8) + 1) * jnp.sign(x - 0.5), 1.0),
-        (lambda: newey_powell(KEY, n=20000, design="CC"), lambda x: 4 * x - 2, 1.0),
+        (lambda: newey_powell(KEY, n=20000, function="CC"), lambda x: 4 * x - 2, 1.0),
         (lambda: zoo(KEY, n=20000, function="linear"), lambda x: x, np.sqrt(25.5)),
         (lambda: agmm_zoo(KEY, n=20000, function="sin"), jnp.sin, np.sqrt(4.01)),
         (lambda: sine(KEY, n=20000), lambda x: jnp.sin(x) / np.sqrt(1.5), np.sqrt(1.01 / 1.5)),
@@ -88,11 +89,11 @@ def demand_by_hand(p, t, s):
 
 
 def test_the_caution_about_demand_is_true():
-    # The error is a negligible part of the outcome, so that confounding cannot matter.
+    # The error is a negligible part of the outcome, so confounding hardly matters.
     s = demand(KEY, n=20000, rho=0.9)
     e = np.asarray(s.y) - np.asarray(demand_function(s.t[:, 0], *s.x.T))
     assert np.var(e) < 1e-3 * np.var(s.y)
-    # Scaling the noise tenfold leaves it small: what it changes is that the instrument becomes weak.
+    # With ten times the noise it is still small, but the instrument becomes weak.
     scaled = demand(KEY, n=20000, rho=0.9, noise=10.0)
     e = np.asarray(scaled.y) - np.asarray(demand_function(scaled.t[:, 0], *scaled.x.T))
     assert 1e-3 * np.var(scaled.y) < np.var(e) < 1e-2 * np.var(scaled.y)

@@ -1,4 +1,4 @@
-"""The simulation of polynomial mixings: what is held constant, what is not, and that nothing is lost in the mixing."""
+"""The simulation of polynomial mixings: which latents are held constant, and that the mixing is injective."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from causalrep.errors import InputError
 
 
 @pytest.mark.parametrize("kind", ["mixture", "correlated", "scm"])
-def test_each_environment_holds_its_latent_and_no_other(x64, kind):
+def test_each_environment_holds_only_its_own_latent_constant(x64, kind):
     rows = ahuja_simulation(jax.random.key(0), n=500, latents=3, observed=12, kind=kind)
     assert rows.x.shape == (4, 500, 12)
     held = np.ptp(np.asarray(rows.z), axis=1) == 0
@@ -21,7 +21,7 @@ def test_each_environment_holds_its_latent_and_no_other(x64, kind):
     assert related > 0.3 if kind in ("correlated", "scm") else related < 0.15
 
 
-def test_effects_pass_a_do_value_on_to_descendants_alone(x64):
+def test_interventions_change_only_descendants(x64):
     draws = [ahuja_simulation(jax.random.key(s), n=4000, latents=2, observed=5, kind="scm").z for s in range(4)]
     moved = [float(jnp.mean(z[1, :, 1])) for z in draws]  # do(z_0 = 2)
     assert max(map(abs, moved)) > 0.8
@@ -29,7 +29,7 @@ def test_effects_pass_a_do_value_on_to_descendants_alone(x64):
         np.testing.assert_allclose(jnp.mean(z[2, :, 0]), 0.0, atol=0.25)  # do(z_1 = 2)
 
 
-def test_polynomials_have_their_degree_and_lose_nothing(x64):
+def test_polynomials_have_their_degree_and_are_injective(x64):
     mix = polynomial_mixing(jax.random.key(0), 2, 9, 3)
     line = jnp.linspace(-1.0, 1.0, 9)[:, None] * jnp.array([1.0, 2.0])
     differences = np.diff(np.asarray(mix(line)), n=4, axis=0)

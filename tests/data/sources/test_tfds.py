@@ -1,4 +1,4 @@
-"""Prepared copies: every example comes back, and a copy that lost some is refused."""
+"""Prepared copies return every example, and a copy that lost some is refused."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,9 @@ def source(calls, variant="default"):
 def test_examples_come_back_and_are_prepared_once(empty_home):
     calls = []
     for variant in ("default", "default", "other"):
-        found = source(calls, variant)
-        assert sorted(int(example["label"]) for example in found) == list(range(40))
-        assert all((example["row"] == example["label"]).all() for example in found)
+        examples = source(calls, variant)
+        assert sorted(int(example["label"]) for example in examples) == list(range(40))
+        assert all((example["row"] == example["label"]).all() for example in examples)
     assert calls == ["default", "other"]
     assert (empty_home / ".cache" / "causalrep" / "prepared" / "toy").is_dir()
 

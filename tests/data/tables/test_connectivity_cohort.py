@@ -1,4 +1,4 @@
-"""A user's own cohort: read as it is, refused with a reason."""
+"""A user's own cohort: correct files are read, and wrong ones are refused with a reason."""
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,13 @@ def test_subjects_and_fields_as_numbers(tmp_path):
     assert cohort.connectivity.shape == (6, 10)
     assert cohort.connectivity.dtype == np.float32
     assert list(cohort.demographics["sex"]) == list("fmfmfm")
-    # A field with one value goes; text is coded; what is missing is the mean.
+    # Fields with one value are dropped, text is coded, and missing values are replaced by the mean.
     assert list(cohort.fields.columns) == ["wrat", "diagnosis"]
     np.testing.assert_allclose(cohort.fields["wrat"], [101, 100, 99, 103, 97, 100])
     np.testing.assert_allclose(cohort.fields["diagnosis"], [1, 1, 0, 1, 0, 0.6])
 
 
-def test_a_missing_folder_says_what_to_put_there(tmp_path, monkeypatch):
+def test_the_error_for_a_missing_folder_says_what_to_put_there(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"connectivity\.npy does not exist\. Expected in it: .*phs000607"):
         load("connectivity_cohort", path=tmp_path / "nowhere")
     monkeypatch.setenv("CAUSALREP_DATA", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The econometric tables: sample, roles, and errors that name the argument."""
+"""The econometric tables: samples, roles, and errors that name the argument."""
 
 import sys
 
@@ -31,14 +31,14 @@ def test_shapes_and_roles(name):
     assert np.linalg.matrix_rank(table.frame[roles].assign(one=1.0)) == len(roles) + 1
 
 
-def test_the_samples_are_the_textbook_s():
+def test_samples_are_those_of_the_textbook():
     assert load("card").Y.mean() == pytest.approx(6.261832, abs=1e-6)
     assert load("mroz").Y.notna().all()
     assert load("mroz").frame["inlf"].eq(1).all()
     assert load("bwght").T.gt(0).sum() == 212  # mothers who smoked
 
 
-def test_with_roles_changes_roles_alone():
+def test_with_roles_changes_only_roles():
     card = load("card")
     short = card.with_roles(controls=[], instruments=["nearc4"])
     assert short.X is None

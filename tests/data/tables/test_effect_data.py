@@ -1,4 +1,4 @@
-"""The treatment-effect data: published constants and rows, canonical splits, checksums, options that are refused."""
+"""Treatment-effect data: published constants and rows, canonical splits, checksums, and options that are refused."""
 
 import gzip
 import hashlib
@@ -19,11 +19,11 @@ from causalrep.metrics import randomized_att
 FILES = data_folder()
 
 
-def at_hand(name, **options):
+def load_or_skip(name, **options):
     try:
         return load(name, **options)
     except DataError as error:
-        pytest.skip(f"the files of {name} are not at hand: {error}")
+        pytest.skip(f"the files of {name} are not available: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def ihdp():
     return load("ihdp", replications=range(1, 1001))
 
 
-def test_r_s_random_numbers():
+def test_random_numbers_of_r():
     # Printed by R for set.seed(1); runif(3) and set.seed(570); runif(3), rnorm(3).
     np.testing.assert_allclose(RRandom(1).uniform(3), [0.26550866, 0.37212390, 0.57285336], atol=5e-9)
     np.testing.assert_allclose(RRandom(570).uniform(3), [0.53440291, 0.14930759, 0.37421509], atol=5e-9)
@@ -46,11 +46,11 @@ def test_ihdp_shapes_and_aggregates(ihdp):
     assert ihdp.y.shape == ihdp.mu0.shape == ihdp.mu1.shape == (1000, 747)
     ite = ihdp.mu1 - ihdp.mu0
     ate, spread = ite.mean(1), ite.std(1)
-    found = [ate.mean(), ate.std(), ate.min(), ate.max(), spread.mean(), np.median(spread), spread.max()]
-    np.testing.assert_allclose(found, [4.3998, 1.3346, -0.604, 15.69, 5.734, 3.016, 106.85], rtol=3e-4)
+    aggregates = [ate.mean(), ate.std(), ate.min(), ate.max(), spread.mean(), np.median(spread), spread.max()]
+    np.testing.assert_allclose(aggregates, [4.3998, 1.3346, -0.604, 15.69, 5.734, 3.016, 106.85], rtol=3e-4)
     assert np.mean(spread > 1) == 0.812
     np.testing.assert_allclose([ate[:100].mean(), spread[:100].mean()], [4.5158, 5.5536], atol=5e-5)
-    # By construction of omega.
+    # omega is chosen so that the effect on the treated is 4.
     np.testing.assert_allclose(ite[:, ihdp.t == 1].mean(1), 4.0, atol=1e-10)
 
 
@@ -73,7 +73,7 @@ def test_ihdp_reference_rows(ihdp, number, ate, spread, mean):
 def test_ihdp_equals_the_public_files(ihdp):
     folder = FILES / "ihdp"
     if not (folder / "ihdp_npci_1-100.test.npz").is_file():
-        pytest.skip("the public files of IHDP are not at hand")
+        pytest.skip("the public files of IHDP are not available")
     columns = {"yf": ihdp.y, "ycf": np.where(ihdp.t == 1, ihdp.y0, ihdp.y1), "mu0": ihdp.mu0, "mu1": ihdp.mu1}
     for number in (1, 2, 10, 50):
         public = np.loadtxt(folder / f"ihdp_npci_{number}.csv.gz", delimiter=",")
@@ -87,8 +87,8 @@ def test_ihdp_equals_the_public_files(ihdp):
                 np.testing.assert_allclose(ours[r, rows], archive[name][:, r], atol=1e-10)
     reference = json.loads((folder / "npci_reference.json").read_text())["replications"]
     for number, expected in reference.items():
-        found = ihdp.mu1[int(number) - 1] - ihdp.mu0[int(number) - 1]
-        np.testing.assert_allclose([found.mean(), found.std()], [expected["ate"], expected["sd_ite"]], atol=1e-6)
+        ite = ihdp.mu1[int(number) - 1] - ihdp.mu0[int(number) - 1]
+        np.testing.assert_allclose([ite.mean(), ite.std()], [expected["ate"], expected["sd_ite"]], atol=1e-6)
 
 
 def test_ihdp_replications_do_not_depend_on_the_request(ihdp):
@@ -117,7 +117,7 @@ def test_ihdp_names_the_missing_package(monkeypatch):
 
 
 def test_jobs(x64):
-    jobs = at_hand("jobs")
+    jobs = load_or_skip("jobs")
     assert jobs.x.shape == (3212, 17)
     assert (jobs.t.sum(), jobs.randomized.sum()) == (297, 722)
     assert float(randomized_att(jobs.y, jobs.t, jobs.randomized)) == pytest.approx(0.07794, abs=5e-6)
@@ -140,7 +140,7 @@ def test_jobs(x64):
     ],
 )
 def test_lalonde(options, rows, naive):
-    table = at_hand("lalonde", **options)
+    table = load_or_skip("lalonde", **options)
     assert len(table.frame) == rows
     assert table.Y[table.T == 1].mean() - table.Y[table.T == 0].mean() == pytest.approx(naive, abs=5e-3)
     assert table.X.shape[1] == (7 if options.get("sample") == "lalonde" else 8)
@@ -150,7 +150,7 @@ def test_lalonde(options, rows, naive):
 def test_lalonde_by_package_equals_the_files(monkeypatch):
     packaged = load("lalonde", controls="cps")
     monkeypatch.setitem(sys.modules, "causaldata", None)
-    downloaded = at_hand("lalonde", controls="cps")
+    downloaded = load_or_skip("lalonde", controls="cps")
     np.testing.assert_array_equal(packaged.frame, downloaded.frame)
 
 
@@ -162,7 +162,7 @@ def test_nhefs():
 
 
 def test_twins():
-    twins = at_hand("twins")
+    twins = load_or_skip("twins")
     assert twins.x.shape == (11984, 75)
     assert len(set(twins.covariates)) == 75
     assert (twins.y1 - twins.y0).mean() == pytest.approx(-0.02520, abs=5e-6)
@@ -171,7 +171,7 @@ def test_twins():
 
 
 def test_acic2016():
-    acic = at_hand("acic2016")
+    acic = load_or_skip("acic2016")
     assert acic.x.shape == (4802, 79)
     assert acic.t.sum(1).tolist() == [858, 1497, 1356, 1736, 1444, 1250, 1504, 1237, 1374, 1191]
     ite = acic.mu1 - acic.mu0
@@ -187,13 +187,13 @@ def test_acic2016():
 
 
 def test_realcause():
-    data = at_hand("realcause")
+    data = load_or_skip("realcause")
     ite = data.y1 - data.y0
     np.testing.assert_allclose(ite.mean(1), [-13856.4, -13811.6, -13880.0, -13422.9, -13357.2], atol=0.05)
     atts = [i[t == 1].mean() for i, t in zip(ite, data.t, strict=True)]
     np.testing.assert_allclose(atts, [871.5, 391.4, 1424.2, 2487.5, 3659.8], atol=0.05)
     np.testing.assert_array_equal(np.where(data.t == 1, data.y1, data.y0), data.y)
-    assert at_hand("realcause", original="twins", samples=[1]).y.shape == (1, 11984)
+    assert load_or_skip("realcause", original="twins", samples=[1]).y.shape == (1, 11984)
     with pytest.raises(InputError, match=r"^samples: .*expected numbers from 0 to 1 for lalonde_cps"):
         load("realcause", original="lalonde_cps", samples=[2])
     with pytest.raises(InputError, match=r"^original: "):
@@ -203,7 +203,7 @@ def test_realcause():
 def test_the_samples_of_realcause_share_covariates():
     import pandas as pd
 
-    at_hand("realcause")
+    load_or_skip("realcause")
     frames = [pd.read_csv(FILES / "realcause" / f"lalonde_psid_sample{i}.csv.gz") for i in (0, 4)]
     assert frames[0].iloc[:, :8].equals(frames[1].iloc[:, :8])
 
@@ -215,7 +215,7 @@ def test_news_follows_its_law(x64):
     assert (totals >= 100).all()
     assert (totals <= 300).all()
     assert float(abs(sample.t - sample.propensity).mean()) > 0
-    # Treatment follows its probability, the outcome its mean.
+    # Standardized residuals of the treatment have mean 0, and those of the outcome have standard deviation 1.
     residual = (sample.t - sample.propensity) / (sample.propensity * (1 - sample.propensity)) ** 0.5
     assert abs(float(residual.mean())) < 4 / 600**0.5
     noise = sample.y - (sample.mu0 + sample.t * (sample.mu1 - sample.mu0))
@@ -232,7 +232,7 @@ def test_options_that_do_not_exist_are_refused():
         load("ihdp", replications=[5]).sample(1)
 
 
-def test_a_compressed_copy_serves_and_is_checked(empty_home, tmp_path, monkeypatch):
+def test_a_compressed_copy_is_accepted_and_checked(empty_home, tmp_path, monkeypatch):
     monkeypatch.setenv("CAUSALREP_DATA", str(tmp_path))
     monkeypatch.setattr(pooch, "retrieve", lambda *a, **k: (_ for _ in ()).throw(OSError("no route to host")))
     (tmp_path / "toy").mkdir()

@@ -1,4 +1,4 @@
-"""The leaderboard's snapshots: the rows and counts their description gives."""
+"""The leaderboard's snapshots have the numbers of rows that their description gives."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from causalrep.data import load
 from causalrep.errors import DataError, InputError
 
 
-def at_hand(**options):
+def load_or_skip(**options):
     try:
         return load("open_llm_leaderboard", **options)
     except DataError as error:
@@ -15,7 +15,7 @@ def at_hand(**options):
 
 @pytest.mark.parametrize(("snapshot", "llama", "qwen"), [("2025-02-20", 716, 243), ("2025-02-08", 712, 230)])
 def test_rows_by_base_model(snapshot, llama, qwen):
-    board = at_hand(snapshot=snapshot)
+    board = load_or_skip(snapshot=snapshot)
     assert len(board.of_base_models("llama-3-8b").scores) == llama
     assert board.of_base_models("qwen2.5-14b").scores.shape == (qwen, 6)
     assert board.scores.notna().all().all()

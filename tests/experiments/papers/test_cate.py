@@ -1,4 +1,4 @@
-"""The effect experiments: deterministic rows to three decimals, claims that can fail, numbers that are shown."""
+"""The effect experiments: deterministic rows are exact, claims can fail, and reported numbers have cells."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def needs(request):
     return f"cate/{request.param}"
 
 
-# Their many networks take a quarter of a minute or more to compile.
+# These compile many networks, which takes a quarter of a minute or more.
 SLOW = ("ihdp_cevae", "ihdp_neural")
 SMOKE = [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NAMES if n != "ihdp1000"]
 
@@ -52,7 +52,7 @@ def test_smoke(needs, tmp_path, capsys):
     assert np.isfinite(frame["value"][frame["metric"] != "median_width"]).all()
     for claim in study.claims:
         assert claim.evaluate(frame).status != "failed", claim.name
-        # A claim that cannot fail is a defect: records that are wrong by a factor must not satisfy it.
+        # A claim that cannot fail is a defect, so wrong records must not satisfy it.
         deterministic = getattr(claim, "unit", None) == ()
         if deterministic and hasattr(claim, "low"):
             assert claim.evaluate(frame.assign(value=frame["value"] * 1.01 + 1)).status == "failed", claim.name
@@ -63,8 +63,8 @@ def test_least_squares_on_ihdp_100_is_the_published_row():
     frame = run(study, progress=False).frame
     for method, anchors in ANCHORS[100].items():
         for metric, value in anchors.items():
-            found = select(frame, method=method, metric=metric)["value"].mean()
-            assert found == pytest.approx(value, abs=5e-4), (method, metric)
+            mean = select(frame, method=method, metric=metric)["value"].mean()
+            assert mean == pytest.approx(value, abs=5e-4), (method, metric)
     verdicts = {claim.name: claim.evaluate(frame).status for claim in study.claims}
     assert set(verdicts.values()) == {"held"}, verdicts
     worse = frame.assign(value=frame["value"] * np.where(frame["method"] == "OLS-2", 9.0, 1.0))
@@ -124,8 +124,8 @@ def test_every_method_is_fitted_to_rows_with_weight_alone(x64):
     other = rows._replace(y=jnp.where(w > 0, rows.y, 1 - rows.y))
     names = ("Difference in means", "AIPW", "OLS-2", "Ridge DR", "5-NN T", "Kernel X")
     fit_all = jax.jit(lambda rows: jnp.stack([METHODS[name](rows) for name in names]))
-    found, again = fit_all(rows), fit_all(other)
-    np.testing.assert_allclose(found, again, atol=1e-9)
+    effects, again = fit_all(rows), fit_all(other)
+    np.testing.assert_allclose(effects, again, atol=1e-9)
 
 
 def test_the_effect_on_the_treated_of_the_coverage_study(x64):

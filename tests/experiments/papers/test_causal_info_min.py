@@ -1,4 +1,4 @@
-"""The study of causal information minimization: claims that can hold and can fail, and a smoke run."""
+"""The studies of causal information minimization: claims can hold and can fail, and smoke runs work."""
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ def embeddings(**changed):
     return arrays | changed
 
 
-def test_a_users_embeddings_are_split_and_standardised(tmp_path):
+def test_a_users_embeddings_are_split_and_standardized(tmp_path):
     np.savez(tmp_path / "a.npz", **embeddings())
     rows = read(str(tmp_path / "a.npz"))
     np.testing.assert_allclose(rows["train"].first.mean(0), 0.0, atol=1e-4)

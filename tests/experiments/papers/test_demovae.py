@@ -1,4 +1,4 @@
-"""The DemoVAE study: claims that can hold and can fail, and a smoke run."""
+"""The DemoVAE studies: claims can hold and can fail, and smoke runs work."""
 
 import itertools
 
@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causalrep.confounders import DemoVAEFit, DemoVAEModel
-from causalrep.confounders.removal.demovae import Networks
+from causalrep.confounders import DemoVAEModel
+from causalrep.confounders.removal.demovae.model import Networks
 from causalrep.data import draw_fc, fc_population
 from causalrep.study import load_reported, read_records, run_folder
+from causalrep.training.trained import Trained
 from experiments import configs
 from experiments.papers.demovae.fmri import Cohort, Rows, group_error, read
 from experiments.papers.demovae.standin import NETWORKS, RAW, RESIDUAL, StandIn
@@ -76,7 +77,7 @@ def test_every_reported_number_belongs_to_the_config():
 
 @pytest.fixture
 def cohort(tmp_path):
-    """A folder as a user would have it: 80 subjects, 28 edges, 45 phenotypes."""
+    """A folder as a user would prepare it, with 80 subjects, 28 edges and 45 phenotypes."""
     s = draw_fc(jax.random.key(1), fc_population(jax.random.key(0), regions=8, factors=5), n=80)
     np.save(tmp_path / "connectivity.npy", s.x)
     demographics = pd.DataFrame({"age": s.age, "sex": np.where(s.sex == 1, "m", "f")})
@@ -97,11 +98,11 @@ def test_a_users_cohort_in_numbers_and_its_digest(cohort):
 
 def test_the_share_of_a_group_difference_that_is_missed():
     rows = Rows(jnp.array([[0.0], [0.0], [3.0], [3.0]]), jnp.array([[1.0, 0.0], [1, 0], [0, 1], [0, 1]]), None)
-    model = DemoVAEModel((2,), latents=1, hidden=4)
+    model = DemoVAEModel((2,), latents=1, hidden=(4,))
     params = Networks(model, 1).init(jax.random.key(0), rows.x, rows.d)
-    # Networks of zeros make both groups alike: the whole difference is missed.
-    found = DemoVAEFit(jax.tree.map(jnp.zeros_like, params), {}, None, None)
-    np.testing.assert_allclose(group_error(jax.random.key(0), model, found, rows, 0), 1.0, rtol=1e-6)
+    # Networks of zeros give both groups the same connectivity, so the whole difference is missed.
+    fitted = Trained(jax.tree.map(jnp.zeros_like, params), (), *[None] * 4)
+    np.testing.assert_allclose(group_error(jax.random.key(0), model, fitted, rows, 0), 1.0, rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -116,7 +117,7 @@ def test_fmri_runs_on_a_users_own_cohort(cohort, capsys):
     assert hits["Connectivity"] > 10 > hits["Linear residualization"]
     printed = capsys.readouterr().out
     assert "paper, PNC" in printed, "the paper's counts stand beside ours"
-    # Too many latents for these subjects.
+    # There are too few subjects for this many latents.
     assert main([*command, "--results", str(cohort / "results"), "--latents", "30"]) == 2
     assert "expected at least 60" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""The HCA experiments: numbers find their cells, claims can hold and can fail, and small runs work."""
+"""The HCA experiments: reported numbers have cells, claims can hold and can fail, and small runs work."""
 
 import itertools
 

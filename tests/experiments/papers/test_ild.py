@@ -1,4 +1,4 @@
-"""The ILD experiments: numbers find their cells, claims can hold and can fail, and a small run works."""
+"""The ILD experiments: reported numbers have cells, claims can hold and can fail, and a small run works."""
 
 import dataclasses
 import itertools
@@ -29,7 +29,7 @@ def frame_of(config, value):
 
 
 def faithful(method, metric, setting):
-    """What a faithful reproduction looks like, with a little spread over model seeds."""
+    """The value of a faithful reproduction, with a little spread over model seeds."""
     seed, wobble = setting["seed"], 1 + setting["seed"] / 100
     if metric == "cf_error":
         return {

@@ -1,4 +1,4 @@
-"""The IVL experiments: they run, they reproduce what is deterministic, and their claims can fail."""
+"""The IVL experiments run, reproduce the deterministic numbers, and their claims can fail."""
 
 import dataclasses
 
@@ -28,13 +28,13 @@ def device():
 
 @pytest.fixture(scope="module")
 def small_sweep():
-    """A third of the paper's models on a coarse grid: enough for the large effects."""
+    """A third of the paper's models on a coarse grid, which is enough for the large effects."""
     return run(dataclasses.replace(LinearSimulation(), simulations=10, points=7).study(), progress=False).frame
 
 
 @pytest.fixture(scope="module")
 def noise_frame(device):
-    """Two experiments under Gaussian noise, two draws, all methods."""
+    """All methods on two experiments and two draws of Gaussian noise."""
     settings = [{"augmentation": "gaussian-noise", "experiment": number} for number in (69, 75)]
     study = dataclasses.replace(optical.OpticalDeviceTable(draws=2).study(), settings=settings)
     return run(study, progress=False).frame
@@ -50,6 +50,7 @@ def test_smoke_runs_write_everything(name, tmp_path, capsys):
     assert "nCER against confounding kappa" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_modes_agree():
     study = dataclasses.replace(LinearSimulation(), simulations=8, points=3, samples=256).study()
     columns, loop = Executor(study, "loop").compute(4, 0, 8)
@@ -120,7 +121,7 @@ def test_optical_experiment_agrees_with_the_direct_fit(noise_frame):
 
 @pytest.mark.parametrize("name", list(optical.AUGMENTATIONS))
 def test_augmented_regression_on_the_authors_draw_is_their_number(device, name):
-    """The re-run of the authors' code to its last printed digit: nothing is random once their draw is."""
+    """Equal to a re-run of the authors' code to its last printed digit: with their draw nothing is random."""
     data = optical.problems()
     errors = []
     for x, y, f, degree in zip(data.x, data.y, data.f, data.degree, strict=True):
@@ -134,7 +135,7 @@ def test_augmented_regression_on_the_authors_draw_is_their_number(device, name):
 
 
 def test_baselines_have_a_number_each(noise_frame):
-    """One experiment, one draw: all methods; 64 updates leave the trained ones near their random start."""
+    """All methods give a number; with 64 updates the trained ones stay near their random start."""
     rows = select(noise_frame, {"experiment": 75}, metric="ncer")
     means = rows.groupby("method")["value"].mean()
     assert len(means) == 16

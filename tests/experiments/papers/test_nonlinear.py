@@ -1,4 +1,4 @@
-"""The nonlinear IV experiments at smoke scale, and claims that fail on wrong records."""
+"""The nonlinear IV experiments run at smoke scale, and their claims fail on wrong records."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ def test_reported_numbers_belong_to_cells_of_the_paper_scale(name):
 
 
 def frame_of(cells):
-    """``{((field, value), ...): {method: value}}`` as records."""
+    """Records of a mapping ``{((field, value), ...): {(method, metric): value}}``."""
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         [
@@ -109,8 +109,8 @@ def test_zoo_claims():
     cell = (("function", "linear"), ("number", 3))
 
     def zoo(gmm, slope):
-        found = {("DeepGMM", "mse"): gmm, ("Direct regression", "mse"): 16.0, ("OLS", "slope"): slope}
-        return statuses(config, frame_of({cell: found}))
+        methods = {("DeepGMM", "mse"): gmm, ("Direct regression", "mse"): 16.0, ("OLS", "slope"): slope}
+        return statuses(config, frame_of({cell: methods}))
 
     assert set(zoo(0.3, 2.667).values()) == {"held"}
     assert list(zoo(20.0, 2.667).values()) == ["failed", "held"]

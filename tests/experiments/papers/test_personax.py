@@ -84,14 +84,14 @@ def test_scores_know_a_permutation_from_a_mixture():
     z = jnp.asarray(sample.z, jnp.float32)
     swapped = z[:, jnp.array([1, 0, 2, 3])] * jnp.array([-2.0, 1.0, 3.0, 1.0])
     gates = sample.graph[np.ix_([1, 0, 2, 3], [1, 0, 2, 3])]
-    found = {name: float(value) for name, value in scores(z, swapped, gates, sample.graph).items()}
-    assert found["mcc"] == pytest.approx(1.0, abs=1e-4)
-    assert found["cross_shd"] == 0
-    assert found["cross_edges"] == 1
-    assert found["block_r2"] > 0.98
+    values = {name: float(value) for name, value in scores(z, swapped, gates, sample.graph).items()}
+    assert values["mcc"] == pytest.approx(1.0, abs=1e-4)
+    assert values["cross_shd"] == 0
+    assert values["cross_edges"] == 1
+    assert values["block_r2"] > 0.98
     wrong = scores(z, z, ~sample.graph, sample.graph)
     assert float(wrong["cross_shd"]) == 4
-    # Codes that mix the modalities: found out by the blocks.
+    # Codes that mix the modalities show in the blocks.
     mixed = scores(
         z,
         jnp.stack([z[:, 0] + z[:, 3], z[:, 1] - z[:, 2], z[:, 2] + z[:, 1], z[:, 3] - z[:, 0]], 1),

@@ -1,4 +1,4 @@
-"""VLUCI's experiments at smoke scale, and the anchors that need no network."""
+"""VLUCI's experiments run at smoke scale, and the anchors without a network are right."""
 
 import jax
 import numpy as np
@@ -43,7 +43,7 @@ def test_hidden_ihdp_has_the_cards_anchors_without_and_with_the_true_age():
 
     keys = jax.random.split(jax.random.key(0), 100)
     found = jax.jit(lambda: jax.lax.map(lambda args: one(*args), (keys, mu0, linear)))()
-    # The card's replications drew other treatments and noise: three of its standard errors.
+    # The card drew other treatments and noise, so the means agree within three of its standard errors.
     assert abs(found["No U"].mean() - 1.775) < 3 * 0.162
     assert abs(found["Oracle"].mean() - 0.464) < 3 * 0.061
     assert abs(found["Difference in means"].mean() - 2.675) < 3 * 0.2

@@ -1,4 +1,4 @@
-"""``--compile-for`` and ``--precision`` on the command line: what they print, their exit codes, the page's rows."""
+"""``--compile-for`` and ``--precision``: their output, their exit codes and the rows of the page."""
 
 import dataclasses
 import json
@@ -37,15 +37,15 @@ REPORT = ProgramReport(
 def cli(roots, capsys):
     def call(*arguments):
         code = main([*arguments], **roots)
-        found = capsys.readouterr()
-        return code, found.out, found.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return call
 
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """Reports in place of the compiler's."""
+    """Replaces the reports of the compiler."""
 
     def give(*reports):
         monkeypatch.setattr(tool, "compile_for", lambda target, programs: list(reports))

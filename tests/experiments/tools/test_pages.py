@@ -1,4 +1,4 @@
-"""Tables that commands write into pages, a group of rows at a time."""
+"""Commands replace groups of rows in the tables of pages."""
 
 import pytest
 

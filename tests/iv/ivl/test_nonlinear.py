@@ -9,8 +9,10 @@ from scipy.optimize import minimize
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.invariance import LinearModel
 from causalrep.iv import KernelIVL, NeuralIVL, ivl, ivl_objective, ivl_path
-from causalrep.iv.nonlinear import kernel_ivl, kernel_predict
+from causalrep.iv.ivl import kernel_ivl
+from causalrep.iv.nonlinear import kernel_predict
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale
+from causalrep.training.rows import Schedule
 
 
 def confounded(n=400, seed=0):
@@ -22,8 +24,8 @@ def confounded(n=400, seed=0):
 
 
 @pytest.mark.usefixtures("x64")
-def test_kernel_solution_minimises_the_risk():
-    """The system against the risk itself, minimised numerically over the weights."""
+def test_kernel_solution_minimizes_the_risk():
+    """The system against the risk itself, minimized numerically over the weights."""
     y, t, g = confounded(40)
     x, z, n, alpha, penalty = (g * t)[:, None], g[:, None], 40, 0.3, 1e-2
     fit = kernel_ivl(*(jnp.asarray(a) for a in (y, x, z)), alpha=alpha, penalty=penalty)
@@ -35,13 +37,13 @@ def test_kernel_solution_minimises_the_risk():
         r = y - h
         return (r @ p @ r + alpha * r @ r) / (n * (1 + alpha)) + penalty * h @ np.linalg.solve(k + 1e-10 * np.eye(n), h)
 
-    found = k @ np.asarray(fit.weights)
+    result = k @ np.asarray(fit.weights)
     rng = np.random.default_rng(1)
     for _ in range(20):  # a stationary point of a convex risk: no direction in the kernel's space lowers it
-        assert risk(found + 1e-3 * k @ rng.normal(size=n)) > risk(found)
+        assert risk(result + 1e-3 * k @ rng.normal(size=n)) > risk(result)
     start = np.zeros(n)
     by_weights = minimize(lambda a: risk(k @ a), start, method="L-BFGS-B", options={"maxiter": 200}).fun
-    assert risk(found) <= by_weights + 1e-6
+    assert risk(result) <= by_weights + 1e-6
 
 
 @pytest.mark.usefixtures("x64")
@@ -117,7 +119,7 @@ def test_weight_zero_leaves_a_row_out(form):
 
 def test_neural_ivl_lowers_the_bias():
     y, t, g = confounded(600)
-    options = {"epochs": 60, "hidden": (20,), "learning_rate": 1e-2}
+    options = {"hidden": (20,), "schedule": Schedule(epochs=60, learning_rate=1e-2)}
     gap = NeuralIVL(1.0, **options).fit(y, g * t, Z=g).effect(T0=-2.0, T1=2.0)
     biased = NeuralIVL(1.0, **options).fit(y, t, Z=g).effect(T0=-2.0, T1=2.0)
     assert abs(gap) < 3.0 < 5.0 < biased  # the truth is 0, regression says 8
@@ -126,7 +128,7 @@ def test_neural_ivl_lowers_the_bias():
 @pytest.mark.parametrize("estimator", [KernelIVL, NeuralIVL])
 def test_says_what_it_is(estimator):
     y, t, g = confounded(100)
-    options = {"candidates": 2} if estimator is KernelIVL else {"epochs": 1, "hidden": (4,)}
+    options = {"candidates": 2} if estimator is KernelIVL else {"schedule": Schedule(epochs=1), "hidden": (4,)}
     model = estimator(**options).fit(y, g * t, Z=g)
     text = str(model.summary())
     assert "does not remove it" in text
@@ -147,7 +149,8 @@ def test_says_what_it_is(estimator):
         (NeuralIVL, {"alpha": -0.1}, "alpha"),
         (NeuralIVL, {"form": "other"}, "form"),
         (NeuralIVL, {"hidden": ()}, "hidden"),
-        (NeuralIVL, {"epochs": 0}, "epochs"),
+        (NeuralIVL, {"schedule": Schedule(epochs=0)}, "schedule.epochs"),
+        (NeuralIVL, {"schedule": Schedule(steps=10)}, "schedule.steps"),
     ],
 )
 def test_wrong_hyperparameters_are_named(estimator, arguments, word):

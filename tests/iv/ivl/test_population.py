@@ -34,9 +34,9 @@ def test_large_samples_approach_the_closed_form(cyclic):
 def test_penalty_is_a_stronger_augmentation():
     sem = sample_linear_sem(jax.random.key(2), treatments=5, confounders=5)
     covariance, v = treatment_covariance(sem), confounding_vector(sem)
-    penalised = population_error(covariance, v, sem.gamma, strength=0.8, alpha=0.3)
+    penalized = population_error(covariance, v, sem.gamma, strength=0.8, alpha=0.3)
     stronger = population_error(covariance, v, sem.gamma, strength=0.8 * np.sqrt(1 + 1 / 0.3))
-    np.testing.assert_allclose(penalised, stronger, rtol=1e-10)
+    np.testing.assert_allclose(penalized, stronger, rtol=1e-10)
 
 
 def test_risk_never_increases_in_the_covariance_norm():
@@ -96,8 +96,8 @@ def test_random_models_give_the_cards_expectations():
             ]
         )
 
-    found = np.asarray(jax.vmap(errors)(jax.random.split(jax.random.key(7), 600)))
-    mean, se = found.mean(axis=0), found.std(axis=0) / np.sqrt(600)
+    result = np.asarray(jax.vmap(errors)(jax.random.split(jax.random.key(7), 600)))
+    mean, se = result.mean(axis=0), result.std(axis=0) / np.sqrt(600)
     expected = np.array([0.431, 0.074, 0.050, 0.016, 0.0026])
     # Both sides are Monte Carlo means of the same size; the last digit of the card's numbers is rounding.
     assert (np.abs(mean - expected) < 4 * np.sqrt(2) * se + 0.0006).all(), mean

@@ -39,7 +39,7 @@ def test_candidates_are_log_uniform():
     assert abs(draws.mean() + 2) < 4 * (4 / np.sqrt(12)) / np.sqrt(4000)
 
 
-def test_discretize_is_uniform_binning_standardised():
+def test_discretize_is_uniform_binning_standardized():
     z = np.random.default_rng(0).normal(size=(500, 3)) ** 3
     binned = KBinsDiscretizer(n_bins=2, encode="ordinal", strategy="uniform").fit_transform(z)
     np.testing.assert_allclose(discretize(z), StandardScaler().fit_transform(binned).round(2), atol=1e-12)

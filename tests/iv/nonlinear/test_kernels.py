@@ -117,7 +117,7 @@ def test_kernel_ridge_is_scikit_learns_and_its_left_out_error_is_exact():
         assert loss == pytest.approx(np.mean(np.square(left_out)), rel=1e-6)
 
 
-def test_mmr_minimises_its_objective():
+def test_mmr_minimizes_its_objective():
     y, x, z = sample()
     penalty = 1e-3
     fit = kernel_mmr(y, x, z, jnp.array([penalty]))
@@ -159,8 +159,8 @@ def errors():
         return {name: jnp.mean((kernel_predict(fit, s.test_t) - s.test_f) ** 2) for name, fit in fits.items()}
 
     with jax.enable_x64(True):
-        found = jax.jit(lambda keys: jax.lax.map(replicate, keys))(jax.random.split(jax.random.key(2), 24))
-    return {name: float(np.median(values)) for name, values in found.items()}
+        result = jax.jit(lambda keys: jax.lax.map(replicate, keys))(jax.random.split(jax.random.key(2), 24))
+    return {name: float(np.median(values)) for name, values in result.items()}
 
 
 def test_instruments_beat_regression(errors):

@@ -1,25 +1,32 @@
 """DeepIV, DFIV and DeepGMM: gradients against the papers' objectives, recovery of an effect, divergence."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from chex import assert_trees_all_close
 from numpyro import distributions as dist
 
 from causalrep.errors import DivergenceError, DivergenceWarning, InputError, NoIntervalError
 from causalrep.iv import DFIV, DeepGMM, DeepIV
-from causalrep.iv.nonlinear import (
+from causalrep.iv.nonlinear import moment_risk
+from causalrep.iv.nonlinear.deep_gmm import deep_gmm_objective, networks
+from causalrep.iv.nonlinear.deep_iv import Mixture, structural_objective
+from causalrep.iv.nonlinear.dfiv import (
     FeatureWidths,
-    Mixture,
-    NeuralFit,
-    deep_gmm_objective,
     dfiv_objective,
-    moment_risk,
-    structural_objective,
+    every,
+    feature_networks,
+    ridge_loss,
+    ridge_solution,
+    with_constant,
 )
-from causalrep.iv.nonlinear.deep_gmm import networks
-from causalrep.iv.nonlinear.dfiv import every, feature_networks, ridge_loss, ridge_solution, with_constant
+from causalrep.iv.nonlinear.door import check_nonlinear
+from causalrep.iv.nonlinear.networks import finite_seeds, train_seeds
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import Trained
 
 N = 24
 
@@ -28,11 +35,6 @@ def batch(seed=0):
     keys = jax.random.split(jax.random.key(seed), 4)
     y, x, z = (jax.random.normal(k, shape) for k, shape in zip(keys, [(N,), (N, 2), (N, 2)], strict=False))
     return {"y": y, "x": x, "z": z, "psi": jax.random.normal(keys[3], (N, 5))}
-
-
-def assert_trees_close(a, b, **options):
-    for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(left, right, **options)
 
 
 # ---------------------------------------------------------------- DeepGMM
@@ -52,8 +54,8 @@ def test_the_players_descend_and_ascend_the_papers_game():
         return jnp.mean(weight * residual) - jnp.mean(weight**2 * held**2) / 4
 
     of_g, of_f = jax.jit(jax.grad(payoff, argnums=(0, 1)))(params["structural"], params["critic"], params["structural"])
-    assert_trees_close(gradient["structural"], of_g, atol=1e-6)
-    assert_trees_close(gradient["critic"], jax.tree.map(jnp.negative, of_f), atol=1e-6)
+    assert_trees_all_close(gradient["structural"], of_g, atol=1e-6)
+    assert_trees_all_close(gradient["critic"], jax.tree.map(jnp.negative, of_f), atol=1e-6)
 
 
 def test_the_value_is_the_moment_risk_in_features():
@@ -134,9 +136,9 @@ def test_each_network_gets_the_gradient_of_its_own_stage():
         return ridge_loss(psi1, phi1, first, 0.1), ridge_loss(features, rows["y2"], second, 0.2)
 
     of_first, of_second = (jax.jit(jax.grad(lambda p, i=i: stages(p)[i]))(params) for i in range(2))
-    assert_trees_close(gradient["instrument"], of_first["instrument"], atol=1e-5)
-    assert_trees_close(gradient["treatment"], of_second["treatment"], atol=1e-5)
-    assert_trees_close(gradient["covariate"], of_second["covariate"], atol=1e-5)
+    assert_trees_all_close(gradient["instrument"], of_first["instrument"], atol=1e-5)
+    assert_trees_all_close(gradient["treatment"], of_second["treatment"], atol=1e-5)
+    assert_trees_all_close(gradient["covariate"], of_second["covariate"], atol=1e-5)
     value, second_loss = objective.loss(params, jax.random.key(2), rows)[0], stages(params)[1]
     assert float(value) == pytest.approx(float(second_loss), rel=1e-5)
 
@@ -168,19 +170,20 @@ def sample():
 
 
 SMALL = {
-    "DeepIV": DeepIV(hidden=(32,), components=3, epochs=60, learning_rate=3e-3, dropout=0.0, seeds=2),
+    "DeepIV": DeepIV(
+        hidden=(32,), components=3, dropout=0.0, schedule=Schedule(epochs=60, learning_rate=3e-3), seeds=2
+    ),
     "DFIV": DFIV(
         treatment=(16, 8),
         instrument=(32, 16),
         covariate=(16, 8),
-        updates=60,
         inner_steps=20,
         first_penalty=0.1,
         second_penalty=0.1,
-        learning_rate=1e-3,
+        schedule=Schedule(steps=60, learning_rate=1e-3),
         seeds=2,
     ),
-    "DeepGMM": DeepGMM(hidden=(32,), epochs=600, learning_rate=5e-3, validation_share=0.3, seeds=2),
+    "DeepGMM": DeepGMM(hidden=(32,), schedule=Schedule(epochs=600, learning_rate=5e-3, validation_share=0.3), seeds=2),
 }
 
 
@@ -204,7 +207,9 @@ def test_recovers_an_effect_that_regression_misses(sample, name):
 
 def test_divergence_names_the_step_and_the_estimator(sample):
     y, t, _, z = sample
-    model = DFIV(treatment=(4,), instrument=(4,), updates=2, inner_steps=2, learning_rate=1e38, seeds=1)
+    model = DFIV(
+        treatment=(4,), instrument=(4,), inner_steps=2, schedule=Schedule(steps=2, learning_rate=1e38), seeds=1
+    )
     with pytest.raises(DivergenceError, match=r"DFIV\(.*learning_rate=1e\+38.*seed 0 at update \d") as raised:
         model.fit(y, t, Z=z)
     assert raised.value.step >= 1
@@ -215,10 +220,22 @@ def test_divergence_names_the_step_and_the_estimator(sample):
 
 def test_seeds_that_diverge_are_left_out_with_a_warning():
     diverged, steps = np.array([False, True, False]), np.array([-1, 7, -1])
-    found = NeuralFit({"w": np.arange(3.0)}, None, np.arange(3.0), steps, diverged, steps)
+    result = Trained({"w": np.arange(3.0)}, None, np.arange(3.0), steps, diverged, steps)
     with pytest.warns(DivergenceWarning, match="seed 1 at update 7"):
-        kept = DFIV(seeds=3)._without_diverged(found)
+        kept = finite_seeds(DFIV(seeds=3), result)
     np.testing.assert_array_equal(kept.params["w"], [0.0, 2.0])
+
+
+def test_two_fits_share_one_program(sample):
+    @chex.assert_max_traces(n=1)
+    def core(key, y, x, z, *, width):
+        zero = jnp.zeros(()) * jnp.mean(y)
+        return Trained(jnp.ones(width), (), zero, zero, zero > 0, zero)
+
+    y, t, _, z = sample
+    data = check_nonlinear(y, t, None, z)
+    for seed in (0, 1):
+        assert train_seeds(DeepGMM(seeds=3, seed=seed), core, data, width=2).params.shape == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -226,12 +243,12 @@ def test_seeds_that_diverge_are_left_out_with_a_warning():
     [
         (DeepGMM(hidden=()), "hidden"),
         (DeepGMM(critic_hidden=(4, 0)), "critic_hidden"),
-        (DeepGMM(epochs=0), "epochs"),
-        (DeepGMM(validation_share=0), "validation_share"),
+        (DeepGMM(schedule=Schedule(epochs=0)), "schedule.epochs"),
+        (DeepGMM(schedule=Schedule(validation_share=0)), "schedule.validation_share"),
         (DeepGMM(critic_speed=-1), "critic_speed"),
         (DeepIV(dropout=1.0), "dropout"),
         (DeepIV(components=1.5), "components"),
-        (DeepIV(learning_rate=float("nan")), "learning_rate"),
+        (DeepIV(schedule=Schedule(learning_rate=float("nan"))), "schedule.learning_rate"),
         (DFIV(treatment="16"), "treatment"),
         (DFIV(first_penalty=0), "first_penalty"),
         (DFIV(seeds=0), "seeds"),

@@ -35,18 +35,18 @@ def test_every_candidate_is_solved_and_scored_on_the_other_half():
     y = rng.normal(size=(2, 40))
     first, second = np.array([1e-3, 1e-1, 10.0]), np.array([1e-2, 1.0])
     halves = [tuple(jnp.asarray(half) for half in block) for block in (phi, psi, y)]
-    found = two_stage_ridge(*halves, jnp.asarray(first), jnp.asarray(second))
+    result = two_stage_ridge(*halves, jnp.asarray(first), jnp.asarray(second))
 
     def stage(features, targets, penalty):
         return np.linalg.solve(features.T @ features + penalty * np.eye(features.shape[1]), features.T @ targets)
 
     losses = [np.mean(np.sum((phi[1] - psi[1] @ stage(psi[0], phi[0], 40 * lam)) ** 2, axis=1)) for lam in first]
-    np.testing.assert_allclose(found.first_losses, losses, rtol=1e-9)
+    np.testing.assert_allclose(result.first_losses, losses, rtol=1e-9)
     fitted = psi[1] @ stage(psi[0], phi[0], 40 * first[np.argmin(losses)])
     coefficients = [stage(fitted, y[1], 40 * xi) for xi in second]
     scores = [np.mean((y[0] - phi[0] @ coef) ** 2) for coef in coefficients]
-    np.testing.assert_allclose(found.second_losses, scores, rtol=1e-9)
-    np.testing.assert_allclose(found.coef, coefficients[np.argmin(scores)], rtol=1e-9)
+    np.testing.assert_allclose(result.second_losses, scores, rtol=1e-9)
+    np.testing.assert_allclose(result.coef, coefficients[np.argmin(scores)], rtol=1e-9)
 
 
 def test_a_candidate_that_failed_never_wins():

@@ -8,7 +8,7 @@ from scipy.interpolate import BSpline
 
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv import RidgeSieveIV, SieveIV
-from causalrep.iv.nonlinear import evaluate_basis, make_basis
+from causalrep.iv.nonlinear.bases import evaluate_basis, make_basis
 
 
 def draw(seed, n=400):

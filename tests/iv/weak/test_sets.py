@@ -17,50 +17,54 @@ from ivmodels.tests import (
 from scipy import stats
 
 from causalrep.errors import InputError
-from causalrep.iv.reduced_form import moments, reduced_form
+from causalrep.iv import System, TwoStageLeastSquares
+from causalrep.iv.system import moments, reduced_form
 from causalrep.iv.weak import (
     anderson_rubin_set,
-    anderson_rubin_test,
     clr_set,
-    clr_test,
     lm_set,
-    lm_test,
     lr_set,
-    lr_test,
 )
 from causalrep.iv.weak.inversion import as_confidence_set, level_region
+from causalrep.iv.weak.statistics import anderson_rubin_statistic, clr_statistic, lm_statistic, lr_statistic
 from causalrep.precision import float64
 from tests.iv.designs import SEED, simulate
 
+
+def set_of(function, y, x, z, c=None, **options):
+    """The set of data whose controls already hold the constant."""
+    return function(y, x, c, Z=z, fit_intercept=False, **options)
+
+
 PAIRS = {
-    "AR": (anderson_rubin_set, anderson_rubin_test),
-    "LM": (lm_set, lm_test),
-    "LR": (lr_set, lr_test),
-    "CLR": (clr_set, clr_test),
+    "AR": (anderson_rubin_set, anderson_rubin_statistic),
+    "LM": (lm_set, lm_statistic),
+    "LR": (lr_set, lr_statistic),
+    "CLR": (clr_set, clr_statistic),
 }
 
 
 def test_sets_of_card(card):
     y, x, z, c, _ = card
     one = z[:, :1]
-    np.testing.assert_allclose(anderson_rubin_set(y, x, one, c).intervals, [(0.0248, 0.2848)], atol=5e-5)
-    chi2 = anderson_rubin_set(y, x, one, c, distribution="chi2")
+    np.testing.assert_allclose(set_of(anderson_rubin_set, y, x, one, c).intervals, [(0.0248, 0.2848)], atol=5e-5)
+    chi2 = set_of(anderson_rubin_set, y, x, one, c, distribution="chi2")
     np.testing.assert_allclose(chi2.intervals, [(0.0249, 0.2847)], atol=5e-5)
-    assert clr_set(y, x, one, c).intervals == chi2.intervals == lm_set(y, x, one, c).intervals
-    np.testing.assert_allclose(anderson_rubin_set(y, x, z, c).intervals, [(0.0536, 0.3620)], atol=5e-5)
-    np.testing.assert_allclose(clr_set(y, x, z, c).intervals, [(0.0621, 0.3362)], atol=5e-5)
+    assert set_of(clr_set, y, x, one, c).intervals == chi2.intervals == set_of(lm_set, y, x, one, c).intervals
+    np.testing.assert_allclose(set_of(anderson_rubin_set, y, x, z, c).intervals, [(0.0536, 0.3620)], atol=5e-5)
+    np.testing.assert_allclose(set_of(clr_set, y, x, z, c).intervals, [(0.0621, 0.3362)], atol=5e-5)
 
 
 def test_sets_of_mroz(mroz):
-    np.testing.assert_allclose(anderson_rubin_set(*mroz).intervals, [(-0.0190, 0.1351)], atol=5e-5)
-    chi2 = anderson_rubin_set(*mroz, distribution="chi2")
+    np.testing.assert_allclose(set_of(anderson_rubin_set, *mroz).intervals, [(-0.0190, 0.1351)], atol=5e-5)
+    chi2 = set_of(anderson_rubin_set, *mroz, distribution="chi2")
     np.testing.assert_allclose(chi2.intervals, [(-0.0187, 0.1348)], atol=5e-5)
 
 
 @pytest.mark.parametrize("covariance", ["homoskedastic", "HC1"])
 def test_a_useless_instrument_gives_the_whole_line(bwght, covariance):
     for invert in (anderson_rubin_set, lm_set, clr_set):
-        assert invert(*bwght, covariance=covariance).kind == "line"
+        assert set_of(invert, *bwght, covariance=covariance).kind == "line"
 
 
 @pytest.mark.parametrize("p", [1, 2])
@@ -75,14 +79,14 @@ def test_sets_equal_ivmodels(p):
         return np.sort([end for pair in s.intervals for end in pair if np.isfinite(end)])
 
     for mine, theirs, tolerance in (
-        (anderson_rubin_set(y, x, z, c), inverse_anderson_rubin_test(*args, **kw, critical_values="f"), 1e-7),
-        (lr_set(y, x, z, c), inverse_likelihood_ratio_test(*args, **kw), 1e-7),
-        (clr_set(y, x, z, c), inverse_conditional_likelihood_ratio_test(*args, **kw, tol=1e-9), 1e-5),
+        (set_of(anderson_rubin_set, y, x, z, c), inverse_anderson_rubin_test(*args, **kw, critical_values="f"), 1e-7),
+        (set_of(lr_set, y, x, z, c), inverse_likelihood_ratio_test(*args, **kw), 1e-7),
+        (set_of(clr_set, y, x, z, c), inverse_conditional_likelihood_ratio_test(*args, **kw, tol=1e-9), 1e-5),
     ):
         np.testing.assert_allclose(ours(mine), boundary(theirs), rtol=tolerance, err_msg=f"seed {SEED}")
     if p == 1:  # theirs looks for roots outwards from LIML and may stop before the second piece
         theirs = boundary(inverse_lagrange_multiplier_test(*args, **kw, tol=1e-9))
-        mine = ours(lm_set(y, x, z, c))
+        mine = ours(set_of(lm_set, y, x, z, c))
         assert all(np.min(np.abs(mine - end)) < 1e-5 * (1 + abs(end)) for end in theirs if abs(end) < 1e4)
 
 
@@ -98,8 +102,8 @@ def design(seed, strength, invalid=0.0, k=3, n=120, heteroskedastic=False):
 
 @partial(jax.jit, static_argnames=("name", "covariance"))
 def _p_values(name, b, y, x, z, c, clusters, covariance):
-    options = {} if name == "LR" else {"covariance": covariance, "clusters": clusters}
-    return jax.vmap(lambda v: PAIRS[name][1](v, y, x, z, c, **options).p_value)(b)
+    options = {} if name == "LR" else {"covariance": covariance}
+    return jax.vmap(lambda v: PAIRS[name][1](System(y, x, z, c, clusters), v, **options).p_value)(b)
 
 
 def brute_force_disagreements(name, s, data, covariance):
@@ -120,7 +124,7 @@ def test_homoskedastic_sets_are_brute_force_inversions(name):
     kinds = set()
     for case in CASES:
         data = design(*case)
-        s = PAIRS[name][0](*data[:4])
+        s = set_of(PAIRS[name][0], *data[:4])
         kinds.add(s.kind)
         assert not len(brute_force_disagreements(name, s, data, "homoskedastic")), (case, s)
     expected = {"AR": {"interval", "rays", "line", "empty"}, "LM": {"union", "line"}}
@@ -133,7 +137,9 @@ def test_robust_sets_are_brute_force_inversions(name, covariance):
     kinds = set()
     for case in CASES[::3]:
         data = design(*case, heteroskedastic=True)
-        s = PAIRS[name][0](*data[:4], covariance=covariance, clusters=data[4] if covariance == "cluster" else None)
+        s = set_of(
+            PAIRS[name][0], *data[:4], covariance=covariance, clusters=data[4] if covariance == "cluster" else None
+        )
         kinds.add(s.kind)
         assert not len(brute_force_disagreements(name, s, data, covariance)), (case, s)
     assert len(kinds) >= 3, kinds
@@ -143,9 +149,9 @@ def test_robust_anderson_rubin_ends_solve_the_quadratic_eigenproblem():
     # AR(b) = crit exactly where crit S(b) - g(b) g(b)' is singular: a quadratic eigenvalue problem in b.
     for seed in range(5):
         y, x, z, c, _ = design(seed, 0.4, heteroskedastic=True)
-        s = anderson_rubin_set(y, x, z, c, covariance="HC1", distribution="chi2")
+        s = set_of(anderson_rubin_set, y, x, z, c, covariance="HC1", distribution="chi2")
         with float64():
-            form = reduced_form(y, x, z, c, covariance="HC1")
+            form = reduced_form(System(y, x, z, c), "HC1")
         (d, pi), v = np.asarray(form.coefficients).T, np.asarray(form.covariance)
         critical, k = stats.chi2.isf(0.05, 3), 3
         a0 = critical * v[0, :, 0] - np.outer(d, d)
@@ -166,9 +172,9 @@ def test_sets_of_one_of_two_coefficients_are_brute_force_inversions(name):
         y, x, z, c, _ = simulate(seed, n=150)
         x = x - (1 - scale) * z @ np.linalg.lstsq(z, x)[0]  # weaken the first stage
         for j in (0, 1):
-            s = invert(y, x, z, c, parameter=j)
+            s = set_of(invert, y, x, z, c, treatment=j)
             with float64():
-                p = jax.jit(jax.vmap(lambda b: test(b, y, x, z, c, parameter=j).p_value))(grid)  # noqa: B023
+                p = jax.jit(jax.vmap(lambda b: test(System(y, x, z, c), b, index=j).p_value))(grid)  # noqa: B023
             p = np.asarray(p)
             inside = np.array([b in s for b in grid])
             wrong = (inside != (p >= 0.05)) & (np.abs(p - 0.05) > 1e-7)
@@ -179,16 +185,16 @@ def test_equivariance_to_units_and_shifts(card):
     y, x, z, c, _ = card
     for invert in (anderson_rubin_set, lm_set, clr_set):
         for options in ({}, {"covariance": "HC1"}):
-            base = np.array(invert(y, x, z, c, **options).intervals)
-            scaled = invert(1e3 * y + 5 * x[:, 0], x * 1e-2, z @ [[1.0, 2.0], [0.5, -1.0]], c, **options)
+            base = np.array(set_of(invert, y, x, z, c, **options).intervals)
+            scaled = set_of(invert, 1e3 * y + 5 * x[:, 0], x * 1e-2, z @ [[1.0, 2.0], [0.5, -1.0]], c, **options)
             np.testing.assert_allclose(scaled.intervals, 1e5 * base + 500, rtol=1e-7)
 
 
 def test_weak_and_strong_limits_of_clr():
     y, x, z, c, _ = design(0, 3.0, n=4000)
-    wald = np.diff(lr_set(y, x, z, c).intervals)
-    np.testing.assert_allclose(np.diff(clr_set(y, x, z, c).intervals), wald, rtol=1e-3)
-    assert clr_set(y, x, z, c).length < anderson_rubin_set(y, x, z, c).length
+    wald = np.diff(set_of(lr_set, y, x, z, c).intervals)
+    np.testing.assert_allclose(np.diff(set_of(clr_set, y, x, z, c).intervals), wald, rtol=1e-3)
+    assert set_of(clr_set, y, x, z, c).length < set_of(anderson_rubin_set, y, x, z, c).length
 
 
 def test_vmapped_regions_equal_the_sets():
@@ -196,61 +202,70 @@ def test_vmapped_regions_equal_the_sets():
     critical = 3 * stats.f.isf(0.05, 3, 116)
 
     def region(y, x, z, c):
-        m = moments(y, x, z, c)
+        m = moments(System(y, x, z, c))
         return level_region(m.projected, m.residual / 116, critical)
 
     with float64():
         regions = jax.jit(jax.vmap(region))(*stack)
     for i in range(len(stack[0])):
         one = as_confidence_set(jax.tree.map(lambda v: v[i], regions))  # noqa: B023
-        expected = anderson_rubin_set(*(v[i] for v in stack))
+        expected = set_of(anderson_rubin_set, *(v[i] for v in stack))
         np.testing.assert_allclose(one.intervals, expected.intervals, rtol=1e-9)
 
 
 def test_pandas_names_reach_the_set():
     y, x, z, c, _ = simulate(0)
     frame = pd.DataFrame(x, columns=["educ", "exper"])
-    s = clr_set(pd.Series(y), frame, pd.DataFrame(z), pd.DataFrame(c), parameter="exper")
+    s = clr_set(pd.Series(y), frame, pd.DataFrame(c[:, 1:]), Z=pd.DataFrame(z), treatment="exper")
     assert (s.parameter, s.method, s.level) == ("exper", "CLR", 0.95)
-    assert s.intervals == clr_set(y, x, z, c, parameter=1).intervals
+    np.testing.assert_allclose(s.intervals, set_of(clr_set, y, x, z, c, treatment=1).intervals, rtol=1e-9)
 
 
-def _bad(**changes):
-    y, x, z, c, _ = design(0, 0.5)
-    return {"y": y, "x": x, "z": z, "c": c} | changes
+def test_a_constant_is_added_as_in_fit(card):
+    y, x, z, c, region = card
+    fitted = TwoStageLeastSquares(covariance="cluster").fit(y, x, X=c[:, 1:], Z=z, clusters=region)
+    for method, function in (("ar", anderson_rubin_set), ("clr", clr_set), ("lm", lm_set)):
+        here = function(y, x, c[:, 1:], Z=z, covariance="cluster", clusters=region)
+        assert here == fitted.confidence_set(method)
+        plain = function(y, x, c[:, 1:], Z=z)
+        assert plain == fitted.confidence_set(method, covariance="homoskedastic")
+        np.testing.assert_allclose(plain.intervals, set_of(function, y, x, z, c).intervals, rtol=1e-8)
+    with pytest.raises(InputError, match=r"^X: found columns \['X0'\] that are linear combinations"):
+        clr_set(y, x, c, Z=z)
 
 
 @pytest.mark.parametrize(
     ("argument", "changes"),
     [
-        ("y", {"y": np.r_[np.nan, np.zeros(119)]}),
-        ("x", {"x": np.full((120, 1), np.inf)}),
-        ("z", {"z": np.ones((100, 3))}),
-        ("z", {"z": np.ones((120, 1))}),  # constant, with a constant among the controls
-        ("z", {"x": np.random.default_rng(0).normal(size=(120, 4))}),  # fewer instruments than regressors
-        ("c", {"c": np.ones((120, 2))}),
-        ("x", {"x": np.ones((120, 1))}),
+        ("Y", {"Y": np.r_[np.nan, np.zeros(119)]}),
+        ("T", {"T": np.full((120, 1), np.inf)}),
+        ("Z", {"Z": np.ones((100, 3))}),
+        ("Z", {"Z": np.ones((120, 1))}),  # constant, with a constant among the controls
+        ("Z", {"T": np.random.default_rng(0).normal(size=(120, 4))}),  # fewer instruments than treatments
+        ("X", {"X": np.ones((120, 2))}),
+        ("T", {"T": np.ones((120, 1))}),
         ("alpha", {"alpha": 0.0}),
         ("alpha", {"alpha": 1.0}),
         ("covariance", {"covariance": "HC7"}),
         ("clusters", {"covariance": "cluster"}),
         ("clusters", {"clusters": np.arange(120) % 9}),
         ("clusters", {"covariance": "cluster", "clusters": np.zeros(120)}),
-        ("parameter", {"parameter": 1}),
-        ("parameter", {"parameter": "wage"}),
-        ("y", {"y": pd.Series(dtype=float)}),
+        ("treatment", {"treatment": 1}),
+        ("treatment", {"treatment": "wage"}),
+        ("Y", {"Y": pd.Series(dtype=float)}),
     ],
 )
 def test_bad_input_is_named(argument, changes):
+    y, x, z, _, _ = design(0, 0.5)
     for invert in (anderson_rubin_set, clr_set, lm_set):
         with pytest.raises(InputError, match=rf"^{argument}: found"):
-            invert(**_bad(**changes))
+            invert(**{"Y": y, "T": x, "Z": z} | changes)
 
 
 def test_robust_sets_of_one_of_several_coefficients_are_refused():
     y, x, z, c, _ = simulate(0)
     with pytest.raises(InputError, match=r"^covariance: found 'HC1' with 2"):
-        clr_set(y, x, z, c, covariance="HC1")
+        clr_set(y, x, c[:, 1:], Z=z, covariance="HC1")
 
 
 def test_importing_leaves_the_precision_alone():

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.iv.weak import anderson_rubin_test, clr_test, lm_test, lr_test
+from causalrep.iv import System
+from causalrep.iv.weak.statistics import anderson_rubin_statistic, clr_statistic, lm_statistic, lr_statistic
 from causalrep.linalg import orthonormal_basis
 
 REPLICATIONS, N, K = 2000, 500, 5
@@ -46,13 +47,14 @@ def _rejections(keys, strength, beta, spread):
 
     def one(key):
         y, x, z = draw(key, strength, spread)
+        system = System(y, x, z, clusters=clusters)
         out = {"wald": wald_p_value(y, x, z)}
-        for test in (anderson_rubin_test, lm_test, lr_test, clr_test):
-            out[test.__name__] = test(beta, y, x, z).p_value
+        for test in (anderson_rubin_statistic, lm_statistic, lr_statistic, clr_statistic):
+            out[test.__name__] = test(system, beta).p_value
         if spread != "homoskedastic":
             covariance = "HC1" if spread == "heteroskedastic" else "cluster"
-            for test in (anderson_rubin_test, lm_test, clr_test):
-                p_value = test(beta, y, x, z, covariance=covariance, clusters=clusters).p_value
+            for test in (anderson_rubin_statistic, lm_statistic, clr_statistic):
+                p_value = test(system, beta, covariance=covariance).p_value
                 out["robust_" + test.__name__] = p_value
         return out
 
@@ -67,25 +69,25 @@ def rejections(strength, spread="homoskedastic", beta=1.0):
 @pytest.mark.parametrize("strength", [0.03, 0.1, 0.3])
 def test_size_with_weak_instruments(x64, strength):
     rates = rejections(strength)
-    for name in ("anderson_rubin_test", "lm_test", "clr_test"):
+    for name in ("anderson_rubin_statistic", "lm_statistic", "clr_statistic"):
         assert abs(rates[name] - 0.05) < BAND, rates
     # What the robust tests are for: at .03 Wald rejects the truth most of the time, and LR is wrong as well.
     expected = {0.03: 0.682, 0.1: 0.177, 0.3: 0.062}[strength]
     assert abs(rates["wald"] - expected) < 0.035, rates
     if strength == 0.03:
         assert rates["wald"] > 0.5
-        assert rates["lr_test"] > 0.1
+        assert rates["lr_statistic"] > 0.1
 
 
 @pytest.mark.parametrize("spread", ["heteroskedastic", "clustered"])
 def test_robust_size_where_homoskedastic_tests_fail(x64, spread):
     rates = rejections(0.1, spread)
-    for name in ("anderson_rubin_test", "lm_test", "clr_test"):
+    for name in ("anderson_rubin_statistic", "lm_statistic", "clr_statistic"):
         assert abs(rates["robust_" + name] - 0.05) < 0.025, rates
         assert rates[name] > 0.09, rates  # the negative control
 
 
 def test_power_with_strong_overidentifying_instruments(x64):
     rates = rejections(0.3, beta=1.12)
-    assert rates["clr_test"] > rates["anderson_rubin_test"] + 0.05, rates
-    assert rates["anderson_rubin_test"] > 0.2, rates
+    assert rates["clr_statistic"] > rates["anderson_rubin_statistic"] + 0.05, rates
+    assert rates["anderson_rubin_statistic"] > 0.2, rates

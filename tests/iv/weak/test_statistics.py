@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.integrate
 import statsmodels.api as sm
@@ -23,11 +24,14 @@ from ivmodels.tests import (
 from scipy import stats
 
 from causalrep.errors import InputError
+from causalrep.iv import System
 from causalrep.iv.weak import anderson_rubin_test, clr_test, lm_test, lr_test
 from causalrep.iv.weak.conditional import conditional_p_value
+from causalrep.iv.weak.statistics import anderson_rubin_statistic, clr_statistic, lm_statistic, lr_statistic
 from tests.iv.designs import SEED, simulate
 
-ALL = (anderson_rubin_test, lm_test, lr_test, clr_test)
+ALL = (anderson_rubin_statistic, lm_statistic, lr_statistic, clr_statistic)
+PUBLIC = (anderson_rubin_test, lm_test, lr_test, clr_test)
 BOUND = "kleibergen2007generalizing"
 
 
@@ -37,13 +41,13 @@ def test_joint_tests_equal_ivmodels(x64, p):
     beta = np.random.default_rng(SEED).normal(size=p) * 0.3
     args, kw = (z, x, y, beta), {"C": c[:, 1:]}
     for ours, theirs in (
-        (anderson_rubin_test(beta, y, x, z, c), iv_ar(*args, **kw, critical_values="f")),
-        (lm_test(beta, y, x, z, c), iv_lm(*args, **kw)),
-        (lr_test(beta, y, x, z, c), iv_lr(*args, **kw)),
+        (anderson_rubin_statistic(System(y, x, z, c), beta), iv_ar(*args, **kw, critical_values="f")),
+        (lm_statistic(System(y, x, z, c), beta), iv_lm(*args, **kw)),
+        (lr_statistic(System(y, x, z, c), beta), iv_lr(*args, **kw)),
     ):
         np.testing.assert_allclose(ours[:2], theirs, rtol=1e-8, atol=1e-13, err_msg=f"seed {SEED}")
     theirs = iv_clr(*args, **kw, critical_values=BOUND, tol=1e-10)
-    np.testing.assert_allclose(clr_test(beta, y, x, z, c)[:2], theirs, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(clr_statistic(System(y, x, z, c), beta)[:2], theirs, rtol=1e-8, atol=1e-9)
 
 
 def test_tests_of_one_of_two_coefficients_equal_ivmodels(x64):
@@ -52,27 +56,26 @@ def test_tests_of_one_of_two_coefficients_equal_ivmodels(x64):
         kw = {"W": x[:, [1 - j]], "C": c[:, 1:]}
         args = (z, x[:, [j]], y, np.array([0.2]))
         pairs = (
-            (anderson_rubin_test(0.2, y, x, z, c, parameter=j), iv_ar(*args, **kw, critical_values="f")),
-            (lr_test(0.2, y, x, z, c, parameter=j), iv_lr(*args, **kw)),
+            (anderson_rubin_statistic(System(y, x, z, c), 0.2, index=j), iv_ar(*args, **kw, critical_values="f")),
+            (lr_statistic(System(y, x, z, c), 0.2, index=j), iv_lr(*args, **kw)),
         )
         for ours, theirs in pairs:
             np.testing.assert_allclose(ours[:2], theirs, rtol=1e-8, atol=1e-13, err_msg=f"seed {SEED}")
         theirs = iv_clr(*args, **kw, critical_values="moreira2003conditional", tol=1e-10)
-        np.testing.assert_allclose(clr_test(0.2, y, x, z, c, parameter=j)[:2], theirs, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(clr_statistic(System(y, x, z, c), 0.2, index=j)[:2], theirs, rtol=1e-8, atol=1e-9)
         # ivmodels minimises LM over the other coefficient; here it takes its LIML value under the null.
         least = iv_lm(*args, **kw)[0]
-        assert lm_test(0.2, y, x, z, c, parameter=j).statistic >= least - 1e-6 * (1 + least)
+        assert lm_statistic(System(y, x, z, c), 0.2, index=j).statistic >= least - 1e-6 * (1 + least)
 
 
 @pytest.mark.parametrize("covariance", ["HC0", "HC1", "cluster"])
 def test_robust_anderson_rubin_is_a_robust_f_test(x64, covariance):
     # AR is the F test that the instruments have no part in y - x beta0 given the controls.
     y, x, z, c, groups = simulate(SEED)
-    codes = groups if covariance == "cluster" else None
     beta, k = np.array([0.3, -0.1]), z.shape[1]
-    options = {"cov_kwds": {"groups": groups}} if codes is not None else {}
+    options = {"cov_kwds": {"groups": groups}} if covariance == "cluster" else {}
     fit = sm.OLS(y - x @ beta, np.column_stack([z, c])).fit(cov_type=covariance, **options)
-    ours = anderson_rubin_test(beta, y, x, z, c, covariance=covariance, clusters=codes)
+    ours = anderson_rubin_statistic(System(y, x, z, c, groups), beta, covariance=covariance)
     np.testing.assert_allclose(ours.statistic, fit.f_test(np.eye(k, k + c.shape[1])).fvalue, rtol=1e-8)
 
 
@@ -84,9 +87,12 @@ def test_robust_forms_reduce_to_the_homoskedastic_ones(x64):
     base -= base.mean(axis=0)
     w = np.tile(base, (4, 1)) + z @ rng.normal(size=(4, 2)) * 0.2
     y, x = w[:, 0], w[:, 1:]
-    for test in (anderson_rubin_test, lm_test, clr_test):
+    for test in (anderson_rubin_statistic, lm_statistic, clr_statistic):
         np.testing.assert_allclose(
-            test(0.3, y, x, z, covariance="HC1")[:2], test(0.3, y, x, z)[:2], rtol=1e-8, err_msg=test.__name__
+            test(System(y, x, z), 0.3, covariance="HC1")[:2],
+            test(System(y, x, z), 0.3)[:2],
+            rtol=1e-8,
+            err_msg=test.__name__,
         )
 
 
@@ -95,13 +101,15 @@ def test_invariance_to_rotation_scale_and_controls(x64):
     rng = np.random.default_rng(SEED)
     rotated = z @ rng.normal(size=(4, 4)) * 1e3 + c @ rng.normal(size=(2, 4))
     for covariance in ("homoskedastic", "HC1", "cluster"):
-        options = {"covariance": covariance, "clusters": groups if covariance == "cluster" else None}
-        for test in (anderson_rubin_test, lm_test, clr_test):
-            base = test(0.4, y, x, z, c, **options)
-            np.testing.assert_allclose(test(0.4, y, x, rotated, c, **options)[:2], base[:2], rtol=1e-6)
+        options = {"covariance": covariance}
+        for test in (anderson_rubin_statistic, lm_statistic, clr_statistic):
+            base = test(System(y, x, z, c, groups), 0.4, **options)
+            np.testing.assert_allclose(test(System(y, x, rotated, c, groups), 0.4, **options)[:2], base[:2], rtol=1e-6)
             # Units of x: beta0 scales inversely. Units of y: in proportion. Controls in y: no effect.
-            np.testing.assert_allclose(test(4e-4, y, x * 1e3, z, c, **options)[:2], base[:2], rtol=1e-8)
-            np.testing.assert_allclose(test(400.0, 1e3 * y + 7, x, z, c, **options)[:2], base[:2], rtol=1e-8)
+            np.testing.assert_allclose(test(System(y, x * 1e3, z, c, groups), 4e-4, **options)[:2], base[:2], rtol=1e-8)
+            np.testing.assert_allclose(
+                test(System(1e3 * y + 7, x, z, c, groups), 400.0, **options)[:2], base[:2], rtol=1e-8
+            )
 
 
 def reference_clr(m, r, k):
@@ -149,7 +157,7 @@ def test_jit_vmap_over_values_and_data_equals_loop(x64):
     for test in ALL:
 
         def p_value(b, *data, test=test):
-            return test(b, *data).p_value
+            return test(System(*data), b).p_value
 
         both = jax.jit(jax.vmap(jax.vmap(p_value, (0, None, None, None, None)), (None, 0, 0, 0, 0)))(grid, *batch)
         loop = [[p_value(b, *(v[i] for v in batch)) for b in grid] for i in range(3)]
@@ -159,7 +167,7 @@ def test_jit_vmap_over_values_and_data_equals_loop(x64):
 def test_p_values_have_gradients(x64):
     y, x, z, c, _ = simulate(SEED, p=1)
     for test in ALL:
-        f = lambda b, test=test: test(b, y, x, z, c).p_value  # noqa: E731
+        f = lambda b, test=test: test(System(y, x, z, c), b).p_value  # noqa: E731
         numeric = (f(0.5 + 1e-5) - f(0.5 - 1e-5)) / 2e-5
         np.testing.assert_allclose(jax.grad(f)(0.5), numeric, rtol=1e-4, atol=1e-8, err_msg=test.__name__)
 
@@ -167,10 +175,47 @@ def test_p_values_have_gradients(x64):
 def test_wrong_options_are_named(x64):
     y, x, z, c, _ = simulate(SEED)
     with pytest.raises(InputError, match=r"^covariance"):
-        anderson_rubin_test(0.0, y, x, z, c, covariance="HC7")
+        anderson_rubin_statistic(System(y, x, z, c), 0.0, covariance="HC7")
     with pytest.raises(InputError, match=r"^clusters"):
-        lm_test(0.0, y, x, z, c, covariance="cluster")
+        lm_statistic(System(y, x, z, c), 0.0, covariance="cluster")
     with pytest.raises(InputError, match=r"^covariance"):
-        clr_test(0.0, y, x, z, c, covariance="HC1")
-    with pytest.raises(InputError, match=r"^parameter"):
-        lm_test(0.0, y, x, z, c, covariance="HC1", parameter=1)
+        clr_statistic(System(y, x, z, c), 0.0, covariance="HC1")
+    with pytest.raises(InputError, match=r"^treatment"):
+        lm_statistic(System(y, x, z, c), 0.0, covariance="HC1", index=1)
+
+
+def test_tests_of_user_data_equal_those_of_the_system():
+    # Public functions take frames with a constant added, whatever the global precision, and return Python floats.
+    y, x, z, c, groups = simulate(SEED)
+    given = (pd.Series(y), pd.DataFrame(x, columns=["dose", "price"]), pd.DataFrame({"age": c[:, 1]}))
+    with jax.enable_x64(True):
+        system = System(y, x, z, c, groups)
+        null = np.array([0.1, 0.2])
+        pairs = [(test(*given, Z=z, null=null), core(system, null)) for test, core in zip(PUBLIC, ALL)]
+        pairs += [
+            (test(*given, Z=z, null=0.3, treatment="price"), core(system, 0.3, index=1))
+            for test, core in zip(PUBLIC, ALL)
+        ]
+        system = system._replace(x=x[:, :1])
+        labels = [f"group {g}" for g in groups]
+        pairs += [
+            (
+                test(given[0], given[1]["dose"], given[2], Z=z, null=0.3, covariance="cluster", clusters=labels),
+                core(system, 0.3, covariance="cluster"),
+            )
+            for test, core in zip(PUBLIC, ALL)
+            if test is not lr_test
+        ]
+    for here, there in pairs:
+        assert all(isinstance(value, float) for value in here)
+        np.testing.assert_allclose(here, there, rtol=1e-7, atol=1e-12, err_msg=f"seed {SEED}")
+    np.testing.assert_allclose(
+        clr_test(y, x, c, Z=z, fit_intercept=False), clr_test(y, x, c[:, 1:], Z=z), rtol=1e-7, err_msg=f"seed {SEED}"
+    )
+
+
+@pytest.mark.parametrize("null", [[0.1, 0.2, 0.3], np.nan, [[0.1, 0.2]]])
+def test_wrong_nulls_are_named(null):
+    y, x, z, _, _ = simulate(SEED)
+    with pytest.raises(InputError, match=r"^null: found"):
+        anderson_rubin_test(y, x, Z=z, null=null)

@@ -1,22 +1,26 @@
 """TE-D and ATE-D: the coding rate, the pieces of either loss, and what a small fit does under a shifted prior."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
-from causalrep.data import answer_prior, bayes_answers, prior_shift_vqa, vqa_prototypes
-from causalrep.errors import IdentificationWarning, InputError
+from causalrep.data import prior_shift_vqa, vqa_prototypes
+from causalrep.data.simulators.multimodal.vqa import answer_prior, bayes_answers
+from causalrep.errors import DivergenceError, IdentificationWarning, InputError
+from causalrep.keys import derive
 from causalrep.multimodal import ATEDClassifier, TEDClassifier, UnimodalDebiasing, coding_rate, sufficiency
 from causalrep.multimodal.debiasing.ate_d import Confounders, k_means, nearest_centroid, tied_autoencoder
 from causalrep.multimodal.debiasing.sufficiency import softmax_loss
 from causalrep.multimodal.debiasing.te_d import TEDModel, TEDNetworks, contrast, fit_ted, ted_objective
-from causalrep.multimodal.debiasing.two_streams import StreamSizes, StreamTraining, answer_loss
+from causalrep.multimodal.debiasing.two_streams import StreamSizes, answer_loss, plain_objective, train_streams
 from causalrep.training import fit
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule
 
 
 @pytest.mark.parametrize("shape", [(20, 6), (6, 20)])
@@ -38,7 +42,7 @@ def batch_of(rng, n=40):
     }
 
 
-def test_the_loss_is_its_terms_and_the_rate_is_minimised():
+def test_the_loss_is_its_terms_and_the_rate_is_minimized():
     batch = batch_of(np.random.default_rng(0))
     model = TEDModel(StreamSizes(4, 6, 8))
     objective = ted_objective(model)
@@ -75,9 +79,8 @@ def test_the_confounder_branch_does_not_move_the_backbone_without_contrast():
 def test_tied_autoencoder_reaches_the_principal_directions():
     rng = np.random.default_rng(0)
     h = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 12)) + 0.3 * rng.normal(size=(300, 12)) + 0.5
-    adam = optax.adam(optax.cosine_decay_schedule(0.02, 1500))
     data = {"h": jnp.asarray(h, jnp.float32)}
-    found = fit(tied_autoencoder(4), adam, data, jax.random.key(0), steps=1500)
+    found = fit(tied_autoencoder(4), adam(0.02, cosine_steps=1500), data, jax.random.key(0), steps=1500)
     s = np.linalg.svd(h, compute_uv=False)
     best = np.sum(s[4:] ** 2) / 300
     assert best * 0.999 < float(found.final_loss) < best * 1.05
@@ -168,16 +171,20 @@ def shifted():
     ]
 
 
-def test_rate_minimisation_makes_the_confounder_poorer(shifted):
+def test_rate_minimization_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
     answers, truth = np.asarray(train.answer), np.asarray(here.answer)
-    with_rate = TEDClassifier(prediction="logits", epochs=8, starts=1).fit(train.question, train.picture, answers)
+    with_rate = TEDClassifier(prediction="logits", schedule=Schedule(epochs=8), starts=1).fit(
+        train.question, train.image, answers
+    )
     # Without the rate the confounder predicts as the model does, and the total effect has nothing left.
     with pytest.warns(IdentificationWarning, match="coding rate"):
-        without = TEDClassifier(rate=0.0, epochs=8, starts=1).fit(train.question, train.picture, answers)
+        without = TEDClassifier(rate=0.0, schedule=Schedule(epochs=8), starts=1).fit(
+            train.question, train.image, answers
+        )
     assert with_rate.rate_share_ < 0.8 * without.rate_share_
-    assert with_rate.score(here.question, here.picture, truth) > 0.6
-    assert without.score(here.question, here.picture, truth) < 0.3
+    assert with_rate.score(here.question, here.image, truth) > 0.6
+    assert without.score(here.question, here.image, truth) < 0.3
 
 
 @pytest.mark.slow
@@ -185,16 +192,16 @@ def test_recalibrated_and_unimodal_classifiers_predict(shifted):
     train, here, _ = shifted
     names = np.array([f"answer {a:02d}" for a in range(32)])
     truth = names[np.asarray(here.answer)]
-    for model in (ATEDClassifier(epochs=6), UnimodalDebiasing(epochs=6)):
-        model.fit(train.question, train.picture, names[np.asarray(train.answer)])
-        assert model.score(here.question, here.picture, truth) > 0.5, model
-        assert set(model.predict(here.question, here.picture)) <= set(names)
+    for model in (ATEDClassifier(schedule=Schedule(epochs=6)), UnimodalDebiasing(schedule=Schedule(epochs=6))):
+        model.fit(train.question, train.image, names[np.asarray(train.answer)])
+        assert model.score(here.question, here.image, truth) > 0.5, model
+        assert set(model.predict(here.question, here.image)) <= set(names)
         if isinstance(model, ATEDClassifier):
-            weights = model.weights(here.question, here.picture)
+            weights = model.weights(here.question, here.image)
             assert (weights >= -1e-6).all()
             assert (weights <= 2).all()
             assert weights.std() > 0
-            assert 0 <= model.sufficiency(here.question, here.picture).ratio <= 1
+            assert 0 <= model.sufficiency(here.question, here.image).ratio <= 1
 
 
 def test_bad_input():
@@ -216,6 +223,8 @@ def test_bad_input():
         UnimodalDebiasing().fit(pd.DataFrame(a), b, pd.Series(y)[::-1])
     with pytest.raises(InputError, match="seed: found 'x'"):
         ATEDClassifier(seed="x").fit(a, b, y)
+    with pytest.raises(DivergenceError, match=r"learning_rate=1e\+30.*at update \d+"):
+        UnimodalDebiasing(fusion="none", schedule=Schedule(epochs=3, learning_rate=1e30)).fit(a, b, y)
 
 
 def test_of_several_starts_the_one_with_the_least_information_is_kept():
@@ -225,15 +234,27 @@ def test_of_several_starts_the_one_with_the_least_information_is_kept():
         "second": jax.random.normal(keys[1], (200, 2)),
         "y": jax.nn.one_hot(jax.random.randint(keys[2], (200,), 0, 3), 3),
     }
-    model, training = TEDModel(StreamSizes(3, 12, 12)), StreamTraining(epochs=2, batch_size=50)
-    fitted = jax.jit(lambda key: fit_ted(key, data, model=model, training=training))
+    model, schedule = TEDModel(StreamSizes(3, 12, 12)), Schedule(epochs=2, batch_size=50)
+    fitted = jax.jit(lambda key: fit_ted(key, data, model=model, schedule=schedule))
 
     def share(found):
         out = TEDNetworks(model).apply(found.params, data["first"], data["second"])
         return float(coding_rate(out.confounder) / coding_rate(out.features))
 
-    starts = [keys[0], *jax.random.split(jax.random.fold_in(keys[0], 1), 3)]
+    starts = [keys[0], *jax.random.split(derive(keys[0], "starts"), 3)]
     alone = [share(fitted(key)) for key in starts]
     assert np.ptp(alone) > 1e-3
-    found = jax.jit(lambda key: fit_ted(key, data, model=model, training=training, starts=4))(keys[0])
+    found = jax.jit(lambda key: fit_ted(key, data, model=model, schedule=schedule, starts=4))(keys[0])
     assert share(found) == pytest.approx(min(alone), abs=1e-4)
+
+
+def test_equal_schedules_share_one_compiled_program():
+    data, objective = batch_of(np.random.default_rng(0)), plain_objective(StreamSizes(4, 6, 8))
+    chex.clear_trace_counter()
+    counted = chex.assert_max_traces(train_streams, n=1)
+    program = jax.jit(counted, static_argnames=("objective", "schedule"))
+    fits = [
+        program(jax.random.key(0), data=data, objective=objective, schedule=Schedule(epochs=2, batch_size=20))
+        for _ in range(2)
+    ]
+    chex.assert_trees_all_equal(*fits)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from causalrep.latent import GatedFlow, flow_log_density
-from causalrep.nn.flows.autoregressive import sample_gates
+from causalrep.nn.flows.autoregressive import GatedFlow, flow_log_density, sample_gates
 
 
 @pytest.fixture

@@ -9,19 +9,18 @@ from causalrep.data import ild_flow_simulation
 from causalrep.errors import InputError
 from causalrep.latent import (
     ILDFamily,
-    ILDModel,
-    ILDRows,
+    Schedule,
     counterfactual,
     counterfactual_error,
     fit_ild,
     fit_ild_annealed,
-    flow_forward,
-    flow_inverse,
-    init_flow,
     log_likelihood,
     true_counterfactuals,
 )
+from causalrep.latent.ild.model import ILDModel
+from causalrep.latent.ild.objective import ILDRows
 from causalrep.latent.ild.scm import scm_of_maps
+from causalrep.nn.flows.coupling import flow_forward, flow_inverse, init_flow
 
 
 @pytest.mark.usefixtures("x64")
@@ -70,7 +69,8 @@ def test_a_short_fit_approaches_the_truth():
         for sample in (data.train, data.validation)
     )
     family = ILDFamily("relax-can", 2, 4, 1, depth=2)
-    found = fit_ild(jax.random.key(0), family, rows, validation, steps=1500, batch_size=250, learning_rate=3e-3)
+    schedule = Schedule(steps=1500, batch_size=250, learning_rate=3e-3)
+    found = fit_ild(jax.random.key(0), family, rows, validation, schedule=schedule)
     best = -np.mean([data.truth.log_density(data.validation.noise[data.validation.domain == d], d) for d in (0, 1)])
     start = -float(log_likelihood(family.model(family.init(jax.random.key(0))), *validation).mean())
     assert best - 0.02 < float(found.final_loss) < best + 0.3 * (start - best)

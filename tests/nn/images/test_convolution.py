@@ -42,17 +42,17 @@ def test_many_kernels_at_once_are_one_after_the_other():
     images = jax.random.normal(jax.random.key(0), (3, 2, 6, 6, 4))
     kernels = jax.random.normal(jax.random.key(1), (3, 3, 3, 4, 5))
     together = jax.vmap(lambda image, kernel: convolve(image, kernel, (2, 2)))(images, kernels)
-    for image, kernel, found in zip(images, kernels, together, strict=True):
-        np.testing.assert_allclose(found, convolve(image, kernel, (2, 2)), atol=1e-5)
+    for image, kernel, result in zip(images, kernels, together, strict=True):
+        np.testing.assert_allclose(result, convolve(image, kernel, (2, 2)), atol=1e-5)
 
 
 def test_narrow_floats_are_summed_as_wide_ones():
     image = jax.random.normal(jax.random.key(0), (1, 8, 8, 64))
     kernel = jax.random.normal(jax.random.key(1), (5, 5, 64, 4))
-    found = convolve(image.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16))
-    assert found.dtype == jnp.bfloat16
+    result = convolve(image.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16))
+    assert result.dtype == jnp.bfloat16
     exact = convolve(*(value.astype(jnp.bfloat16).astype(jnp.float32) for value in (image, kernel)))
-    np.testing.assert_allclose(found.astype(jnp.float32), exact, rtol=2**-8, atol=1e-6)
+    np.testing.assert_allclose(result.astype(jnp.float32), exact, rtol=2**-8, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Synthetic functional connectivity: subjects whose brain networks follow age, sex, race and factors of their own.
+"""Synthetic functional connectivity: subjects whose brain networks depend on age, sex, race and individual factors.
 
-A stand-in for restricted cohorts (the Philadelphia Neurodevelopmental Cohort and the like); the recipe is this
-library's, its sizes those of such data scaled down.
+It stands in for restricted cohorts such as the Philadelphia Neurodevelopmental Cohort. The simulation is our own, with
+the sizes of such data scaled down.
 """
 
 from typing import NamedTuple
@@ -12,20 +12,20 @@ from jaxtyping import Array, Float, Key
 
 from causalrep.base.validation import check_range
 
-AGE_MEAN, AGE_SD = 15.0, 4.04
-# Phenotype fields: those that follow demographics, those that follow one subject factor each, and noise.
+AGE_MEAN, AGE_SD = 15.0, 4.04  # of the uniform distribution on [8, 22] years
+# Numbers of phenotypes that depend on demographics, that depend on one subject factor each, and that are noise.
 DEMOGRAPHIC, INTRINSIC, NULL = 40, 5, 55
 
 
 class FCPopulation(NamedTuple):
-    """What subjects have in common; E edges are the pairs of regions.
+    """Parameters that all subjects share; the E edges are the pairs of regions.
 
     Attributes:
         mean: Connectivity of the average subject (E,).
-        age: Change a standard deviation of age; 0 on 60% of the edges (E,).
+        age: Change per standard deviation of age; 0 on 60% of the edges (E,).
         sex: Difference between the sexes; 0 on 70% of the edges (E,).
-        race: Difference between two groups, likewise (E,).
-        loadings: Of the subject factors (K, E).
+        race: Difference between two groups; 0 on 70% of the edges (E,).
+        loadings: Loadings of the subject factors (K, E).
         fields: Coefficients of age, sex and race in the demographic phenotypes (40, 3).
     """
 
@@ -41,12 +41,12 @@ class FCSample(NamedTuple):
     """Subjects of a population.
 
     Attributes:
-        x: Connectivity of the pairs of regions, upper triangle row by row (n, E).
-        age: In years, uniform on [8, 22] (n,).
-        sex: 0 or 1 (n,).
-        race: 0 or 1 (n,).
+        x: Connectivity: the strict upper triangle of the matrix of regions, row by row (n, E).
+        age: Age in years, uniform on [8, 22] (n,).
+        sex: Sex, 0 or 1 (n,).
+        race: Group, 0 or 1 (n,).
         factors: Subject factors, independent of demographics (n, K).
-        fields: Phenotypes: 40 follow demographics, 5 a factor each, 55 nothing (n, 100).
+        fields: Phenotypes: 40 depend on demographics, then 5 on one factor each, then 55 are noise (n, 100).
     """
 
     x: Float[Array, "n e"]
@@ -58,17 +58,17 @@ class FCSample(NamedTuple):
 
     @property
     def demographics(self) -> Float[Array, "n 3"]:
-        """Age in years, sex and race."""
+        """Age in years, sex and race (n, 3)."""
         return jnp.column_stack([self.age, self.sex, self.race])
 
 
 def fc_population(key: Key[Array, ""], *, regions: int = 30, factors: int = 8) -> FCPopulation:
-    """A population of brains.
+    """Draw the parameters of a population.
 
     Args:
         key: Random key.
-        regions: R, with E = R (R - 1) / 2 edges.
-        factors: K, at least 5, for as many phenotypes follow one each.
+        regions: Number R of brain regions, with E = R (R - 1) / 2 edges.
+        factors: Number K of subject factors, at least 5 because 5 phenotypes depend on one each.
 
     Raises:
         InputError: If there are fewer factors.
@@ -80,21 +80,28 @@ def fc_population(key: Key[Array, ""], *, regions: int = 30, factors: int = 8) -
     mean = 0.25 * jnp.tanh((coordinates @ coordinates.T)[upper] / 3)
     edges = mean.shape[0]
 
-    def sparse(mask_key: jax.Array, value_key: jax.Array, share: float, sd: float) -> Array:
+    def sparse(pair: Key[Array, " 2"], share: float, sd: float) -> Float[Array, " e"]:
+        mask_key, value_key = pair
         return sd * jax.random.normal(value_key, (edges,)) * jax.random.bernoulli(mask_key, share, (edges,))
 
     return FCPopulation(
         mean=mean,
-        age=sparse(keys[1], keys[2], 0.4, 0.10),
-        sex=sparse(*jax.random.split(keys[3]), 0.3, 0.06),
-        race=sparse(*jax.random.split(keys[4]), 0.3, 0.06),
+        age=sparse(keys[1:3], 0.4, 0.10),
+        sex=sparse(jax.random.split(keys[3]), 0.3, 0.06),
+        race=sparse(jax.random.split(keys[4]), 0.3, 0.06),
         loadings=0.06 * jax.random.normal(keys[5], (factors, edges)),
         fields=jax.random.normal(keys[6], (DEMOGRAPHIC, 3)) * jnp.array([1.0, 0.5, 0.7]),
     )
 
 
 def draw_fc(key: Key[Array, ""], population: FCPopulation, *, n: int = 1000) -> FCSample:
-    """Subjects: connectivity is additive in demographics, factors and noise, each phenotype has unit-scale noise."""
+    """Draw n subjects, whose connectivity is the sum of the effects of demographics and factors, and noise.
+
+    >>> from causalrep.keys import root
+    >>> subjects = draw_fc(root(1), fc_population(root(0)), n=20)
+    >>> subjects.x.shape, subjects.fields.shape
+    ((20, 435), (20, 100))
+    """
     keys = jax.random.split(key, 7)
     factors, edges = population.loadings.shape
     age = jax.random.uniform(keys[0], (n,), minval=8.0, maxval=22.0)

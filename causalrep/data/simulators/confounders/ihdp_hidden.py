@@ -1,14 +1,15 @@
-"""IHDP with a confounder hidden on purpose."""
+"""IHDP with one of its covariates, the mother's age, turned into a hidden confounder."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.data.simulators.confounders.hidden import HiddenConfounderSample
+from causalrep.data.simulators.confounders.hidden import HiddenConfounderSample, with_outcomes
 from causalrep.data.tables.ihdp import (
     CONTINUOUS,
     EFFECT_ON_TREATED,
@@ -22,12 +23,12 @@ from causalrep.data.tables.types import check_numbers
 
 
 class HiddenIHDP(NamedTuple):
-    """IHDP's covariates with the mother's age taken away, and response surfaces in which it confounds.
+    """IHDP's covariates without the mother's age, and response surfaces in which that age is a confounder.
 
     Attributes:
         x: The other covariates (747, 24).
-        u: The mother's age, standardised (747,).
-        propensity: ``sigmoid(-1 + 1.5 u + 0.5 birth weight)`` (747,).
+        u: The mother's age, standardized (747,).
+        propensity: Probability of treatment, ``sigmoid(-1 + 1.5 u + 0.5 birth weight)`` (747,).
         mu0: Expected outcome without treatment (R, 747).
         linear: Expected outcome with treatment, up to a constant that makes the effect on the treated 4 (R, 747).
     """
@@ -40,14 +41,15 @@ class HiddenIHDP(NamedTuple):
 
 
 def ihdp_hidden(replications: Sequence[int] | None = None) -> HiddenIHDP:
-    """A semi-synthetic test of hidden confounding: NPCI's setting A with the mother's age hidden, and treatment by it.
+    """A semi-synthetic test of hidden confounding: NPCI's setting A with the mother's age hidden.
 
-    Intercept and slopes are the replication's own, but for the slope of the mother's age, which is 0.4 in all. The
-    design is this library's. Age has an R^2 of 0.485 on the covariates that are left, so that it is not independent of
-    them, as models of a hidden confounder assume. Draw samples with :func:`draw_ihdp_hidden`.
+    Treatment depends on the mother's age and the birth weight. Intercept and slopes are those of the IHDP replication,
+    except that the slope of the mother's age is 0.4 in all of them. The simulation is our own. The mother's age has an
+    R^2 of 0.485 on the remaining covariates, so it is not independent of them, as many models of a hidden confounder
+    assume. Draw samples with :func:`draw_ihdp_hidden`.
 
     Args:
-        replications: Which of 1 to 1000; 1 to 100 by default.
+        replications: Replication numbers, from 1 to 1000; by default 1 to 100.
 
     Raises:
         DataError: If the package ``econml`` is not installed or ships another table.
@@ -74,12 +76,26 @@ def draw_ihdp_hidden(
     mu0: Float[Array, " n"],
     linear: Float[Array, " n"],
 ) -> HiddenConfounderSample:
-    """Treatment and outcomes, unit noise, of one replication of :func:`ihdp_hidden` (its fields, ``mu0[i]``...)."""
+    """Treatment, and outcomes with unit noise, of one replication of :func:`ihdp_hidden`.
+
+    Args:
+        key: Random key.
+        x: Field ``x`` of :class:`HiddenIHDP`.
+        u: Field ``u``.
+        propensity: Field ``propensity``.
+        mu0: Row i of ``mu0``, for replication i.
+        linear: Row i of ``linear``.
+
+    >>> from causalrep.keys import root
+    >>> d = ihdp_hidden([1])
+    >>> draw_ihdp_hidden(root(0), d.x, d.u, d.propensity, d.mu0[0], d.linear[0]).y.shape
+    (747,)
+    """
+    # Loaded tables are float64; JAX's precision decides here.
+    x, u, propensity, mu0, linear = (jnp.asarray(values) for values in (x, u, propensity, mu0, linear))
+    chex.assert_equal_shape([u, propensity, mu0, linear])
     t_key, noise_key = jax.random.split(key)
     t = jax.random.bernoulli(t_key, propensity).astype(x.dtype)
+    # omega = mean(linear - mu0 | t = 1) - 4, so that the effect on the treated is 4.
     omega = jnp.sum(t * (linear - mu0)) / jnp.sum(t) - EFFECT_ON_TREATED
-    mu1 = linear - omega
-    own, other = jax.random.normal(noise_key, (2, len(t)), x.dtype)
-    return HiddenConfounderSample(
-        x, t, jnp.where(t == 1, mu1, mu0) + own, u, mu0, mu1, jnp.where(t == 1, mu0, mu1) + other
-    )
+    return with_outcomes(x, t, u, mu0, linear - omega, noise=jax.random.normal(noise_key, (2, len(t)), x.dtype))

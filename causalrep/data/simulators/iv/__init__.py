@@ -1,1 +1,1 @@
-"""Simulators with instruments, and with symmetries that act like instruments."""
+"""Simulators with instruments, and with symmetries that replace instruments."""

@@ -1,4 +1,4 @@
-"""Simulated designs for instrumental variables."""
+"""A linear simulation with weak or strong instruments, as a pure function of a key."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 
 class IVSample(NamedTuple):
-    """A sample of an instrumental-variable design.
+    """A sample with instruments.
 
     Attributes:
         y: Outcome (n,).
@@ -31,22 +31,27 @@ def linear_iv(
     effect: Float[Array, ""] | float = 1.0,
     heteroskedastic: bool = False,
 ) -> IVSample:
-    """The linear weak/strong-instrument design.
+    """The linear model of the literature on weak instruments (Staiger and Stock 1997).
 
     ``z ~ N(0, I_k)``, ``x = strength * sum_j z_j + v``, ``y = effect * x + u``, where ``(u, v)`` are standard normal
-    with correlation ``endogeneity``.
+    with correlation ``endogeneity``. Two-stage least squares is consistent for ``effect`` unless ``strength`` is 0.
 
     Args:
         key: Random key.
         n: Sample size.
-        instruments: k.
-        strength: The paper's pi: every instrument's first-stage coefficient; 0 is an irrelevant instrument.
-        endogeneity: rho in (-1, 1).
-        effect: The causal effect beta.
-        heteroskedastic: Scale u by ``|z_1|``, which keeps its mean zero given z but breaks homoskedastic inference.
+        instruments: Number k of instruments.
+        strength: First-stage coefficient pi of every instrument; at 0 the instruments are irrelevant.
+        endogeneity: Correlation rho of the errors, in (-1, 1).
+        effect: Causal effect beta of x on y.
+        heteroskedastic: Whether u is multiplied by ``|z_1|``, which keeps its mean zero given z but makes inference for
+            homoskedastic errors invalid.
 
     Returns:
-        The sample, x of shape (n, 1).
+        The sample, with x of shape (n, 1).
+
+    >>> from causalrep.keys import root
+    >>> linear_iv(root(0), n=100, instruments=3, strength=0.5, endogeneity=0.6).z.shape
+    (100, 3)
     """
     z_key, u_key, v_key = jax.random.split(key, 3)
     z = jax.random.normal(z_key, (n, instruments))

@@ -1,4 +1,4 @@
-"""The linear structural model of the IVL paper (Example 2) and its outcome-invariant augmentation.
+"""The structural models of the IVL paper, and the augmentations that leave their outcomes invariant.
 
 Source: Akbar, Kilbertus, Shen, Muandet, Dai, "An Analysis of Causal Effect Estimation using Outcome Invariant Data
 Augmentation", NeurIPS 2025 (arXiv 2510.25128), Example 2 and appendix E.
@@ -18,12 +18,12 @@ class LinearSEM(NamedTuple):
     """Parameters of ``X = kappa tau^T Y + T^T C + sigma N_X``, ``Y = f^T X + kappa eps^T C + sigma N_Y``.
 
     Attributes:
-        f: The causal effect of X on Y (m,).
+        f: Causal effect of X on Y (m,).
         eps: Effect of the confounder on Y (c,).
         t: Effect of the confounder on X (c, m).
-        tau: Feedback of Y on X (m,); zero in the acyclic model.
-        gamma: Gamma, the augmentation's directions (k, m): rows orthogonal to f. A row that a partial null space
-            leaves out is zero.
+        tau: Feedback of Y on X, zero in the acyclic model (m,).
+        gamma: Directions Gamma of the augmentation, rows orthogonal to f (k, m). Rows that a partial null space omits
+            are zero.
     """
 
     f: Float[Array, " m"]
@@ -34,13 +34,13 @@ class LinearSEM(NamedTuple):
 
 
 class LinearSample(NamedTuple):
-    """A sample of the model and one augmentation of each row.
+    """A sample of the linear model, with one augmentation of each row.
 
     Attributes:
         x: Treatment (n, m).
         y: Outcome (n,).
         gx: Augmented treatment ``X + gamma Gamma^T G`` (n, m).
-        g: Augmentation parameters G (n, k); the column of a left-out direction is zero.
+        g: Augmentation parameters G (n, k); columns of omitted directions are zero.
     """
 
     x: Float[Array, "n m"]
@@ -57,20 +57,24 @@ def sample_linear_sem(
     cyclic: bool = False,
     keep: float = 1.0,
 ) -> LinearSEM:
-    """Draw the parameters of one structural model and the augmentation's directions.
+    """Draw the parameters of one linear structural model and the directions of its augmentation.
 
-    All entries of f, eps and T are standard normal. ``Gamma`` holds an orthonormal basis of null(f^T).
+    All entries of f, eps and T are standard normal. Gamma is an orthonormal basis of null(f^T).
 
     Args:
         key: Random key.
-        treatments: m, the dimension of X.
-        confounders: c, the dimension of C.
-        cyclic: Draw f and tau uniformly on the unit sphere (the paper's Fig. 6); else tau = 0.
-        keep: Probability with which each basis vector of null(f^T) is an augmentation direction (1: all of them;
-            2/3 in Fig. 7, 1/3 in Fig. 5); the draw is repeated until at least one is kept.
+        treatments: Dimension m of X.
+        confounders: Dimension c of C.
+        cyclic: Whether f and tau are uniform on the unit sphere (the paper's Fig. 6); otherwise tau is 0.
+        keep: Probability that a basis vector of null(f^T) is a direction of the augmentation. 1 keeps all of
+            them; the paper's Fig. 7 uses 2/3 and Fig. 5 uses 1/3. The draw is repeated until at least one is kept.
 
     Returns:
         The model, with k = m - 1 rows in ``gamma``.
+
+    >>> from causalrep.keys import root
+    >>> sample_linear_sem(root(0), treatments=5).gamma.shape
+    (4, 5)
     """
     f_key, eps_key, t_key, tau_key, keep_key = jax.random.split(key, 5)
     f = jax.random.normal(f_key, (treatments,))
@@ -79,6 +83,7 @@ def sample_linear_sem(
         f = f / jnp.linalg.norm(f)
         tau = jax.random.normal(tau_key, (treatments,))
         tau = tau / jnp.linalg.norm(tau)
+    # The first column of a complete QR of f spans f; the other m - 1 are an orthonormal basis of null(f^T).
     complete, _ = jnp.linalg.qr(f[:, None], mode="complete")
     basis = complete[:, 1:].T
     if keep < 1.0:
@@ -102,22 +107,27 @@ def draw_linear(
     gamma: Float[Array, ""] | float = 1.0,
     sigma: float = 0.1,
 ) -> LinearSample:
-    """Draw n rows of the model at its equilibrium and augment each once.
+    """Draw n rows of the model at its equilibrium, and augment each of them once.
 
     Args:
         key: Random key.
         sem: The structural model.
         n: Sample size.
-        kappa: Confounding strength (and feedback strength in the cyclic model, where 1/kappa must differ from f.tau).
-        gamma: Augmentation strength.
-        sigma: Standard deviation of the noise terms.
+        kappa: Strength of the confounding, and of the feedback in the cyclic model, where 1/kappa must differ from
+            f.tau.
+        gamma: Strength of the augmentation.
+        sigma: Standard deviation of the noise.
+
+    >>> from causalrep.keys import root
+    >>> draw_linear(root(1), sample_linear_sem(root(0), treatments=5), n=100).gx.shape
+    (100, 5)
     """
     c_key, x_key, y_key, g_key = jax.random.split(key, 4)
     confounders, treatments = sem.t.shape
     c = jax.random.normal(c_key, (n, confounders))
     exogenous_x = c @ sem.t + sigma * jax.random.normal(x_key, (n, treatments))
     exogenous_y = kappa * (c @ sem.eps) + sigma * jax.random.normal(y_key, (n,))
-    # The unique equilibrium of the two equations: substitute X into Y and solve for Y.
+    # Substitute X into the equation of Y and solve it: Y = (f.U_X + U_Y) / (1 - kappa f.tau), the unique equilibrium.
     y = (exogenous_x @ sem.f + exogenous_y) / (1.0 - kappa * sem.f @ sem.tau)
     x = exogenous_x + kappa * y[:, None] * sem.tau
     used = jnp.any(sem.gamma != 0.0, axis=1)
@@ -126,7 +136,7 @@ def draw_linear(
 
 
 def _kept_directions(key: Key[Array, ""], count: int, probability: float) -> Float[Array, " k"]:
-    """Independent Bernoulli draws, repeated until one of them is a success."""
+    """Independent Bernoulli draws as 0 and 1, repeated until at least one is 1 (k,)."""
 
     def draw(state):
         key, _ = state
@@ -138,14 +148,14 @@ def _kept_directions(key: Key[Array, ""], count: int, probability: float) -> Flo
 
 
 class NonlinearIVLSample(NamedTuple):
-    """A sample of the nonlinear simulation and one augmentation of each row.
+    """A sample of the nonlinear simulation, with one augmentation of each row.
 
     Attributes:
         x: Treatment (n,).
         y: Outcome (n,).
         gx: Augmented treatment (n,).
-        g: Augmentation parameter, standardised (n,).
-        structural: f(x) (n,).
+        g: Augmentation parameter, standardized (n,).
+        structural: Structural function f at x (n,).
     """
 
     x: Float[Array, " n"]
@@ -156,20 +166,25 @@ class NonlinearIVLSample(NamedTuple):
 
 
 def nonlinear_ivl(key: Key[Array, ""], function: str, *, n: int) -> NonlinearIVLSample:
-    """``X = 2C + N_X``, ``Y = f(X) + 5C + N_Y / sqrt(2)``, all noise standard normal, and a symmetry of f.
+    """``X = 2C + N_X`` and ``Y = f(X) + 5C + N_Y / sqrt(2)`` with standard normal C and noise, and a symmetry of f.
 
-    ``"abs"``: x times -1 or 1. ``"sin"``: x plus a full turn times -1, 0 or 1. ``"sign"``: x times 10 to the -1, 0
-    or 1. The parameter is uniform on its values. Regression finds ``f(x) + 2x``.
+    The augmentation of ``"abs"`` multiplies x by g in {-1, 1}, that of ``"sin"`` adds ``2 pi g`` and that of ``"sign"``
+    multiplies by ``10^g``, both with g in {-1, 0, 1}. The parameter g is uniform on its values. Regression of y on x
+    estimates ``f(x) + 2x``.
 
     Args:
         key: Random key.
-        function: ``"abs"``, ``"sin"`` or ``"sign"``.
+        function: Structural function f: ``"abs"``, ``"sin"`` or ``"sign"``.
         n: Sample size.
 
-    Source: history of the IVL paper's repository; not in the final paper.
+    Source: history of the IVL paper's repository; the simulation is not in the final paper.
 
     Raises:
         InputError: If the function is none of these.
+
+    >>> from causalrep.keys import root
+    >>> nonlinear_ivl(root(0), "sin", n=100).gx.shape
+    (100,)
     """
     check_choice("function", function, ("abs", "sin", "sign"))
     c_key, x_key, y_key, g_key = jax.random.split(key, 4)

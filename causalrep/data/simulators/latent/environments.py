@@ -1,12 +1,12 @@
-"""The simulations that methods of causal representation learning are judged on, as pure functions of a key.
+"""Simulations on which methods of causal representation learning are evaluated, as pure functions of a key.
 
-| function | known as | mixing | interventions |
+| function | source | mixing | interventions |
 |---|---|---|---|
-| :func:`squires_model` | G2, Squires et al. 2023 | linear, 10 x 5 | hard |
-| :func:`varici_model` | G3, Varici et al. 2025 | linear, 25 x 5 | hard or soft |
-| :func:`buchholz_simulation` | G4, Buchholz et al. 2023 | linear or a perceptron, 100 x 5 | hard, with a shift |
-| :func:`cauca_simulation` | G1, von Kuegelgen, Liang et al. 2023 | layers of tanh, 4 x 4 | hard, with a shift |
-| :func:`segments_simulation` | G6, Hyvarinen and Morioka 2016 | leaky layers, 5 x 5 | none: noise scales by segment |
+| :func:`squires_model` | Squires et al. 2023 | linear, 10 x 5 | hard |
+| :func:`varici_model` | Varıcı et al. 2025 | linear, 25 x 5 | hard or soft |
+| :func:`buchholz_simulation` | Buchholz et al. 2023 | linear or perceptron, 100 x 5 | hard, with a shift |
+| :func:`cauca_simulation` | von Kügelgen et al. and Liang et al. 2023 | layers of tanh, 4 x 4 | hard, with a shift |
+| :func:`segments_simulation` | Hyvärinen and Morioka 2016 | leaky layers, 5 x 5 | none: noise scales by segment |
 """
 
 from typing import NamedTuple
@@ -37,8 +37,8 @@ class LinearCRLModel(NamedTuple):
 
     Attributes:
         interventions: Mechanisms of the environments.
-        mixing: G (p, d), of full column rank.
-        unmixing: H = G^+ (d, p).
+        mixing: G, of full column rank (p, d).
+        unmixing: Pseudo-inverse H of G (d, p).
     """
 
     interventions: Interventions
@@ -46,22 +46,22 @@ class LinearCRLModel(NamedTuple):
     unmixing: Float[Array, "d p"]
 
     def moments(self) -> tuple[Float[Array, "environments p"], Float[Array, "environments p p"]]:
-        """Exact means and covariances of the observations."""
+        """Exact means (environments, p) and covariances (environments, p, p) of the observations."""
         latent = self.interventions
         return latent.latent_means() @ self.mixing.T, self.mixing @ latent.covariances() @ self.mixing.T
 
     def draw(self, key: Array, n: int) -> EnvironmentRows:
-        """``n`` rows from every environment."""
+        """``n`` rows from every environment, as x (environments, n, p) and z (environments, n, d)."""
         z = draw_latents(key, self.interventions, n)
         return EnvironmentRows(z @ self.mixing.T, z)
 
 
 class CausalRows(NamedTuple):
-    """Rows of every environment and what is true of them.
+    """Rows of every environment and the mechanisms that gave them.
 
     Attributes:
-        rows: Observations and latents of the environments, the observational one first.
-        interventions: The latents' mechanisms.
+        rows: Observations and latents; the observational environment is the first.
+        interventions: Mechanisms of the latents.
     """
 
     rows: EnvironmentRows
@@ -71,8 +71,18 @@ class CausalRows(NamedTuple):
 def squires_model(key: Array, *, latents: int = 5, observed: int = 10, density: float = 0.75) -> LinearCRLModel:
     """Squires, Seigal, Bhate, Uhler (ICML 2023): linear mixing, one hard intervention per latent.
 
-    ``B_0 = diag(U(2, 4))(I - A)`` with weights of magnitude ``U(0.25, 1)``; the intervened row is ``U(6, 8)`` on the
-    diagonal. Rows of H are ``U(-2, 2)``, divided by their entry of largest magnitude.
+    ``B_0 = diag(U(2, 4))(I - A)`` with weights of magnitude ``U(0.25, 1)``. An intervened row of B has ``U(6, 8)`` on
+    the diagonal and zeros elsewhere. Rows of H are ``U(-2, 2)``, divided by their entry of largest magnitude.
+
+    Args:
+        key: Random key.
+        latents: Number d of latents.
+        observed: Number p of observed variables.
+        density: Probability of an edge.
+
+    >>> from causalrep.keys import root
+    >>> squires_model(root(0)).draw(root(1), 100).x.shape
+    (6, 100, 10)
     """
     keys = jax.random.split(key, 4)
     scale = jax.random.uniform(keys[0], (latents, 1), minval=2.0, maxval=4.0)
@@ -94,16 +104,20 @@ def varici_model(
     variance_factor: float = 5.0,
     least_signal: float = 0.0,
 ) -> LinearCRLModel:
-    """Varici, Acarturk, Shanmugam, Kumar, Tajer (JMLR 2025): linear mixing, one intervention per latent.
+    """Varıcı, Acartürk, Shanmugam, Kumar, Tajer (JMLR 2025): linear mixing, one intervention per latent.
 
     Args:
         key: Random key.
-        latents: d.
-        observed: p.
-        density: Of the graph.
-        hard: Cut the intervened latent's parents; otherwise halve their weights.
-        variance_factor: Of the intervened latent's noise.
-        least_signal: Redraw graphs with a weaker edge (see :func:`edge_signals`); the released code asks for 0.02.
+        latents: Number d of latents.
+        observed: Number p of observed variables.
+        density: Probability of an edge.
+        hard: Whether interventions remove the effects of the intervened latent's parents; otherwise they halve them.
+        variance_factor: Factor by which interventions multiply the variance of the intervened latent's noise.
+        least_signal: Graphs with a weaker edge are redrawn (see :func:`edge_signals`); the released code uses 0.02.
+
+    >>> from causalrep.keys import root
+    >>> varici_model(root(0), hard=False).draw(root(1), 100).x.shape
+    (6, 100, 25)
     """
     graph_key, variance_key, mixing_key = jax.random.split(key, 3)
     variance = jax.random.uniform(variance_key, (latents,), minval=0.5, maxval=1.5)
@@ -115,9 +129,11 @@ def varici_model(
         spread = jnp.sqrt(variance)[:, None]
         return one_per_latent((unit - weights) / spread, (unit - left) / (spread * variance_factor**0.5))
 
-    def weakest(found: Interventions) -> Array:
-        return jnp.min(jnp.where(found.graph, edge_signals(found), jnp.inf))
+    def weakest(drawn: Interventions) -> Array:
+        # (j, i) of edge_signals is an edge j -> i, as entry (j, i) of the graph is.
+        return jnp.min(jnp.where(drawn.graph, edge_signals(drawn), jnp.inf))
 
+    # A fixed number of candidates, so that shapes are static; if none is strong enough, argmax takes the first.
     candidates = jax.vmap(mechanisms)(jax.random.split(graph_key, CANDIDATES))
     first = jnp.argmax(jax.vmap(weakest)(candidates) >= least_signal)
     interventions = jax.tree.map(lambda leaf: leaf[first], candidates)
@@ -125,12 +141,13 @@ def varici_model(
 
 
 def edge_signals(interventions: Interventions) -> Float[Array, "d d"]:
-    """Mean squared change of the latents' score in coordinate j when i is intervened on, at entry (j, i).
+    """Mean squared change of coordinate j of the latents' score when latent i is intervened on, at entry (j, i).
 
-    It is zero but for i itself and its parents, and what score-based methods see of the edges.
+    It is zero except for latent i itself and its parents, so it measures how well score-based methods can see an edge.
     """
     maps, covariance = interventions.maps, interventions.covariances()[0]
     precisions = jnp.swapaxes(maps, 1, 2) @ maps
+    # The score of N(0, P^-1) is -P z, so its change is (P_0 - P_i) z with z from the observational environment.
     change = precisions[1:] - precisions[0]
     return jnp.diagonal(change @ covariance @ change, axis1=1, axis2=2).T
 
@@ -145,16 +162,22 @@ def buchholz_simulation(
     nonlinear: bool = False,
     shifted: bool = True,
 ) -> CausalRows:
-    """Buchholz et al. (NeurIPS 2023): one hard intervention per latent that shifts it and changes its variance.
+    """Buchholz et al. (NeurIPS 2023): one hard intervention per latent, which shifts it and changes its variance.
 
     Args:
         key: Random key.
-        n: Rows an environment.
-        latents: d.
-        observed: p.
-        degree: Expected number of neighbours in the graph.
-        nonlinear: Mix by a random perceptron of three hidden layers of width 512, else by a Gaussian matrix.
-        shifted: Interventions move the mean by a standard deviation or two; without, a method cannot live on means.
+        n: Rows per environment.
+        latents: Number d of latents.
+        observed: Number p of observed variables.
+        degree: Expected number of neighbors in the graph.
+        nonlinear: Whether the mixing is a random perceptron with three hidden layers of width 512; otherwise it is a
+            Gaussian matrix.
+        shifted: Whether interventions move the mean by one to two standard deviations. If not, a method cannot rely on
+            differences of means alone.
+
+    >>> from causalrep.keys import root
+    >>> buchholz_simulation(root(0), n=100).rows.x.shape
+    (6, 100, 100)
     """
     keys = jax.random.split(key, 6)
     weights = random_weights(keys[0], latents, min(1.0, degree / (latents - 1)), 0.25, 1.0)
@@ -174,15 +197,21 @@ def cauca_simulation(
 ) -> CausalRows:
     """Linear Gaussian latents, perfect interventions that shift by 2, and a mixing of tanh layers.
 
-    Source: von Kuegelgen et al. and Liang et al. (NeurIPS 2023), with their released coin flip: the shift is always +2.
+    Source: von Kügelgen et al. and Liang et al. (both NeurIPS 2023). The shift is always +2, because both outcomes of
+        the
+    coin flip for its sign give +2 in the released code.
 
     Args:
         key: Random key.
-        n: Rows an environment.
-        latents: d, also the number of observed variables.
-        layers: Nonlinear layers of the mixing.
-        density: Of the graph (ours: the source's is not known to us).
-        signal: k; weights are ``U(-k, k)``, of magnitude at least 2 where k exceeds 2.
+        n: Rows per environment.
+        latents: Number d of latents and of observed variables.
+        layers: Number of nonlinear layers in the mixing.
+        density: Probability of an edge (our choice; the source's is unknown to us).
+        signal: Bound k of the weights: they are ``U(-k, k)``, and of magnitude at least 2 if k exceeds 2.
+
+    >>> from causalrep.keys import root
+    >>> cauca_simulation(root(0), n=100).rows.x.shape
+    (5, 100, 4)
     """
     graph_key, z_key, mixing_key = jax.random.split(key, 3)
     weights = random_weights(graph_key, latents, density, 2.0 if signal > 2.0 else 0.0, signal)
@@ -195,16 +224,23 @@ def cauca_simulation(
 def segments_simulation(
     key: Array, *, n: int, latents: int = 5, segments: int = 20, layers: int = 2
 ) -> EnvironmentRows:
-    """Independent Laplace latents, scaled by ``U(0, 1)`` in each segment, through a leaky mixing.
+    """Independent Laplace latents, scaled by ``U(0, 1)`` in each segment, and a mixing of leaky layers.
 
-    Source: Hyvarinen and Morioka (NeurIPS 2016), Khemakhem et al. (2020). Each segment is an environment of the rows.
+    Source: Hyvärinen and Morioka (NeurIPS 2016), Khemakhem et al. (2020).
 
     Args:
         key: Random key.
-        n: Rows a segment.
-        latents: d, also the number of observed variables.
-        segments: Segments; identification of exponential families of two statistics needs ``2 d + 1``.
-        layers: Of the mixing.
+        n: Rows per segment.
+        latents: Number d of latents and of observed variables.
+        segments: Number of segments. Identification of exponential families with two statistics needs ``2 d + 1``.
+        layers: Number of layers in the mixing.
+
+    Returns:
+        Rows whose environments are the segments.
+
+    >>> from causalrep.keys import root
+    >>> segments_simulation(root(0), n=100).x.shape
+    (20, 100, 5)
     """
     scale_key, z_key, mixing_key = jax.random.split(key, 3)
     scales = jax.random.uniform(scale_key, (segments, 1, latents))

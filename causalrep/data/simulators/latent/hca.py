@@ -1,4 +1,7 @@
-"""A simulator of hierarchical latent causal factors shared by domains, to test HCA on (ours; its paper has none)."""
+"""A simulator of hierarchical latent causal factors that domains share, for tests of HCA.
+
+The simulation is our own, because the paper of HCA has none.
+"""
 
 from typing import NamedTuple
 
@@ -8,13 +11,13 @@ from jaxtyping import Array, Float
 
 
 class HCASample(NamedTuple):
-    """Rows of every domain and the directions behind them.
+    """Rows of every domain and the true directions.
 
     Attributes:
         x: Observations (domains, n, p).
-        directions: Rows of the pseudo-inverse of the mixing, made orthonormal root first (d, p): what is identified of
-            a complete graph, up to sign.
-        weights: A_k of ``z = A_k z + b_k eps`` (domains, d, d), strictly lower triangular.
+        directions: Rows of the mixing's pseudo-inverse after Gram-Schmidt orthonormalization from the root on (d, p).
+            With a complete graph this is what is identified, up to sign.
+        weights: A_k of ``z = A_k z + b_k eps``, strictly lower triangular (domains, d, d).
     """
 
     x: Float[Array, "domains n p"]
@@ -31,15 +34,20 @@ def hca_simulation(
     observed: int = 6,
     inexactness: float = 0.0,
 ) -> HCASample:
-    """Laplace noise through a complete graph with random weights in each domain, and one random mixing.
+    """Laplace noise through a complete graph with random weights in each domain, and one random linear mixing.
 
     Args:
         key: Random key.
-        n: Rows a domain.
-        domains: K.
-        latents: d.
-        observed: p, at least d.
-        inexactness: Scale of a Gaussian matrix, another in each domain, that mixes the noises: 0 is the model of HCA.
+        n: Rows per domain.
+        domains: Number K of domains.
+        latents: Number d of latents.
+        observed: Number p of observed variables, at least d.
+        inexactness: Scale of a Gaussian matrix, different in each domain, that mixes the noises. At 0 the model of HCA
+            holds exactly.
+
+    >>> from causalrep.keys import root
+    >>> hca_simulation(root(0), n=100).x.shape
+    (4, 100, 6)
     """
     keys = jax.random.split(key, 7)
     shape = (domains, latents, latents)
@@ -50,10 +58,11 @@ def hca_simulation(
     scales = jax.random.uniform(keys[4], (domains, latents), minval=0.5, maxval=2.0)
     inside = jnp.einsum("kni,kji->knj", noise, blend) * scales[:, None, :]
     unit = jnp.eye(latents)
+    # z_k = (I - A_k)^-1 b_k blend_k eps.
     solve = jax.vmap(lambda a: jax.scipy.linalg.solve_triangular(unit - a, unit, lower=True, unit_diagonal=True))
     z = jnp.einsum("kni,kji->knj", inside, solve(weights))
     basis = jnp.linalg.qr(jax.random.normal(keys[5], (observed, latents)))[0]
     mixing = basis @ (unit + 0.3 * jax.random.normal(keys[6], (latents, latents)))
-    # The rows of G^+, and their Gram-Schmidt basis.
+    # QR of the transposed pseudo-inverse is Gram-Schmidt on its rows, from the root on.
     directions = jnp.linalg.qr(jnp.linalg.pinv(mixing).T)[0].T
     return HCASample(jnp.einsum("kni,pi->knp", z, mixing), directions, weights)

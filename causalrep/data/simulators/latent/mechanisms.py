@@ -1,8 +1,8 @@
 """Linear Gaussian mechanisms of latent variables, and interventions on one of them at a time.
 
-In environment e latents solve ``B_e z = eps + m_e`` with ``B_e = diag(1/sd)(I - A_e)``, standard normal eps, and A_e
-strictly lower triangular: entry (i, j) is the effect of latent j on i, and causes come before effects. Environment 0 is
-observational; in each of the others one row of B differs.
+In environment e the latents solve ``B_e z = eps + m_e`` with ``B_e = diag(1/sd)(I - A_e)`` and standard normal eps. A_e
+is strictly lower triangular: entry (i, j) is the effect of latent j on latent i, and causes come before effects.
+Environment 0 is observational, and in each of the others one row of B differs.
 """
 
 from typing import NamedTuple
@@ -16,9 +16,9 @@ class Interventions(NamedTuple):
     """The mechanisms of all environments.
 
     Attributes:
-        maps: B_e (environments, d, d), lower triangular.
-        means: m_e (environments, d), in standard deviations of the noise.
-        targets: Which latent is intervened on (environments,); -1 in the observational environment.
+        maps: B_e, lower triangular (environments, d, d).
+        means: m_e, in standard deviations of the noise (environments, d).
+        targets: The latent that is intervened on, -1 in the observational environment (environments,).
     """
 
     maps: Float[Array, "environments d d"]
@@ -27,11 +27,11 @@ class Interventions(NamedTuple):
 
     @property
     def graph(self) -> Bool[Array, "d d"]:
-        """Edges of the observational graph, (i, j) for ``i -> j``, as in :mod:`causalrep.metrics.graphs`."""
+        """Adjacency matrix of the observational graph: entry (i, j) is True if ``z_i -> z_j`` (d, d)."""
         return jnp.tril(self.maps[0], -1).T != 0
 
     def covariances(self) -> Float[Array, "environments d d"]:
-        """Of the latents, ``B_e^{-1} B_e^{-T}``."""
+        """Covariances of the latents, ``B_e^{-1} B_e^{-T}``."""
         inverse = jax.vmap(_inverse)(self.maps)
         return inverse @ jnp.swapaxes(inverse, 1, 2)
 
@@ -41,11 +41,11 @@ class Interventions(NamedTuple):
 
 
 class EnvironmentRows(NamedTuple):
-    """Rows of every environment.
+    """Observations and latents of every environment.
 
     Attributes:
         x: Observations (environments, n, p).
-        z: The latents behind them (environments, n, d); for scores alone, no method may see them.
+        z: Latents that gave the observations, for scoring only (environments, n, d).
     """
 
     x: Float[Array, "environments n p"]
@@ -55,12 +55,15 @@ class EnvironmentRows(NamedTuple):
 def one_per_latent(
     observational: Float[Array, "d d"], intervened: Float[Array, "d d"], mean: Float[Array, " d"] | float = 0.0
 ) -> Interventions:
-    """An observational environment, then one intervention on each latent in turn.
+    """An observational environment, followed by one environment per latent that intervenes on it.
 
     Args:
-        observational: B_0.
-        intervened: Row i replaces row i of B_0 in the environment that intervenes on latent i.
-        mean: Mean of the intervened latent's noise (d,), in its standard deviations.
+        observational: B_0 (d, d).
+        intervened: Matrix whose row i replaces row i of B_0 in the environment that intervenes on latent i (d, d).
+        mean: Mean of the intervened latent's noise, in its standard deviations (d,).
+
+    >>> one_per_latent(jnp.eye(2), 3.0 * jnp.eye(2)).maps[1].tolist()
+    [[3.0, 0.0], [0.0, 1.0]]
     """
     d = len(observational)
     own = jnp.eye(d, dtype=bool)
@@ -74,21 +77,26 @@ def one_per_latent(
 
 
 def random_weights(key: Array, d: int, density: float, low: float, high: float) -> Float[Array, "d d"]:
-    """An Erdos-Renyi graph in causal order, with weights of random sign and magnitude ``U(low, high)``."""
+    """Weights A of an Erdős-Rényi graph in causal order, of random sign and magnitude ``U(low, high)`` (d, d)."""
     edge_key, weight_key = jax.random.split(key)
     edges = jax.random.bernoulli(edge_key, density, (d, d))
     return jnp.tril(jnp.where(edges, signed_uniform(weight_key, (d, d), low, high), 0.0), -1)
 
 
 def signed_uniform(key: Array, shape: tuple[int, ...], low: float, high: float) -> Array:
-    """Magnitudes ``U(low, high)`` of random sign."""
+    """Numbers of magnitude ``U(low, high)`` and random sign."""
     sign_key, size_key = jax.random.split(key)
     sign = jnp.where(jax.random.bernoulli(sign_key, 0.5, shape), 1.0, -1.0)
     return sign * jax.random.uniform(size_key, shape, minval=low, maxval=high)
 
 
 def draw_latents(key: Array, interventions: Interventions, n: int) -> Float[Array, "environments n d"]:
-    """``n`` rows of latents from every environment."""
+    """``n`` rows of latents from every environment.
+
+    >>> from causalrep.keys import root
+    >>> draw_latents(root(0), one_per_latent(jnp.eye(2), 3.0 * jnp.eye(2)), 10).shape
+    (3, 10, 2)
+    """
     environments, d = interventions.means.shape
     noise = jax.random.normal(key, (environments, n, d), interventions.maps.dtype) + interventions.means[:, None]
     return jnp.einsum("eni,eji->enj", noise, jax.vmap(_inverse)(interventions.maps))

@@ -1,8 +1,10 @@
-"""Random mixings ``x = g(z)`` of the simulations of causal representation learning.
+"""Random mixings ``x = g(z)`` for simulations of causal representation learning.
 
-Each function draws a mixing and returns it as a pure function of latents (..., d).
+Each function draws a mixing and returns it as a pure function of latents (..., d); :func:`orthogonal_columns` returns a
+matrix.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -13,11 +15,11 @@ from jaxtyping import Array, Float
 
 Mix = Callable[[Float[Array, "... d"]], Float[Array, "... p"]]
 
-CANDIDATES = 32  # draws among which a matrix that satisfies a condition is looked for
+CANDIDATES = 32  # draws from which the first matrix that satisfies a condition is taken
 
 
 def tanh_mixing(key: Array, d: int, layers: int) -> Mix:
-    """Layers of a random square matrix with ``|det| >= 0.1``, then ``tanh(x) + 0.1 x`` (von Kuegelgen, Liang 2023)."""
+    """Layers ``x -> tanh(M x) + 0.1 M x`` with random square M of ``|det M| >= 0.1`` (von Kügelgen, Liang 2023)."""
 
     def draw(key: Array) -> Array:
         candidates = jax.random.normal(key, (CANDIDATES, d, d))
@@ -35,10 +37,10 @@ def tanh_mixing(key: Array, d: int, layers: int) -> Mix:
 
 
 def leaky_mixing(key: Array, d: int, layers: int, slope: float = 0.2) -> Mix:
-    """Square matrices with a leaky ReLU between them, the mixing of the nonlinear ICA literature.
+    """Square matrices with leaky ReLUs between them, the mixing of the nonlinear ICA literature.
 
-    Entries are ``U(-1, 1)`` in columns of unit length; of random draws the first is taken whose condition number is
-    below their 15th percentile.
+    Entries are ``U(-1, 1)``, and columns are scaled to unit length. A layer takes the first of several draws whose
+    condition number is at most the 15th percentile of theirs.
     """
 
     def draw(key: Array) -> Array:
@@ -58,7 +60,10 @@ def leaky_mixing(key: Array, d: int, layers: int, slope: float = 0.2) -> Mix:
 
 
 def mlp_mixing(key: Array, d: int, p: int, hidden: int = 512, layers: int = 3, slope: float = 0.2) -> Mix:
-    """A random perceptron from d latents to p observations (Buchholz et al. 2023), of He's variances (ours)."""
+    """A random multilayer perceptron from d latents to p observations (Buchholz et al. 2023).
+
+    Weights are normal with He's variances (our choice).
+    """
     widths = (d, *[hidden] * layers, p)
     matrices = [
         jax.random.normal(key, (rows, columns)) * jnp.sqrt((2.0 if index else 1.0) / columns)
@@ -76,9 +81,10 @@ def mlp_mixing(key: Array, d: int, p: int, hidden: int = 512, layers: int = 3, s
 
 
 def orthogonal_columns(key: Array, p: int, d: int, condition: float = 20.0) -> Float[Array, "p d"]:
-    """Orthonormal columns times a matrix of ``U(-0.5, 0.5)``, scaled to largest entries of magnitude 1 (Varici 2025).
+    """Orthonormal columns times a matrix of ``U(-0.5, 0.5)``, scaled so that every column's largest entry is 1 or -1.
 
-    The source filters condition numbers at a bound unknown to us; ours is ``condition``.
+    Varıcı et al. (2025) reject matrices with a condition number above a bound that is unknown to us; ours is
+    ``condition``.
     """
     basis_key, factor_key = jax.random.split(key)
     basis = jnp.linalg.qr(jax.random.normal(basis_key, (p, d)))[0]
@@ -88,11 +94,12 @@ def orthogonal_columns(key: Array, p: int, d: int, condition: float = 20.0) -> F
 
 
 def polynomial_mixing(key: Array, d: int, p: int, degree: int, scale: float = 1.0) -> Mix:
-    """A random polynomial from d latents to p observations, all coefficients standard normal (Ahuja et al. 2023).
+    """A random polynomial from d latents to p observations with standard normal coefficients (Ahuja et al. 2023).
 
-    Latents are divided by ``scale`` first, so that high powers do not drown the others (ours).
+    Latents are divided by ``scale`` first, so that high powers do not dominate the others (our choice).
     """
     keys = jax.random.split(key, degree)
+    # Row k of powers[order - 1] lists the latents whose product is monomial k, (monomials, order).
     powers = [
         np.array(list(itertools.combinations_with_replacement(range(d), order))) for order in range(1, degree + 1)
     ]
@@ -100,6 +107,7 @@ def polynomial_mixing(key: Array, d: int, p: int, degree: int, scale: float = 1.
 
     def mix(z: Array) -> Array:
         terms = zip(coefficients, powers, strict=True)
-        return sum(jnp.prod((z / scale)[..., factors], axis=-1) @ matrix.T for matrix, factors in terms)
+        parts = (jnp.prod((z / scale)[..., factors], axis=-1) @ matrix.T for matrix, factors in terms)
+        return functools.reduce(jnp.add, parts)
 
     return mix

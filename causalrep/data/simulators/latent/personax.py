@@ -1,6 +1,7 @@
-"""Simulators to test PersonaX on (ours; the paper's synthetic images are not shipped), and traits beside a feature.
+"""Simulators for PersonaX: latents measured by two modalities, and a trait next to a feature.
 
-NumPy's legacy generator draws the modalities, so that the same data come out in every framework.
+The simulations are our own, because the paper's synthetic images are not published. NumPy's legacy generator draws the
+modalities, so that the same data come out in every framework.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -20,12 +21,12 @@ LINEAR_LINK, CURVED_LINK, CUT = 0.3, 0.5, 0.6
 
 
 class PersonaSample(NamedTuple):
-    """Measurements of two modalities and what is behind them.
+    """Measurements of two modalities, and the latents and graph that gave them.
 
     Attributes:
-        x: For each modality its measurements, each (n, 8).
-        z: True latents (n, 4), standardised: two of the first modality, two of the second.
-        graph: Entry (i, j) for an edge ``z_i -> z_j`` (4, 4).
+        x: Measurements of each modality, each of shape (n, 8).
+        z: True latents, standardized: two of the first modality, then two of the second (n, 4).
+        graph: Adjacency matrix: entry (i, j) is True if ``z_i -> z_j`` (4, 4).
     """
 
     x: tuple[tuple[Float[np.ndarray, "n 8"], ...], ...]
@@ -36,15 +37,18 @@ class PersonaSample(NamedTuple):
 def persona_simulation(
     seed: int, *, n: int = 10_000, measurements: tuple[int, int] = (3, 3), cross: Cross = "sparse"
 ) -> PersonaSample:
-    """Two latents in each of two modalities, every measurement an own invertible mixture of them and of own noise.
+    """Two modalities with two latents each; every measurement is an invertible mixture of these and of its own noise.
 
     Args:
-        seed: Of everything.
-        n: Rows.
-        measurements: Of each modality; (3, 1) is the shape of the paper's synthetic set.
-        cross: Edges from the first modality to the second. ``"sparse"``: one, ``z11 -> z21``. ``"dense"``: all four.
-            ``"separate"``: ``z11 -> z21`` and ``z12 -> z22`` (``z22`` then has no parent in its own modality), where no
-            latent's neighbours are among another's.
+        seed: Random seed.
+        n: Number of rows.
+        measurements: Number of measurements per modality; (3, 1) is the shape of the paper's synthetic set.
+        cross: Edges from the first modality to the second: ``"sparse"`` has one, ``z11 -> z21``, and ``"dense"`` all
+            four. ``"separate"`` has ``z11 -> z21`` and ``z12 -> z22``, and ``z22`` has no parent in its own modality,
+            so that no latent's neighbors are a subset of another's.
+
+    Raises:
+        InputError: If ``cross`` is unknown or n is below 2.
 
     >>> sample = persona_simulation(0, n=100, measurements=(3, 1))
     >>> [len(modality) for modality in sample.x], sample.z.shape
@@ -77,7 +81,7 @@ def persona_simulation(
 
 
 def _measure(draw: np.random.RandomState, z: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 8"]:
-    """``W2 lrelu(W1 [z, eta])`` with a noise eta of its own."""
+    """``W2 lrelu(W1 [z, eta])`` with its own noise eta and an invertible, well-conditioned W1."""
     inputs = np.column_stack([z, SPECIFIC_SCALE * draw.randn(len(z))])
     first = draw.randn(3, 3)
     while np.linalg.cond(first) >= WORST_CONDITION:
@@ -90,8 +94,8 @@ class TraitSample(NamedTuple):
     """A trait with three levels and a feature.
 
     Attributes:
-        trait: 1, 2 or 3 (n,).
-        feature: Standard normal (n,).
+        trait: Level 1, 2 or 3 (n,).
+        feature: Standard normal feature (n,).
     """
 
     trait: Int[Array, " n"]
@@ -99,13 +103,20 @@ class TraitSample(NamedTuple):
 
 
 def trait_simulation(key: Key[Array, ""], *, n: int = 1500, link: Link = "linear") -> TraitSample:
-    """A trait that is cut, at -0.6 and 0.6, of noise and the feature.
+    """A trait whose three levels cut a noisy function of the feature at -0.6 and 0.6.
 
     Args:
         key: Random key.
-        n: Rows.
-        link: What is added to the noise: ``"linear"``, 0.3 of the feature; ``"u-shaped"``, half of its centred square;
-            ``"independent"``, nothing.
+        n: Number of rows.
+        link: Function of the feature f to which standard normal noise is added: ``0.3 f`` if ``"linear"``,
+            ``0.5 (f^2 - 1)`` if ``"u-shaped"``, and 0 if ``"independent"``.
+
+    Raises:
+        InputError: If the link is unknown.
+
+    >>> from causalrep.keys import root
+    >>> sorted(set(trait_simulation(root(0)).trait.tolist()))
+    [1, 2, 3]
     """
     check_choice("link", link, get_args(Link))
     feature_key, noise_key = jax.random.split(key)

@@ -1,4 +1,4 @@
-"""Latents of any distribution behind a polynomial, each held constant in one environment: known as G5."""
+"""Latents of any distribution with a polynomial mixing, where each latent is held constant in one environment."""
 
 from typing import Literal
 
@@ -10,8 +10,8 @@ from causalrep.base.validation import check_choice
 from causalrep.data.simulators.latent.mechanisms import EnvironmentRows, random_weights
 from causalrep.data.simulators.latent.mixings import polynomial_mixing
 
-WIDTH = 5.0  # latents are U(-5, 5) where they are uniform
-HELD_AT = 2.0  # value of the intervened latent (ours: the source's is not known to us)
+WIDTH = 5.0  # uniform latents are U(-5, 5)
+HELD_AT = 2.0  # value of the intervened latent (our choice; the source's is unknown to us)
 AhujaLatents = Literal["uniform", "correlated", "mixture", "scm"]
 
 
@@ -22,22 +22,32 @@ def ahuja_simulation(
 
     Args:
         key: Random key.
-        n: Rows an environment.
-        latents: d.
-        observed: p; the mixing is linear in the monomials of the latents, and injective if p is at least their number.
-        degree: Of the mixing.
-        kind: ``"uniform"``: independent ``U(-5, 5)``. ``"correlated"``: sums of such and a shared one. ``"mixture"``:
-            two Gaussians a latent. ``"scm"``: linear effects on a random graph, of uniform noises, which a do-value
-            passes on to descendants. All but the first are of our making in their details.
+        n: Rows per environment.
+        latents: Number d of latents.
+        observed: Number p of observed variables. The mixing is linear in the monomials of the latents, and injective if
+            p is at least their number.
+        degree: Degree of the mixing.
+        kind: Distribution of the latents. ``"uniform"``: independent ``U(-5, 5)``. ``"correlated"``: means of such and
+            a shared one. ``"mixture"``: two Gaussians per latent. ``"scm"``: linear effects on a random graph with
+            uniform noises, so that an intervention changes the descendants too. The details of all but the first are
+            our own.
+
+    Raises:
+        InputError: If the kind is unknown.
+
+    >>> from causalrep.keys import root
+    >>> ahuja_simulation(root(0), n=10, latents=3, observed=20).x.shape
+    (4, 10, 20)
     """
     check_choice("kind", kind, ("uniform", "correlated", "mixture", "scm"))
     z_key, weight_key, mixing_key = jax.random.split(key, 3)
     size = (latents + 1, n, latents)
+    # target[e, 0, i]: environment e intervenes on latent i.
     target = jnp.arange(-1, latents)[:, None, None] == jnp.arange(latents)
     if kind == "scm":
         weights = random_weights(weight_key, latents, 0.5, 0.5, 1.0)
         noise = jax.random.uniform(z_key, size, minval=-WIDTH, maxval=WIDTH)
-        # Causes come first, so that each latent is set once all of its causes are.
+        # Causes come first in the order of latents, so a latent is set after all of its causes.
         z = jnp.zeros(size)
         for i in range(latents):
             own = z @ weights[i] + noise[..., i]

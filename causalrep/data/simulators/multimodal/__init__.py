@@ -1,1 +1,1 @@
-"""Simulators of several modalities."""
+"""Simulators with several modalities."""
