@@ -42,7 +42,7 @@ class Preempted(SystemExit):
         super().__init__(PREEMPTED)
 
     def __str__(self) -> str:
-        return "Preempted. Finished work is kept: go on with the same command."
+        return "Preempted. Finished work is kept: continue with the same command."
 
 
 @dataclasses.dataclass(frozen=True)

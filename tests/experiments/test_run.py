@@ -100,7 +100,7 @@ def test_preemption_has_its_exit_code(cli, roots, tmp_path):
     path.write_text(path.read_text().replace("time.sleep(", "import os; os.kill(os.getpid(), 15); time.sleep("))
     code, _, err = cli("demo/slow", "--results", str(tmp_path / "results"), "--seconds", "0.01")
     assert code == 75
-    assert "go on with the same command" in err
+    assert "continue with the same command" in err
 
 
 @pytest.mark.parametrize(
