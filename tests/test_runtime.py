@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler"
 
-# Several different factorisations vmapped in one program: without the settings it never ends on two cores.
+# Several different factorizations vmapped in one program: without the settings it never ends on two cores.
 HANGS = """
 import causalrep, jax, jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)

@@ -92,10 +92,10 @@ def initialize(
     """
     explicit = _check_flags(coordinator, process_count, process_index)
     if jax.distributed.is_initialized():
-        found = (jax.process_count(), jax.process_index())
-        if explicit and found != (process_count, process_index):
+        current = (jax.process_count(), jax.process_index())
+        if explicit and current != (process_count, process_index):
             raise DistributedError(
-                f"already initialized as process {found[1]} of {found[0]}, not {process_index} of {process_count}"
+                f"already initialized as process {current[1]} of {current[0]}, not {process_index} of {process_count}"
             )
         return
     if process_count == 1:

@@ -42,7 +42,7 @@ class Preempted(SystemExit):
         super().__init__(PREEMPTED)
 
     def __str__(self) -> str:
-        return "Preempted. Finished work is kept: go on with the same command."
+        return "Preempted. Finished work is kept: continue with the same command."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,8 +224,8 @@ class Watch:
 
     def failure(self) -> Failure | None:
         """The first failure that any process has published."""
-        found = client().key_value_dir_get(f"{PREFIX}/failure/")
-        return Failure(**json.loads(found[0][1])) if found else None
+        published = client().key_value_dir_get(f"{PREFIX}/failure/")
+        return Failure(**json.loads(published[0][1])) if published else None
 
     def publish(self, failure: Failure) -> None:
         """Publish a failure to the other processes, unless another one was published first."""

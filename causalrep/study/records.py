@@ -131,7 +131,7 @@ class Parts:
     """The finished chunks of an unfinished run, one small file each.
 
     Their folder is named after everything that their last digits may depend on (platform, mode, devices, chunk, code),
-    so that a run resumed in another mode starts afresh and no records mix two.
+    so that a run resumed in another mode computes its own parts and never mixes two layouts.
 
     Args:
         run: The run's folder.

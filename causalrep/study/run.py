@@ -207,7 +207,7 @@ def _read_finished(this: Run, folder: AnyPath) -> Records:
 
 
 class _Companions(NamedTuple):
-    """What runs beside the computation: folders for long fits, a request to stop, and what people see."""
+    """Companions of the computation: folders for long fits, a request to stop, and displays of progress."""
 
     workspaces: Workspaces
     stop: distributed.Preemption
@@ -217,7 +217,7 @@ class _Companions(NamedTuple):
 
 
 def _compute(this: Run, stop: distributed.Preemption) -> tuple[list[pd.DataFrame], dict[str, Any]]:
-    """The records of every chunk, in process 0 alone, and what the environment says of the computation."""
+    """The records of all chunks, in process 0 alone, and the entries of the environment about the computation."""
     study, folder, options, main = this.study, this.folder, this.options, distributed.is_main()
     workspaces = Workspaces(
         folder, options.tensorboard, options.profile and study.spread, console=main and options.progress
@@ -240,7 +240,7 @@ def _compute(this: Run, stop: distributed.Preemption) -> tuple[list[pd.DataFrame
 
 
 def _compute_cell(this: Run, executor: Executor, cell: int, beside: _Companions) -> tuple[list[pd.DataFrame], int]:
-    """The records of a cell's chunks, in process 0 alone, and how many replications were found finished."""
+    """The records of a cell's chunks, in process 0 alone, and the number of replications finished before this call."""
     study, main = this.study, distributed.is_main()
     size = executor.chunk(cell).size
     chunks = [(start, min(start + size, study.replications)) for start in range(0, study.replications, size)]

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -147,6 +148,7 @@ class Loop:
             The state after the last step; the history, each of shape (k,); the validation losses, shape (k,), NaN at
             steps without evaluation.
         """
+        chex.assert_rank(steps, 1)
 
         def body(state: LoopState, step_and_rows: tuple) -> tuple[LoopState, tuple]:
             step, rows = step_and_rows

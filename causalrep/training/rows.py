@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -185,6 +186,7 @@ def stratified_split(
         strata: Columns (n,) that define the strata; the last one is compared first.
         share: Share of the rows for validation; at least one row and at most all but one.
     """
+    chex.assert_equal_shape(strata)
     n = len(strata[0])
     count = min(max(round(share * n), 1), n - 1)
     order_key, shuffle_key = jax.random.split(key)

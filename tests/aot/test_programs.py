@@ -139,7 +139,7 @@ def test_closed_forms_keep_float32_in_their_products():
 
 
 @needs_libtpu
-def test_float64_factorisations_do_not_compile_for_slices():
+def test_float64_factorizations_do_not_compile_for_slices():
     program = Program.of(
         "float64 QR",
         jax.vmap(jnp.linalg.qr),
@@ -148,7 +148,7 @@ def test_float64_factorisations_do_not_compile_for_slices():
         out_specs=P("replica"),
         context=lambda: jax.enable_x64(True),
     )
-    # On a single chip it compiles, in 15 seconds for this one factorisation.
+    # On a single chip it compiles, in 15 seconds for this one factorization.
     with pytest.raises(CompileError, match="float64 QR does not compile for tpu:v5e:4x4"):
         compile_for(TARGET, [program])
 

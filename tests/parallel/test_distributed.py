@@ -146,7 +146,7 @@ def test_sigterm_to_one_stops_both_at_the_same_point(pairs):
     pair.processes[1].send_signal(signal.SIGTERM)
     codes, errors = pair.end()
     assert codes == [PREEMPTED, PREEMPTED]
-    assert "go on with the same command" in errors[0]
+    assert "continue with the same command" in errors[0]
 
 
 def test_long_work_outside_of_python_does_not_outlast_the_grace(pairs):

@@ -18,7 +18,7 @@ from experiments.scaling.mlp_fits import MLPFits
 
 
 def regression(key, setting):
-    """Least squares and two-stage least squares: factorisations and products in float64."""
+    """Least squares and two-stage least squares: factorizations and products in float64."""
     z_key, u_key = jax.random.split(key)
     z = jax.random.normal(z_key, (setting["n"], 3))
     u = jax.random.normal(u_key, (setting["n"],))

@@ -1,5 +1,6 @@
 """The training loop against closed forms: least squares, a conjugate posterior, a known best step."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,15 +13,12 @@ from numpyro.infer.autoguide import AutoNormal
 from causalrep.errors import InputError
 from causalrep.training import Objective, fit, svi_objective
 
-TRACES = []
-
 
 def _init(key, batch):
     return jnp.zeros(batch["x"].shape[1])
 
 
 def _loss(params, key, batch):
-    TRACES.append(1)
     residual = batch["y"] - batch["x"] @ params
     weight = batch.get("w", jnp.ones_like(residual))
     loss = jnp.sum(weight * residual**2) / jnp.sum(weight)
@@ -138,11 +136,13 @@ def test_divergence_is_reported_and_leaves_finite_parameters(data):
 
 
 def test_repeated_fits_share_one_compiled_program(data):
-    fit(LEAST_SQUARES, SGD, data, jax.random.key(0), steps=7)
-    before = len(TRACES)
+    # Compiled once: chex refuses a second trace of the loss.
+    chex.clear_trace_counter()
+    once = Objective(_init, chex.assert_max_traces(_loss, n=1))
     for seed in range(3):
-        fit(LEAST_SQUARES, SGD, data, jax.random.key(seed), steps=7)
-    assert len(TRACES) == before
+        fit(once, SGD, data, jax.random.key(seed), steps=7)
+    with pytest.raises(AssertionError, match="traced > 1 times"):
+        fit(once, SGD, data, jax.random.key(0), steps=8)
 
 
 def _model(y):

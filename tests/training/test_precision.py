@@ -1,4 +1,4 @@
-"""Fewer bits and less memory: what mixed precision and rematerialisation change, and what they do not."""
+"""Fewer bits and less memory: what mixed precision and rematerialization change, and what they do not."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_compute_is_bfloat16_and_parameters_stay_float32():
     assert not np.array_equal(found.history["loss"], exact.history["loss"])
 
 
-def test_rematerialisation_changes_memory_and_not_gradients():
+def test_rematerialization_changes_memory_and_not_gradients():
     def loss(params, key, batch):
         x = batch["x"] @ params["in"]
         for _ in range(20):

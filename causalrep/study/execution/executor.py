@@ -103,7 +103,7 @@ class Executor:
         if self.mode == "loop":
             # A chunk of a loop only says how often work is saved: sixteen times per cell.
             size = min(self._chunk or max(ceil_div(replications, LOOP_PARTS), self.processes), replications)
-            return Chunk(size, "as asked" if self._chunk else f"a loop, saved {LOOP_PARTS} times a cell")
+            return Chunk(size, "as asked" if self._chunk else f"a loop, saved {LOOP_PARTS} times per cell")
         if self._chunk is not None:
             return Chunk(count * ceil_div(min(self._chunk, replications), count), "as asked")
         with self._context():

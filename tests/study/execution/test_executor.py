@@ -192,13 +192,13 @@ def test_wrong_options_are_named(location_study):
 
 
 def test_sharded_programs_hold_no_collective(location_study):
-    def factorised(key, setting):
-        # The compiler would gather the operands of the factorisation, and join the exits of the loop.
+    def factorized(key, setting):
+        # The compiler would gather the operands of the factorization, and join the exits of the loop.
         a = jax.random.normal(key, (8, setting["n"] // 10))
         doubled = jax.lax.while_loop(lambda v: v < 10.0, lambda v: 2.0 * v, 1.0 + jnp.abs(a[0, 0]))
         return {"m": {"r": jnp.linalg.qr(a, mode="r")[0, 0], "doubled": doubled}}
 
-    study = location_study(replicate=factorised)
+    study = location_study(replicate=factorized)
     executor = Executor(study, "sharded", 16)
     with jax.enable_x64(True):
         arguments = executor._arguments(0, np.arange(16, dtype=np.uint32))
