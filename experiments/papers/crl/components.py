@@ -28,14 +28,14 @@ class CausalComponents:
         replications: Random models.
         layers: Nonlinear layers of the mixing.
         latents: d.
-        n: Rows an environment.
+        n: Rows per environment.
         steps: Updates of each fit.
-        restarts: Of each fit, the best validation likelihood kept.
-        batch_size: Rows a step.
-        learning_rate: At first.
-        couplings: Widths of the flow's couplings. Without, it is made as the mixing is: monotone functions of single
-            coordinates between linear maps, in as many blocks as the mixing has layers.
-        seed: Root of all random keys.
+        restarts: Starts of each fit; the one with the best validation likelihood is kept.
+        batch_size: Rows per step.
+        learning_rate: First learning rate, which falls to zero along a cosine.
+        couplings: Widths of the flow's couplings. Without couplings it has the structure of the mixing: monotone
+            functions of single coordinates between linear maps, in as many blocks as the mixing has layers.
+        seed: Random seed.
     """
 
     replications: int = 20
@@ -97,7 +97,7 @@ class CausalComponents:
                     columns="layers",
                     note="Observational rows that were held out. Wrong graph: every edge reversed. Wrong targets: "
                     "each environment is said to act on the next latent. Reported: released results, of other "
-                    "flows, graphs and a misspecified graph of another kind, on 200,000 rows an environment.",
+                    "flows, graphs and a misspecified graph of another kind, on 200,000 rows per environment.",
                 ),
                 Table(
                     title="Correlation of each latent with the code of its name",

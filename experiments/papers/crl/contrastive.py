@@ -24,13 +24,13 @@ class Contrastive:
     Attributes:
         replications: Random models.
         mixings: ``"linear"`` or ``"nonlinear"``.
-        shifts: Whether interventions move means; without, methods must live on variances.
+        shifts: Whether interventions change means; otherwise only variances identify the latents.
         latents: d.
-        n: Rows an environment.
+        n: Rows per environment.
         hidden: Widths of the encoder under a nonlinear mixing; linear mixings get a linear encoder.
         steps: Updates of each fit.
-        restarts: Of each fit.
-        seed: Root of all random keys.
+        restarts: Starts of each fit.
+        seed: Random seed.
     """
 
     replications: int = 5

@@ -28,10 +28,10 @@ class Disentanglement:
     """Linear causal disentanglement of random models (G2).
 
     Attributes:
-        graphs: How many random models.
-        samples: Rows an environment.
-        gamma: Of the rank decision on samples; exact covariances get 1 - 1e-8.
-        seed: Root of all random keys.
+        graphs: Number of random models.
+        samples: Rows per environment.
+        gamma: Threshold of the rank decision on samples; 1 - 1e-8 for exact covariances.
+        seed: Random seed.
     """
 
     graphs: int = 100
@@ -148,7 +148,7 @@ def replicate_g2(key: Array, setting: dict, *, config: Disentanglement) -> dict:
 
 
 def _mixed_moments(model: LinearCRLModel, z: Float[Array, "e n d"]) -> Moments:
-    """Moments of the observations ``G z``, without ever forming them: they are those of z, mapped."""
+    """Moments of the observations ``G z``, computed by mapping the moments of z, so that no observations are formed."""
     mean = jnp.mean(z, axis=1)
     center = z - mean[:, None]
     covariance = jnp.swapaxes(center, 1, 2) @ center / z.shape[1]
@@ -159,11 +159,11 @@ def _mixed_moments(model: LinearCRLModel, z: Float[Array, "e n d"]) -> Moments:
 def _against_truth(model: LinearCRLModel, fit: Disentangled) -> dict[str, Array]:
     """Errors of H and of the ancestors, after relabelling by the closest rows of H."""
     squared = jnp.sum((model.unmixing[:, None] - fit.unmixing[None]) ** 2, axis=2)
-    own, found = optax.assignment.hungarian_algorithm(squared)
-    found = found[jnp.argsort(own)]
-    ancestors = fit.ancestors[found][:, found]
+    own, match = optax.assignment.hungarian_algorithm(squared)
+    match = match[jnp.argsort(own)]
+    ancestors = fit.ancestors[match][:, match]
     return {
-        "h_error": jnp.linalg.norm(model.unmixing - fit.unmixing[found]),
+        "h_error": jnp.linalg.norm(model.unmixing - fit.unmixing[match]),
         "order_exact": jnp.all(ancestors == transitive_closure(model.interventions.graph)).astype(float),
     }
 
@@ -204,13 +204,13 @@ class ScoreBased:
     """LSCALE-I on random linear Gaussian models (G3).
 
     Attributes:
-        graphs: How many random models a cell.
+        graphs: Number of random models per cell.
         observed: Numbers of observed variables.
-        samples: Rows an environment.
-        kinds: Of interventions.
-        oracle_tolerance: Threshold of edges with the true scores; the released driver's.
-        tolerance: The same with estimated scores.
-        seed: Root of all random keys.
+        samples: Rows per environment.
+        kinds: Kinds of interventions.
+        oracle_tolerance: Threshold of edges with the true scores, as in the released driver.
+        tolerance: Threshold of edges with estimated scores.
+        seed: Random seed.
     """
 
     graphs: int = 100
@@ -327,7 +327,7 @@ def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
     metrics = scores.scored(seen, {**codes, **scores.baselines(keys[4], seen, observed)}, chance)
     for name, fit in fits.items():
         metrics[name]["shd"] = shd(graph, fit.graph)
-    # A copy by kind, for claims on every graph of a kind.
+    # Copies under the kind's name, for claims on every graph of a kind.
     metrics[POPULATION] |= {f"{name}_{setting['kind']}": metrics[POPULATION][name] for name in ("mcc", "shd")}
     metrics[scores.CHANCE] = {
         "mcc": chance,

@@ -1,4 +1,4 @@
-"""What every table of causal representation learning holds: the baselines, and each score's chance level."""
+"""What all tables of causal representation learning share: baselines, scores and their chance levels."""
 
 from collections.abc import Mapping
 
@@ -11,8 +11,8 @@ from causalrep.latent import fast_ica
 from causalrep.latent.environments.rows import CodedRows, coded_rows
 from causalrep.metrics import chance_level, mcc, varsortability
 
-ROWS = 4000  # to score on
-HELD_OUT = 0.2  # of the rows of every environment
+ROWS = 4000  # rows to score on
+HELD_OUT = 0.2  # share of the rows of every environment
 CHANCE = "Random rotation"
 
 
@@ -23,12 +23,12 @@ def scored(z: Float[Array, "n d"], codes: Mapping[str, Array], chance: Array) ->
 
 
 def baselines(key: Array, z: Float[Array, "n d"], x: Float[Array, "n p"]) -> dict[str, Array]:
-    """Codes of encoders that use no environments, and of one that was told the truth.
+    """Codes of encoders that use no environments, and of one that is trained on the true latents.
 
     Args:
         key: Random key.
         z: Latents of rows.
-        x: Their observations; they should be standardised where their scales differ.
+        x: Their observations, standardized if their scales differ.
     """
     d = z.shape[1]
     center = x - jnp.mean(x, axis=0)
@@ -44,7 +44,7 @@ def chance(key: Array, z: Float[Array, "n d"]) -> Array:
 
 
 def shuffled(key: Array, rows: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
-    """Rows dealt to environments at random: what is left when labels say nothing."""
+    """Rows assigned to environments at random: a control whose labels say nothing."""
     flat = rows.reshape(-1, rows.shape[-1])
     return flat[jax.random.permutation(key, len(flat))].reshape(rows.shape)
 
@@ -55,7 +55,7 @@ def standardized(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
 
 
 def whitened(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
-    """The same rows with mean 0 and covariance 1 over all environments, as near to them as that can be."""
+    """The rows with mean 0 and unit covariance over all environments, by the symmetric map, which moves them least."""
     center = x - jnp.mean(x, axis=(0, 1))
     values, vectors = jnp.linalg.eigh(jnp.einsum("enp,enq->pq", center, center) / (len(x) * x.shape[1]))
     return center @ ((vectors / jnp.sqrt(values)) @ vectors.T)

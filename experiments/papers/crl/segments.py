@@ -1,7 +1,7 @@
 """Nonlinear ICA from segments: TCL, iVAE and iFlow against a beta-VAE on their simulation (G6).
 
-TCL identifies magnitudes of latents, so one table compares all codes with ``|z|``: those of other methods by their
-magnitudes about their mean. The other compares with z what claims to find z.
+TCL identifies magnitudes of latents, so one table compares the codes of all methods with ``|z|``, those of other
+methods by their magnitudes about their mean. The other table compares methods that identify z with z.
 """
 
 import dataclasses
@@ -32,19 +32,19 @@ class Segments:
 
     Attributes:
         replications: Random mixings and scales.
-        samples: Rows a segment.
-        segments: How many.
-        layers: Of the mixing.
-        beta: Of the beta-VAE.
+        samples: Rows per segment.
+        segments: Number of segments.
+        layers: Nonlinear layers of the mixing.
+        beta: Weight of the beta-VAE's divergence.
         hidden: Widths of all networks.
         steps: Updates of each fit.
-        autoencoder_steps: The same of autoencoders, which need more: the decoder's noise falls slowly.
-        restarts: Of each fit, the best validation loss kept.
-        learning_rate: Of the perceptrons and autoencoders.
-        flow_learning_rate: Of the flows.
-        couplings: Widths of the flows' couplings. Without, a flow is made as the mixing is: monotone functions of
-            single coordinates between linear maps, in as many blocks as the mixing has layers.
-        seed: Root of all random keys.
+        autoencoder_steps: Updates of the autoencoders, which need more because the decoder's noise falls slowly.
+        restarts: Starts of each fit; the one with the best validation loss is kept.
+        learning_rate: Learning rate of the perceptrons and autoencoders.
+        flow_learning_rate: Learning rate of the flows.
+        couplings: Widths of the flows' couplings. Without couplings a flow has the structure of the mixing: monotone
+            functions of single coordinates between linear maps, in as many blocks as the mixing has layers.
+        seed: Random seed.
     """
 
     replications: int = 10
@@ -123,7 +123,7 @@ class Segments:
                     metric="mcc_latents",
                     rows="method",
                     columns=("layers", "n"),
-                    note=f"Held-out rows of the same {self.segments} segments; n rows a segment to train on. Latents "
+                    note=f"Held-out rows of the same {self.segments} segments; n rows per segment to train on. Latents "
                     "are independent given the segment; iVAE and iFlow take them for Gaussian, and they are "
                     "Laplace.",
                 ),

@@ -24,15 +24,15 @@ class Series:
 
     Attributes:
         replications: Random mixings and transitions.
-        kinds: Of the transitions: ``"linear"`` or ``"nonlinear"``.
+        kinds: Kinds of transitions, ``"linear"`` or ``"nonlinear"``.
         latents: d.
-        layers: Of the mixing.
+        layers: Nonlinear layers of the mixing.
         n: Series, each one window of three steps.
-        transition: Widths of the learned transitions where they are nonlinear.
+        transition: Widths of the learned transitions' perceptron, if they are nonlinear.
         steps: Updates of each fit.
-        restarts: Of each fit.
-        couplings: Widths of the flow's couplings. Without, it is made as the mixing is.
-        seed: Root of all random keys.
+        restarts: Starts of each fit.
+        couplings: Widths of the flow's couplings. Without couplings it has the structure of the mixing.
+        seed: Random seed.
     """
 
     replications: int = 5
@@ -84,15 +84,15 @@ class Series:
                     columns="kind",
                     note=f"Last steps of held-out windows, {self.latents} latents, {self.layers} layers of "
                     "mixing. The method is ours after LEAP: a flow in place of its autoencoder. Without the "
-                    "right past the likelihood still asks for independent Laplace latents behind a flow "
-                    "made as the mixing is, which is not nothing: the control need not be at chance.",
+                    "right past the likelihood still requires independent Laplace latents behind a flow "
+                    "with the structure of the mixing, so the control need not be at chance.",
                 ),
             ),
         )
 
 
 def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
-    """One mixing: the flow, and the same with each present behind the past of another series."""
+    """One mixing: the flow, and the same flow when each present is paired with the past of another series."""
     keys = jax.random.split(key, 6)
     sample = leap_simulation(keys[0], n=config.n, latents=config.latents, layers=config.layers, kind=setting["kind"])
     x = scores.standardized(sample.x)

@@ -28,13 +28,13 @@ class Supports:
     Attributes:
         replications: Random mixings.
         kinds: Distributions of the latents.
-        degrees: Of the mixing.
+        degrees: Degrees of the mixing.
         latents: d.
         observed: p.
-        n: Rows an environment.
+        n: Rows per environment.
         steps: Updates of each fit.
-        restarts: Of each fit.
-        seed: Root of all random keys.
+        restarts: Starts of each fit.
+        seed: Random seed.
     """
 
     replications: int = 5
