@@ -127,7 +127,7 @@ class ILD(Estimator):
         columns = rows.x.shape[1]
         if columns < 2:
             raise InputError("X", found="one column", expected="at least two observed variables")
-        if self.k != "auto" and (isinstance(self.k, bool) or not isinstance(self.k, int)):
+        if self.k != "auto" and (isinstance(self.k, bool) or not isinstance(self.k, int | np.integer)):
             raise InputError("k", found=repr(self.k), expected="'auto' or a whole number of latents")
         check_range("tolerance", self.tolerance, at_least=0)
         check_counts(starts=self.starts, rounds=self.rounds)
@@ -143,7 +143,7 @@ class ILD(Estimator):
             return ILDFamily(kind, len(self.domains_), m, k, slope=self.slope)
 
         if self.k != "auto" or self.kind not in ("relax-can", "can"):
-            return {"asked for": family(self.kind, 1 if self.k == "auto" else self.k)}
+            return {"asked for": family(self.kind, 1 if self.k == "auto" else int(self.k))}
         return {f"k={k}": family(self.kind, k) for k in range(1, m)} | {"dense": family("dense", 1)}
 
     def _choose(self, fits: dict[str, tuple]) -> str:
