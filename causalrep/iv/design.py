@@ -70,6 +70,8 @@ class Design:
 
 def check_covariance(covariance: Any, clusters: Any, *, kinds: Sequence[str] = MOMENT_KINDS) -> None:
     """Refuse an unknown kind of covariance, and cluster labels without or with the wrong kind."""
+    if not isinstance(covariance, str):  # an array has no truth value to look it up by
+        raise InputError("covariance", found=repr(covariance), expected="one of " + ", ".join(map(repr, kinds)))
     check_choice("covariance", covariance, kinds)
     if (covariance == "cluster") != (clusters is not None):
         raise InputError(

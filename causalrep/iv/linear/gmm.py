@@ -192,7 +192,7 @@ def _continuously_update(moments, theta, weight, max_iterations, tolerance):
         eigenvalues, vectors = jnp.linalg.eigh(hessian(theta))
         floor = 1e-8 * jnp.max(jnp.abs(eigenvalues))
         direction = -vectors @ ((vectors.T @ gradient) / jnp.maximum(jnp.abs(eigenvalues), floor))
-        slope = gradient @ direction
+        slope = gradient @ direction  # negative: the direction descends, whatever the signs of the eigenvalues
 
         def too_long(line):
             length, trial = line
