@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from causalrep.base.estimator import Estimator
+from causalrep.base.summary import Summary
 from causalrep.base.validation import as_matrix, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
-from causalrep.iv.summary import Summary
 
 # The structural function, which must pickle, and label and value pairs for the summary.
 Fitted = tuple[Callable[[np.ndarray], np.ndarray], list[tuple[str, str]]]
