@@ -20,7 +20,7 @@ help:
 	@echo "make format      ruff format, and what ruff can fix"
 	@echo "make lint        the format, ruff's rules, types"
 	@echo "make docs        write docs/api/, the reference, from the docstrings"
-	@echo "make benchmarks  this library beside its peers, written to docs/benchmarks.md"
+	@echo "make benchmarks  this library beside its peers, written to docs/measurements/benchmarks.md"
 
 # One stamp per set of extras: an install is repeated only when pyproject.toml changes.
 $(VENV)/bin/python:

@@ -1,8 +1,8 @@
 """Compares a cross-fitted DR-learner with ridge and logistic nuisances with EconML's.
 
-The design is that of the linear study in docs/treatment-effects.md: n = 5,000, 20 covariates, five folds, a propensity
-that is logistic in three covariates and an effect that is linear in two. Both estimators are called as an analyst
-would call them: ``fit`` from arrays, then the effect of every row and the average effect with its interval.
+The design is that of the linear study in docs/methods/treatment-effects.md: n = 5,000, 20 covariates, five folds, a
+propensity that is logistic in three covariates and an effect that is linear in two. Both estimators are called as an
+analyst would call them: ``fit`` from arrays, then the effect of every row and the average effect with its interval.
 """
 
 import time

@@ -33,10 +33,10 @@ BENCHMARKS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints the page; with ``--publish`` also writes it to ``docs/benchmarks.md``."""
+    """Prints the page; with ``--publish`` also writes it to ``docs/measurements/benchmarks.md``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(BENCHMARKS)}; default all")
-    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md (all benchmarks)")
+    parser.add_argument("--publish", action="store_true", help="write docs/measurements/benchmarks.md (all benchmarks)")
     options = parser.parse_args(argv)
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:

@@ -10,7 +10,7 @@ It answers five questions on the backend that JAX finds, which may be a laptop's
 5. How long does a convolution with its gradients take, flax's and ours, in its own program and in a compiled loop?
 
 Times are medians of wall-clock seconds; every measurement waits for the whole result. ``--publish`` writes
-docs/scaling.md.
+docs/measurements/scaling.md.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from causalrep.training import Progress, mixed_precision, train
 from experiments.scaling.conv_vae_model import ConvVAE, vae_objective
 from experiments.scaling.mlp_fits import MLPFits
 
-PAGE = ROOT / "docs" / "scaling.md"
+PAGE = ROOT / "docs" / "measurements" / "scaling.md"
 # Dense peak in operations per second by device kind and compute type, from NVIDIA's data sheets of H100 SXM, H200 and
 # A100 (TF32 for float32, which is JAX's default matrix precision) and from Google Cloud's pages on TPUs.
 PEAKS = {

@@ -269,7 +269,7 @@ class CEVAE(EffectEstimator):
     **Assumptions.** Every column of ``X`` must be a noisy view of the confounder, independent of the others given it.
     Even then the effect is identified only if the joint law of proxies, treatment and outcome determines that of the
     confounder, which networks this flexible do not ensure: in simulations CEVAE often agrees with adjusting for ``X``
-    directly (docs/unobserved-confounders.md). Compare with it.
+    directly (docs/methods/unobserved-confounders.md). Compare with it.
 
     Args:
         binary: Columns of ``X`` that are 0 or 1, by position; default those that hold nothing else.

@@ -29,6 +29,7 @@ class Confounded(dist.Distribution):
         c: Coefficient of u in the outcome.
         s: Standard deviation of the outcome's noise.
         law: Law of u.
+        validate_args: Whether NumPyro checks the parameters; None leaves it to NumPyro.
     """
 
     support = constraints.real_vector

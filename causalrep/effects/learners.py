@@ -99,7 +99,7 @@ class MetaEstimator(CrossFitted):
                 times the spread over refits. It knows nothing of the bias of a penalised or misspecified regression,
                 and its coverage of the true ``tau(x)`` is then below the level. ``"conformal"`` is about a new unit's
                 own effect ``Y(1) - Y(0)`` and covers it, averaged over units, whatever the outcome regression; it is
-                much wider. docs/treatment-effects.md gives the coverage of both, measured.
+                much wider. docs/methods/treatment-effects.md gives the coverage of both, measured.
             draws: Bootstrap samples.
 
         Raises:

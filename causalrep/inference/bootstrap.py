@@ -40,7 +40,7 @@ def over_weights(
     host: bool = False,
     batch_size: int = 8,
 ) -> Float[Array, "draws m"]:
-    """``function`` at every weight vector: in batches within one program, or one after another if it is ordinary Python."""
+    """``function`` at every weight vector: in batches within one program, or one by one if it is ordinary Python."""
     if host:
         return jnp.stack([jnp.asarray(function(w)) for w in weights])
     return jax.lax.map(function, weights, batch_size=batch_size)

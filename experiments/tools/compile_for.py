@@ -2,7 +2,7 @@
 
 Compiles the config's programs on this machine with the compiler of the slice, and prints what each program needs.
 ``python -m experiments.tools.compile_for [config ...] [--target ...]`` does this for the paper scale of all or some
-configs, and writes their rows into the table of docs/pods-without-a-pod.md.
+configs, and writes their rows into the table of docs/running/pods-without-a-pod.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from causalrep.study.execution.programs import host_reason, study_programs
 from experiments import configs
 from experiments.tools.pages import update_table
 
-PAGE = configs.ROOT / "docs" / "pods-without-a-pod.md"
+PAGE = configs.ROOT / "docs" / "running" / "pods-without-a-pod.md"
 TARGETS = ("tpu:v5e:4x4", "tpu:v5e:16x16")
 COMMAND = "python -m experiments.tools.compile_for"
 HEADER = [

@@ -1,9 +1,9 @@
 """Measures the error of float32 against float64, method by method, on the same random numbers.
 
 ``python -m experiments.tools.float32 [config ...] [--publish]`` measures the studies that run in float32 on TPUs. It
-prints their rows of the table in docs/float32.md, and with ``--publish`` also writes them there. Both computations
-start from the same draws: random numbers are made in float32 and widened for the reference. Everything that follows
-(simulation, fits, selection, metric) runs in its own precision.
+prints their rows of the table in docs/measurements/float32.md, and with ``--publish`` also writes them there. Both
+computations start from the same draws: random numbers are made in float32 and widened for the reference. Everything
+that follows (simulation, fits, selection, metric) runs in its own precision.
 
 No TPU is used, so the table does not include the error of a TPU's own kernels. It does include the TPU's algorithm for
 singular values: that is plain JAX, and here it replaces LAPACK's in float32.
@@ -27,7 +27,7 @@ from causalrep.study.report.tables import markdown_table
 from experiments import configs
 from experiments.tools.pages import update_table
 
-PAGE = configs.ROOT / "docs" / "float32.md"
+PAGE = configs.ROOT / "docs" / "measurements" / "float32.md"
 COMMAND = "python -m experiments.tools.float32 --publish"
 HEADER = ["config", "method", "metric", "n", "median", "99%", "largest", "absolute", "off by over 1%", "measured"]
 

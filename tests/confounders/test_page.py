@@ -7,7 +7,7 @@ import pytest
 
 @pytest.mark.slow
 def test_the_page_runs(run_page):
-    shown = run_page("unobserved-confounders.md", timeout=600)
+    shown = run_page("methods/unobserved-confounders.md", timeout=600)
     assert "U is two_point: identified True" in shown
     assert "U is gaussian: identified False" in shown
     assert "Excluded covariates Z  1" in shown

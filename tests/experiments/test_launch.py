@@ -176,7 +176,7 @@ def test_slurm_script(dry, tools, monkeypatch):
 
 
 def test_the_documentation_s_commands_are_understood(capsys):
-    text = (configs.ROOT / "docs" / "running-on-pods.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (configs.ROOT / "docs" / "running" / "running-on-pods.md").read_text(encoding="utf-8").replace("\\\n", " ")
     commands = re.findall(r"^python -m experiments\.launch (.*)$", text, re.MULTILINE)
     assert {command.split()[0] for command in commands} == {"local", "tpu", "gke", "slurm"}
     for command in commands:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "latent-causal-models.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods" / "latent-causal-models.md"
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "causal-representation-learning.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods" / "causal-representation-learning.md"
 
 
 @pytest.mark.slow

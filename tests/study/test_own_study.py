@@ -11,7 +11,7 @@ import pytest
 
 from causalrep.study import load_reported
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "your-own-study.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "running" / "your-own-study.md"
 
 
 def _block(language):
@@ -20,7 +20,7 @@ def _block(language):
 
 def test_the_page_s_file_runs_alone(tmp_path):
     (tmp_path / "weak_instrument.py").write_text(_block("python"))
-    environment = {**os.environ, "PYTHONPATH": str(PAGE.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(PAGE.parents[2])}
     done = subprocess.run(
         [sys.executable, "weak_instrument.py"],
         cwd=tmp_path,

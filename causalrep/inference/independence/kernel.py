@@ -100,9 +100,9 @@ def rit(
 ) -> Independence:
     """Randomized independence test (RCIT with nothing to condition on): linear in n, random in its features.
 
-    ``T = n |cov(f(x), f(y))|^2`` with random Fourier features f of standardized variables, whose kernel width is the median
-    distance of the first 500 rows. The null distribution is a weighted sum of chi-squares. The p-value depends on the
-    key: report its spread over several keys.
+    ``T = n |cov(f(x), f(y))|^2`` with random Fourier features f of standardized variables, whose kernel width is the
+    median distance of the first 500 rows. The null distribution is a weighted sum of chi-squares. The p-value depends
+    on the key: report its spread over several keys.
 
     Args:
         key: Random key of the features.

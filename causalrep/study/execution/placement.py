@@ -3,8 +3,8 @@
 TPUs have no float64, and their compiler does not emulate it well: QR, SVD and Cholesky with a triangular solve do not
 compile for a slice of several chips, and take a minute each to compile for one chip (jax 0.10.2, libtpu 0.0.51). On a
 TPU, a study that asks for float64 therefore runs on the host's processor. A study that asks for ``"auto"`` states that
-its error in float32 is known (see ``docs/float32.md``); it runs on the TPU in float32, with matrix products that keep
-float32.
+its error in float32 is known (see ``docs/measurements/float32.md``); it runs on the TPU in float32, with matrix
+products that keep float32.
 """
 
 import dataclasses

@@ -1,7 +1,6 @@
-"""Causal component analysis on its simulation (G1), right and misspecified."""
+"""Causal component analysis on the simulation of its paper, well specified and misspecified."""
 
 import dataclasses
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,20 +21,20 @@ SHUFFLED = "CauCA, environments shuffled"
 
 @dataclasses.dataclass(frozen=True)
 class CausalComponents:
-    """Causal component analysis with known graph and targets (G1), and what happens if they are wrong.
+    """Causal component analysis with known graph and targets, and with wrong ones.
 
     Attributes:
-        replications: Random models.
-        layers: Nonlinear layers of the mixing.
-        latents: d.
-        n: Rows an environment.
-        steps: Updates of each fit.
-        restarts: Of each fit, the best validation likelihood kept.
-        batch_size: Rows a step.
-        learning_rate: At first.
-        couplings: Widths of the flow's couplings. Without, it is made as the mixing is: monotone functions of single
-            coordinates between linear maps, in as many blocks as the mixing has layers.
-        seed: Root of all random keys.
+        replications: Number of random models.
+        layers: Numbers of nonlinear layers of the mixing.
+        latents: Number of latents d.
+        n: Rows per environment.
+        steps: Updates per fit.
+        restarts: Restarts per fit; the one with the best validation likelihood is kept.
+        batch_size: Rows per step.
+        learning_rate: Initial learning rate.
+        couplings: Widths of the flow's couplings. If empty, the flow has the form of the mixing: monotone functions of
+            single coordinates between linear maps, in as many blocks as the mixing has layers.
+        seed: Random seed.
     """
 
     replications: int = 20
@@ -54,7 +53,7 @@ class CausalComponents:
         check_range("steps", self.steps, at_least=20)
 
     def study(self) -> Study:
-        """The study."""
+        """The study: cells are depths of the mixing, replications are random models."""
         item = "section 9, item 5"
         at, claims = {"layers": 3}, []
         for layers in self.layers:
@@ -72,22 +71,12 @@ class CausalComponents:
             ]
         if {2, 5} <= set(self.layers):
             claims.append(Ordering(metric="mcc", methods=((CAUCA, {"layers": 5}), (CAUCA, {"layers": 2})), source=item))
-        return Study(
-            name="crl/cauca",
-            replicate=partial(replicate_g1, config=self),
+        return scores.study(
+            self,
+            "crl/cauca",
+            replicate,
             settings=grid(layers=self.layers),
-            replications=self.replications,
-            seed=self.seed,
-            precision="float32",
-            config={
-                "latents": self.latents,
-                "n": self.n,
-                "steps": self.steps,
-                "restarts": self.restarts,
-                "batch_size": self.batch_size,
-                "learning_rate": self.learning_rate,
-                "couplings": self.couplings,
-            },
+            fields=("latents", "n", "steps", "restarts", "batch_size", "learning_rate", "couplings"),
             claims=tuple(claims),
             tables=(
                 Table(
@@ -95,30 +84,30 @@ class CausalComponents:
                     metric="mcc",
                     rows="method",
                     columns="layers",
-                    note="Observational rows that were held out. Wrong graph: every edge reversed. Wrong targets: "
-                    "each environment is said to act on the next latent. Reported: released results, of other "
-                    "flows, graphs and a misspecified graph of another kind, on 200,000 rows an environment.",
+                    note="On held-out observational rows. Wrong graph: every edge is reversed. Wrong targets: each "
+                    "environment is assigned to the next latent. Reported: released results, which use other flows, "
+                    "graphs and another misspecification of the graph, with 200,000 rows per environment.",
                 ),
                 Table(
-                    title="Correlation of each latent with the code of its name",
+                    title="Correlation of each latent with the code of the same number",
                     metric="own_correlation",
                     rows="method",
                     columns="layers",
-                    note="Targets name the latents. MCC forgives wrong names: it looks for the best ones itself.",
+                    note="The targets number the latents. The MCC ignores wrong numbers: it matches codes itself.",
                 ),
                 Table(
                     title="Minus the log-likelihood of held-out rows, nats",
                     metric="loss",
                     rows="method",
                     columns="layers",
-                    note="Of standardised observations: what a user can compare.",
+                    note="In standardized units of the observations, so that users can compare it.",
                 ),
             ),
         )
 
 
-def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict:
-    """One model: the method as it should be, and four times misspecified."""
+def replicate(key: Array, setting: dict, *, config: CausalComponents) -> dict:
+    """Scores on one random model: the right specification and four wrong ones."""
     keys = jax.random.split(key, 6)
     d, layers = config.latents, setting["layers"]
     data = cauca_simulation(keys[0], n=config.n, latents=d, layers=layers)
@@ -146,7 +135,7 @@ def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict
         WRONG_TARGETS: (graph, jnp.roll(right, -1), own),
         SHUFFLED: (graph, right, others),
     }
-    # One after the other, so that they are compiled once.
+    # lax.map computes the variants one after the other by one compiled program.
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *variants.values())
     fitted, losses = jax.lax.map(lambda variant: fit(model, *variant), stacked)
     codes, loss = (dict(zip(variants, values, strict=True)) for values in (fitted, losses))
@@ -162,6 +151,6 @@ def replicate_g1(key: Array, setting: dict, *, config: CausalComponents) -> dict
 
 
 def _own_correlation(z: Array, codes: Array) -> Array:
-    """Mean over latents of the absolute correlation with the code of the same number."""
+    """Absolute correlation of a latent with the code of the same number, averaged over latents."""
     d = z.shape[1]
     return jnp.mean(jnp.abs(jnp.diagonal(jnp.corrcoef(z.T, codes.T)[:d, d:])))

@@ -1,7 +1,6 @@
-"""Contrastive causal representation learning on its simulation (G4), and LSCALE-I beside it."""
+"""Contrastive causal representation learning on the simulation of its paper, compared with LSCALE-I."""
 
 import dataclasses
-from functools import partial
 
 import jax
 from jaxtyping import Array
@@ -19,18 +18,18 @@ CONTRASTIVE, SHUFFLED, LSCALE = "Contrastive CRL", "Contrastive CRL, environment
 
 @dataclasses.dataclass(frozen=True)
 class Contrastive:
-    """Contrastive causal representation learning (G4), with linear and nonlinear mixings.
+    """Contrastive causal representation learning with linear and nonlinear mixings.
 
     Attributes:
-        replications: Random models.
-        mixings: ``"linear"`` or ``"nonlinear"``.
-        shifts: Whether interventions move means; without, methods must live on variances.
-        latents: d.
-        n: Rows an environment.
-        hidden: Widths of the encoder under a nonlinear mixing; linear mixings get a linear encoder.
-        steps: Updates of each fit.
-        restarts: Of each fit.
-        seed: Root of all random keys.
+        replications: Number of random models.
+        mixings: Kinds of mixings, ``"linear"`` or ``"nonlinear"``.
+        shifts: Whether interventions shift means; without a shift only variances differ between environments.
+        latents: Number of latents d.
+        n: Rows per environment.
+        hidden: Widths of the encoder under a nonlinear mixing; under a linear one the encoder is linear.
+        steps: Updates per fit.
+        restarts: Restarts per fit.
+        seed: Random seed.
     """
 
     replications: int = 5
@@ -48,7 +47,7 @@ class Contrastive:
         check_range("steps", self.steps, at_least=20)
 
     def study(self) -> Study:
-        """The study."""
+        """The study: cells are mixings x shifts, replications are random models."""
         least = {"linear": 0.95, "nonlinear": 0.90}
         item = "section 9, item 4"
         claims = []
@@ -59,20 +58,12 @@ class Contrastive:
                     Within(metric="mcc", method=CONTRASTIVE, low=least[mixing], where=at, source=item),
                     Within(metric="above_chance", method=SHUFFLED, high=0.1, where=at, source=f"{item} (0.1: ours)"),
                 ]
-        return Study(
-            name="crl/contrastive",
-            replicate=partial(replicate_g4, config=self),
+        return scores.study(
+            self,
+            "crl/contrastive",
+            replicate,
             settings=grid(mixing=self.mixings, shifted=self.shifts),
-            replications=self.replications,
-            seed=self.seed,
-            precision="float32",
-            config={
-                "latents": self.latents,
-                "n": self.n,
-                "hidden": self.hidden,
-                "steps": self.steps,
-                "restarts": self.restarts,
-            },
+            fields=("latents", "n", "hidden", "steps", "restarts"),
             claims=tuple(claims),
             tables=(
                 Table(
@@ -80,14 +71,14 @@ class Contrastive:
                     metric="mcc",
                     rows="method",
                     columns=("mixing", "shifted"),
-                    note="Observational rows that were held out; shifted: interventions move means.",
+                    note="On held-out observational rows. shifted: interventions shift means.",
                 ),
             ),
         )
 
 
-def replicate_g4(key: Array, setting: dict, *, config: Contrastive) -> dict:
-    """One model: the method, the same with shuffled labels, and the linear one beside them."""
+def replicate(key: Array, setting: dict, *, config: Contrastive) -> dict:
+    """Scores on one random model: the method, its control with shuffled environments, and LSCALE-I."""
     keys = jax.random.split(key, 8)
     linear = setting["mixing"] == "linear"
     data = buchholz_simulation(

@@ -1,4 +1,4 @@
-"""Linear mixings with one intervention per latent: the closed-form methods on their own simulations (G2, G3)."""
+"""Linear mixings with one intervention per latent: two closed-form methods on the simulations of their papers."""
 
 import dataclasses
 from functools import partial
@@ -25,13 +25,13 @@ ITEM = "section 9, item 3"
 
 @dataclasses.dataclass(frozen=True)
 class Disentanglement:
-    """Linear causal disentanglement of random models (G2).
+    """Linear causal disentanglement of random models.
 
     Attributes:
-        graphs: How many random models.
-        samples: Rows an environment.
-        gamma: Of the rank decision on samples; exact covariances get 1 - 1e-8.
-        seed: Root of all random keys.
+        graphs: Number of random models.
+        samples: Rows per environment.
+        gamma: Threshold of the rank decision on samples; exact covariances use 1 - 1e-8.
+        seed: Random seed.
     """
 
     graphs: int = 100
@@ -48,7 +48,7 @@ class Disentanglement:
         tens = [(n, 10 * n) for n in self.samples if 10 * n in self.samples]
         return Study(
             name="crl/linear_disentanglement",
-            replicate=partial(replicate_g2, config=self),
+            replicate=partial(disentangle, config=self),
             settings=grid(n=self.samples),
             replications=self.graphs,
             seed=self.seed,
@@ -118,10 +118,10 @@ class Disentanglement:
                     columns="method",
                     aggregate="median",
                     where={"method": [EXACT, SAMPLED, SHUFFLED]},
-                    note="Frobenius norm after the best relabelling; rows of H have a largest entry of 1.",
+                    note="Frobenius norm after the best relabeling; the largest entry of each row of H is 1.",
                 ),
                 Table(
-                    title="The same, mean",
+                    title="Distance of the unmixing from the truth, mean",
                     metric="h_error",
                     rows="n",
                     columns="method",
@@ -146,8 +146,8 @@ class Disentanglement:
         )
 
 
-def replicate_g2(key: Array, setting: dict, *, config: Disentanglement) -> dict:
-    """One random model, at one sample size."""
+def disentangle(key: Array, setting: dict, *, config: Disentanglement) -> dict:
+    """Scores on one random model at one sample size."""
     keys = jax.random.split(key, 6)
     model = squires_model(keys[0])
     d = len(model.unmixing)
@@ -169,7 +169,7 @@ def replicate_g2(key: Array, setting: dict, *, config: Disentanglement) -> dict:
 
 
 def _mixed_moments(model: LinearCRLModel, z: Float[Array, "e n d"]) -> Moments:
-    """Moments of the observations ``G z``, without ever forming them: they are those of z, mapped."""
+    """Moments of the observations ``G z``, computed from those of z without forming the observations."""
     mean = jnp.mean(z, axis=1)
     center = z - mean[:, None]
     covariance = jnp.swapaxes(center, 1, 2) @ center / z.shape[1]
@@ -178,13 +178,14 @@ def _mixed_moments(model: LinearCRLModel, z: Float[Array, "e n d"]) -> Moments:
 
 
 def _against_truth(model: LinearCRLModel, fit: Disentangled) -> dict[str, Array]:
-    """Errors of H and of the ancestors, after relabelling by the closest rows of H."""
+    """Errors of H and of the ancestors, after relabeling by the closest rows of H."""
     squared = jnp.sum((model.unmixing[:, None] - fit.unmixing[None]) ** 2, axis=2)
-    own, found = optax.assignment.hungarian_algorithm(squared)
-    found = found[jnp.argsort(own)]
-    ancestors = fit.ancestors[found][:, found]
+    own, match = optax.assignment.hungarian_algorithm(squared)
+    # match[i] is the estimated latent that stands for latent i.
+    match = match[jnp.argsort(own)]
+    ancestors = fit.ancestors[match][:, match]
     return {
-        "h_error": jnp.linalg.norm(model.unmixing - fit.unmixing[found]),
+        "h_error": jnp.linalg.norm(model.unmixing - fit.unmixing[match]),
         "order_exact": jnp.all(ancestors == transitive_closure(model.interventions.graph)).astype(float),
     }
 
@@ -197,16 +198,16 @@ SHUFFLED_SCORES = "LSCALE-I, environments shuffled"
 
 @dataclasses.dataclass(frozen=True)
 class ScoreBased:
-    """LSCALE-I on random linear Gaussian models (G3).
+    """LSCALE-I on random linear Gaussian models.
 
     Attributes:
-        graphs: How many random models a cell.
+        graphs: Number of random models per cell.
         observed: Numbers of observed variables.
-        samples: Rows an environment.
-        kinds: Of interventions.
-        oracle_tolerance: Threshold of edges with the true scores; the released driver's.
-        tolerance: The same with estimated scores.
-        seed: Root of all random keys.
+        samples: Rows per environment.
+        kinds: Kinds of interventions, ``"hard"`` or ``"soft"``.
+        oracle_tolerance: Threshold of edges with the true scores, as in the released driver.
+        tolerance: Threshold of edges with estimated scores.
+        seed: Random seed.
     """
 
     graphs: int = 100
@@ -284,7 +285,7 @@ class ScoreBased:
         methods = [POPULATION, ORACLE, GAUSSIAN, SHUFFLED_SCORES]
         return Study(
             name="crl/lscale",
-            replicate=partial(replicate_g3, config=self),
+            replicate=partial(score_based, config=self),
             settings=grid(kind=self.kinds, observed=self.observed, n=self.samples),
             replications=self.graphs,
             seed=self.seed,
@@ -298,8 +299,8 @@ class ScoreBased:
                     rows=("kind", "observed", "n"),
                     columns="method",
                     where={"method": [*methods, "PCA", "Linear ICA", "Supervised linear", scores.CHANCE]},
-                    note="Soft interventions identify each latent up to adding its ancestors. Reported: the released "
-                    "code, on graphs of its own.",
+                    note="Soft interventions identify each latent up to a combination with its ancestors. Reported: "
+                    "released code on its own graphs.",
                 ),
                 Table(
                     title="SHD",
@@ -307,14 +308,14 @@ class ScoreBased:
                     rows=("kind", "observed", "n"),
                     columns="method",
                     where={"method": [*methods, scores.CHANCE]},
-                    note="To the graph, of the transitive closure under soft interventions; 5 nodes.",
+                    note="To the graph, or under soft interventions to its transitive closure; 5 nodes.",
                 ),
             ),
         )
 
 
-def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
-    """One random model, at one sample size."""
+def score_based(key: Array, setting: dict, *, config: ScoreBased) -> dict:
+    """Scores on one random model at one sample size."""
     keys = jax.random.split(key, 6)
     hard = setting["kind"] == "hard"
     model = varici_model(keys[0], observed=setting["observed"], hard=hard, least_signal=0.02)
@@ -335,7 +336,7 @@ def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
     metrics = scores.scored(seen, {**codes, **scores.baselines(keys[4], seen, observed)}, chance)
     for name, fit in fits.items():
         metrics[name]["shd"] = shd(graph, fit.graph)
-    # A copy by kind, for claims on every graph of a kind.
+    # A copy with the kind in its name, for claims about every graph of a kind.
     metrics[POPULATION] |= {f"{name}_{setting['kind']}": metrics[POPULATION][name] for name in ("mcc", "shd")}
     metrics[scores.CHANCE] = {
         "mcc": chance,
@@ -346,7 +347,8 @@ def replicate_g3(key: Array, setting: dict, *, config: ScoreBased) -> dict:
 
 
 def _oracle_changes(exact: Moments, sampled: Moments) -> Float[Array, "d d d"]:
-    """Changes of the true score, averaged over sampled rows; in the basis of the sample."""
+    """Changes of the true score, averaged over sampled rows and expressed in the basis of the sample."""
     turn = sampled.basis.T @ exact.basis
+    # The score of N(0, C) is -C^-1 x, so its change has the slope of the difference of precisions.
     slope = turn @ (exact.precision()[1:] - exact.precision()[0]) @ turn.T
     return slope @ sampled.covariance[0] @ slope

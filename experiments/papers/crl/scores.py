@@ -1,6 +1,8 @@
-"""What every table of causal representation learning holds: the baselines, and each score's chance level."""
+"""Shared by the studies of causal representation learning: baselines, scores, chance levels and rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,25 +12,60 @@ from causalrep.data import Interventions
 from causalrep.latent import fast_ica
 from causalrep.latent.environments.rows import CodedRows, coded_rows
 from causalrep.metrics import chance_level, mcc, varsortability
+from causalrep.study import Study, Table
 
-ROWS = 4000  # to score on
-HELD_OUT = 0.2  # of the rows of every environment
+ROWS = 4000  # largest number of rows that score a method
+HELD_OUT = 0.2  # share of the rows of every environment that no fit sees
 CHANCE = "Random rotation"
 
 
+def study(
+    config: Any,
+    name: str,
+    replicate: Callable,
+    *,
+    settings: Sequence[Mapping[str, Any]],
+    fields: tuple[str, ...],
+    claims: tuple[Any, ...],
+    tables: tuple[Table, ...],
+) -> Study:
+    """The study of a method that is trained in float32, from its fields ``replications`` and ``seed``.
+
+    Args:
+        config: Fields of the experiment.
+        name: Name of the study.
+        replicate: Function of a key, a setting and ``config``.
+        settings: Cells of the study.
+        fields: Names of the fields that belong to the identity of a run, besides the settings.
+        claims: Claims of the study.
+        tables: Tables of the study.
+    """
+    return Study(
+        name=name,
+        replicate=partial(replicate, config=config),
+        settings=settings,
+        replications=config.replications,
+        seed=config.seed,
+        precision="float32",
+        config={field: getattr(config, field) for field in fields},
+        claims=claims,
+        tables=tables,
+    )
+
+
 def scored(z: Float[Array, "n d"], codes: Mapping[str, Array], chance: Array) -> dict[str, dict[str, Array]]:
-    """MCC of every method's codes, and how far above the chance level it is."""
+    """MCC of the codes of every method, and its distance to the chance level."""
     values = {name: mcc(z, z_hat) for name, z_hat in codes.items()}
     return {name: {"mcc": value, "above_chance": value - chance} for name, value in values.items()}
 
 
 def baselines(key: Array, z: Float[Array, "n d"], x: Float[Array, "n p"]) -> dict[str, Array]:
-    """Codes of encoders that use no environments, and of one that was told the truth.
+    """Codes of encoders that use no environments, and of one that is trained on the true latents.
 
     Args:
         key: Random key.
         z: Latents of rows.
-        x: Their observations; they should be standardised where their scales differ.
+        x: Observations of the same rows, standardized if their scales differ.
     """
     d = z.shape[1]
     center = x - jnp.mean(x, axis=0)
@@ -39,12 +76,12 @@ def baselines(key: Array, z: Float[Array, "n d"], x: Float[Array, "n p"]) -> dic
 
 
 def chance(key: Array, z: Float[Array, "n d"]) -> Array:
-    """MCC of random rotations of these latents."""
+    """Chance level of the MCC: that of random rotations of the latents."""
     return chance_level(mcc, key, z, draws=20).mean
 
 
 def shuffled(key: Array, rows: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
-    """Rows dealt to environments at random: what is left when labels say nothing."""
+    """Rows assigned to environments at random: a negative control in which the labels carry no information."""
     flat = rows.reshape(-1, rows.shape[-1])
     return flat[jax.random.permutation(key, len(flat))].reshape(rows.shape)
 
@@ -55,17 +92,21 @@ def standardized(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
 
 
 def whitened(x: Float[Array, "e n p"]) -> Float[Array, "e n p"]:
-    """The same rows with mean 0 and covariance 1 over all environments, as near to them as that can be."""
-    center = x - jnp.mean(x, axis=(0, 1))
-    values, vectors = jnp.linalg.eigh(jnp.einsum("enp,enq->pq", center, center) / (len(x) * x.shape[1]))
+    """The rows with mean 0 and identity covariance over all environments, by the closest (symmetric) whitening."""
+    center, values, vectors = _eigen(x)
     return center @ ((vectors / jnp.sqrt(values)) @ vectors.T)
 
 
 def principal(x: Float[Array, "e n p"], number: int) -> Float[Array, "e n number"]:
-    """The leading principal components of the rows of all environments, each of variance 1."""
-    center = x - jnp.mean(x, axis=(0, 1))
-    values, vectors = jnp.linalg.eigh(jnp.einsum("enp,enq->pq", center, center) / (len(x) * x.shape[1]))
+    """The leading principal components of the rows of all environments, each with variance 1."""
+    center, values, vectors = _eigen(x)
     return center @ (vectors[:, -number:] / jnp.sqrt(values[-number:]))
+
+
+def _eigen(x: Float[Array, "e n p"]) -> tuple[Float[Array, "e n p"], Float[Array, " p"], Float[Array, "p p"]]:
+    """Centered rows, and eigenvalues (ascending) and eigenvectors of their covariance over all environments."""
+    center = x - jnp.mean(x, axis=(0, 1))
+    return center, *jnp.linalg.eigh(jnp.einsum("enp,enq->pq", center, center) / (len(x) * x.shape[1]))
 
 
 def rows_of(x: Float[Array, "e n p"]) -> CodedRows:
@@ -75,13 +116,13 @@ def rows_of(x: Float[Array, "e n p"]) -> CodedRows:
 
 
 def environment_rows(x: Float[Array, "e n p"]) -> tuple[CodedRows, CodedRows]:
-    """Rows to train on, and the first fifth of every environment to validate."""
+    """Training rows, and the first fifth of every environment as validation rows."""
     held = int(HELD_OUT * x.shape[1])
     return rows_of(x[:, held:]), rows_of(x[:, :held])
 
 
 def _least_squares(z: Float[Array, "n d"], x: Float[Array, "n p"]) -> Float[Array, "n d"]:
-    """Latents predicted from observations by ridge regression on even rows: a ceiling for linear encoders."""
+    """Latents predicted by a ridge regression on the even rows: an upper bound for linear encoders."""
     design = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], axis=1)
     even = design[::2]
     penalty = 1e-6 * jnp.trace(even.T @ even) / len(design.T)

@@ -1,7 +1,7 @@
-"""Nonlinear ICA from segments: TCL, iVAE and iFlow against a beta-VAE on their simulation (G6).
+"""Nonlinear ICA from segments: TCL, iVAE and iFlow against a beta-VAE.
 
-TCL identifies magnitudes of latents, so one table compares all codes with ``|z|``: those of other methods by their
-magnitudes about their mean. The other compares with z what claims to find z.
+TCL identifies the magnitudes of latents, so one table compares all codes with ``|z|``; the codes of other methods enter
+by their magnitudes about the mean. The other table compares the methods that claim to recover z with z itself.
 """
 
 import dataclasses
@@ -28,23 +28,23 @@ IVAE, IFLOW, SHUFFLED_IFLOW = "iVAE", "iFlow", "iFlow, segments shuffled"
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
-    """Three methods that know the segments against a beta-VAE.
+    """Three methods that use the segments, against a beta-VAE that does not.
 
     Attributes:
-        replications: Random mixings and scales.
-        samples: Rows a segment.
-        segments: How many.
-        layers: Of the mixing.
-        beta: Of the beta-VAE.
+        replications: Number of random mixings and scales.
+        samples: Rows per segment.
+        segments: Number of segments.
+        layers: Numbers of layers of the mixing.
+        beta: Weight of the Kullback-Leibler term of the beta-VAE.
         hidden: Widths of all networks.
-        steps: Updates of each fit.
-        autoencoder_steps: The same of autoencoders, which need more: the decoder's noise falls slowly.
-        restarts: Of each fit, the best validation loss kept.
-        learning_rate: Of the perceptrons and autoencoders.
-        flow_learning_rate: Of the flows.
-        couplings: Widths of the flows' couplings. Without, a flow is made as the mixing is: monotone functions of
+        steps: Updates per fit.
+        autoencoder_steps: Updates per fit of an autoencoder, which needs more because the decoder's noise falls slowly.
+        restarts: Restarts per fit; the one with the best validation loss is kept.
+        learning_rate: Learning rate of the perceptrons and autoencoders.
+        flow_learning_rate: Learning rate of the flows.
+        couplings: Widths of the flows' couplings. If empty, a flow has the form of the mixing: monotone functions of
             single coordinates between linear maps, in as many blocks as the mixing has layers.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     replications: int = 10
@@ -67,7 +67,7 @@ class Segments:
         check_range("autoencoder_steps", self.autoencoder_steps, at_least=20)
 
     def study(self) -> Study:
-        """The study."""
+        """The study: cells are depths of the mixing x rows per segment, replications are random mixings."""
         item, claims = "section 9, item 6", []
         for layers in self.layers:
             at = {"layers": layers, "n": max(self.samples)}
@@ -98,24 +98,22 @@ class Segments:
                     )
                     for metric, method in (("mcc", TCL), ("mcc_latents", IVAE), ("mcc_latents", IFLOW))
                 ]
-        return Study(
-            name="crl/nonlinear_ica",
-            replicate=partial(replicate_g6, config=self),
+        return scores.study(
+            self,
+            "crl/nonlinear_ica",
+            replicate,
             settings=grid(layers=self.layers, n=self.samples),
-            replications=self.replications,
-            seed=self.seed,
-            precision="float32",
-            config={
-                "segments": self.segments,
-                "beta": self.beta,
-                "hidden": self.hidden,
-                "steps": self.steps,
-                "autoencoder_steps": self.autoencoder_steps,
-                "restarts": self.restarts,
-                "learning_rate": self.learning_rate,
-                "flow_learning_rate": self.flow_learning_rate,
-                "couplings": self.couplings,
-            },
+            fields=(
+                "segments",
+                "beta",
+                "hidden",
+                "steps",
+                "autoencoder_steps",
+                "restarts",
+                "learning_rate",
+                "flow_learning_rate",
+                "couplings",
+            ),
             claims=tuple(claims),
             tables=(
                 Table(
@@ -123,23 +121,23 @@ class Segments:
                     metric="mcc_latents",
                     rows="method",
                     columns=("layers", "n"),
-                    note=f"Held-out rows of the same {self.segments} segments; n rows a segment to train on. Latents "
-                    "are independent given the segment; iVAE and iFlow take them for Gaussian, and they are "
-                    "Laplace.",
+                    note=f"On held-out rows of the same {self.segments} segments, with n training rows per segment. "
+                    "Latents are independent given the segment. iVAE and iFlow assume Gaussian latents, but these "
+                    "are Laplace.",
                 ),
                 Table(
                     title="MCC with the magnitudes of the latents",
                     metric="mcc",
                     rows="method",
                     columns=("layers", "n"),
-                    note="Magnitudes are what TCL identifies; codes of the others enter by their magnitudes.",
+                    note="TCL identifies magnitudes; the codes of the other methods enter by their magnitudes.",
                 ),
             ),
         )
 
 
-def replicate_g6(key: Array, setting: dict, *, config: Segments) -> dict:
-    """One mixing: every method on the same rows."""
+def replicate(key: Array, setting: dict, *, config: Segments) -> dict:
+    """Scores of every method on the rows of one random mixing."""
     keys = jax.random.split(key, 10)
     n, extra = setting["n"], max(1, scores.ROWS // config.segments)
     sample = segments_simulation(keys[0], n=n + extra, segments=config.segments, layers=setting["layers"])
@@ -189,7 +187,7 @@ def _iflow(key: Array, rows: Array, test: CodedRows, layers: int, config: Segmen
 
 
 def _autoencoders(key: Array, x: Array, n: int, config: Segments) -> dict[str, Array]:
-    """Codes of the rows after the first n of every segment."""
+    """Codes of the rows after the first n rows of every segment, which train the autoencoders."""
     test, d = scores.rows_of(x[:, n:]), x.shape[2]
     schedule = Schedule(steps=config.autoencoder_steps, learning_rate=config.learning_rate, restarts=config.restarts)
     codes = {}

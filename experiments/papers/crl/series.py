@@ -1,7 +1,6 @@
-"""Latents that cause one another over time (G7), by the exact likelihood of a flow."""
+"""Latents that cause one another over time, estimated by the exact likelihood of a flow."""
 
 import dataclasses
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,19 +19,19 @@ FLOW, SHUFFLED = "Temporal flow", "Temporal flow, past of another series"
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """A flow whose latents at each step have mechanisms in the steps before it, and Laplace noises (G7).
+    """A flow whose latents at each step depend on earlier steps by mechanisms with Laplace noise.
 
     Attributes:
-        replications: Random mixings and transitions.
-        kinds: Of the transitions: ``"linear"`` or ``"nonlinear"``.
-        latents: d.
-        layers: Of the mixing.
-        n: Series, each one window of three steps.
-        transition: Widths of the learned transitions where they are nonlinear.
-        steps: Updates of each fit.
-        restarts: Of each fit.
-        couplings: Widths of the flow's couplings. Without, it is made as the mixing is.
-        seed: Root of all random keys.
+        replications: Number of random mixings and transitions.
+        kinds: Kinds of transitions, ``"linear"`` or ``"nonlinear"``.
+        latents: Number of latents d.
+        layers: Layers of the mixing.
+        n: Number of series; each is a window of three steps.
+        transition: Widths of the learned transitions if they are nonlinear.
+        steps: Updates per fit.
+        restarts: Restarts per fit.
+        couplings: Widths of the flow's couplings. If empty, the flow has the form of the mixing.
+        seed: Random seed.
     """
 
     replications: int = 5
@@ -51,7 +50,7 @@ class Series:
         check_range("steps", self.steps, at_least=20)
 
     def study(self) -> Study:
-        """The study."""
+        """The study: cells are kinds of transitions, replications are random mixings."""
         claims = []
         for kind in self.kinds:
             at = {"kind": kind}
@@ -59,22 +58,12 @@ class Series:
                 Within(metric="mcc", method=FLOW, low=0.95, where=at, source="theory (0.95: ours)"),
                 Ordering(metric="mcc", methods=(SHUFFLED, FLOW), where=at, source="ours"),
             ]
-        return Study(
-            name="crl/temporal_flow",
-            replicate=partial(replicate_g7, config=self),
+        return scores.study(
+            self,
+            "crl/temporal_flow",
+            replicate,
             settings=grid(kind=self.kinds),
-            replications=self.replications,
-            seed=self.seed,
-            precision="float32",
-            config={
-                "latents": self.latents,
-                "layers": self.layers,
-                "n": self.n,
-                "transition": self.transition,
-                "steps": self.steps,
-                "restarts": self.restarts,
-                "couplings": self.couplings,
-            },
+            fields=("latents", "layers", "n", "transition", "steps", "restarts", "couplings"),
             claims=tuple(claims),
             tables=(
                 Table(
@@ -82,17 +71,17 @@ class Series:
                     metric="mcc",
                     rows="method",
                     columns="kind",
-                    note=f"Last steps of held-out windows, {self.latents} latents, {self.layers} layers of "
-                    "mixing. The method is ours after LEAP: a flow in place of its autoencoder. Without the "
-                    "right past the likelihood still asks for independent Laplace latents behind a flow "
-                    "made as the mixing is, which is not nothing: the control need not be at chance.",
+                    note=f"On the last steps of held-out windows, with {self.latents} latents and {self.layers} layers "
+                    "of mixing. The method is ours, after LEAP, with a flow in place of its autoencoder. With the past "
+                    "of another series the likelihood still demands independent Laplace latents behind a flow of the "
+                    "form of the mixing. That is informative, so the control need not be at chance.",
                 ),
             ),
         )
 
 
-def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
-    """One mixing: the flow, and the same with each present behind the past of another series."""
+def replicate(key: Array, setting: dict, *, config: Series) -> dict:
+    """Scores on one mixing: the flow, and its control in which each present follows the past of another series."""
     keys = jax.random.split(key, 6)
     sample = leap_simulation(keys[0], n=config.n, latents=config.latents, layers=config.layers, kind=setting["kind"])
     x = scores.standardized(sample.x)
@@ -115,7 +104,7 @@ def replicate_g7(key: Array, setting: dict, *, config: Series) -> dict:
         params = fit_best(temporal_flow_objective(model), schedule, keys[2], train, validation).params
         return model.apply(params, test, method="encode")
 
-    # lax.map compiles one program for both.
+    # lax.map compiles one program for both fits.
     fitted = jax.lax.map(fit, jnp.stack([x, mixed]))
     codes = dict(zip((FLOW, SHUFFLED), fitted, strict=True)) | scores.baselines(keys[3], z, test)
     chance = scores.chance(keys[4], z)

@@ -1,7 +1,6 @@
-"""Polynomial mixings of latents of any distribution, each held constant once (G5)."""
+"""Polynomial mixings of latents of any distribution, each held constant in one environment."""
 
 import dataclasses
-from functools import partial
 from math import comb
 
 import jax
@@ -23,18 +22,18 @@ CODES = "Polynomial decoder alone"
 
 @dataclasses.dataclass(frozen=True)
 class Supports:
-    """An autoencoder with a polynomial decoder, then the direction that each do-intervention makes constant (G5).
+    """An autoencoder with a polynomial decoder, then the direction that each do-intervention makes constant.
 
     Attributes:
-        replications: Random mixings.
+        replications: Number of random mixings.
         kinds: Distributions of the latents.
-        degrees: Of the mixing.
-        latents: d.
-        observed: p.
-        n: Rows an environment.
-        steps: Updates of each fit.
-        restarts: Of each fit.
-        seed: Root of all random keys.
+        degrees: Degrees of the mixing.
+        latents: Number of latents d.
+        observed: Number of observed variables p.
+        n: Rows per environment.
+        steps: Updates per fit.
+        restarts: Restarts per fit.
+        seed: Random seed.
     """
 
     replications: int = 5
@@ -52,7 +51,7 @@ class Supports:
         check_range("steps", self.steps, at_least=20)
 
     def study(self) -> Study:
-        """The study."""
+        """The study: cells are distributions of the latents x degrees, replications are random mixings."""
         claims = []
         for kind in self.kinds:
             for degree in self.degrees:
@@ -62,21 +61,13 @@ class Supports:
                     Within(metric="weak_mcc", method=CODES, low=0.95, where=at, source="theory (0.95: ours)"),
                     Within(metric="above_chance", method=SHUFFLED, high=0.1, where=at, source="ours"),
                 ]
-        note = "Observational rows that were held out, by the distribution of the latents and the degree of the mixing."
-        return Study(
-            name="crl/polynomial",
-            replicate=partial(replicate_g5, config=self),
+        note = "On held-out observational rows, by the distribution of the latents and the degree of the mixing."
+        return scores.study(
+            self,
+            "crl/polynomial",
+            replicate,
             settings=grid(kind=self.kinds, degree=self.degrees),
-            replications=self.replications,
-            seed=self.seed,
-            precision="float32",
-            config={
-                "latents": self.latents,
-                "observed": self.observed,
-                "n": self.n,
-                "steps": self.steps,
-                "restarts": self.restarts,
-            },
+            fields=("latents", "observed", "n", "steps", "restarts"),
             claims=tuple(claims),
             tables=(
                 Table(
@@ -84,27 +75,28 @@ class Supports:
                     metric="mcc",
                     rows="method",
                     columns=("kind", "degree"),
-                    note=f"{note} Alone, the decoder identifies the latents up to an affine map; do-interventions "
-                    "single them out.",
+                    note=f"{note} The decoder alone identifies the latents up to an affine map; do-interventions "
+                    "resolve it.",
                 ),
                 Table(
                     title="MCC with the latents after the best affine map",
                     metric="weak_mcc",
                     rows="method",
                     columns=("kind", "degree"),
-                    note="Rotations of the latents have 1 here.",
+                    note="Rotations of the latents have the score 1.",
                 ),
             ),
         )
 
 
-def replicate_g5(key: Array, setting: dict, *, config: Supports) -> dict:
-    """One mixing: codes, and the directions among them that true and shuffled environments hold constant."""
+def replicate(key: Array, setting: dict, *, config: Supports) -> dict:
+    """Scores on one mixing: the codes, and the directions that true and shuffled environments hold constant."""
     keys = jax.random.split(key, 5)
     d, degree = config.latents, setting["degree"]
     sample = ahuja_simulation(
         keys[0], n=config.n, latents=d, observed=config.observed, degree=degree, kind=setting["kind"]
     )
+    # Monomials of d latents up to the degree, without the constant, span the observations.
     components = scores.principal(sample.x, comb(d + degree, degree) - 1)
     train, validation = scores.environment_rows(components)
     seen = int(min(scores.ROWS, scores.HELD_OUT * config.n))

@@ -97,7 +97,7 @@ class OpticalDeviceTable:
             settings=grid(augmentation=list(AUGMENTATIONS), experiment=list(PAPER_EXPERIMENTS)),
             replications=self.draws,
             seed=self.seed,
-            # In float32 some baselines are wrong in their first digit (docs/float32.md).
+            # In float32 some baselines are wrong in their first digit (docs/measurements/float32.md).
             precision="float64",
             traced=("experiment",),
             claims=claims,

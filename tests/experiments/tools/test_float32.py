@@ -17,7 +17,7 @@ def measured():
 
 def test_every_method_s_error_keeps_four_digits(measured):
     table = summary(measured).set_index(["method", "metric"])
-    # By docs/float32.md the error of nCER at kappa = 1 is near 1e-6, and at worst 1e-4.
+    # By docs/measurements/float32.md the error of nCER at kappa = 1 is near 1e-6, and at worst 1e-4.
     ncer = table.xs("ncer", level="metric")
     assert set(ncer.index) >= {"ERM", "DA+ERM", "DA+IV", "DA+IVL (alpha)", *SELECTED}
     assert (ncer["median"] < 3e-5).all()
