@@ -1,4 +1,4 @@
-"""CEVAE: its bound against a sum computed apart, an effect seen through proxies, and errors at the door."""
+"""CEVAE: its bound against an independent computation, an effect observed through proxies, and input errors."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The identities of doubly variational inference, against sums and integrals computed apart."""
+"""The identities of doubly variational inference, against independent sums and integrals."""
 
 import jax
 import jax.numpy as jnp
