@@ -15,6 +15,7 @@ from causalrep.effects import KernelRidge, meta
 from causalrep.effects.networks import CFRLearner
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within
 from causalrep.study.verdicts.estimates import estimate, select, two_se, unit_values
+from causalrep.training.rows import Schedule
 from experiments.papers.cate.methods import traced
 from experiments.papers.vluci.methods import OLS_T, Estimator, learned, with_vluci, without_vluci
 
@@ -107,7 +108,7 @@ class IhdpTARNet(Ihdp):
     @property
     def given(self) -> Mapping[str, Estimator]:
         """TARNet."""
-        return {"TARNet, ": learned(CFRLearner(steps=self.steps))}
+        return {"TARNet, ": learned(CFRLearner(schedule=Schedule(steps=self.steps)))}
 
     @property
     def described(self) -> str:
