@@ -38,6 +38,19 @@ class EffectEstimator(Estimator):
     # Hyperparameters that are regressions, in the order in which the functional cores take them.
     _regressions: ClassVar[tuple[str, ...]] = ()
 
+    # Set by ``_estimate``, each by the estimators that have it.
+    ate_: Any
+    att_: Any
+    propensity_: Any
+    nuisances_: Any
+    scores_: Any
+    folds_: Any
+    params_: Any
+    _n_folds: int
+    _clip: float
+    _fitted_learner: Any
+    _fitted_propensity: Any
+
     def fit(self, Y: Any, T: Any, *, X: Any = None, W: Any = None) -> Self:
         """Estimate the effect of a binary treatment.
 

@@ -65,7 +65,8 @@ def conformal_effects(
     """
     calibration = stratified_folds(key, data.t, 2) == 1
     training = data._replace(w=data.w * ~calibration)
-    model, arms = outcome if hasattr(outcome, "outcomes") else T(outcome), (1 - data.t, data.t)
+    model: Any = outcome if hasattr(outcome, "outcomes") else T(outcome)
+    arms = 1 - data.t, data.t
     params = model.fit(training)
     treated = propensity.fit(data.xw, data.t, training.w)
     e_rows, e_new = (clipped(jnp.asarray(propensity.predict(treated, rows)), clip) for rows in (data.xw, x))

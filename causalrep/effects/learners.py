@@ -283,7 +283,8 @@ class RLearner(EffectEstimator):
         self.cv, self.clip, self.seed = cv, clip, seed
 
     def _learner(self) -> meta.R:
-        return meta.R(*regressions(self), n_folds=self._n_folds, clip=self.clip)
+        outcome, effect, propensity = regressions(self)
+        return meta.R(outcome, effect, propensity, n_folds=self._n_folds, clip=self.clip)
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
     _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects
@@ -320,7 +321,8 @@ class DRLearner(EffectEstimator):
         self.cv, self.clip, self.seed = cv, clip, seed
 
     def _learner(self) -> meta.DR:
-        return meta.DR(*regressions(self), n_folds=self._n_folds, clip=self.clip)
+        outcome, effect, propensity = regressions(self)
+        return meta.DR(outcome, effect, propensity, n_folds=self._n_folds, clip=self.clip)
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
     _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects

@@ -6,6 +6,7 @@ its released code.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -113,7 +114,8 @@ class DragonLearner(NetworkLearner):
         training, validation = split_within_arms(split_key, units, schedule.validation_share)
         optimizers = adam(schedule.learning_rate), _nesterov(self.sgd_rate)
         epochs = schedule.epochs, self.sgd_epochs
-        per_epoch, result = max(len(training.y) // schedule.batch_size, 1), None
+        per_epoch = max(len(training.y) // schedule.batch_size, 1)
+        result: Any = None
         for optimizer, count, patience, phase_key in zip(optimizers, epochs, _PATIENCE, phase_keys, strict=True):
             if count == 0:
                 continue

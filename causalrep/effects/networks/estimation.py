@@ -159,5 +159,5 @@ def _key(self: EffectEstimator, purpose: int) -> Key[Array, ""]:
     return jax.random.fold_in(root(self.seed), purpose)
 
 
-def _fit(learner: NetworkLearner, data: EffectRows, key: Key[Array, ""]) -> Trained:
+def _fit(learner: Any, data: EffectRows, key: Key[Array, ""]) -> Trained:
     return learner.fit(data, key)
