@@ -7,6 +7,8 @@ specified regression is not in it.
 regression if the propensity is right, and wide for it: one interval for each potential outcome, at half the error each.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
