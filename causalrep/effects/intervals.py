@@ -67,7 +67,9 @@ def conformal_effects(
     """
     calibration = stratified_folds(key, data.t, 2) == 1
     training = data._replace(w=data.w * ~calibration)
-    model: Any = outcome if hasattr(outcome, "outcomes") else T(outcome)
+    model: Any = outcome
+    if not hasattr(outcome, "outcomes"):
+        model = T(model)
     arms = 1 - data.t, data.t
     params = model.fit(training)
     treated = propensity.fit(data.xw, data.t, training.w)
