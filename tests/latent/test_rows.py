@@ -13,7 +13,8 @@ ROWS = coded_rows(np.random.default_rng(0).normal(size=(40, 2)), CODES, 2)
 
 
 def test_environments_have_the_same_weight():
-    assert [float(ROWS.weight[code == CODES].sum()) for code in (0, 1)] == [20.0, 20.0]
+    sums = jnp.stack([ROWS.weight[code == CODES].sum() for code in (0, 1)])
+    chex.assert_trees_all_close(sums, jnp.array([20.0, 20.0]), rtol=1e-6)
 
 
 def test_every_row_is_held_out_or_trained_on():
