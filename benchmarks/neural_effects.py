@@ -28,6 +28,7 @@ from causalrep.effects.meta import EffectRows
 from causalrep.effects.networks import CFRLearner
 from causalrep.metrics import pehe
 from causalrep.precision import float64
+from causalrep.training.rows import Schedule
 
 PYTHON = "CAUSALREP_CATENETS_PYTHON"
 EPOCHS, BATCH, TEST = 200, 100, 75
@@ -99,8 +100,7 @@ def _ours(data, tests: np.ndarray) -> dict:
         heads=(100, 100),
         normalize=False,
         representation_penalty=1e-4,
-        steps=steps,
-        learning_rate=1e-4,
+        schedule=Schedule(steps=steps, learning_rate=1e-4),
         decay=1.0,
         eval_every=steps,
         standardize=False,

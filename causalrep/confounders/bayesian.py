@@ -261,7 +261,8 @@ class BayesianConfounder(EffectEstimator):
     def _interval(self, average: Average, alpha: float) -> tuple[float, float]:
         check_range("alpha", alpha, above=0, below=1)
         draws = self.effects_ if average is self.ate_ else self._att_draws
-        return tuple(float(end) for end in np.quantile(draws, (alpha / 2, 1 - alpha / 2)))
+        low, high = np.quantile(draws, (alpha / 2, 1 - alpha / 2))
+        return float(low), float(high)
 
     def _at(self, x: np.ndarray) -> np.ndarray:
         """Draws of the effect at rows, (chains, draws, m)."""

@@ -15,7 +15,8 @@ True
 """
 
 from causalrep.effects import meta
-from causalrep.effects.base import AIPW, CrossFitted, EffectEstimator
+from causalrep.effects.aipw import AIPW
+from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks import (
     BalanceTable,
     Calibration,
@@ -39,18 +40,12 @@ from causalrep.effects.checks.sensitivity import (
     omitted_variable_bounds,
 )
 from causalrep.effects.forest import CausalForest
-from causalrep.effects.learners import (
-    DRLearner,
-    MetaEstimator,
-    RLearner,
-    SLearner,
-    TLearner,
-    TwoStage,
-    XLearner,
-)
+from causalrep.effects.learners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.effects.matching import Matching
-from causalrep.effects.networks import MLPRegression
-from causalrep.effects.networks.estimators import BNN, CFRNet, DragonNet, SNet, TARNet
+from causalrep.effects.networks.cfr import BNN, CFRNet, TARNet
+from causalrep.effects.networks.dragonnet import DragonNet
+from causalrep.effects.networks.regression import MLPRegression
+from causalrep.effects.networks.snet import SNet
 from causalrep.effects.regressions.linear import LeastSquares, Logistic, Ridge
 from causalrep.effects.regressions.nonparametric import KernelRidge, NearestNeighbours
 from causalrep.effects.weighting import IPW
@@ -63,7 +58,6 @@ __all__ = [
     "CFRNet",
     "Calibration",
     "CausalForest",
-    "CrossFitted",
     "DRLearner",
     "DragonNet",
     "EValue",
@@ -73,7 +67,6 @@ __all__ = [
     "Logistic",
     "MLPRegression",
     "Matching",
-    "MetaEstimator",
     "NearestNeighbours",
     "OLSSensitivity",
     "OmittedVariableBounds",
@@ -85,7 +78,6 @@ __all__ = [
     "SNet",
     "TARNet",
     "TLearner",
-    "TwoStage",
     "UpliftCurve",
     "XLearner",
     "balance_table",

@@ -1,4 +1,4 @@
-"""The door of the effect estimators: user input becomes a ``EffectDesign`` or a named error."""
+"""The input checks of the effect estimators: user data become an :class:`EffectDesign` or a named error."""
 
 import warnings
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ class EffectDesign:
         y: Outcome (n,).
         t: Treatment, 0 or 1 (n,).
         x: Effect modifiers (n, d); no columns if only ``W`` was given.
-        z: All covariates to adjust for: those of ``x``, then ``W`` (n, q).
-        folds: The user's own fold codes 0..K-1 (n,), or None.
+        xw: All covariates to adjust for: the columns of ``x``, then those of ``W`` (n, q).
+        folds: The user's fold codes 0..K-1 (n,), or None.
         outcome: Name of the outcome.
         treatment: Name of the treatment.
         modifiers: Names of the columns of ``x``.
-        covariates: Names of the columns of ``z``.
+        covariates: Names of the columns of ``xw``.
     """
 
     y: np.ndarray
     t: np.ndarray
     x: np.ndarray
-    z: np.ndarray
+    xw: np.ndarray
     folds: np.ndarray | None
     outcome: str
     treatment: str
@@ -43,7 +43,7 @@ class EffectDesign:
 def make_effect_design(
     Y: Any, T: Any, X: Any = None, W: Any = None, folds: Any = None, *, rows_per_arm: int = 2
 ) -> EffectDesign:
-    """Check and name everything an effect estimator needs.
+    """Check the data of an effect estimator and keep the names of their columns.
 
     Args:
         Y: Outcome.
@@ -51,7 +51,7 @@ def make_effect_design(
         X: Effect modifiers, or None.
         W: Further covariates to adjust for, or None.
         folds: Fold labels, or None.
-        rows_per_arm: How many rows each arm needs.
+        rows_per_arm: Least number of rows in each arm.
 
     Raises:
         InputError: Names the argument, what was found and what was expected.
@@ -65,10 +65,10 @@ def make_effect_design(
         raise InputError("X", found="None, and no W", expected="covariates to adjust for, in X, W or both")
     x, modifiers = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
     w, controls = (np.zeros((n, 0)), []) if W is None else as_matrix("W", W, rows=n)
-    z, covariates = np.column_stack([x, w]), [*modifiers, *controls]
-    _check_variation(z, covariates, len(modifiers))
+    xw, covariates = np.column_stack([x, w]), [*modifiers, *controls]
+    _check_variation(xw, covariates, len(modifiers))
     codes = None if folds is None else _check_folds(folds, t)
-    return EffectDesign(y, t, x, z, codes, outcome, treatment, modifiers, covariates)
+    return EffectDesign(y, t, x, xw, codes, outcome, treatment, modifiers, covariates)
 
 
 def _check_treatment(t: np.ndarray, rows_per_arm: int) -> None:
@@ -86,14 +86,14 @@ def _check_treatment(t: np.ndarray, rows_per_arm: int) -> None:
         )
 
 
-def _check_variation(z: np.ndarray, names: list[str], modifiers: int) -> None:
-    constant = np.ptp(z, axis=0) <= _CONSTANT * np.abs(z).max(axis=0)
+def _check_variation(xw: np.ndarray, names: list[str], modifiers: int) -> None:
+    constant = np.ptp(xw, axis=0) <= _CONSTANT * np.abs(xw).max(axis=0)
     if constant.all():
         raise InputError("X" if modifiers else "W", found="only constant columns", expected="covariates that vary")
     if constant.any():
         listed = [name for name, flat in zip(names, constant, strict=True) if flat]
         warnings.warn(
-            f"Covariates {listed} are constant: they carry no information and get no weight.",
+            f"Covariates {listed} are constant: they carry no information and are ignored.",
             CausalrepWarning,
             stacklevel=4,
         )

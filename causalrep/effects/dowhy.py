@@ -113,7 +113,11 @@ class Estimator(CausalEstimator):
             elif target_units not in (None, "ate", "att"):
                 raise InputError("target_units", found=repr(target_units), expected="'ate', 'att', a frame or a filter")
             effects = np.asarray(self.estimator.effect(self._coded(rows, self._modifiers, "effect_modifiers")))
-        value = float(np.mean(effects)) if subset else float(getattr(self.estimator, self._average)())
+        value = (
+            float(np.mean(effects))
+            if subset and effects is not None
+            else float(getattr(self.estimator, self._average)())
+        )
         estimate = CausalEstimate(
             data=data,
             treatment_name=self._target_estimand.treatment_variable,

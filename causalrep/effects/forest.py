@@ -1,65 +1,83 @@
-"""A causal forest behind the interface of the other estimators; the forest itself is EconML's."""
+"""A causal forest with the interface of the other estimators; the forest itself is EconML's."""
 
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from causalrep.base.validation import check_range
-from causalrep.effects.base import CrossFitted
+from causalrep.base.validation import check_count, check_range
+from causalrep.effects.aipw import check_cross_fitting, estimate_averages
+from causalrep.effects.base import EffectEstimator
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.learners import MetaEstimator
+from causalrep.effects.learners import fit_learner, learner_facts, learner_notes
 from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP
 from causalrep.errors import CausalrepError
 
 
-class CausalForest(MetaEstimator):
+class CausalForest(EffectEstimator):
     """Honest causal forest on cross-fitted residuals (Athey, Tibshirani and Wager 2019), by EconML.
 
     The R-loss of :class:`~causalrep.effects.meta.R` with an honest forest in place of a regression. ``effect_interval``
-    is the forest's own (bootstrap of little bags). Needs the PyPI package ``econml``.
+    is the forest's own (bootstrap of little bags). ``ate()`` and ``att()`` are doubly robust (cross-fitted AIPW). Needs
+    the PyPI package ``econml``.
 
     Args:
         trees: Number of trees, a multiple of 4.
-        min_leaf: Least rows in a leaf.
-        outcome: Regression of the outcome, as in :class:`~causalrep.effects.base.CrossFitted`.
+        min_leaf: Least number of rows in a leaf.
+        outcome: Regression of the outcome.
         propensity: Regression of the treatment.
-        cv: Folds of cross-fitting.
+        cv: Number of folds for cross-fitting.
         clip: Propensities are moved into ``[clip, 1 - clip]``.
-        seed: Of the folds and of the forest.
+        seed: Random seed of the folds and the forest.
 
     Attributes:
         forest_: The fitted ``econml.grf.CausalForest``.
+        nuisances_: Out-of-fold propensity and outcome regressions.
+        scores_: The doubly robust scores (n,).
+        folds_: Fold codes (n,).
     """
 
     _title = "Causal forest"
+    _regressions = ("outcome", "propensity")
     _takes_controls = True
 
     def __init__(self, *, trees=200, min_leaf=5, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
-        super().__init__(outcome=outcome, propensity=propensity, cv=cv, clip=clip, seed=seed)
-        self.trees = trees
-        self.min_leaf = min_leaf
+        self.trees, self.min_leaf = trees, min_leaf
+        self.outcome, self.propensity = outcome, propensity
+        self.cv, self.clip, self.seed = cv, clip, seed
+
+    fit = fit_learner
+    _summary_facts, _summary_notes = learner_facts, learner_notes
+
+    def _check_hyperparameters(self) -> None:
+        check_cross_fitting(self)
+        check_count("trees", self.trees)
+        check_count("min_leaf", self.min_leaf)
 
     def _estimate(self, design: EffectDesign) -> None:
-        CrossFitted._estimate(self, design)
+        estimate_averages(self, design)
         try:
             from econml.grf import CausalForest as Forest
         except ImportError as error:
             raise CausalrepError(
                 "CausalForest: the PyPI package 'econml' is not installed. Install it with: pip install econml"
             ) from error
-        trees, leaf = (int(check_range(name, getattr(self, name), at_least=1)) for name in ("trees", "min_leaf"))
-        e = np.clip(self.nuisances_.propensity, self.clip, 1 - self.clip)
+        # E[Y | x, w] = e mu1 + (1 - e) mu0: Robinson's outcome residual, from the nuisances of the averages.
+        e = np.clip(self.propensity_, self.clip, 1 - self.clip)
         m = e * self.nuisances_.mu1 + (1 - e) * self.nuisances_.mu0
-        forest = Forest(n_estimators=trees, min_samples_leaf=leaf, random_state=self.seed, n_jobs=1, inference=True)
+        forest = Forest(
+            n_estimators=self.trees,
+            min_samples_leaf=self.min_leaf,
+            random_state=self.seed,
+            n_jobs=1,
+            inference=True,
+        )
         self.forest_ = forest.fit(design.x, (design.t - e)[:, None], (design.y - m)[:, None])
-        self.params_ = None
 
     def effect(self, X: Any = None) -> Float[np.ndarray, " m"]:
         """Expected effect at each row of ``X`` (m,); at the rows of ``fit`` (out of bag) by default."""
         if X is None:
-            _ = self.design_
             return self.forest_.oob_predict(self.design_.x)[:, 0]
         return self.forest_.predict(self._new_rows(X))[:, 0]
 

@@ -7,6 +7,8 @@ specified regression is not in it.
 regression if the propensity is right, and wide for it: one interval for each potential outcome, at half the error each.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
@@ -56,7 +58,7 @@ def conformal_effects(
         outcome: Regression within an arm, or a learner of both arms at once (with ``fit(data)`` and
             ``outcomes(params, x)``, as :class:`~causalrep.effects.networks.CFRLearner`).
         propensity: Regression of the treatment.
-        data: The rows; ``x`` and ``z`` are the same.
+        data: The rows; ``x`` and ``xw`` are the same.
         x: Where intervals are wanted.
         alpha: Miscoverage.
         clip: Of the propensities.
@@ -65,11 +67,14 @@ def conformal_effects(
     """
     calibration = stratified_folds(key, data.t, 2) == 1
     training = data._replace(w=data.w * ~calibration)
-    model, arms = outcome if hasattr(outcome, "outcomes") else T(outcome), (1 - data.t, data.t)
+    model: Any = outcome
+    if not hasattr(outcome, "outcomes"):
+        model = T(model)
+    arms = 1 - data.t, data.t
     params = model.fit(training)
-    treated = propensity.fit(data.z, data.t, training.w)
-    e_rows, e_new = (clipped(jnp.asarray(propensity.predict(treated, rows)), clip) for rows in (data.z, x))
-    predicted, expected = model.outcomes(params, data.z), model.outcomes(params, x)
+    treated = propensity.fit(data.xw, data.t, training.w)
+    e_rows, e_new = (clipped(jnp.asarray(propensity.predict(treated, rows)), clip) for rows in (data.xw, x))
+    predicted, expected = model.outcomes(params, data.xw), model.outcomes(params, x)
     radius = jnp.zeros(x.shape[0], data.y.dtype)
     for arm, mu, e_arm, e_test in zip(arms, predicted, (1 - e_rows, e_rows), (1 - e_new, e_new), strict=True):
         weights = data.w * calibration * arm / e_arm

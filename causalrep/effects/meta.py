@@ -23,7 +23,7 @@ class EffectRows(NamedTuple):
 
     Attributes:
         x: Effect modifiers, the argument of ``tau`` (n, d).
-        z: All covariates to adjust for, those of ``x`` among them (n, q).
+        xw: All covariates to adjust for, the columns of ``x`` among them (n, q).
         t: Treatment, 0 or 1 (n,).
         y: Outcome (n,).
         w: Weights; 0 leaves a row out (n,).
@@ -31,7 +31,7 @@ class EffectRows(NamedTuple):
     """
 
     x: Float[Array, "n d"]
-    z: Float[Array, "n q"]
+    xw: Float[Array, "n q"]
     t: Float[Array, " n"]
     y: Float[Array, " n"]
     w: Float[Array, " n"]
@@ -71,7 +71,7 @@ class S:
 
     def fit(self, data: EffectRows):
         """Parameters of g."""
-        return self.outcome.fit(jnp.column_stack([data.z, data.t]), data.y, data.w)
+        return self.outcome.fit(jnp.column_stack([data.xw, data.t]), data.y, data.w)
 
     def outcomes(self, params, x):
         """``g(x, 0)`` and ``g(x, 1)``."""
@@ -97,7 +97,7 @@ class T:
 
     def fit(self, data: EffectRows):
         """Parameters of mu0 and mu1."""
-        return tuple(self.outcome.fit(data.z, data.y, data.w * arm) for arm in (1 - data.t, data.t))
+        return tuple(self.outcome.fit(data.xw, data.y, data.w * arm) for arm in (1 - data.t, data.t))
 
     def outcomes(self, params, x):
         """``mu0(x)`` and ``mu1(x)``."""
@@ -127,7 +127,7 @@ class X:
 
     def fit(self, data: EffectRows):
         """Parameters of tau0, tau1 and e."""
-        mu0, mu1 = T(self.outcome).outcomes(T(self.outcome).fit(data), data.z)
+        mu0, mu1 = T(self.outcome).outcomes(T(self.outcome).fit(data), data.xw)
         return (
             self.effect.fit(data.x, mu1 - data.y, data.w * (1 - data.t)),
             self.effect.fit(data.x, data.y - mu0, data.w * data.t),
@@ -143,7 +143,7 @@ class X:
 
 @dataclass(frozen=True)
 class R:
-    """Robinson's residuals: minimises ``mean[((Y - m(z)) - (T - e(z)) tau(x))^2]`` with cross-fitted m and e.
+    """Robinson's residuals: minimises ``mean[((Y - m(x, w)) - (T - e(x, w)) tau(x))^2]`` with cross-fitted m and e.
 
     That is a regression of ``(Y - m)/(T - e)`` on x with weights ``(T - e)^2``.
     """
@@ -161,14 +161,14 @@ class R:
 
     def fit(self, data: EffectRows):
         """Parameters of tau."""
-        return self._fit(data, cross_fit(self.propensity, data.z, data.t, data.w, data.folds, self.n_folds))
+        return self._fit(data, cross_fit(self.propensity, data.xw, data.t, data.w, data.folds, self.n_folds))
 
     def fit_given(self, data: EffectRows, nuisances: Nuisances):
         """The same, with propensities that were cross-fitted before."""
         return self._fit(data, nuisances.propensity)
 
     def _fit(self, data: EffectRows, propensity: Float[Array, " n"]):
-        m = cross_fit(self.outcome, data.z, data.y, data.w, data.folds, self.n_folds)
+        m = cross_fit(self.outcome, data.xw, data.y, data.w, data.folds, self.n_folds)
         rest = data.t - clipped(propensity, self.clip)
         return self.effect.fit(data.x, (data.y - m) / rest, data.w * rest**2)
 
@@ -195,7 +195,7 @@ class DR:
     def fit(self, data: EffectRows):
         """Parameters of tau."""
         nuisances = cross_fit_nuisances(
-            self.outcome, self.propensity, data.z, data.t, data.y, data.w, data.folds, self.n_folds
+            self.outcome, self.propensity, data.xw, data.t, data.y, data.w, data.folds, self.n_folds
         )
         return self.fit_given(data, nuisances)
 

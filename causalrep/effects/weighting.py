@@ -1,4 +1,4 @@
-"""Inverse propensity weighting with normalised weights, and standard errors that know the propensity was estimated."""
+"""Inverse propensity weighting with normalized weights; its standard errors account for the estimated propensity."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.base.validation import check_range
-from causalrep.effects.base import EffectEstimator, check_overlap
-from causalrep.effects.checks.overlap import OverlapReport, overlap_report
+from causalrep.effects.base import EffectEstimator
+from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.regressions.linear import Logistic
 from causalrep.effects.scores import CLIP, Average, clipped
@@ -17,7 +17,7 @@ from causalrep.linalg import pinv_psd_solve
 def hajek(
     t: Float[Array, " n"], y: Float[Array, " n"], e: Float[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Average effect and effect on the treated by weights that are normalised within each arm.
+    """Average effect and effect on the treated by weights that are normalized within each arm.
 
     Args:
         t: Treatment, 0 or 1.
@@ -29,12 +29,17 @@ def hajek(
     return ate, t @ y / jnp.sum(t) - odds @ y / jnp.sum(odds)
 
 
+def standardized(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """Columns in standard deviations from their means; a constant column is exactly 0."""
+    spread = jnp.std(x, axis=0)
+    return jnp.where(spread > 0, (x - jnp.mean(x, axis=0)) / jnp.where(spread > 0, spread, 1.0), 0.0)
+
+
 @jax.jit
 def propensity_model(x: Float[Array, "n d"], t: Float[Array, " n"]) -> tuple[Float[Array, "n p"], Float[Array, " p"]]:
-    """Maximum likelihood of a logistic propensity: its design, a column of ones first, and coefficients; p = d + 1."""
-    # Standardised, so that the information matrix is well conditioned.
-    spread = jnp.std(x, axis=0)
-    a = jnp.where(spread > 0, (x - jnp.mean(x, axis=0)) / jnp.where(spread > 0, spread, 1.0), 0.0)
+    """Logistic propensity by maximum likelihood: its design matrix, ones first, and coefficients; p = d + 1."""
+    # Standardized, so that the information matrix is well conditioned.
+    a = standardized(x)
     params = Logistic(penalty=0.0).fit(a, t, jnp.ones_like(t))
     return jnp.column_stack([jnp.ones_like(t), a]), jnp.concatenate([params.intercept[None], params.slopes])
 
@@ -42,11 +47,17 @@ def propensity_model(x: Float[Array, "n d"], t: Float[Array, " n"]) -> tuple[Flo
 def logistic_ipw(
     x: Float[Array, "n d"], t: Float[Array, " n"], y: Float[Array, " n"], clip: float
 ) -> tuple[Average, Average, Float[Array, " n"]]:
-    """Normalised IPW with a logistic propensity: average effect, effect on the treated, and the propensities.
+    """Normalized IPW with a logistic propensity: average effect, effect on the treated, and the propensities.
 
-    The influence function adds to that for known propensities the effect of estimating their coefficients,
-    ``(d theta / d b) H^{-1} s_i`` with the score ``s_i`` of the logistic regression and its information H. That makes
-    the average effect's standard error smaller (Hirano, Imbens and Ridder 2003), not larger.
+    The influence function is the one for known propensities plus the effect of estimating their coefficients,
+    ``(d theta / d b) H^{-1} s_i`` with the score ``s_i`` of the logistic regression and its information H. Estimating
+    the propensity makes the standard error of the average effect smaller, not larger (Hirano, Imbens and Ridder 2003).
+
+    Args:
+        x: Covariates.
+        t: Treatment, 0 or 1.
+        y: Outcome.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
     """
     design, b = propensity_model(x, t)
 
@@ -59,15 +70,19 @@ def logistic_ipw(
     values, slopes = averages(b), jax.jacfwd(averages)(b)
     from_propensity = scores @ pinv_psd_solve(information, slopes.T)
     known = _known_influence(t, y, clipped(p, clip))
-    found = []
-    for j in range(2):
-        influence = known[j] + from_propensity[:, j]
-        found.append(Average(values[j], jnp.sqrt(jnp.sum(influence**2)) / len(t), influence))
-    return found[0], found[1], p
+    influences = [known[j] + from_propensity[:, j] for j in range(2)]
+    ate, att = (
+        Average(value, jnp.sqrt(jnp.sum(influence**2)) / len(t), influence)
+        for value, influence in zip(values, influences, strict=True)
+    )
+    return ate, att, p
 
 
 def _known_influence(t, y, e):
-    """Influence functions of the normalised estimators at given propensities, for both averages."""
+    """Influence functions of both averages at known propensities.
+
+    A weighted mean with weights v has the influence function ``v / mean(v) * (y - weighted mean)``.
+    """
 
     def arm(weights):
         return weights / jnp.mean(weights) * (y - weights @ y / jnp.sum(weights))
@@ -77,11 +92,11 @@ def _known_influence(t, y, e):
 
 
 class IPW(EffectEstimator):
-    """Inverse propensity weighting, weights normalised within each arm (Hájek).
+    """Inverse propensity weighting, weights normalized within each arm (Hájek).
 
-    The propensity is logistic, by maximum likelihood, and all rests on it: :class:`AIPW` needs only one of two models
-    to be right. The standard errors are those of M-estimation, with the estimation of the propensity accounted for;
-    clipping is taken as given.
+    The propensity is a logistic regression by maximum likelihood, and the estimate is consistent only if that model is
+    right; :class:`AIPW` needs only one of two models to be right. Standard errors are those of M-estimation and account
+    for the estimation of the propensity, but not for clipping.
 
     Args:
         clip: Propensities are moved into ``[clip, 1 - clip]``.
@@ -95,23 +110,14 @@ class IPW(EffectEstimator):
     def __init__(self, *, clip=CLIP):
         self.clip = clip
 
+    def _check_hyperparameters(self) -> None:
+        check_range("clip", self.clip, at_least=0, below=0.5)
+
     def _estimate(self, design: EffectDesign) -> None:
-        clip = check_range("clip", self.clip, at_least=0, below=0.5)
-        z, t, y = (jnp.asarray(a) for a in (design.z, design.t, design.y))
-        ate, att, e = jax.tree.map(np.asarray, logistic_ipw(z, t, y, clip))
-        check_overlap(e, design.t, clip)
-        self.ate_, self.att_, self.propensity_ = ate, att, e
-
-    def overlap(self) -> OverlapReport:
-        """Propensities by arm, effective sample sizes, and who to trim."""
-        return overlap_report(self.propensity_, self.design_.t)
-
-    def _balancing_weights(self) -> np.ndarray:
-        e, t = np.clip(self.propensity_, self.clip, 1 - self.clip), self.design_.t
-        return t / e + (1 - t) / (1 - e)
+        x, t, y = (jnp.asarray(a) for a in (design.xw, design.t, design.y))
+        self._clip = float(self.clip)
+        self.ate_, self.att_, self.propensity_ = jax.tree.map(np.asarray, logistic_ipw(x, t, y, self._clip))
+        check_overlap(self.propensity_, design.t, self._clip)
 
     def _summary_facts(self) -> list[tuple[str, str]]:
-        e = self.propensity_
-        outside = np.mean((e < self.clip) | (e > 1 - self.clip))
-        shown = f"{e.min():.3g} to {e.max():.3g}, {100 * outside:.1f}% clipped at {self.clip:g}"
-        return [*super()._summary_facts(), ("Propensities", shown)]
+        return [*super()._summary_facts(), self._propensity_fact()]

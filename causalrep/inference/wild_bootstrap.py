@@ -209,6 +209,7 @@ def _t_statistic(products: _ClusterProducts, w: Float[Array, " g"], q: int, inde
     e_on = w @ a
     basis, triangle = jnp.linalg.qr(x_on[q:])
     delta = solve_triangular(triangle, basis.T @ e_on[q:])
+    # Scores of each cluster at the starred estimate, then without the controls: U_g^T (e*_g - x*_g delta).
     moments = w[:, None] * a - (gram @ fitted + w[:, None, None] * b) @ delta
     moments = moments - gram[:, :, :q] @ (e_on[:q] - x_on[:q] @ delta)
     influence = solve_triangular(triangle, basis.T @ moments[:, q:].T)[index]

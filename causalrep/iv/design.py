@@ -62,14 +62,16 @@ class Design:
         """The position of a treatment given by name or position."""
         if isinstance(treatment, str) and treatment in self.treatments:
             return self.treatments.index(treatment)
-        whole = isinstance(treatment, int | np.integer) and not isinstance(treatment, bool)
-        if whole and 0 <= treatment < len(self.treatments):
+        whole = not isinstance(treatment, str | bool) and isinstance(treatment, int | np.integer)
+        if whole and 0 <= int(treatment) < len(self.treatments):
             return int(treatment)
         raise InputError("treatment", found=repr(treatment), expected=f"one of {self.treatments}, or a position")
 
 
 def check_covariance(covariance: Any, clusters: Any, *, kinds: Sequence[str] = MOMENT_KINDS) -> None:
     """Refuse an unknown kind of covariance, and cluster labels without or with the wrong kind."""
+    if not isinstance(covariance, str):  # an array has no truth value to look it up by
+        raise InputError("covariance", found=repr(covariance), expected="one of " + ", ".join(map(repr, kinds)))
     check_choice("covariance", covariance, kinds)
     if (covariance == "cluster") != (clusters is not None):
         raise InputError(

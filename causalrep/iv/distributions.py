@@ -22,12 +22,14 @@ class TestResult(NamedTuple):
             chi-squared with ``df_num`` degrees of freedom.
     """
 
-    __test__ = False  # not a test case, whatever pytest makes of its name
-
     statistic: Float[Array, "..."]
     p_value: Float[Array, "..."]
     df_num: Float[Array, "..."] | float
     df_den: Float[Array, "..."] | float = math.inf
+
+
+# Not a test case, whatever pytest makes of its name. A NamedTuple takes no such attribute in its body.
+TestResult.__test__ = False  # type: ignore[attr-defined]
 
 
 def chi2_sf(x: Float[Array, "..."], df: int) -> Float[Array, "..."]:
@@ -44,7 +46,7 @@ def chi2_sf(x: Float[Array, "..."], df: int) -> Float[Array, "..."]:
         return jax.scipy.special.gammaincc(df / 2, half)
     decay = jnp.exp(-half)
     if df % 2 == 0:
-        total, term, start = jnp.zeros_like(half), decay, 0
+        total, term, start = jnp.zeros_like(half), decay, 0.0
     else:
         root = jnp.sqrt(jnp.where(half > 0, half, 1.0))  # a root whose gradient stays finite at 0
         total = jnp.where(half > 0, jax.scipy.special.erfc(root), 1.0)

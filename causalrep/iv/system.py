@@ -29,7 +29,7 @@ class System(NamedTuple):
         clusters: Integer codes in 0..n-1 (n,), or None.
     """
 
-    y: Float[Array, " n"] | None
+    y: Float[Array, " n"]  # None where only the first stage is looked at
     x: Float[Array, "n p"]
     z: Float[Array, "n k"]
     c: Float[Array, "n q"] | None = None

@@ -31,15 +31,17 @@ def centered_kernel(kernel: Float[Array, "n n"], used: Float[Array, " n"] | None
     return (kernel - means[:, None] - means + jnp.sum(means) / n) * pairs
 
 
-def hsic_statistic(k: Float[Array, "n n"], l: Float[Array, "n n"], n: Float[Array, ""] | int) -> Float[Array, ""]:  # noqa: E741
+def hsic_statistic(
+    first: Float[Array, "n n"], second: Float[Array, "n n"], n: Float[Array, ""] | int
+) -> Float[Array, ""]:
     """The biased estimate ``trace(K H L H) / n^2`` of the Hilbert-Schmidt independence criterion.
 
     Args:
-        k: Centered kernel matrix of one variable, see :func:`centered_kernel`.
-        l: That of the other variable.
+        first: Centered kernel matrix ``H K H`` of one variable, see :func:`centered_kernel`.
+        second: Centered kernel matrix ``H L H`` of the other variable.
         n: Number of rows that count.
 
     Source: Gretton, Bousquet, Smola and Schölkopf (2005), "Measuring statistical dependence with Hilbert-Schmidt
     norms".
     """
-    return jnp.sum(k * l) / n**2
+    return jnp.sum(first * second) / n**2

@@ -77,7 +77,7 @@ def plot_intervals(
     """
     if not sets:
         raise InputError("sets", found="none", expected="at least one set")
-    rows = {n: s if isinstance(s, ConfidenceSet) else ConfidenceSet((tuple(s),)) for n, s in sets.items()}
+    rows = {n: s if isinstance(s, ConfidenceSet) else ConfidenceSet(((s[0], s[1]),)) for n, s in sets.items()}
     estimates = dict(estimates or {})
     limits = limits or _limits(rows.values(), [*estimates.values(), *([] if reference is None else [reference])])
     ax = ax or plt.subplots(figsize=(7, 0.6 + 0.45 * len(rows)))[1]

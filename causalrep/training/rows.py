@@ -77,6 +77,11 @@ class Schedule:
             check_range("schedule.validation_share", merged.validation_share, above=0, at_most=0.9)
         return _plain(merged)
 
+    def without(self, *names: str) -> "Schedule":
+        """The schedule without some fields, for a functional core that does not take them."""
+        changes: dict[str, Any] = dict.fromkeys(names)
+        return dataclasses.replace(self, **changes)
+
 
 def _plain(schedule: Schedule) -> Schedule:
     """Python numbers, since NumPy's are other static arguments to ``jit``."""

@@ -22,7 +22,7 @@ PARAMETERS = {"b": 1.3, "c": -0.8, "s": 0.6}
 def test_density_and_posterior_mean_are_the_integrals(law, x64):
     index, base, effect = np.array([0.4, -1.2, 2.0]), np.array([0.3, 0.0, -0.5]), np.array([1.0, 2.0, -1.0])
     ty = np.array([[1.0, 2.1], [0.0, -0.9], [1.0, -3.0]])
-    found = Confounded(jnp.asarray(index), jnp.asarray(base), jnp.asarray(effect), law=law, **PARAMETERS)
+    result = Confounded(jnp.asarray(index), jnp.asarray(base), jnp.asarray(effect), law=law, **PARAMETERS)
     b, c, s = PARAMETERS.values()
 
     def joint(u, i):
@@ -38,8 +38,8 @@ def test_density_and_posterior_mean_are_the_integrals(law, x64):
                 integrate.quad(lambda u, k=k: u**k * joint(u, i) * stats.norm.pdf(u), -9, 9, epsabs=1e-13)[0]  # noqa: B023
                 for k in (0, 1)
             )
-        np.testing.assert_allclose(found.log_prob(jnp.asarray(ty))[i], np.log(density), rtol=1e-7)
-        np.testing.assert_allclose(found.confounder(jnp.asarray(ty))[i], moment / density, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(result.log_prob(jnp.asarray(ty))[i], np.log(density), rtol=1e-7)
+        np.testing.assert_allclose(result.confounder(jnp.asarray(ty))[i], moment / density, rtol=1e-6, atol=1e-8)
 
 
 def test_samples_follow_the_density(x64):

@@ -1,4 +1,4 @@
-"""CEVAE: its bound against a sum computed apart, an effect seen through proxies, and errors at the door."""
+"""CEVAE: its bound against an independent computation, an effect observed through proxies, and input errors."""
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +50,8 @@ def test_objective_is_the_bound_and_the_two_guesses():
     loc, scale, *_ = (np.asarray(a)[0] for a in run(jnp.zeros((1, n, 2))))
     z = loc + scale * rng.normal(size=(4000, n, 2))
     x, t, y = (np.asarray(batch[name]) for name in "xty")
-    found = (np.asarray(a, np.float64) for a in run(jnp.asarray(z, jnp.float32)))
-    _, _, on_binary, mean, sd, on_t, on_y, q_t, q_y = found
+    result = (np.asarray(a, np.float64) for a in run(jnp.asarray(z, jnp.float32)))
+    _, _, on_binary, mean, sd, on_t, on_y, q_t, q_y = result
     arm = t.astype(int)
     log_p = (
         stats.bernoulli.logpmf(x[:, 1], expit(on_binary[..., 0]))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalrep.confounders import affine_posterior, generalized_residual, inverse_mills
+from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
 
 
 def test_affine_posterior_is_the_conditional_of_a_joint_normal(x64):
@@ -29,8 +29,8 @@ def test_inverse_mills_is_the_posterior_mean_by_quadrature(x64, t):
     for index, slope in ((0.3, 1.5), (-2.0, 0.7), (4.0, -1.5)):
         p = stats.norm.cdf(index + slope * grid)
         weight = stats.norm.pdf(grid) * (p if t else 1 - p)
-        found = inverse_mills(np.array([index]), slope, np.array([t]))
-        np.testing.assert_allclose(found[0], np.sum(grid * weight) / np.sum(weight), atol=1e-7)
+        result = inverse_mills(np.array([index]), slope, np.array([t]))
+        np.testing.assert_allclose(result[0], np.sum(grid * weight) / np.sum(weight), atol=1e-7)
 
 
 def test_residual_and_gradient_are_finite_in_the_tails(x64):

@@ -29,12 +29,12 @@ def test_second_step_equals_statsmodels(x64):
     statsmodels = pytest.importorskip("statsmodels.api")
     s = hidden_confounder(jax.random.key(0), n=400, latent="gaussian", treatment="probit", excluded=1.0)
     x, t, y = (np.asarray(a) for a in (s.x, s.t, s.y))
-    found = control_function(x, t, y)
+    result = control_function(x, t, y)
     residual = np.asarray(statsmodels.Probit(t, statsmodels.add_constant(x)).fit(disp=0, tol=1e-12).resid_generalized)
-    np.testing.assert_allclose(found.residual, residual, atol=1e-8)
+    np.testing.assert_allclose(result.residual, residual, atol=1e-8)
     peer = statsmodels.OLS(y, np.column_stack([np.ones(400), x, t, t[:, None] * x, residual])).fit().params
-    np.testing.assert_allclose(found.effect(x), peer[6] + x @ peer[7:12], atol=1e-7)
-    np.testing.assert_allclose(found.selection, peer[12], atol=1e-7)
+    np.testing.assert_allclose(result.effect(x), peer[6] + x @ peer[7:12], atol=1e-7)
+    np.testing.assert_allclose(result.selection, peer[12], atol=1e-7)
 
 
 def test_the_exclusion_is_used_and_without_it_there_is_a_warning():
@@ -77,10 +77,10 @@ def _error(s, z):
 
 def test_em_recovers_a_two_point_confounder_and_never_lowers_the_likelihood(x64):
     s = hidden_confounder(jax.random.key(0))
-    found = jax.jit(two_point_em, static_argnames="iterations")(s.x, s.t, s.y, iterations=20)
-    bias, pehe = _error(s, jnp.column_stack([s.x, found.mean]))
+    result = jax.jit(two_point_em, static_argnames="iterations")(s.x, s.t, s.y, iterations=20)
+    bias, pehe = _error(s, jnp.column_stack([s.x, result.mean]))
     assert abs(bias) < 0.1
     assert pehe < 0.1
     assert _error(s, s.x)[0] > 3
-    assert np.corrcoef(found.mean, s.u)[0, 1] > 0.99
-    assert np.diff(found.log_likelihood).min() > -1e-9
+    assert np.corrcoef(result.mean, s.u)[0, 1] > 0.99
+    assert np.diff(result.log_likelihood).min() > -1e-9

@@ -21,14 +21,14 @@ def test_factor_model_equals_scikit_learn(x64):
     decomposition = pytest.importorskip("sklearn.decomposition")
     a, _, _, _ = _causes()
     a = (a - a.mean(0)) / a.std(0)
-    found = factor_model(jnp.asarray(a), 2)
+    result = factor_model(jnp.asarray(a), 2)
     peer = decomposition.PCA(2).fit(a)
-    covariance = found.loadings @ found.loadings.T + found.noise * np.eye(16)
+    covariance = result.loadings @ result.loadings.T + result.noise * np.eye(16)
     # scikit-learn divides by n - 1.
     np.testing.assert_allclose(covariance, peer.get_covariance() * (len(a) - 1) / len(a), atol=1e-10)
     # The posterior mean by conditioning the joint normal of (z, a).
-    mean, _ = substitute(found, jnp.asarray(a[:5]))
-    np.testing.assert_allclose(mean, np.linalg.solve(covariance, a[:5].T).T @ found.loadings, atol=1e-10)
+    mean, _ = substitute(result, jnp.asarray(a[:5]))
+    np.testing.assert_allclose(mean, np.linalg.solve(covariance, a[:5].T).T @ result.loadings, atol=1e-10)
 
 
 def test_the_predictive_check_is_even_on_its_own_data_and_fails_a_model_too_rich_for_its_rows(x64):

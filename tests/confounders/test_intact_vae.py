@@ -62,12 +62,12 @@ def test_a_balanced_prior_does_not_see_the_treatment():
 
 @pytest.fixture(scope="module")
 def fits():
-    found = {}
+    result = {}
     for strength in (0.0, 3.0):
         s = hidden_confounder(jax.random.key(0), n=1500, strength=strength)
         x, t, y = (np.asarray(values, float) for values in (s.x, s.t, s.y))
-        found[strength] = s, IntactVAE(schedule=Schedule(epochs=60, learning_rate=3e-3)).fit(y, t, X=x)
-    return found
+        result[strength] = s, IntactVAE(schedule=Schedule(epochs=60, learning_rate=3e-3)).fit(y, t, X=x)
+    return result
 
 
 def test_right_with_nothing_hidden_and_wrong_as_any_other_with_a_confounder(fits):

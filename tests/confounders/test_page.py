@@ -1,4 +1,4 @@
-"""The how-to page runs, and says what it should."""
+"""The page on unobserved confounders runs, and its output shows what the text claims."""
 
 import re
 

@@ -110,30 +110,30 @@ def test_segments_identify_latents_and_shuffled_ones_do_not():
     rows = segments_simulation(jax.random.key(4), n=500, latents=3, segments=15)
     x, z = np.concatenate(rows.x).astype(float), np.concatenate(rows.z)
     segment = np.repeat(np.arange(15), 500)
-    found = IFlow(hidden=(), schedule=QUICK).fit(x, segment)
-    assert float(mcc(z, found.transform(x))) > 0.97
+    result = IFlow(hidden=(), schedule=QUICK).fit(x, segment)
+    assert float(mcc(z, result.transform(x))) > 0.97
     blind = IFlow(hidden=(), schedule=QUICK).fit(x, np.random.default_rng(0).permutation(segment))
     assert float(mcc(z, blind.transform(x))) < chance(z) + 0.12
-    assert blind.validation_loss_ > found.validation_loss_ + 0.1
+    assert blind.validation_loss_ > result.validation_loss_ + 0.1
 
 
 def test_the_past_identifies_latents_and_their_transitions_and_that_of_others_does_not():
     sample = leap_simulation(jax.random.key(1), n=4000, latents=3, layers=2)
     x, z, series = np.asarray(sample.x, float), np.asarray(sample.z, float), np.repeat(np.arange(4000), 3)
-    found = TemporalFlow(hidden=(), schedule=QUICK).fit(x.reshape(-1, 3), series)
-    codes = found.transform(x[:, -1])
+    result = TemporalFlow(hidden=(), schedule=QUICK).fit(x.reshape(-1, 3), series)
+    codes = result.transform(x[:, -1])
     assert float(mcc(z[:, -1], codes)) > 0.95
     # The simulation's transitions, by regression of the true latents; the fit's, renamed and rescaled to those.
     true = np.linalg.lstsq(z[:, 1::-1].reshape(-1, 6), z[:, -1])[0].reshape(2, 3, 3)
     correlations = np.corrcoef(z[:, -1].T, codes.T)[:3, 3:]
     order = abs(correlations).argmax(axis=1)
     slope = np.diag(correlations[:, order]) * codes.std(axis=0)[order] / z[:, -1].std(axis=0)
-    learned = found.transitions_[:, order][:, :, order] * slope[:, None] / slope
+    learned = result.transitions_[:, order][:, :, order] * slope[:, None] / slope
     np.testing.assert_allclose(learned, true, atol=0.12)
     assert abs(learned[::-1] - true).max() > 0.3, "lags exchanged"
     others = np.concatenate([np.roll(x[:, :-1], 7, axis=0), x[:, -1:]], axis=1)
     blind = TemporalFlow(hidden=(), schedule=QUICK).fit(others.reshape(-1, 3), series)
-    assert blind.validation_loss_ > found.validation_loss_ + 0.02
+    assert blind.validation_loss_ > result.validation_loss_ + 0.02
 
 
 # ---------------------------------------------------------------- the door

@@ -52,7 +52,7 @@ def test_weights_are_repetitions_and_padding_is_nothing(exact):
     weighted = fast_ica(KEY, x, 3, weights=counts, restarts=3)
     repeated = fast_ica(KEY, jnp.repeat(x, counts.astype(int), axis=0), 3, restarts=3)
     # Restarts end in the same components in any order and sign.
-    one, other = (np.abs(found.unmixing)[np.argsort(np.abs(found.unmixing[:, 0]))] for found in (weighted, repeated))
+    one, other = (np.abs(result.unmixing)[np.argsort(np.abs(result.unmixing[:, 0]))] for result in (weighted, repeated))
     np.testing.assert_allclose(one, other, atol=1e-6)
     padded = pad(np.asarray(exact.x[:2].reshape(-1, 6))[:5000], np.repeat([0, 1], [4000, 1000]))
     assert padded.x.shape == (2, 4000, 6)
@@ -61,15 +61,15 @@ def test_weights_are_repetitions_and_padding_is_nothing(exact):
 
 def test_the_closed_form_is_the_least_squares_solution():
     unmixing = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 6)))
-    found = hierarchy(unmixing)
-    np.testing.assert_allclose(found.unmixing @ found.unmixing.T, np.eye(3), atol=1e-10)
+    result = hierarchy(unmixing)
+    np.testing.assert_allclose(result.unmixing @ result.unmixing.T, np.eye(3), atol=1e-10)
     lower = np.tril_indices(3)
-    for m, b in zip(np.asarray(unmixing), np.asarray(found.triangular), strict=True):
+    for m, b in zip(np.asarray(unmixing), np.asarray(result.triangular), strict=True):
 
         def loss(entries, m=m):
             guess = np.zeros((3, 3))
             guess[lower] = entries
-            return np.sum((m - guess @ np.asarray(found.unmixing)) ** 2)
+            return np.sum((m - guess @ np.asarray(result.unmixing)) ** 2)
 
         best = minimize(loss, np.zeros(6), method="BFGS", options={"gtol": 1e-12})
         np.testing.assert_allclose(b[lower], best.x, atol=1e-6)
@@ -77,15 +77,15 @@ def test_the_closed_form_is_the_least_squares_solution():
     # Each H_i by a singular value decomposition of what is left of the rows.
     rows = np.asarray(unmixing)[:, 0]
     direction = np.linalg.svd(rows)[2][0]
-    assert abs(direction @ np.asarray(found.unmixing)[0]) == pytest.approx(1.0, abs=1e-10)
+    assert abs(direction @ np.asarray(result.unmixing)[0]) == pytest.approx(1.0, abs=1e-10)
 
 
 def test_exact_models_are_exact_and_found_among_all_orders():
     unmixing, h = exact_unmixing()
-    found = hierarchy(unmixing)
-    np.testing.assert_allclose(np.abs(np.sum(np.asarray(found.unmixing) * h, axis=1)), 1.0, atol=1e-9)
-    np.testing.assert_allclose(found.mic, 0.0, atol=1e-12)
-    np.testing.assert_allclose(found.rank_one_error, 0.0, atol=1e-9)
+    result = hierarchy(unmixing)
+    np.testing.assert_allclose(np.abs(np.sum(np.asarray(result.unmixing) * h, axis=1)), 1.0, atol=1e-9)
+    np.testing.assert_allclose(result.mic, 0.0, atol=1e-12)
+    np.testing.assert_allclose(result.rank_one_error, 0.0, atol=1e-9)
     orders = jnp.array([[2, 0, 1], [0, 2, 1], [1, 2, 0]])
     shuffled = in_order(unmixing, orders)
     search = search_orders(shuffled)
@@ -124,10 +124,10 @@ def test_subspace_distance_of_known_spaces():
 
 def test_names_equal_ordinary_regressions(exact):
     unmixing = unmix_domains(KEY, pad(np.asarray(exact.x.reshape(-1, 6)), np.repeat(np.arange(4), 4000)), 3, 2)
-    found = hierarchy(in_order(unmixing, search_orders(unmixing).rows))
+    result = hierarchy(in_order(unmixing, search_orders(unmixing).rows))
     x = np.asarray(exact.x.reshape(-1, 6))
-    named = name_latents(found, jnp.asarray(x))
-    z = x @ np.asarray(found.unmixing).T
+    named = name_latents(result, jnp.asarray(x))
+    z = x @ np.asarray(result.unmixing).T
     for i in range(3):
         scores = [
             LinearRegression()
@@ -137,7 +137,7 @@ def test_names_equal_ordinary_regressions(exact):
         ]
         np.testing.assert_allclose(named.r2[i], scores, atol=1e-9)
     # Adjusted latents explain the same rows: eps = B z is what it was.
-    np.testing.assert_allclose(named.triangular @ named.unmixing, found.triangular @ found.unmixing, atol=1e-9)
+    np.testing.assert_allclose(named.triangular @ named.unmixing, result.triangular @ result.unmixing, atol=1e-9)
 
 
 def test_known_hierarchies_are_recovered_and_inexact_ones_noticed(exact):
@@ -147,8 +147,8 @@ def test_known_hierarchies_are_recovered_and_inexact_ones_noticed(exact):
         search = search_orders(unmixing)
         return hierarchy(in_order(unmixing, search.rows)), float(search.score)
 
-    found, score = fit(exact)
-    cosines = np.abs(np.sum(np.asarray(found.unmixing * exact.directions), axis=1))
+    result, score = fit(exact)
+    cosines = np.abs(np.sum(np.asarray(result.unmixing * exact.directions), axis=1))
     assert cosines.min() > 0.99
     assert score < 0.04
     assert fit(hca_simulation(jax.random.key(3), n=4000, inexactness=0.5))[1] > 2 * score

@@ -97,10 +97,10 @@ def test_maps_and_models_are_inverse_to_each_other():
 def test_the_canonical_form_keeps_every_counterfactual_and_puts_interventions_last(intervened):
     model, (x, domain) = random_model(2, intervened), rows()
     assert np.flatnonzero(intervention_set(model.scm)).tolist() == list(intervened)
-    found = jax.jit(canonical_form)(model)
-    assert int(found.intervened) == len(intervened)
-    assert found.order[-len(intervened) :].tolist() == list(intervened)
-    canonical = found.model
+    result = jax.jit(canonical_form)(model)
+    assert int(result.intervened) == len(intervened)
+    assert result.order[-len(intervened) :].tolist() == list(intervened)
+    canonical = result.model
     for target in range(DOMAINS):
         targets = jnp.full(len(x), target)
         np.testing.assert_allclose(

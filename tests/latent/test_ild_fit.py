@@ -77,11 +77,11 @@ def test_later_rounds_never_lose_what_was_found(data):
     # The façade's family, sizes and plan: its compiled program serves.
     family, every = ILDFamily("relax-can", 2, 3, 1), rows(data.train)
     train, validation = ILDRows(every.x[600:], every.domain[600:]), ILDRows(every.x[:600], every.domain[:600])
-    found = fit_ild_annealed(jax.random.key(5), family, train, validation, **QUICK)
-    assert found.losses.shape == (2, 4)
-    assert float(found.best_loss) == float(found.losses.min())
-    loss = -log_likelihood(family.model(found.params), *validation).mean()
-    assert float(loss) == pytest.approx(float(found.best_loss), abs=1e-4)
+    result = fit_ild_annealed(jax.random.key(5), family, train, validation, **QUICK)
+    assert result.losses.shape == (2, 4)
+    assert float(result.best_loss) == float(result.losses.min())
+    loss = -log_likelihood(family.model(result.params), *validation).mean()
+    assert float(loss) == pytest.approx(float(result.best_loss), abs=1e-4)
 
 
 def test_blocks_hold_every_row_once(data):
@@ -157,9 +157,9 @@ def test_k_is_the_fewest_that_fit_as_well_as_the_dense_model(data):
 
 @pytest.mark.slow
 def test_k_is_found_where_it_is_clear(data):
-    found = ILD("auto", **QUICK).fit(data.train.x, data.train.domain)
-    assert found.k_ == 1
-    assert list(found.path_) == ["k=1", "k=2", "dense"]
+    result = ILD("auto", **QUICK).fit(data.train.x, data.train.domain)
+    assert result.k_ == 1
+    assert list(result.path_) == ["k=1", "k=2", "dense"]
 
 
 @pytest.mark.parametrize(

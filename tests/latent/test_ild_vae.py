@@ -1,4 +1,4 @@
-"""ILD for pictures: sparsity holds in the maps, counterfactuals move what they should, and the façade."""
+"""ILD for images: sparsity holds in the maps, counterfactuals move what they should, and the façade."""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ def test_counterfactuals_change_the_stripe_and_keep_the_bar(fitted):
         assert there.shape == source.shape
         stripe, truth = there[:, 7].mean(axis=1), target[:, 7].mean(axis=1)
         assert np.mean((stripe > 0.5) == (truth > 0.5)) > 0.9
-        # The bar: far better than the average picture of the domain aimed at, which also has the right stripe.
+        # The bar: far better than the average image of the target domain, which also has the right stripe.
         average = np.mean((target - target.mean(axis=0)) ** 2)
         assert np.mean((there - target) ** 2) < 0.7 * average
     shuffled = fitted.counterfactual(np.roll(clean, 1, axis=0), "clean", "striped")
@@ -82,7 +82,7 @@ def test_the_convolutions_fit_28_by_28_pixels():
 
 
 def test_scores_of_known_counterfactuals():
-    """Pictures of one pixel: its value is class + 10 domain."""
+    """Images of one pixel, whose value is class + 10 domain."""
     domain, label = jnp.arange(60) % 3, jnp.arange(60) // 3 % 4
     x = (label + 10.0 * domain)[:, None, None, None]
     judges = lambda x: (x[:, 0, 0, 0] // 10).astype(int), lambda x: (x[:, 0, 0, 0] % 10).astype(int)
@@ -112,11 +112,11 @@ def test_scores_of_known_counterfactuals():
     assert scores(one_way)[1] != scores(one_way, released_cycle=True)[1]
 
 
-def test_pictures_are_turned_and_coloured():
+def test_images_are_rotated_and_colored():
     images, labels = (np.random.default_rng(0).integers(0, 255, (60, 8, 8)).astype(np.uint8), np.arange(60) % 4)
-    found = rotated_domains(images, labels, (0, 90))
-    np.testing.assert_allclose(found.x[60:, ..., 0], np.rot90(found.x[:60, ..., 0], axes=(1, 2)), atol=1e-6)
-    assert found.x.max() <= 1
+    result = rotated_domains(images, labels, (0, 90))
+    np.testing.assert_allclose(result.x[60:, ..., 0], np.rot90(result.x[:60, ..., 0], axes=(1, 2)), atol=1e-6)
+    assert result.x.max() <= 1
     colored = colored_domains(0, np.repeat(images, 40, axis=0), np.repeat(labels, 40))
     assert set(colored.label) == {0, 1, 2}
     red = (colored.x[..., 1:].sum(axis=(1, 2, 3)) == 0) & (colored.x[..., 0].sum(axis=(1, 2)) > 0)

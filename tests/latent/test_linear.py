@@ -25,9 +25,9 @@ from causalrep.metrics import chance_level, mcc, transitive_closure
 GRAPHS = 20
 
 
-def matched(truth, found):
+def matched(truth, result):
     """For every true row, the place of the closest found row."""
-    distance = np.linalg.norm(np.asarray(truth)[:, None] - np.asarray(found)[None], axis=2)
+    distance = np.linalg.norm(np.asarray(truth)[:, None] - np.asarray(result)[None], axis=2)
     places = distance.argmin(axis=1)
     assert len(set(places.tolist())) == len(places)
     return places
@@ -49,13 +49,13 @@ def test_exact_covariances_give_unmixing_mechanisms_and_ancestors(x64):
 
     fits = fit(models)
     for g in range(GRAPHS):
-        model, found = (jax.tree.map(lambda leaf, g=g: np.asarray(leaf[g]), tree) for tree in (models, fits))
-        places = matched(model.unmixing, found.unmixing)
-        np.testing.assert_allclose(found.unmixing[places], model.unmixing, atol=1e-10)
-        np.testing.assert_allclose(found.mechanism[places][:, places], model.interventions.maps[0], atol=1e-8)
+        model, result = (jax.tree.map(lambda leaf, g=g: np.asarray(leaf[g]), tree) for tree in (models, fits))
+        places = matched(model.unmixing, result.unmixing)
+        np.testing.assert_allclose(result.unmixing[places], model.unmixing, atol=1e-10)
+        np.testing.assert_allclose(result.mechanism[places][:, places], model.interventions.maps[0], atol=1e-8)
         truth = np.asarray(transitive_closure(model.interventions.graph))
-        np.testing.assert_array_equal(found.ancestors[places][:, places], truth)
-        np.testing.assert_array_equal(found.targets, places)
+        np.testing.assert_array_equal(result.ancestors[places][:, places], truth)
+        np.testing.assert_array_equal(result.targets, places)
 
 
 @pytest.mark.parametrize("hard", [True, False])
@@ -142,9 +142,9 @@ def test_equal_and_ragged_samples_have_the_same_moments(x64, squires):
     _, rows = squires
     x, labels = table(rows)
     moments = sample_moments(jnp.asarray(rows.x, float), 5)
-    found = linear_disentanglement(moments)
+    result = linear_disentanglement(moments)
     facade = LinearDisentanglement(5).fit(x, labels, observational=0)
-    np.testing.assert_allclose(found.unmixing, facade.unmixing_, atol=1e-6)
+    np.testing.assert_allclose(result.unmixing, facade.unmixing_, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,12 @@ def test_contrastive_learning_recovers_latents_and_shuffled_labels_do_not(shifte
 
 def test_segments_identify_magnitudes(segmented):
     x, segment, z = segmented
-    found = TCL(D, hidden=(16,), schedule=QUICK).fit(x, segment)
-    assert float(mcc(abs(z), found.transform(x))) > 0.9
-    assert found.validation_loss_ < np.log(12.0) - 0.1
+    result = TCL(D, hidden=(16,), schedule=QUICK).fit(x, segment)
+    assert float(mcc(abs(z), result.transform(x))) > 0.9
+    assert result.validation_loss_ < np.log(12.0) - 0.1
     blind = TCL(D, hidden=(16,), schedule=QUICK).fit(x, np.random.default_rng(0).permutation(segment))
     assert blind.validation_loss_ > np.log(12.0) - 0.02
-    assert repr(found) == "TCL(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
+    assert repr(result) == "TCL(hidden=(16,), latents=3, schedule=" + repr(QUICK) + ")"
 
 
 def test_a_prior_for_each_segment_identifies_latents_and_shuffled_ones_do_not(segmented):

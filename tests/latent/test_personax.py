@@ -86,9 +86,9 @@ def test_the_bound_is_the_sum_of_its_terms():
 
 def test_blocks_and_latents_are_recovered(sample, fitted):
     codes, z = jnp.asarray(fitted.transform(rest(sample))), jnp.asarray(sample.z[2500:], jnp.float32)
-    found = np.asarray(block_r2(z, codes, BLOCKS, BLOCKS, "kernel"))
-    assert found.diagonal().min() > 0.75, found
-    assert found.diagonal().min() > found[0, 1]
+    result = np.asarray(block_r2(z, codes, BLOCKS, BLOCKS, "kernel"))
+    assert result.diagonal().min() > 0.75, result
+    assert result.diagonal().min() > result[0, 1]
     assert float(mcc(z, codes)) > float(mcc(z, codes[::-1])) + 0.4
     noises = fitted.noises(rest(sample))
     np.testing.assert_allclose(noises.mean(axis=0), 0.0, atol=0.25)
@@ -140,10 +140,10 @@ def test_wrong_data_are_named(sample):
         PersonaX((2, 2)).fit([[a[:-1] for a in x[0]], sample.x[1]])
 
 
-def test_identification_follows_neighbourhoods_and_views():
+def test_identification_follows_neighborhoods_and_views():
     graph = persona_simulation(0, n=10, cross="separate").graph
-    found = identification(graph, BLOCKS, [3, 3])
-    assert found["component"].all()
+    result = identification(graph, BLOCKS, [3, 3])
+    assert result["component"].all()
     sparse = identification(persona_simulation(0, n=10).graph, BLOCKS, [3, 3])
     assert list(sparse["mixed_with"]) == [(), (0,), (), (2,)]
     assert list(sparse["component"]) == [True, False, True, False]

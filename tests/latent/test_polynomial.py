@@ -26,8 +26,8 @@ def test_directions_undo_an_affine_map_of_the_latents(x64):
     rows = ahuja_simulation(jax.random.key(0), n=300, latents=3, observed=4, kind="scm")
     affine = jax.random.normal(jax.random.key(1), (3, 3))
     codes, environment = rows.z.reshape(-1, 3) @ affine.T + 5.0, jnp.repeat(jnp.arange(4), 300)
-    found = constant_directions(codes, environment, 3) @ affine
-    scaled = found / jnp.diagonal(found)[:, None]
+    result = constant_directions(codes, environment, 3) @ affine
+    scaled = result / jnp.diagonal(result)[:, None]
     np.testing.assert_allclose(scaled, np.eye(3), atol=1e-8)
 
 

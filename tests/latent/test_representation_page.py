@@ -14,10 +14,10 @@ def test_the_page_runs(capsys):
     exec(compile("\n".join(blocks), PAGE.name, "exec"), {})
     shown = capsys.readouterr().out
     for name in ("LinearDisentanglement", "LSCALEI"):
-        found, blind, chance = map(
+        result, blind, chance = map(
             float, re.search(rf"{name}: MCC ([\d.]+), .* environments ([\d.]+), .* rotations ([\d.]+)", shown).groups()
         )
-        assert found > 0.9 > chance + 0.03
+        assert result > 0.9 > chance + 0.03
         assert blind < chance + 0.12
     assert "Assumed: linear mixing and mechanisms" in shown
     assert float(re.search(r"contrastive: MCC ([\d.]+)", shown).group(1)) > 0.8

@@ -23,7 +23,7 @@ def exported(room: str) -> dict[str, object]:
 def test_the_exports_are_those_written_down(room):
     names = sorted(exported(room))
     assert names == sorted(ROOMS[room]["names"]), (
-        f"causalrep.{room} exports other names than {WRITTEN.name} lists: bring both together, and say it in CHANGELOG.md"
+        f"causalrep.{room} exports other names than {WRITTEN.name} lists: change both, and say so in CHANGELOG.md"
     )
 
 

@@ -73,7 +73,7 @@ class Demographics:
             chosen = {name for name in names if _looks_categorical(frame[name])}
         else:
             given = (categorical,) if isinstance(categorical, str | int) else categorical
-            chosen = {names[c] if c not in names and c in range(len(names)) else c for c in given}
+            chosen = {names[int(c)] if c not in names and c in range(len(names)) else c for c in given}
             if not chosen <= set(names):
                 raise InputError("categorical", found=sorted(map(str, chosen - set(names))), expected=f"among {names}")
         return cls(tuple(_variable(frame[name], name in chosen) for name in names))

@@ -84,5 +84,6 @@ def _logistic(scores: Float[Array, "n r"], y: Float[Array, " n"], penalty: float
 
     share = jnp.clip(y.mean(), 1e-3, 1 - 1e-3)
     start = jnp.zeros(a.shape[1], a.dtype).at[0].set(jnp.log(share) - jnp.log1p(-share))
+    # Not linalg.logistic_regression: its stopping rule would change the guides, and the networks trained on them.
     b, _ = jax.lax.scan(step, start, length=NEWTON_STEPS)
     return b[1:], b[0]

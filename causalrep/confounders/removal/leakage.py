@@ -70,9 +70,9 @@ def leakage(
     audits = []
     for start, width, columns in zip(starts, layout, targets):
         block = d[:, start : start + width]
-        scores = [_score(block, jnp.stack([part[j] for j in columns], axis=1)) for part in (linear, kernel)]
+        by_line, by_kernel = (_score(block, jnp.stack([p[j] for j in columns], axis=1)) for p in (linear, kernel))
         chance = jnp.zeros(()) if width == 1 else jnp.max(block.mean(0))
-        audits.append(Leakage(*scores, chance, jnp.max(correlations(block, features))))
+        audits.append(Leakage(by_line, by_kernel, chance, jnp.max(correlations(block, features))))
     return jax.tree.map(lambda *parts: jnp.stack(parts), *audits)
 
 

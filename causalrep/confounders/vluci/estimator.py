@@ -24,7 +24,7 @@ from causalrep.keys import derive, root
 from causalrep.training.rows import Schedule, check_schedule
 
 # Other laws of U under which the average effect is reported.
-FAMILIES = (("two_point", 1), ("gaussian", 1), ("gaussian", 2))
+FAMILIES: tuple[tuple[Family, int], ...] = (("two_point", 1), ("gaussian", 1), ("gaussian", 2))
 
 
 class VLUCI(EffectEstimator):
@@ -186,7 +186,7 @@ class VLUCI(EffectEstimator):
     def _models(self) -> list[LatentModel]:
         """The requested model, then those with another law of U."""
         hidden = check_widths("hidden", self.hidden)
-        shared = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": hidden}
+        shared: dict[str, Any] = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": hidden}
         chosen = LatentModel(self.latent, self.dim, posterior=self.posterior, **shared)
         pairs = isinstance(self.families, tuple | list) and all(
             isinstance(family, tuple | list) and len(family) == 2 for family in self.families

@@ -25,7 +25,7 @@ from numpyro import handlers
 from causalrep.base.validation import check_choice, check_counts
 from causalrep.confounders.closed_forms import affine_posterior
 from causalrep.confounders.outcomes import own_arm
-from causalrep.confounders.vluci.laws import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, prior
+from causalrep.confounders.vluci.laws import Family, Finite, Gaussian, Posterior, as_posterior, levels, outputs, support
 from causalrep.errors import InputError
 from causalrep.nn import trained_mlp
 
@@ -147,7 +147,7 @@ class Networks(nn.Module):
             return as_posterior(self.model.latent, self.q2_net(jnp.column_stack([x, t, y])))
         # q2 is proportional to q1(u) p(y|x,t,u): a finite sum, or the conjugate update of a normal q1.
         first = self.q1(batch)
-        if self.model.latent == "two_point":
+        if isinstance(first, Finite):
             return Finite(first.log_probs + self._at_points(x, lambda u: self.outcome_site(x, t, u).log_prob(y)))
         arms = [net(x) for net in self.outcome_nets]
         m, c = (own_arm(t, *both) for both in zip(*arms, strict=True))
@@ -189,7 +189,7 @@ class Networks(nn.Module):
         return dist.Normal(location, own_arm(t, *law.scale))
 
     def _at_points(self, x: Array, log_prob) -> Float[Array, "n s"]:
-        points = prior("two_point", self.model.dim, 1).points
+        points = support(self.model.dim)
         return jnp.column_stack([log_prob(jnp.broadcast_to(point, (x.shape[0], len(point)))) for point in points])
 
 

@@ -63,7 +63,7 @@ def balance_table(X: Any, T: Any, weights: Any = None, *, names: Sequence[str] |
 
 
 def _columns(x: np.ndarray, t: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for arm in (0, 1):
         rows, share = x[t == arm], w[t == arm] / w[t == arm].sum()
         mean = share @ rows

@@ -1,12 +1,17 @@
-"""Overlap: are there comparable units in both arms, and how many are the data worth after weighting?"""
+"""Overlap: are there comparable units in both arms, and what is the effective sample size after weighting?"""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from causalrep.base.validation import as_vector, check_range
-from causalrep.errors import InputError
+from causalrep.errors import InputError, OverlapWarning
+
+# Arms count as separated if the propensity orders more than this share of the pairs of treated and untreated rows.
+SEPARATED = 0.999
 
 
 @dataclass(frozen=True)
@@ -100,3 +105,37 @@ def trim(propensity: np.ndarray, threshold: float = 0.1) -> np.ndarray:
     threshold = check_range("threshold", threshold, at_least=0, below=0.5)
     e, _ = as_vector("propensity", propensity)
     return (e >= threshold) & (e <= 1 - threshold)
+
+
+def check_overlap(e: np.ndarray, t: np.ndarray, clip: float, *, consequence: str = "and were clipped") -> None:
+    """Warn with the share of propensities outside ``[clip, 1 - clip]``; refuse arms that the covariates separate.
+
+    Args:
+        e: Estimated propensities (n,).
+        t: Treatment, 0 or 1 (n,).
+        clip: Where extreme propensities begin.
+        consequence: What the estimator does with them, for the warning.
+    """
+    outside = (e < clip) | (e > 1 - clip)
+    ranks, treated = stats.rankdata(e), t == 1
+    n1, n0 = treated.sum(), (~treated).sum()
+    # The area under the ROC curve, from the rank sum of the treated (Mann and Whitney): it is 1 if the arms are
+    # separated, and a little less with cross-fitting, since the models differ between folds.
+    ordered = (ranks[treated].sum() - n1 * (n1 + 1) / 2) / (n1 * n0)
+    if outside.all() or ordered > SEPARATED:
+        raise InputError(
+            "T",
+            found="no overlap: the covariates separate treated from untreated "
+            f"(a treated row has the higher propensity in {100 * ordered:.4g}% of all pairs)",
+            expected="covariates at which both treatments occur (drop those that determine the treatment, or the rows "
+            "for which there is no comparison)",
+        )
+    if outside.any():
+        # The level is that of the user's call: check_overlap, an estimation function, _estimate or _fit, _fit, fit.
+        warnings.warn(
+            f"{outside.sum():,} of {len(outside):,} rows ({100 * outside.mean():.2g}%) have an estimated propensity "
+            f"outside [{clip:g}, {1 - clip:g}] {consequence}: they have hardly any comparable rows in the other arm. "
+            "See overlap(), and consider trimming.",
+            OverlapWarning,
+            stacklevel=5,
+        )

@@ -99,7 +99,7 @@ def refute(
 
 def _given(design: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     d = design.x.shape[1]
-    return (design.x if d else None), (design.z[:, d:] if design.z.shape[1] > d else None)
+    return (design.x if d else None), (design.xw[:, d:] if design.xw.shape[1] > d else None)
 
 
 def _placebo(design, rng, fraction):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from causalrep.base.validation import check_choice, check_range
-from causalrep.effects.base import CrossFitted
+from causalrep.effects.base import EffectEstimator
 from causalrep.errors import InputError
 
 _LARGEST = 0.9999
@@ -45,7 +45,7 @@ class OmittedVariableBounds:
 
 
 def omitted_variable_bounds(
-    fitted: CrossFitted,
+    fitted: EffectEstimator,
     *,
     cf_y: float = 0.03,
     cf_d: float = 0.03,
@@ -73,6 +73,8 @@ def omitted_variable_bounds(
     rho = check_range("rho", rho, at_least=0, at_most=1)
     level = check_range("level", level, above=0.5, below=1)
     check_choice("effect", effect, ("ate", "att"))
+    if not hasattr(fitted, "nuisances_"):
+        raise InputError("fitted", found=repr(fitted), expected="a fitted AIPW, meta-learner or network")
     average = fitted.ate_ if effect == "ate" else fitted.att_
     estimate, influence = float(average.value), np.asarray(average.influence)
     width, width_influence = _bias_scale(fitted, effect)
@@ -103,10 +105,10 @@ def omitted_variable_bounds(
     return OmittedVariableBounds(estimate, (low, high), (low_limit, high_limit), cf_y, cf_d, rho, value(0), value(2))
 
 
-def _bias_scale(fitted: CrossFitted, effect: str) -> tuple[float, np.ndarray]:
+def _bias_scale(fitted: EffectEstimator, effect: str) -> tuple[float, np.ndarray]:
     """``sqrt(sigma^2 nu^2)`` and its influence function (n,)."""
     t, y = fitted.design_.t, fitted.design_.y
-    e = np.clip(fitted.nuisances_.propensity, fitted.clip, 1 - fitted.clip)
+    e = np.clip(fitted.nuisances_.propensity, fitted._clip, 1 - fitted._clip)
     share = t.mean()
     weight, expected = (1.0, 1.0) if effect == "ate" else (t / share, e / share)
     alpha = expected * (t / e - (1 - t) / (1 - e))

@@ -1,5 +1,7 @@
 """TARNet, CFR and BNN: one representation of the covariates for both arms, balanced between them.
 
+The network, its objective and its fit come first (:class:`CFRLearner`), then the classes that an analyst uses.
+
 Sources: Shalit, Johansson and Sontag (2017), "Estimating individual treatment effect: generalization bounds and
 algorithms", ICML, and its released code's configuration for IHDP; Johansson, Shalit and Sontag (2016), "Learning
 representations for counterfactual inference", ICML, for the network with one output.
@@ -8,22 +10,34 @@ representations for counterfactual inference", ICML, for the network with one ou
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.validation import check_choice, check_range, check_widths
+from causalrep.effects.base import EffectEstimator
+from causalrep.effects.learners import fit_learner, learner_notes, predict_effects
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.networks.fitting import NetworkFit, summarize, train
+from causalrep.effects.networks.estimation import (
+    WhenRead,
+    check_network,
+    estimate_network,
+    network_facts,
+    network_interval,
+)
 from causalrep.effects.networks.layers import fan_in_normal, features, head, squared_weights, unit_rows
-from causalrep.effects.networks.learner import Heads, NetworkLearner
-from causalrep.effects.networks.units import Units, split, standardize
+from causalrep.effects.networks.learner import Heads, NetworkLearner, train
+from causalrep.effects.networks.units import Units, standardize
+from causalrep.effects.regressions.linear import LOGISTIC
+from causalrep.effects.scores import CLIP
 from causalrep.keys import root
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.training import Objective
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.trained import Trained
 
 Discrepancy = Literal["linear", "rbf", "wasserstein"]
 DISCREPANCIES: Mapping[Discrepancy, Callable[..., Array]] = {
@@ -31,7 +45,8 @@ DISCREPANCIES: Mapping[Discrepancy, Callable[..., Array]] = {
     "rbf": rbf_mmd,
     "wasserstein": sinkhorn_wasserstein,
 }
-# Standard deviation of the first weights times sqrt(fan_in); updates after which the rate falls.
+SCHEDULE = Schedule(steps=3000, batch_size=100, learning_rate=1e-3, validation_share=0.3)
+# Standard deviation of the first weights times sqrt(fan_in); updates after which the learning rate falls.
 _INIT, _DECAY_EVERY = 0.1, 100
 
 
@@ -42,7 +57,7 @@ class CFRNetwork(nn.Module):
         representation: Widths of the representation's layers.
         heads: Hidden widths of a head.
         normalize: Divide each row of the representation by its Euclidean norm.
-        split_output: One head an arm; otherwise one head that sees the treatment beside the representation.
+        split_output: One head per arm; otherwise one head that takes the treatment next to the representation.
     """
 
     representation: tuple[int, ...]
@@ -68,33 +83,31 @@ class CFRNetwork(nn.Module):
 class CFRLearner(NetworkLearner):
     """Counterfactual regression, a learner of ``tau(x)`` as those of :mod:`causalrep.effects.meta` are.
 
-    Minimises ``mean[w_i (y_i - h_{t_i}(Phi(x_i)))^2] + penalty / 2 |head weights|^2 + alpha D(Phi | t=0, t=1)`` with
-    ``w_i = t_i / (2p) + (1 - t_i) / (2 (1 - p))``, p the share of treated. ``alpha = 0`` is TARNet.
+    Minimizes ``mean[w_i (y_i - h_{t_i}(Phi(x_i)))^2] + penalty / 2 |head weights|^2 + alpha D(Phi | t=0, t=1)`` with
+    ``w_i = t_i / (2p) + (1 - t_i) / (2 (1 - p))``, where p is the share of treated. ``alpha = 0`` is TARNet.
 
-    Ours, where the released code differs: the outcome is standardised; mini-batches run through a permutation of the
-    rows; the validation rows are drawn within the arms.
+    Where the released code differs from ours: here the outcome is standardized, mini-batches run through a permutation
+    of the rows, and the validation rows are drawn within the arms.
 
     Attributes:
         representation: Widths of Phi.
         heads: Hidden widths of a head.
         alpha: Weight of the discrepancy between the arms.
         discrepancy: ``"linear"`` or ``"rbf"`` (maximum mean discrepancy), or ``"wasserstein"`` (Sinkhorn).
-        split_output: One head an arm; False is the network of Johansson et al. (2016).
+        split_output: One head per arm; False is the network of Johansson et al. (2016).
         normalize: Divide Phi by its norm, row by row.
-        penalty: On the squared weights of the heads, biases excluded.
-        representation_penalty: The same on those of Phi.
-        steps: Updates.
-        batch_size: Rows an update.
-        learning_rate: Of Adam.
-        decay: Factor on it every 100 updates.
-        validation_share: Share of the rows that choose the best update, by the objective.
+        penalty: Penalty on the squared weights of the heads, biases excluded.
+        representation_penalty: The same for the weights of Phi.
+        schedule: Steps, batch size, learning rate and share of the validation rows, which select the parameters.
+        decay: Factor on the learning rate every 100 updates.
         eval_every: Updates between evaluations.
         eval_after: Updates before the first one counts.
-        standardize: Standardise the covariates.
+        standardize: Standardize the covariates.
         outcome_units: Weigh ``alpha`` and ``penalty`` against errors in the outcome's own units, as the released code
-            does, whose outcome is not standardised: for its values of them. Otherwise against standardised errors,
-            whatever the units; the same ``alpha`` then balances more, and may leave nothing to predict with.
-        seed: Root of all randomness, unless ``fit`` is given a key.
+            does, whose outcome is not standardized: use it with its values of both. Otherwise they are weighed against
+            standardized errors, whatever the units; the same ``alpha`` then balances more, and may remove all of the
+            signal from the representation.
+        seed: Random seed, used if ``fit`` is not given a key.
     """
 
     representation: tuple[int, ...] = (200, 200, 200)
@@ -105,11 +118,8 @@ class CFRLearner(NetworkLearner):
     normalize: bool = True
     penalty: float = 1e-4
     representation_penalty: float = 0.0
-    steps: int = 3000
-    batch_size: int = 100
-    learning_rate: float = 1e-3
+    schedule: Schedule = SCHEDULE
     decay: float = 0.97
-    validation_share: float = 0.3
     eval_every: int = 50
     eval_after: int = 200
     standardize: bool = True
@@ -118,33 +128,30 @@ class CFRLearner(NetworkLearner):
 
     @property
     def network(self) -> CFRNetwork:
-        """The network."""
+        """Representation and heads."""
         return CFRNetwork(self.representation, self.heads, self.normalize, self.split_output)
 
-    def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> NetworkFit:
+    def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> Trained:
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
-        split_key, fit_key = jax.random.split(root(self.seed) if key is None else key)
-        units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
+        schedule, key = check_schedule(self.schedule, SCHEDULE), root(self.seed) if key is None else key
+        units, scalings = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
         units = _balanced(units)
         if self.outcome_units:
-            units = units._replace(w=units.w * (scaling.y_std**2).astype(units.w.dtype))
-        training, validation = split(split_key, units, self.validation_share)
-        result = train(
+            units = units._replace(w=units.w * (scalings.y.std**2).astype(units.w.dtype))
+        return train(
             cfr_objective(self),
-            _optimizer(self.learning_rate, self.decay),
-            training,
-            validation,
-            fit_key,
-            steps=self.steps,
-            batch_size=self.batch_size,
+            adam(schedule.learning_rate, decay=self.decay, decay_every=_DECAY_EVERY),
+            units,
+            scalings,
+            key,
+            schedule,
             eval_every=self.eval_every,
             eval_after=self.eval_after,
         )
-        return summarize(result, scaling)
 
 
 def _balanced(units: Units) -> Units:
-    """Weights by which each arm counts half."""
+    """Weights with which each arm counts half."""
     share = jnp.sum(units.w * units.t) / jnp.sum(units.w)
     return units._replace(w=units.w * (units.t / (2 * share) + (1 - units.t) / (2 * (1 - share))))
 
@@ -166,6 +173,7 @@ def cfr_objective(method: CFRLearner) -> Objective:
         if method.representation_penalty:
             total += 0.5 * method.representation_penalty * squared_weights(params, ("representation",))
         if method.alpha:
+            # Rows that only pad the batch belong to neither arm.
             present = (batch.w > 0).astype(phi.dtype)
             metrics["discrepancy"] = discrepancy(phi, phi, present * batch.t, present * (1 - batch.t))
             total += method.alpha * metrics["discrepancy"]
@@ -174,6 +182,198 @@ def cfr_objective(method: CFRLearner) -> Objective:
     return Objective(lambda key, batch: network.init(key, batch.x), loss)
 
 
-@lru_cache(maxsize=64)
-def _optimizer(learning_rate: float, decay: float) -> optax.GradientTransformation:
-    return optax.adam(optax.exponential_decay(learning_rate, _DECAY_EVERY, decay, staircase=True))
+def _core(estimator: EffectEstimator, **balancing: Any) -> CFRLearner:
+    """The learner of a class below, with its hyperparameters checked."""
+    return CFRLearner(
+        representation=check_widths("representation", estimator.representation, empty=False),
+        heads=check_widths("heads", estimator.heads, empty=False),
+        penalty=check_range("penalty", estimator.penalty, at_least=0),
+        schedule=check_schedule(estimator.schedule, SCHEDULE),
+        **balancing,
+    )
+
+
+def _balancing(estimator: EffectEstimator) -> dict[str, Any]:
+    return {
+        "alpha": check_range("alpha", estimator.alpha, at_least=0),
+        "discrepancy": check_choice("discrepancy", estimator.discrepancy, tuple(DISCREPANCIES)),
+    }
+
+
+class TARNet(EffectEstimator):
+    """Treatment-agnostic representation network: shared layers, then one head per arm.
+
+    ``effect(X)`` is the network's; ``ate()`` and ``att()`` are doubly robust (cross-fitted AIPW).
+
+    Args:
+        representation: Widths of the shared layers.
+        heads: Hidden widths of a head.
+        penalty: Penalty on the squared weights of the heads.
+        schedule: Steps, batch size, learning rate (it falls by 3% every 100 updates) and share of the validation rows,
+            which select the parameters.
+        propensity: Regression of the treatment, for the averages.
+        cv: Number of folds for cross-fitting, for the averages.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
+        seed: Random seed. Effects differ between seeds by a tenth and more: fit several.
+
+    Attributes:
+        params_: The trained network (:class:`~causalrep.training.trained.Trained`).
+        propensity_: Out-of-fold propensities (n,).
+        nuisances_: Out-of-fold propensities and outcomes, of ``cv`` further networks (trained when first read).
+        scores_: The doubly robust scores (n,).
+        folds_: Fold codes (n,).
+
+    Source: Shalit, Johansson and Sontag (2017), ICML. See :class:`~causalrep.effects.networks.CFRLearner`.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x, noise, t = rng.uniform(-2, 2, 600), rng.normal(size=600), rng.integers(0, 2, 600)
+    >>> model = TARNet(representation=(32,), heads=(32,), schedule=Schedule(steps=500))
+    >>> model = model.fit(x + t * np.sin(2 * x) + 0.1 * noise, t, X=x)
+    >>> np.sign(model.effect(np.array([-0.8, 0.8]))).tolist()
+    [-1.0, 1.0]
+    """
+
+    _title = "TARNet"
+    _regressions = ("propensity",)
+
+    def __init__(
+        self,
+        *,
+        representation=(200, 200, 200),
+        heads=(100, 100, 100),
+        penalty=1e-4,
+        schedule=SCHEDULE,
+        propensity=LOGISTIC,
+        cv=5,
+        clip=CLIP,
+        seed=0,
+    ):
+        self.representation, self.heads, self.penalty, self.schedule = representation, heads, penalty, schedule
+        self.propensity, self.cv, self.clip, self.seed = propensity, cv, clip, seed
+
+    def _core(self) -> CFRLearner:
+        return _core(self)
+
+    fit, effect, effect_interval = fit_learner, predict_effects, network_interval
+    ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
+    _check_hyperparameters, _estimate = check_network, estimate_network
+    _summary_facts, _summary_notes = network_facts, learner_notes
+
+
+class CFRNet(EffectEstimator):
+    """Counterfactual regression: :class:`TARNet` with a representation that is balanced between the arms.
+
+    ``effect(X)`` is the network's; ``ate()`` and ``att()`` are doubly robust (cross-fitted AIPW).
+
+    Args:
+        alpha: Weight of the discrepancy between the arms.
+        discrepancy: ``"linear"`` or ``"rbf"`` (maximum mean discrepancy), or ``"wasserstein"`` (Sinkhorn), which
+            needs a smaller ``alpha``: its smoothing also pulls the units of one arm together, and relative to
+            standardized errors 0.3 left the same effect for everyone on some replications of IHDP.
+        representation: Widths of the shared layers.
+        heads: Hidden widths of a head.
+        penalty: Penalty on the squared weights of the heads.
+        schedule: Steps, batch size, learning rate (it falls by 3% every 100 updates) and share of the validation rows,
+            which select the parameters.
+        propensity: Regression of the treatment, for the averages.
+        cv: Number of folds for cross-fitting, for the averages.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
+        seed: Random seed. Effects differ between seeds by a tenth and more: fit several.
+
+    Attributes:
+        params_: The trained network (:class:`~causalrep.training.trained.Trained`).
+        propensity_: Out-of-fold propensities (n,).
+        nuisances_: Out-of-fold propensities and outcomes, of ``cv`` further networks (trained when first read).
+        scores_: The doubly robust scores (n,).
+        folds_: Fold codes (n,).
+
+    Source: Shalit, Johansson and Sontag (2017), ICML. See :class:`~causalrep.effects.networks.CFRLearner`.
+    """
+
+    _title = "Counterfactual regression (CFR)"
+    _regressions = ("propensity",)
+
+    def __init__(
+        self,
+        *,
+        alpha=0.3,
+        discrepancy="linear",
+        representation=(200, 200, 200),
+        heads=(100, 100, 100),
+        penalty=1e-4,
+        schedule=SCHEDULE,
+        propensity=LOGISTIC,
+        cv=5,
+        clip=CLIP,
+        seed=0,
+    ):
+        self.alpha, self.discrepancy = alpha, discrepancy
+        self.representation, self.heads, self.penalty, self.schedule = representation, heads, penalty, schedule
+        self.propensity, self.cv, self.clip, self.seed = propensity, cv, clip, seed
+
+    def _core(self) -> CFRLearner:
+        return _core(self, **_balancing(self))
+
+    fit, effect, effect_interval = fit_learner, predict_effects, network_interval
+    ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
+    _check_hyperparameters, _estimate = check_network, estimate_network
+    _summary_facts, _summary_notes = network_facts, learner_notes
+
+
+class BNN(EffectEstimator):
+    """Balancing neural network: one head that takes the treatment next to a balanced representation.
+
+    ``effect(X)`` is the network's; ``ate()`` and ``att()`` are doubly robust (cross-fitted AIPW).
+
+    Args:
+        alpha: Weight of the discrepancy between the arms.
+        discrepancy: ``"linear"`` or ``"rbf"`` (maximum mean discrepancy), or ``"wasserstein"`` (Sinkhorn).
+        representation: Widths of the shared layers.
+        heads: Hidden widths of the head.
+        penalty: Penalty on the squared weights of the head.
+        schedule: Steps, batch size, learning rate (it falls by 3% every 100 updates) and share of the validation rows,
+            which select the parameters.
+        propensity: Regression of the treatment, for the averages.
+        cv: Number of folds for cross-fitting, for the averages.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
+        seed: Random seed. Effects differ between seeds by a tenth and more: fit several.
+
+    Attributes:
+        params_: The trained network (:class:`~causalrep.training.trained.Trained`).
+        propensity_: Out-of-fold propensities (n,).
+        nuisances_: Out-of-fold propensities and outcomes, of ``cv`` further networks (trained when first read).
+        scores_: The doubly robust scores (n,).
+        folds_: Fold codes (n,).
+
+    Source: Johansson, Shalit and Sontag (2016), ICML. See :class:`~causalrep.effects.networks.CFRLearner`.
+    """
+
+    _title = "Balancing neural network (BNN)"
+    _regressions = ("propensity",)
+
+    def __init__(
+        self,
+        *,
+        alpha=0.3,
+        discrepancy="linear",
+        representation=(200, 200, 200),
+        heads=(100, 100, 100),
+        penalty=1e-4,
+        schedule=SCHEDULE,
+        propensity=LOGISTIC,
+        cv=5,
+        clip=CLIP,
+        seed=0,
+    ):
+        self.alpha, self.discrepancy = alpha, discrepancy
+        self.representation, self.heads, self.penalty, self.schedule = representation, heads, penalty, schedule
+        self.propensity, self.cv, self.clip, self.seed = propensity, cv, clip, seed
+
+    def _core(self) -> CFRLearner:
+        return _core(self, split_output=False, **_balancing(self))
+
+    fit, effect, effect_interval = fit_learner, predict_effects, network_interval
+    ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
+    _check_hyperparameters, _estimate = check_network, estimate_network
+    _summary_facts, _summary_notes = network_facts, learner_notes

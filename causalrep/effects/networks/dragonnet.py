@@ -1,4 +1,4 @@
-"""DragonNet: a representation that must also predict the treatment, with targeted regularisation.
+"""DragonNet: a representation that must also predict the treatment, with targeted regularization.
 
 Source: Shi, Blei and Veitch (2019), "Adapting neural networks for the estimation of treatment effects", NeurIPS, and
 its released code.
@@ -6,6 +6,7 @@ its released code.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,17 +14,34 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.validation import check_counts, check_range, check_widths
+from causalrep.effects.base import EffectEstimator
+from causalrep.effects.learners import fit_learner, learner_notes, predict_effects
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.networks.fitting import NetworkFit, epoch, summarize, train
+from causalrep.effects.networks.estimation import (
+    WhenRead,
+    check_network,
+    estimate_network,
+    network_facts,
+    network_interval,
+)
 from causalrep.effects.networks.layers import features, head, squared_weights
-from causalrep.effects.networks.learner import Heads, PropensityLearner
-from causalrep.effects.networks.units import Units, split, standardize
+from causalrep.effects.networks.learner import Heads, NetworkLearner, run, split_within_arms
+from causalrep.effects.networks.units import Units, standardize
+from causalrep.effects.regressions.linear import LOGISTIC
+from causalrep.effects.scores import CLIP
 from causalrep.keys import root
 from causalrep.training import Objective
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.trained import Trained, trained
 
+SCHEDULE = Schedule(epochs=100, batch_size=64, learning_rate=1e-3, validation_share=0.2)
+# Passes without improvement that end the phase of Adam, and that of gradient descent.
+_PATIENCE = 2, 40
 _NORMAL = nn.initializers.normal(0.05)
 _GLOROT = nn.initializers.glorot_uniform()
-# Propensities move away from 0 and 1: (g + a) / (1 + 2a), in the cross entropy and in the targeted regularisation.
+# Propensities are moved away from 0 and 1: (g + a) / (1 + 2a), in the cross entropy and the targeted regularization.
 _BCE_MARGIN, _TARGET_MARGIN = 0.001, 0.01
 
 
@@ -40,90 +58,90 @@ class DragonNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n d"]) -> Heads:
-        """Outcomes under control and treatment, and the log odds of treatment."""
+        """Outcomes under control and treatment, the representation, and the log odds of treatment."""
         phi = features(self.representation, _NORMAL, "representation")(x)
         arms = [head(self.heads, _GLOROT, f"head_{arm}")(phi) for arm in (0, 1)]
         logit = nn.Dense(1, kernel_init=_GLOROT, name="propensity")(phi)[:, 0]
+        # Not used here: the targeted regularization reads it from the parameters.
         self.param("epsilon", _NORMAL, ())
         return Heads(jnp.concatenate(arms, axis=1), phi, logit)
 
 
 @dataclass(frozen=True)
-class DragonLearner(PropensityLearner):
+class DragonLearner(NetworkLearner):
     """DragonNet, a learner of ``tau(x)`` as those of :mod:`causalrep.effects.meta` are.
 
-    Minimises over batches, in *sums*, ``(y - Q_t)^2 + BCE(t, g) + targeted (y - Q_t - epsilon h)^2`` with
+    Minimizes over batches, in *sums*, ``(y - Q_t)^2 + BCE(t, g) + targeted (y - Q_t - epsilon h)^2`` with
     ``h = t/g - (1-t)/(1-g)``, plus ``penalty |outcome heads' weights|^2``: first by Adam, then by slow gradient descent
     with Nesterov's momentum.
 
-    Ours, where the released code differs: parameters are those of the best validation loss, not the last ones; the
-    learning rates do not halve on plateaus; the validation rows are drawn within the arms.
+    Where the released code differs from ours: here the parameters with the best validation loss are kept instead of the
+    last ones, the learning rates do not halve on plateaus, and the validation rows are drawn within the arms.
 
     Attributes:
         representation: Widths of the representation.
         heads: Hidden widths of an outcome head.
-        targeted: Weight of the targeted regularisation; 0 is DragonNet without it.
-        penalty: On the squared weights of the outcome heads, biases excluded.
-        batch_size: Rows an update.
-        adam_epochs: Passes of the first phase at most; 2 without improvement end it.
-        sgd_epochs: Passes of the second phase at most; 40 without improvement end it.
-        adam_rate: Learning rate of the first phase.
-        sgd_rate: That of the second, next to sums over a batch.
-        validation_share: Share of the rows that choose the best pass, by the objective.
-        standardize: Standardise the covariates.
-        seed: Root of all randomness, unless ``fit`` is given a key.
+        targeted: Weight of the targeted regularization; 0 is DragonNet without it.
+        penalty: Penalty on the squared weights of the outcome heads, biases excluded.
+        schedule: The phase of Adam: its epochs (2 without improvement end it) and learning rate; and for both phases
+            the batch size and the share of the validation rows, which select the parameters.
+        sgd_epochs: Largest number of epochs of the second phase; 40 without improvement end it.
+        sgd_rate: Learning rate of the second phase, for losses that are sums over a batch.
+        standardize: Standardize the covariates.
+        seed: Random seed, used if ``fit`` is not given a key.
     """
 
     representation: tuple[int, ...] = (200, 200, 200)
     heads: tuple[int, ...] = (100, 100)
     targeted: float = 1.0
     penalty: float = 0.01
-    batch_size: int = 64
-    adam_epochs: int = 100
+    schedule: Schedule = SCHEDULE
     sgd_epochs: int = 300
-    adam_rate: float = 1e-3
     sgd_rate: float = 1e-5
-    validation_share: float = 0.2
     standardize: bool = True
     seed: int = 0
 
     @property
     def network(self) -> DragonNetwork:
-        """The network."""
+        """Representation and heads."""
         return DragonNetwork(self.representation, self.heads)
 
-    def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> NetworkFit:
+    def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> Trained:
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
+        schedule = check_schedule(self.schedule, SCHEDULE)
         split_key, *phase_keys = jax.random.split(root(self.seed) if key is None else key, 3)
-        units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
-        training, validation = split(split_key, units, self.validation_share)
-        phases = (
-            (optax.adam, self.adam_rate, self.adam_epochs, 2),
-            (_nesterov, self.sgd_rate, self.sgd_epochs, 40),
-        )
-        steps, result = epoch(len(training.y), self.batch_size), None
-        for phase_key, (optimizer, rate, epochs, patience) in zip(phase_keys, phases, strict=True):
-            if epochs == 0:
+        units, scalings = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
+        training, validation = split_within_arms(split_key, units, schedule.validation_share)
+        optimizers = adam(schedule.learning_rate), _nesterov(self.sgd_rate)
+        epochs = schedule.epochs, self.sgd_epochs
+        per_epoch = max(len(training.y) // schedule.batch_size, 1)
+        result: Any = None
+        for optimizer, count, patience, phase_key in zip(optimizers, epochs, _PATIENCE, phase_keys, strict=True):
+            if count == 0:
                 continue
-            result = train(
+            result = run(
                 dragonnet_objective(self),
-                _optimizer(optimizer, rate),
+                optimizer,
                 training,
                 validation,
                 phase_key,
-                steps=epochs * steps,
-                batch_size=self.batch_size,
-                eval_every=steps,
+                steps=count * per_epoch,
+                batch_size=schedule.batch_size,
+                eval_every=per_epoch,
                 patience=patience,
                 start=None if result is None else result.params,
             )
-        return summarize(result, scaling)
+        return trained(result, scalings)
 
-    def average(self, found: NetworkFit, x: Float[Array, "m d"], clip: float = _TARGET_MARGIN) -> Float[Array, ""]:
+    def propensity(self, params: Trained, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """Probability of treatment."""
+        return jax.nn.sigmoid(self._apply(params, x).logit)
+
+    def average(self, params: Trained, x: Float[Array, "m d"], clip: float = _TARGET_MARGIN) -> Float[Array, ""]:
         """The paper's average effect: the mean of ``Q_1 - Q_0`` over units with propensity in ``[clip, 1 - clip]``."""
-        g = self.propensity(found, x)
+        g = self.propensity(params, x)
         used = ((g >= clip) & (g <= 1 - clip)).astype(x.dtype)
-        return jnp.sum(used * self.predict(found, x)) / jnp.maximum(jnp.sum(used), 1)
+        return jnp.sum(used * self.predict(params, x)) / jnp.maximum(jnp.sum(used), 1)
 
 
 @lru_cache(maxsize=64)
@@ -133,14 +151,14 @@ def dragonnet_objective(method: DragonLearner) -> Objective:
     A batch larger than ``batch_size``, such as the validation rows, counts as one of that size, so that penalty and
     fit weigh there what they weigh in training.
     """
-    network = method.network
+    network, batch_size = method.network, check_schedule(method.schedule, SCHEDULE).batch_size
 
     def loss(params, key, batch: Units):
         del key
         arms, _, logit = network.apply(params, batch.x)
         predicted = jnp.where(batch.t > 0, arms[:, 1], arms[:, 0])
         g = jax.nn.sigmoid(logit)
-        size = min(method.batch_size, len(batch.y))
+        size = min(batch_size, len(batch.y))
         risk = size * jnp.mean(batch.w * (batch.y - predicted) ** 2)
         inner = (g + _BCE_MARGIN) / (1 + 2 * _BCE_MARGIN)
         entropy = -jnp.where(batch.t > 0, jnp.log(inner), jnp.log1p(-inner))
@@ -156,10 +174,74 @@ def dragonnet_objective(method: DragonLearner) -> Objective:
     return Objective(lambda key, batch: network.init(key, batch.x), loss)
 
 
+@lru_cache(maxsize=64)
 def _nesterov(learning_rate: float) -> optax.GradientTransformation:
     return optax.sgd(learning_rate, momentum=0.9, nesterov=True)
 
 
-@lru_cache(maxsize=64)
-def _optimizer(make, learning_rate: float) -> optax.GradientTransformation:
-    return make(learning_rate)
+class DragonNet(EffectEstimator):
+    """DragonNet: the representation also predicts the treatment, with targeted regularization.
+
+    ``effect(X)`` is the network's. ``ate()`` and ``att()`` are doubly robust (cross-fitted AIPW), as for every learner
+    here; :meth:`~causalrep.effects.networks.DragonLearner.average` is the paper's plug-in.
+
+    Args:
+        representation: Widths of the shared layers.
+        heads: Hidden widths of an outcome head.
+        targeted: Weight of the targeted regularization; 0 leaves it out.
+        penalty: Penalty on the squared weights of the outcome heads, relative to losses summed over a batch.
+        schedule: The phase of Adam: its largest number of epochs and learning rate; and for both phases the batch size
+            and the share of the validation rows, which select the parameters.
+        sgd_epochs: Largest number of epochs of slow gradient descent after it.
+        propensity: Regression of the treatment, for the averages.
+        cv: Number of folds for cross-fitting, for the averages.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
+        seed: Random seed. Effects differ between seeds by a tenth and more: fit several.
+
+    Attributes:
+        params_: The trained network (:class:`~causalrep.training.trained.Trained`).
+        propensity_: Out-of-fold propensities (n,).
+        nuisances_: Out-of-fold propensities and outcomes, of ``cv`` further networks (trained when first read).
+        scores_: The doubly robust scores (n,).
+        folds_: Fold codes (n,).
+
+    Source: Shi, Blei and Veitch (2019), NeurIPS. See :class:`~causalrep.effects.networks.DragonLearner`.
+    """
+
+    _title = "DragonNet"
+    _regressions = ("propensity",)
+
+    def __init__(
+        self,
+        *,
+        representation=(200, 200, 200),
+        heads=(100, 100),
+        targeted=1.0,
+        penalty=0.01,
+        schedule=SCHEDULE,
+        sgd_epochs=300,
+        propensity=LOGISTIC,
+        cv=5,
+        clip=CLIP,
+        seed=0,
+    ):
+        self.representation, self.heads = representation, heads
+        self.targeted, self.penalty = targeted, penalty
+        self.schedule, self.sgd_epochs = schedule, sgd_epochs
+        self.propensity, self.cv, self.clip, self.seed = propensity, cv, clip, seed
+
+    def _core(self) -> DragonLearner:
+        check_counts(sgd_epochs=self.sgd_epochs)
+        return DragonLearner(
+            representation=check_widths("representation", self.representation, empty=False),
+            heads=check_widths("heads", self.heads, empty=False),
+            targeted=check_range("targeted", self.targeted, at_least=0),
+            penalty=check_range("penalty", self.penalty, at_least=0),
+            schedule=check_schedule(self.schedule, SCHEDULE),
+            sgd_epochs=int(self.sgd_epochs),
+        )
+
+    fit, effect, effect_interval = fit_learner, predict_effects, network_interval
+    ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
+    _check_hyperparameters, _estimate = check_network, estimate_network
+    _summary_facts, _summary_notes = network_facts, learner_notes

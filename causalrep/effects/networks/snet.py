@@ -1,4 +1,7 @@
-"""SNet: separate representations for what moves both outcomes, one of them, the treatment, or all.
+"""SNet: separate representations of the covariates for the outcomes, the treatment, and both.
+
+Five representations: shared by both outcomes, specific to each outcome, specific to the treatment, and shared by all
+three.
 
 Source: Curth and van der Schaar (2021), "Nonparametric estimation of heterogeneous treatment effects: from theory to
 learning algorithms", AISTATS; widths and rates as in its software CATENets.
@@ -14,14 +17,29 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from causalrep.base.validation import check_range, check_widths
+from causalrep.effects.base import EffectEstimator
+from causalrep.effects.learners import fit_learner, learner_notes, predict_effects
 from causalrep.effects.meta import EffectRows
-from causalrep.effects.networks.fitting import NetworkFit, summarize, train
+from causalrep.effects.networks.estimation import (
+    WhenRead,
+    check_network,
+    estimate_network,
+    network_facts,
+    network_interval,
+)
 from causalrep.effects.networks.layers import features, head, squared_weights
-from causalrep.effects.networks.learner import Heads, PropensityLearner
-from causalrep.effects.networks.units import Units, split, standardize
+from causalrep.effects.networks.learner import Heads, NetworkLearner, train
+from causalrep.effects.networks.units import Units, standardize
+from causalrep.effects.regressions.linear import LOGISTIC
+from causalrep.effects.scores import CLIP
 from causalrep.keys import root
 from causalrep.training import Objective
+from causalrep.training.optimizers import adam
+from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.trained import Trained
 
+SCHEDULE = Schedule(steps=5000, batch_size=100, learning_rate=1e-4, validation_share=0.3)
 # What each representation feeds: c all heads, o both outcomes, m0 and m1 one outcome, w the propensity.
 REPRESENTATIONS = ("c", "o", "m0", "m1", "w")
 _HEADS = ("head_0", "head_1", "propensity")
@@ -43,7 +61,7 @@ class SNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n d"]) -> Heads:
-        """Outcomes under control and treatment, the shared representation, the log odds of treatment."""
+        """Outcomes under control and treatment, the shared representation, and the log odds of treatment."""
         c, o, m0, m1, w = (
             features(self.large if name in "cw" else self.small, _GLOROT, name)(x) for name in REPRESENTATIONS
         )
@@ -53,30 +71,28 @@ class SNetwork(nn.Module):
 
 
 @dataclass(frozen=True)
-class SNetLearner(PropensityLearner):
+class SNetLearner(NetworkLearner):
     """SNet, a learner of ``tau(x)`` as those of :mod:`causalrep.effects.meta` are.
 
-    Minimises ``mean[(y - mu_t)^2] + mean[BCE(t, g)] + penalty / 2 |weights|^2 + orthogonal sum_{r<s} <a_r, a_s>``,
-    where ``a_r`` holds for each covariate the sum of the absolute first-layer weights of representation r: a covariate
-    that two representations use costs.
+    Minimizes ``mean[(y - mu_t)^2] + mean[BCE(t, g)] + penalty / 2 |weights|^2 + orthogonal sum_{r<s} <a_r, a_s>``,
+    where ``a_r`` holds for each covariate the sum of the absolute first-layer weights of representation r: the last
+    term penalizes covariates that two representations use.
 
-    Ours: the outcome is standardised, the validation rows are drawn within the arms, and training has a fixed length
-    from which the best evaluation is taken, instead of up to 10,000 passes with early stopping.
+    Where the software differs from ours: here the outcome is standardized, the validation rows are drawn within the
+    arms, and the best evaluation of a training of fixed length is kept, instead of up to 10,000 epochs with early
+    stopping.
 
     Attributes:
-        large: Widths of the representations of everything and of the treatment alone.
-        small: Widths of those of the outcomes alone.
+        large: Widths of the representations ``c`` (shared by all) and ``w`` (treatment alone).
+        small: Widths of those of the outcomes, ``o``, ``m0`` and ``m1``.
         heads: Hidden widths of a head.
-        penalty: On squared weights, biases excluded.
+        penalty: Penalty on squared weights, biases excluded.
         orthogonal: Weight of the orthogonality penalty.
-        steps: Updates.
-        batch_size: Rows an update.
-        learning_rate: Of Adam.
-        validation_share: Share of the rows that choose the best update, by the objective.
+        schedule: Steps, batch size, learning rate and share of the validation rows, which select the parameters.
         eval_every: Updates between evaluations.
         eval_after: Updates before the first one counts.
-        standardize: Standardise the covariates.
-        seed: Root of all randomness, unless ``fit`` is given a key.
+        standardize: Standardize the covariates.
+        seed: Random seed, used if ``fit`` is not given a key.
     """
 
     large: tuple[int, ...] = (100, 100, 100)
@@ -84,10 +100,7 @@ class SNetLearner(PropensityLearner):
     heads: tuple[int, ...] = (100, 100)
     penalty: float = 1e-4
     orthogonal: float = 0.01
-    steps: int = 5000
-    batch_size: int = 100
-    learning_rate: float = 1e-4
-    validation_share: float = 0.3
+    schedule: Schedule = SCHEDULE
     eval_every: int = 50
     eval_after: int = 200
     standardize: bool = True
@@ -95,26 +108,28 @@ class SNetLearner(PropensityLearner):
 
     @property
     def network(self) -> SNetwork:
-        """The network."""
+        """Representations and heads."""
         return SNetwork(self.large, self.small, self.heads)
 
-    def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> NetworkFit:
+    def fit(self, data: EffectRows, key: Key[Array, ""] | None = None) -> Trained:
         """A network trained on the rows with weight; ``data.x`` must hold all covariates."""
-        split_key, fit_key = jax.random.split(root(self.seed) if key is None else key)
-        units, scaling = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
-        training, validation = split(split_key, units, self.validation_share)
-        result = train(
+        schedule, key = check_schedule(self.schedule, SCHEDULE), root(self.seed) if key is None else key
+        units, scalings = standardize(data.x, data.t, data.y, data.w, covariates=self.standardize)
+        optimizer, after = adam(schedule.learning_rate), self.eval_after
+        return train(
             snet_objective(self),
-            _optimizer(self.learning_rate),
-            training,
-            validation,
-            fit_key,
-            steps=self.steps,
-            batch_size=self.batch_size,
+            optimizer,
+            units,
+            scalings,
+            key,
+            schedule,
             eval_every=self.eval_every,
-            eval_after=self.eval_after,
+            eval_after=after,
         )
-        return summarize(result, scaling)
+
+    def propensity(self, params: Trained, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """Probability of treatment."""
+        return jax.nn.sigmoid(self._apply(params, x).logit)
 
 
 @lru_cache(maxsize=64)
@@ -141,6 +156,66 @@ def orthogonality(params: PyTree) -> Float[Array, ""]:
     return sum(jnp.dot(one, other) for one, other in combinations(used, 2))
 
 
-@lru_cache(maxsize=64)
-def _optimizer(learning_rate: float) -> optax.GradientTransformation:
-    return optax.adam(learning_rate)
+class SNet(EffectEstimator):
+    """SNet: five representations of the covariates, for the outcomes, the treatment and both.
+
+    One is shared by both outcomes, one specific to each outcome, one specific to the treatment, and one shared by all
+    three. ``effect(X)`` is the network's; ``ate()`` and ``att()`` are doubly robust (cross-fitted AIPW).
+
+    Args:
+        large: Widths of the representation shared by all and of that of the treatment.
+        small: Widths of the representations of the outcomes.
+        heads: Hidden widths of a head.
+        penalty: Penalty on squared weights.
+        orthogonal: Weight of the penalty on covariates that several representations use.
+        schedule: Steps, batch size, learning rate and share of the validation rows, which select the parameters.
+        propensity: Regression of the treatment, for the averages.
+        cv: Number of folds for cross-fitting, for the averages.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
+        seed: Random seed. Effects differ between seeds by a tenth and more: fit several.
+
+    Attributes:
+        params_: The trained network (:class:`~causalrep.training.trained.Trained`).
+        propensity_: Out-of-fold propensities (n,).
+        nuisances_: Out-of-fold propensities and outcomes, of ``cv`` further networks (trained when first read).
+        scores_: The doubly robust scores (n,).
+        folds_: Fold codes (n,).
+
+    Source: Curth and van der Schaar (2021), AISTATS. See :class:`~causalrep.effects.networks.SNetLearner`.
+    """
+
+    _title = "SNet"
+    _regressions = ("propensity",)
+
+    def __init__(
+        self,
+        *,
+        large=(100, 100, 100),
+        small=(50, 50, 50),
+        heads=(100, 100),
+        penalty=1e-4,
+        orthogonal=0.01,
+        schedule=SCHEDULE,
+        propensity=LOGISTIC,
+        cv=5,
+        clip=CLIP,
+        seed=0,
+    ):
+        self.large, self.small, self.heads = large, small, heads
+        self.penalty, self.orthogonal, self.schedule = penalty, orthogonal, schedule
+        self.propensity, self.cv, self.clip, self.seed = propensity, cv, clip, seed
+
+    def _core(self) -> SNetLearner:
+        return SNetLearner(
+            large=check_widths("large", self.large),
+            small=check_widths("small", self.small),
+            heads=check_widths("heads", self.heads),
+            penalty=check_range("penalty", self.penalty, at_least=0),
+            orthogonal=check_range("orthogonal", self.orthogonal, at_least=0),
+            schedule=check_schedule(self.schedule, SCHEDULE),
+        )
+
+    fit, effect, effect_interval = fit_learner, predict_effects, network_interval
+    ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
+    _check_hyperparameters, _estimate = check_network, estimate_network
+    _summary_facts, _summary_notes = network_facts, learner_notes

@@ -134,7 +134,7 @@ class LinearIVEstimator(Estimator, InstrumentReports):
             bandwidth=self.bandwidth if self.covariance == "HAC" else None,
         )
 
-    def _store(self, design: Design, fit: LinearFit) -> None:
+    def _store(self, design: Design, fit: Any) -> None:
         self.design_ = design
         self.coef_, self.cov_, self.residuals_ = fit.coef, fit.cov, fit.residuals
         self.dof_ = int(fit.dof)
@@ -142,7 +142,7 @@ class LinearIVEstimator(Estimator, InstrumentReports):
             self.kappa_ = float(fit.kappa)
         self.names_ = design.coefficient_names
         self.intercept_ = float(fit.coef[-1]) if self.fit_intercept else 0.0
-        self.n_obs_ = design.y.shape[0]
+        self.n_obs_ = len(fit.residuals)
         self.stderr_ = np.sqrt(np.diagonal(fit.cov))
         with np.errstate(divide="ignore", invalid="ignore"):
             self.tvalues_ = self.coef_ / self.stderr_

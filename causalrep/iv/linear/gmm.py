@@ -6,7 +6,7 @@ in coordinates where the first-step problem is orthonormal.
 """
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -192,7 +192,7 @@ def _continuously_update(moments, theta, weight, max_iterations, tolerance):
         eigenvalues, vectors = jnp.linalg.eigh(hessian(theta))
         floor = 1e-8 * jnp.max(jnp.abs(eigenvalues))
         direction = -vectors @ ((vectors.T @ gradient) / jnp.maximum(jnp.abs(eigenvalues), floor))
-        slope = gradient @ direction
+        slope = gradient @ direction  # negative: the direction descends, whatever the signs of the eigenvalues
 
         def too_long(line):
             length, trial = line
@@ -256,7 +256,7 @@ class GMM(LinearIVEstimator):
             )
         return _gmm(y, x, z, c, steps=steps, covariance=covariance)
 
-    def _store(self, design: Design, fit: GMMFit) -> None:
+    def _store(self, design: Design, fit: Any) -> None:
         super()._store(design, fit)
         self.j_statistic_, self.j_dof_ = float(fit.j_statistic), int(fit.j_dof)
         self.j_pvalue_ = float(stats.chi2.sf(self.j_statistic_, self.j_dof_)) if self.j_dof_ else float("nan")

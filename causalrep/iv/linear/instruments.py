@@ -38,6 +38,10 @@ NULLS = {
 class InstrumentReports:
     """Methods of fitted estimators with instruments; they read ``design_`` and ``covariance``."""
 
+    # The estimator that these methods belong to has these.
+    design_: Design
+    covariance: str
+
     def first_stage(self) -> pd.DataFrame:
         """Strength of the instruments, one row per treatment.
 
@@ -155,7 +159,7 @@ class InstrumentReports:
                 found="'HAC'",
                 expected="'homoskedastic', 'HC0' to 'HC3' or 'cluster' for this report",
             )
-        return {"HC2": "HC1", "HC3": "HC1"}.get(self.covariance, self.covariance)
+        return "HC1" if self.covariance in ("HC2", "HC3") else self.covariance
 
 
 def _first_stage(system: System, *, covariance: str, index: int) -> tuple[TestResult, TestResult, Any]:

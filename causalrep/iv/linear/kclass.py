@@ -231,7 +231,7 @@ def jive(
     """
     w = z if c is None else jnp.column_stack([c, z])
     q = jnp.linalg.qr(w)[0]
-    h = leverages(w)[:, None]
+    h = leverages(w)[:, None]  # P_ii
     leave_one_out = (q @ (q.T @ x) - h * x) / (1.0 - h)
     return two_stage_least_squares(y, x, leave_one_out, c, covariance=covariance)
 
@@ -258,6 +258,7 @@ def _solve(reduced: Reduced, kappa: float | Scalar):
     h = solve_triangular(triangle, identity)
     if at_most_one:
         return h @ rhs, h, None
+    # H' x^T (I - kappa M) x H = I - (kappa - 1) (S H)' (S H), S the part of x off the instruments.
     above = jnp.maximum(kappa - 1.0, 0.0)
     excess = off[:, :p] @ h
     inner = identity - above * (excess.T @ excess)

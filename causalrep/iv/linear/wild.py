@@ -1,6 +1,6 @@
 """The wild cluster bootstrap as a method of the estimators for which it is valid: OLS and 2SLS."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from causalrep.base.validation import check_choice, check_count, check_range, check_seed
 from causalrep.errors import InputError
 from causalrep.inference.wild_bootstrap import wild_cluster_bootstrap, wild_cluster_interval
+from causalrep.iv.design import Design
 from causalrep.keys import root
 
 _STATIC = ("n_clusters", "index", "draws", "weights")
@@ -37,6 +38,14 @@ class WildBootstrapResult(NamedTuple):
 
 class WildBootstrapInference:
     """The method :meth:`wild_bootstrap` of fitted linear estimators; it reads their fitted attributes."""
+
+    # The estimator that these methods belong to has these.
+    design_: Design
+    covariance: str
+    coef_: Any
+    stderr_: Any
+    _check_fitted: Any
+    _computing: Any
 
     def wild_bootstrap(
         self,

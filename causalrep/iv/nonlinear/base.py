@@ -4,7 +4,6 @@ A new estimator subclasses :class:`NonlinearIVEstimator` and supplies one method
 sets the fitted attributes, and returns the structural function of treatments and controls with lines for the summary.
 """
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +16,7 @@ from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
 
 # The structural function, which must pickle, and label and value pairs for the summary.
-Fitted = tuple[Callable[[np.ndarray], np.ndarray], list[tuple[str, str]]]
+Fitted = tuple[Any, list[tuple[str, str]]]
 
 
 class NonlinearIVEstimator(Estimator):
@@ -185,8 +184,8 @@ class NonlinearIVEstimator(Estimator):
             raise InputError("T1", found=f"{len(after)} levels", expected=f"1 or {len(before)}, as many as T0")
         controls = self._controls(X, rows)
         rows = max(rows, len(controls)) if controls.shape[1] else rows
-        ends = [np.broadcast_to(levels, (rows, p)) for levels in (before, after)]
-        return tuple(np.column_stack([end, controls]) for end in ends)
+        first, second = (np.broadcast_to(levels, (rows, p)) for levels in (before, after))
+        return np.column_stack([first, controls]), np.column_stack([second, controls])
 
     def _average_contrast(self, T0: Any, T1: Any) -> tuple[np.ndarray, np.ndarray]:
         data = self.data_
@@ -196,4 +195,5 @@ class NonlinearIVEstimator(Estimator):
                 raise InputError(argument, found=f"{len(levels)} levels", expected="one level, to average over rows")
         if not data.controls:
             return ends[0], ends[1]
-        return tuple(np.column_stack([np.broadcast_to(levels, data.t.shape), data.x]) for levels in ends)
+        first, second = (np.column_stack([np.broadcast_to(levels, data.t.shape), data.x]) for levels in ends)
+        return first, second

@@ -44,7 +44,8 @@ class FeatureWidths(NamedTuple):
 @lru_cache
 def feature_networks(widths: FeatureWidths) -> tuple[MLP, MLP, MLP]:
     """The networks phi(t), psi(z, x) and xi(x)."""
-    return tuple(trained_mlp(width, activate_final=True) for width in widths)
+    treatment, instrument, covariate = (trained_mlp(width, activate_final=True) for width in widths)
+    return treatment, instrument, covariate
 
 
 def with_constant(features: Float[Array, "n d"]) -> Float[Array, "n e"]:

@@ -8,6 +8,7 @@ the reduced-form covariance, in which the statistics vary at a bounded rate.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 Excess = Callable[[np.ndarray], np.ndarray]
 
 
-def invert(excess: Excess, factor: np.ndarray, center: float, concentration: float, **labels: object) -> ConfidenceSet:
+def invert(excess: Excess, factor: np.ndarray, center: float, concentration: float, **labels: Any) -> ConfidenceSet:
     """The set ``{b : excess <= 0}``.
 
     A grid finds the sign changes; local extrema that come close to zero between grid points are refined, so

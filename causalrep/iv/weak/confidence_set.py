@@ -8,6 +8,7 @@ numbers cannot represent these; a :class:`ConfidenceSet` can.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from causalrep.errors import InputError
 
@@ -43,12 +44,12 @@ class ConfidenceSet:
         object.__setattr__(self, "intervals", _merge(self.intervals))
 
     @classmethod
-    def empty(cls, **labels: object) -> "ConfidenceSet":
+    def empty(cls, **labels: Any) -> "ConfidenceSet":
         """The set without any point."""
         return cls((), **labels)
 
     @classmethod
-    def whole_line(cls, **labels: object) -> "ConfidenceSet":
+    def whole_line(cls, **labels: Any) -> "ConfidenceSet":
         """The set of all real numbers."""
         return cls(((-math.inf, math.inf),), **labels)
 

@@ -5,7 +5,7 @@ With one coefficient of interest and homoskedastic errors, every statistic is a 
 such sets (Mikusheva 2010), and each of those solves a quadratic inequality.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,7 @@ def quadratic_region(a2: Float[Array, "..."], a1: Float[Array, "..."], a0: Float
     discriminant = a1 * a1 - 4 * a2 * a0
     real = discriminant >= 0
     root = jnp.sqrt(jnp.where(real, discriminant, 0.0))
+    # The root without cancellation, q / a2, and the other by Vieta's formula, a0 / q.
     q = -(a1 + jnp.where(a1 >= 0, 1.0, -1.0) * root) / 2
     first = q / jnp.where(a2 != 0, a2, 1.0)
     second = jnp.where(q != 0, a0 / jnp.where(q != 0, q, 1.0), first)
@@ -71,6 +72,7 @@ def level_region(
         level: Critical value of the quadratic ratio.
         parameter: Which coefficient.
     """
+    # t(b) <= level means that d' form d <= 0 for some g.
     form = projected - level * covariance
     m = form.shape[0]
     keep = np.array([0, 1 + parameter])
@@ -85,7 +87,7 @@ def level_region(
     return region._replace(kind=jnp.where(definite, region.kind, LINE))
 
 
-def as_confidence_set(region: QuadraticRegion, **labels: object) -> ConfidenceSet:
+def as_confidence_set(region: QuadraticRegion, **labels: Any) -> ConfidenceSet:
     """The confidence set of one region, outside ``jit``."""
     kind, low, high = int(region.kind), float(region.low), float(region.high)
     inf = float("inf")

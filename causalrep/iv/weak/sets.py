@@ -149,7 +149,7 @@ class _Question(NamedTuple):
     """What is asked of the data: a set for one coefficient."""
 
     system: System
-    index: int  # which treatment
+    position: int  # which treatment
     alpha: float
     covariance: str
     labels: dict[str, Any]  # level, method and parameter of the set
@@ -220,13 +220,13 @@ def _lm(question: _Question) -> ConfidenceSet:
         return _level_set(question, m, critical)
     if p > 1:
         white = _whiten(m, dof=system.dof)
-        return _circle_set(question, partial(_profiled_score_excess, white, index=question.index, critical=critical))
+        return _circle_set(question, partial(_profiled_score_excess, white, index=question.position, critical=critical))
     # Accepted are the values b with t(b) at or below one level, and those at or above another.
     low, high = _lm_levels(*_eigenvalues(system, m), critical)
     return _level_set(question, m, low).union(_level_set(question, m, high).complement())
 
 
-METHODS = {
+METHODS: dict[str, tuple[str, Any]] = {
     "ar": ("Anderson-Rubin", _anderson_rubin),
     "clr": ("CLR", _clr),
     "lm": ("LM", _lm),
@@ -235,7 +235,7 @@ METHODS = {
 
 
 def _level_set(question: _Question, m: Moments, level: Any) -> ConfidenceSet:
-    region = _level_region(m.projected, m.residual / question.system.dof, level, parameter=question.index)
+    region = _level_region(m.projected, m.residual / question.system.dof, level, parameter=question.position)
     return as_confidence_set(region, **question.labels)
 
 
@@ -251,7 +251,7 @@ def _robust_set(question: _Question, form: ReducedForm, test: str, critical: flo
 
 
 def _circle_set(question: _Question, excess: Any) -> ConfidenceSet:
-    m, dof, index = _moments(question.system), question.system.dof, question.index
+    m, dof, index = _moments(question.system), question.system.dof, question.position
     pair = np.ix_([0, 1 + index], [0, 1 + index])
     factor = np.linalg.cholesky(np.asarray(m.residual)[pair] / dof)
     projected = np.asarray(m.projected)

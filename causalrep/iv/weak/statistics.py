@@ -16,6 +16,8 @@ References:
     Review of Economics 11 (survey and the reduced-form formulation of the robust versions).
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -51,8 +53,8 @@ def anderson_rubin_statistic(
     _, p, k, _ = system.sizes
     df = k if index is None else k - p + 1
     if covariance == "homoskedastic":
-        df_den = system.dof
-        white = whiten(moments(system), df_den)
+        df_den: Any = system.dof
+        white = whiten(moments(system), system.dof)
         u = _null_direction(white, beta0, index)
         statistic = u @ white.gram @ u
     else:
@@ -116,6 +118,7 @@ def clr_statistic(
             b = complement(u)
             strength = jnp.linalg.eigvalsh(b.T @ white.gram @ b)[0]
         else:
+            # For p = 1 this is b'Ab = tr A - u'Au; with index, the conservative bound of Kleibergen (2021).
             strength = eigenvalues[0] + eigenvalues[1] - u @ white.gram @ u
         p_value = conditional_p_value(statistic, strength, k - (p - tested), tested)
     else:
@@ -151,10 +154,12 @@ def robust_statistics(
     covariance = form.covariance / (scale[:, None, None, None] * scale[:, None])
     u = direction * scale
     u = u / jnp.linalg.norm(u)
+    # g: coefficients of the structural residual w u on the instruments; s: their covariance.
     g = coefficients @ u
     s = jnp.einsum("a,aibj,b->ij", u, covariance, u)
     b = complement(u)
     cross = jnp.einsum("ac,aibj,b->cij", b, covariance, u)  # Cov(pi_c, g)
+    # pi: first-stage coefficients less their regression on g, which makes them independent of g under the null.
     solved = spd_solve(s, g)
     pi = coefficients @ b - jnp.einsum("cij,j->ic", cross, solved)
     ar = g @ solved
@@ -162,6 +167,7 @@ def robust_statistics(
     lm = score @ spd_solve(pi.T @ spd_solve(s, pi), score)
     if m > 2:
         return ar, lm, jnp.full_like(ar, jnp.nan)
+    # own: covariance of pi, that of the first-stage coefficients less the part that g explains.
     own = jnp.einsum("ac,aibj,bd->cidj", b, covariance, b).reshape(k, k)
     own = own - cross[0] @ spd_solve(s, cross[0].T)
     strength = pi[:, 0] @ spd_solve(own, pi[:, 0])
@@ -172,6 +178,7 @@ def quasi_likelihood_ratio(ar: Float[Array, ""], lm: Float[Array, ""], strength:
     """``(AR - r + sqrt((AR + r)^2 - 4 J r)) / 2`` with J = AR - LM, without cancellation for large r."""
     root = jnp.sqrt(jnp.maximum((ar - strength) ** 2 + 4 * lm * strength, 0.0))
     difference = ar - strength
+    # For AR < r the sum below cancels: multiply by the conjugate, (root + d)(root - d) = 4 LM r.
     stable = 2 * lm * strength / jnp.where(difference < 0, root - difference, 1.0)
     return jnp.where(difference < 0, stable, (difference + root) / 2)
 
@@ -179,6 +186,7 @@ def quasi_likelihood_ratio(ar: Float[Array, ""], lm: Float[Array, ""], strength:
 def complement(u: Float[Array, " m"]) -> Float[Array, "m p"]:
     """Orthonormal columns that span the orthogonal complement of a unit vector (Householder)."""
     m = u.shape[0]
+    # The sign that avoids cancellation in v = u + sign e_1, so v'v = 2 (1 + |u_1|).
     sign = jnp.where(u[0] >= 0, 1.0, -1.0)
     v = u.at[0].add(sign)
     reflection = jnp.eye(m, dtype=u.dtype) - jnp.outer(v, v) / (1 + jnp.abs(u[0]))

@@ -12,7 +12,7 @@ with an exact likelihood and a gradient that sees the kink; tau falls geometrica
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +123,8 @@ def _search(family: ILDFamily, search: Search, key: Key[Array, ""], train: ILDRo
 
     best, losses = _best(*jax.vmap(first)(jax.random.split(first_key, search.starts)))
     best, later = jax.lax.scan(again, best, jax.random.split(rounds_key, search.rounds - 1))
-    return Annealed(*best, jnp.concatenate([losses[None], later]))
+    params, loss = best
+    return Annealed(params, loss, jnp.concatenate([losses[None], later]))
 
 
 def random_start(key: Key[Array, ""], family: ILDFamily, x: Float[Array, "n m"]) -> ILDParams:
@@ -184,7 +185,8 @@ def _optimizer(search: Search, hot: float) -> optax.GradientTransformation:
     learning = adam(search.schedule.learning_rate, b2=0.99, cosine_steps=steps)
     # The temperature is a parameter that follows a timetable instead of its gradient.
     cooling = _cooling(math.log(search.cold / hot), round(COOLING * steps))
-    return optax.partition({"adam": learning, "cooling": cooling}, Tempered("adam", "cooling"))
+    labels: Any = ("adam", "cooling")
+    return optax.partition({"adam": learning, "cooling": cooling}, Tempered(*labels))
 
 
 def _cooling(change: float, steps: int) -> optax.GradientTransformation:

@@ -4,7 +4,7 @@ Two models are counterfactually equivalent if they give the same counterfactual 
 by construction that a canonical one exists; this module is that construction.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -48,7 +48,8 @@ def canonical_form(model: ILDModel, tolerance: float = 1e-9) -> CanonicalForm:
     offsets = jnp.einsum("ji,di->dj", back, shifts - shifts[0])
     scm = scm_of_maps(_reordered(relative, order), offsets[:, order])
     inner = Affine(first.matrix[:, order], first.shift)
-    return CanonicalForm(ILDModel(scm, model.mixing._replace(inner=inner)), order, jnp.sum(moved))
+    mixing: Any = model.mixing
+    return CanonicalForm(ILDModel(scm, mixing._replace(inner=inner)), order, jnp.sum(moved))
 
 
 def _reordered(maps: Float[Array, "domains m m"], order: Int[Array, " m"]) -> Float[Array, "domains m m"]:

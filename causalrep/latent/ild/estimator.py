@@ -112,7 +112,7 @@ class ILD(Estimator):
             coded = ILDRows(jnp.asarray(scaling.apply(rows.x), jnp.float32), jnp.asarray(rows.codes))
             train, validation = hold_out(derive(root(self.seed), "rows"), coded, schedule.validation_share)
             batch_size = min(schedule.batch_size, len(train.domain))
-            schedule = dataclasses.replace(schedule, batch_size=batch_size, validation_share=None)
+            schedule = dataclasses.replace(schedule, batch_size=batch_size).without("validation_share")
             fits = {name: self._fit_one(family, train, validation, schedule) for name, family in families.items()}
             chosen = self._choose(fits)
             self.family_ = families[chosen]
@@ -127,7 +127,7 @@ class ILD(Estimator):
         columns = rows.x.shape[1]
         if columns < 2:
             raise InputError("X", found="one column", expected="at least two observed variables")
-        if self.k != "auto" and (isinstance(self.k, bool) or not isinstance(self.k, int)):
+        if self.k != "auto" and (isinstance(self.k, bool) or not isinstance(self.k, int | np.integer)):
             raise InputError("k", found=repr(self.k), expected="'auto' or a whole number of latents")
         check_range("tolerance", self.tolerance, at_least=0)
         check_counts(starts=self.starts, rounds=self.rounds)
@@ -143,7 +143,7 @@ class ILD(Estimator):
             return ILDFamily(kind, len(self.domains_), m, k, slope=self.slope)
 
         if self.k != "auto" or self.kind not in ("relax-can", "can"):
-            return {"asked for": family(self.kind, 1 if self.k == "auto" else self.k)}
+            return {"asked for": family(self.kind, 1 if self.k == "auto" else int(self.k))}
         return {f"k={k}": family(self.kind, k) for k in range(1, m)} | {"dense": family("dense", 1)}
 
     def _choose(self, fits: dict[str, tuple]) -> str:
@@ -221,6 +221,7 @@ class ILD(Estimator):
 
 def in_units(model: ILDModel, scaling: Scaling) -> ILDModel:
     """A model of standardized data as a model of the data: ``x = mean + std (G a(z) + c)``."""
-    matrix, shift = model.mixing.matrix, model.mixing.shift
+    mixing: Any = model.mixing
+    matrix, shift = mixing.matrix, mixing.shift
     mean, std = (jnp.asarray(part, matrix.dtype) for part in scaling)
-    return model._replace(mixing=model.mixing._replace(matrix=matrix * std[:, None], shift=shift * std + mean))
+    return model._replace(mixing=mixing._replace(matrix=matrix * std[:, None], shift=shift * std + mean))

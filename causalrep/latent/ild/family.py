@@ -8,7 +8,7 @@
 """
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,8 +46,8 @@ class ILDParams(NamedTuple):
     weights: Float[Array, "domains k m"]
     scales: Float[Array, "domains k"]
     shifts: Float[Array, "domains k"]
-    matrix: Float[Array, "e m m"] | None
-    mixing_shift: Float[Array, "e m"] | None
+    matrix: Float[Array, "e m m"]
+    mixing_shift: Float[Array, "e m"]
     flow: FlowMixing | None = None
 
 
@@ -102,14 +102,17 @@ class ILDFamily:
         mixings = d if self.kind == "independent" else 1
         keys = jax.random.split(key, 6)
         shapes = ((1, m - own, m), (1, m - own), (1, m - own), (d, own, m), (d, own), (d, own))
-        mechanisms = (spread * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True))
+        drawn = [spread * jax.random.normal(one, shape) for one, shape in zip(keys, shapes, strict=True)]
+        mechanisms: dict[str, Any] = dict(zip(ILDParams._fields, drawn))
         if self.depth:
-            return ILDParams(*mechanisms, None, None, init_flow(derive(key, "flow"), m, self.depth))
-        return ILDParams(*mechanisms, jnp.tile(jnp.eye(m), (mixings, 1, 1)), jnp.zeros((mixings, m)))
+            flow = init_flow(derive(key, "flow"), m, self.depth)
+            return ILDParams(**mechanisms, matrix=None, mixing_shift=None, flow=flow)
+        matrix = jnp.tile(jnp.eye(m), (mixings, 1, 1))
+        return ILDParams(**mechanisms, matrix=matrix, mixing_shift=jnp.zeros((mixings, m)))
 
     def model(self, params: ILDParams) -> ILDModel:
         """The model that parameters stand for."""
-        mixing = params.flow if self.depth else Mixing(params.matrix, params.mixing_shift, self.slope)
+        mixing: Any = params.flow if self.depth else Mixing(params.matrix, params.mixing_shift, self.slope)
         return ILDModel(self.scm(params), mixing)
 
     def scm(self, params: ILDParams) -> LatentSCM:

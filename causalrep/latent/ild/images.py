@@ -312,7 +312,7 @@ class ILDVAE(Estimator):
             rows = DomainImages(jnp.asarray(x), jnp.asarray(codes))
             train, validation = hold_out(order_key, rows, schedule.validation_share)
             batch_size = min(schedule.batch_size, len(train.x))
-            schedule = dataclasses.replace(schedule, batch_size=batch_size, validation_share=None)
+            schedule = dataclasses.replace(schedule, batch_size=batch_size).without("validation_share")
             result = fit_ild_vae(fit_key, self.model_, train, validation, beta=self.beta, schedule=schedule)
         refuse_divergence(result, self)
         self.params_, self.validation_loss_ = result.params, float(result.final_loss)

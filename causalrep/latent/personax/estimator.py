@@ -120,7 +120,7 @@ class PersonaX(Estimator):
                 train,
                 validation,
                 weights=Weights(sparsity=float(self.sparsity)),
-                schedule=dataclasses.replace(schedule, batch_size=batch_size, validation_share=None),
+                schedule=dataclasses.replace(schedule, batch_size=batch_size).without("validation_share"),
             )
             refuse_divergence(result, self)
             self.gates_ = np.asarray(open_gates(result.params)).T

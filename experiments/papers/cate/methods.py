@@ -37,7 +37,7 @@ def difference_in_means(data: meta.EffectRows) -> Float[Array, " n"]:
 
 def aipw(data: meta.EffectRows) -> Float[Array, " n"]:
     """The same effect for all: the cross-fitted doubly robust average."""
-    nuisances = cross_fit_nuisances(Ridge(), Logistic(), data.z, data.t, data.y, data.w, data.folds, FOLDS)
+    nuisances = cross_fit_nuisances(Ridge(), Logistic(), data.xw, data.t, data.y, data.w, data.folds, FOLDS)
     return jnp.full_like(data.y, aipw_ate(data.t, data.y, data.w, nuisances).value)
 
 

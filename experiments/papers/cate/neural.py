@@ -15,6 +15,7 @@ from causalrep.errors import InputError
 from causalrep.inference.crossfit import stratified_folds
 from causalrep.metrics import ate_error, pehe
 from causalrep.study import Holds, Ordering, Ratio, Study, Table, Within, select
+from causalrep.training.rows import Schedule
 from experiments.papers.cate.ihdp import METRICS, data_and_tests
 from experiments.papers.cate.latent import CEVAELearner
 from experiments.papers.cate.methods import FOLDS, METHODS, traced
@@ -208,7 +209,7 @@ def replicate(key, setting, *, config: IhdpNeural):
 def shortened(learner):
     """The learner with a training that only shows that it runs."""
     if isinstance(learner, DragonLearner):
-        return dataclasses.replace(learner, adam_epochs=1, sgd_epochs=1)
+        return dataclasses.replace(learner, schedule=Schedule(epochs=1), sgd_epochs=1)
     if isinstance(learner, CEVAELearner):
         return dataclasses.replace(learner, epochs=2, draws=2)
-    return dataclasses.replace(learner, steps=SMOKE_STEPS)
+    return dataclasses.replace(learner, schedule=Schedule(steps=SMOKE_STEPS))

@@ -13,7 +13,7 @@ from causalrep.data import prior_shift_vqa, vqa_prototypes
 from causalrep.errors import DataError, InputError
 from causalrep.multimodal.debiasing.two_streams import StreamSizes
 from causalrep.study import Ordering, Study
-from causalrep.training.rows import Schedule
+from causalrep.training.rows import Scaling, Schedule
 from experiments.papers.causal_info_min.methods import Pairs, claims_of_any_data, every_method, tables
 from experiments.papers.causal_info_min.toy import SHIFT, pairs_of
 
@@ -122,31 +122,31 @@ def read(path: str) -> dict[str, Pairs]:
         raise DataError(f"causal_info_min/vqa_features: the file {file} does not exist. {LAYOUT}")
     try:
         with np.load(file, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in ARRAYS if name in archive}
+            arrays = {name: archive[name] for name in ARRAYS if name in archive}
     except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
         raise DataError(f"{file} is not an archive that NumPy saved ({error}). {LAYOUT}") from error
-    shapes = {name: array.shape for name, array in found.items()}
-    n = len(found["first"]) if "first" in found else 0
-    matrices = [name for name in ("first", "second") if np.ndim(found.get(name)) != 2]
-    if len(found) < len(ARRAYS) or matrices or any(shape[0] != n for shape in shapes.values()):
+    shapes = {name: array.shape for name, array in arrays.items()}
+    n = len(arrays["first"]) if "first" in arrays else 0
+    matrices = [name for name in ("first", "second") if np.ndim(arrays.get(name)) != 2]
+    if len(arrays) < len(ARRAYS) or matrices or any(shape[0] != n for shape in shapes.values()):
         raise DataError(f"{file} holds arrays of shapes {shapes}. {LAYOUT}")
     for name in ("first", "second"):
-        if not np.issubdtype(found[name].dtype, np.number) or not np.isfinite(found[name]).all():
+        if not np.issubdtype(arrays[name].dtype, np.number) or not np.isfinite(arrays[name]).all():
             raise DataError(f"{file}: {name} holds values that are not finite numbers. {LAYOUT}")
-    scores, split = _scores(file, found["answers"]), found["split"].astype(str)
+    scores, split = _scores(file, arrays["answers"]), arrays["split"].astype(str)
     counts = {name: int(np.sum(split == name)) for name in SPLITS}
     if min(counts.values()) < FEWEST or sum(counts.values()) < n:
         raise DataError(f"{file}: rows by split {counts} of {n}; expected {FEWEST} or more in each. {LAYOUT}")
-    embedded = [found[name].astype(np.float32) for name in ("first", "second")]
+    embedded = [arrays[name].astype(np.float32) for name in ("first", "second")]
     return standardized({name: Pairs(*(part[split == name] for part in (*embedded, scores))) for name in SPLITS})
 
 
 def standardized(rows: dict[str, Pairs]) -> dict[str, Pairs]:
     """Embeddings standardized by the moments of the training rows."""
-    moments = [(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in rows["train"][:2]]
+    scalings = [Scaling(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in rows["train"][:2]]
 
     def scaled(pairs: Pairs) -> Pairs:
-        return Pairs(*((x - mean) / sd for x, (mean, sd) in zip(pairs[:2], moments)), pairs.answers)
+        return Pairs(*(scaling.apply(x) for scaling, x in zip(scalings, pairs[:2])), pairs.answers)
 
     return {split: scaled(pairs) for split, pairs in rows.items()}
 

@@ -20,13 +20,13 @@ FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 class Imputation:
     """Soft-impute of rank 3 on the scores of models fine-tuned from Qwen2.5-14B.
 
-    Every entry of the table is hidden with the same probability, those of other base models too, so that both sides
-    see the same share of what they use. (The card leaves open whether the official study hides them.)
+    Every entry of the table is hidden with the same probability, including those of other base models, so that both
+    methods see the same share of their data. (The card leaves open whether the official study hides them.)
 
     Attributes:
         draws: Random choices of hidden entries (paper: 500).
         fractions: Probabilities of hiding.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     draws: int = 500
@@ -37,7 +37,7 @@ class Imputation:
         check_range("draws", self.draws, at_least=1)
 
     def study(self) -> Study:
-        """The study: random choices as replications, the same uniform draws at every fraction."""
+        """The study; replications are random choices, with the same uniform draws at every fraction."""
         low = [fraction for fraction in self.fractions if fraction <= 0.5]
         middle = [fraction for fraction in self.fractions if 0.2 <= fraction <= 0.4]
         item = "section 9, item 6"

@@ -1,4 +1,4 @@
-"""HCA on the Open LLM Leaderboard: inexactness by set of domains, names of the latents, and the order's bootstrap."""
+"""HCA on the Open LLM Leaderboard: inexactness by set of domains, names of the latents, bootstrap of the order."""
 
 import dataclasses
 from functools import lru_cache, partial
@@ -29,12 +29,12 @@ Snapshot = Literal["2025-02-20", "2025-02-08"]
 
 @dataclasses.dataclass(frozen=True)
 class Leaderboard:
-    """Sets of base models as cells; the fit is deterministic but for the ICA's random starts.
+    """Cells are sets of base models; the fit is deterministic except for the ICA's random starts.
 
     Attributes:
-        snapshot: Of the leaderboard.
-        restarts: Of the ICA.
-        five: Also fit all five invariant domains (7,776 tuples of orders).
+        snapshot: Snapshot of the leaderboard.
+        restarts: Starts of the ICA.
+        five: Whether to fit all five invariant domains as well (7,776 tuples of orders).
     """
 
     snapshot: Snapshot = "2025-02-20"
@@ -94,8 +94,7 @@ def replicate(key, setting, *, config: Leaderboard):
         search = jax.jit(search_orders)(unmixing)
         metrics = {}
         for score, rows in sorted(zip(search.scores, search.choices, strict=True), key=lambda pair: float(pair[0])):
-            found = hierarchy(in_order(unmixing, rows))
-            named = name_latents(found, jnp.asarray(x))
+            named = name_latents(hierarchy(in_order(unmixing, rows)), jnp.asarray(x))
             general = int(named.variable[0]) in GENERAL
             for method, fits in ((BEST, True), (PAPERS, general)):
                 if fits and method not in metrics:
@@ -169,11 +168,11 @@ def _near_best(frame: pd.DataFrame):
 
 
 def _general(frame: pd.DataFrame):
-    found = [_value(frame, PAPERS, metric) for metric in ("z1_bbh", "z1_mmlu_pro")]
-    return bool(max(found) >= 0.9), f"BBH {found[0]:.3f}, MMLU-PRO {found[1]:.3f}"
+    bbh, mmlu_pro = (_value(frame, PAPERS, metric) for metric in ("z1_bbh", "z1_mmlu_pro"))
+    return bool(max(bbh, mmlu_pro) >= 0.9), f"BBH {bbh:.3f}, MMLU-PRO {mmlu_pro:.3f}"
 
 
-# ---------------------------------------------------------------------------- how sure the order is
+# ---------------------------------------------------------------------------- bootstrap of the order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,9 +181,9 @@ class Stability:
 
     Attributes:
         draws: Bootstrap samples.
-        restarts: Of the ICA in each.
-        snapshots: Of the leaderboard.
-        seed: Root of all random keys.
+        restarts: Starts of the ICA in each draw.
+        snapshots: Snapshots of the leaderboard.
+        seed: Random seed.
     """
 
     draws: int = 500
@@ -197,7 +196,7 @@ class Stability:
         check_range("restarts", self.restarts, at_least=1)
 
     def study(self) -> Study:
-        """The study: a bootstrap sample a replication."""
+        """The study; every replication is a bootstrap sample."""
         return Study(
             name="hca/stability",
             replicate=partial(replicate_order, config=self),

@@ -19,11 +19,11 @@ class Synthetic:
     """Random graphs of four domains, three latents and six scores.
 
     Attributes:
-        graphs: How many a cell.
-        samples: Rows a domain.
+        graphs: Number of graphs per cell.
+        samples: Rows per domain.
         inexactness: Scales of the matrices that mix the noises of each domain.
-        restarts: Of the ICA.
-        seed: Root of all random keys.
+        restarts: Starts of the ICA.
+        seed: Random seed.
     """
 
     graphs: int = 100
@@ -37,7 +37,7 @@ class Synthetic:
         check_range("restarts", self.restarts, at_least=1)
 
     def study(self) -> Study:
-        """The study: graphs as replications; the same ones at every inexactness."""
+        """The study; replications are graphs, the same ones at every inexactness."""
         largest = max(self.samples)
         claims = [
             Holds(
@@ -81,8 +81,8 @@ def replicate(key, setting, *, config: Synthetic):
     rows = Padded(sample.x, jnp.ones(sample.x.shape[:2]))
     unmixing = unmix_domains(key, rows, 3, config.restarts)
     search = search_orders(unmixing)
-    found = hierarchy(in_order(unmixing, search.rows))
-    cosines = jnp.abs(jnp.sum(found.unmixing * sample.directions, axis=1))
+    latents = hierarchy(in_order(unmixing, search.rows))
+    cosines = jnp.abs(jnp.sum(latents.unmixing * sample.directions, axis=1))
     return {"HCA": {"cos_1": cosines[0], "cos_2": cosines[1], "cos_3": cosines[2], "max_mic": search.score}}
 
 

@@ -1,4 +1,4 @@
-"""Classifiers of pictures, the judges of counterfactual ones."""
+"""Classifiers of images, which judge counterfactual ones."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -24,20 +24,21 @@ def train_classifier(
     steps: int = 2000,
     batch_size: int = 256,
 ) -> Callable[[Float[Array, "n height width channels"]], Int[Array, " n"]]:
-    """A network that tells the classes apart, by cross-entropy; a tenth of the pictures picks its parameters.
+    """A classifier trained by cross-entropy; a tenth of the images chooses its parameters.
 
     Args:
         key: Random key.
-        x: Pictures.
+        x: Images.
         label: Their classes, from 0.
-        classes: At least as many as there are; alike for two classifiers, they are compiled once.
+        classes: Number of outputs, at least the number of classes; two classifiers with the same number share a
+            compiled program.
         steps: Updates.
-        batch_size: Pictures a step.
+        batch_size: Images per step.
     """
     order_key, fit_key = jax.random.split(key)
     order, held_out = jax.random.permutation(order_key, len(x)), len(x) // 10
     rows = {"x": jnp.asarray(x)[order], "label": jnp.asarray(label)[order]}
-    found = fit(
+    result = fit(
         _cross_entropy(classes),
         adam(1e-3),
         jax.tree.map(lambda a: a[held_out:], rows),
@@ -47,7 +48,7 @@ def train_classifier(
         validation=jax.tree.map(lambda a: a[:held_out], rows),
         eval_every=steps // EVALUATIONS,
     )
-    return jax.jit(lambda pictures: jnp.argmax(ImageEncoder(classes).apply(found.params, pictures), axis=1))
+    return jax.jit(lambda images: jnp.argmax(ImageEncoder(classes).apply(result.params, images), axis=1))
 
 
 @lru_cache

@@ -32,12 +32,12 @@ class Flow:
     """Every position and depth, for every model seed; six latents of which two are intervened on, in two domains.
 
     Attributes:
-        seeds: Model seeds 0 to this number less one.
+        seeds: Number of model seeds, from 0.
         intervened: Pairs of intervened latents, from 0.
         depth: Coupling blocks of the fitted mixing; the true one has four.
-        samples: Training rows a domain.
+        samples: Training rows per domain.
         steps: Updates.
-        batch_size: Rows a step.
+        batch_size: Rows per step.
     """
 
     seeds: int = 10
@@ -53,7 +53,7 @@ class Flow:
         check_range("steps", self.steps, at_least=100)
 
     def study(self) -> Study:
-        """The study: model seeds are cells and the unit of standard errors, since each is a fixed data set."""
+        """The study; model seeds are cells and the unit of standard errors, since each is a fixed data set."""
         source = {"unit": SEED, "min_replications": 3, "source": "section 8"}
         return Study(
             name="ild/flow",

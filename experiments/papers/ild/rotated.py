@@ -1,4 +1,4 @@
-"""ILD on pictures that are turned, or turned and coloured, by domain: do counterfactuals move and keep the class?"""
+"""ILD on images rotated, or rotated and colored, by domain: do counterfactuals change domain and keep the class?"""
 
 import dataclasses
 import itertools
@@ -27,32 +27,33 @@ from experiments.papers.ild.classifiers import train_classifier
 Method = Literal["Independent", "Dense", "Can", "Relax-Can"]
 SCORES = CounterfactualAccuracy._fields
 COLORED_ANGLES = 2
-BATCH = 5000  # pictures scored at a time
-CHUNK = 10  # steps a program at paper scale: a request to stop is heard between them
+BATCH = 5000  # images scored at a time
+CHUNK = 10  # steps per program at paper scale; requests to stop are handled between programs
 
 
 @dataclasses.dataclass(frozen=True)
 class Rotated:
-    """Scores of counterfactual pictures, by two classifiers trained on real ones.
+    """Scores of counterfactual images, by two classifiers trained on real ones.
 
     Attributes:
-        name: Which table, as a config name.
-        source: ``"mnist"`` (the full set, or the largest subset at hand), ``"fashion_mnist"``, or
+        name: Name of the table, as a config name.
+        source: ``"mnist"`` (the full set, or the largest subset available), ``"fashion_mnist"``, or
             ``"small_digits"``, scikit-learn's 1,797 of 8 x 8 pixels.
-        colored: Digits 0, 1 and 2, upright and turned by 90 degrees, in colours; else all classes, turned.
-        angles: Of the domains, in degrees.
-        pixels: Side of the pictures, 28 or a divisor of it; of the small digits 8.
+        colored: Digits 0, 1 and 2, upright and rotated by 90 degrees, in colors; otherwise all classes, rotated.
+        angles: Rotation of each domain, in degrees.
+        pixels: Side of the images, 28 or a divisor of it; 8 for the small digits.
         network: Encoder and decoder; ``"conv"`` needs 28 pixels.
         methods: Families to fit.
         k: Domain-specific latents of Can and Relax-Can.
-        latents: m.
-        seeds: Fits of each method.
-        images: Pictures to train on, before they are turned (at most); a quarter as many, at most, to test on.
+        latents: m, the number of latents.
+        seeds: Number of fits of each method.
+        images: Maximum number of images to train on, before they are rotated; at most a quarter as many to test on.
         steps: Updates (paper: 300,000).
-        batch_size: Pictures a step.
-        beta: Weight of the divergence (paper: 1, coloured 1000 with its own units of error; fewer pixels, less).
+        batch_size: Images per step.
+        beta: Weight of the divergence (paper: 1, and 1000 for colored images, in units of error of their own; less for
+            fewer pixels).
         classifier_steps: Updates of the classifiers.
-        save_minutes: Between checkpoints of a fit with convolutions; what comes out does not depend on it.
+        save_minutes: Minutes between checkpoints of a fit with convolutions; results do not depend on it.
     """
 
     name: str = "ild/rotated_mnist"
@@ -82,7 +83,7 @@ class Rotated:
 
     @property
     def domains(self) -> int:
-        """How many there are."""
+        """Number of domains."""
         return COLORED_ANGLES if self.colored else len(self.angles)
 
     def family(self, method: Method, k: int) -> ILDFamily:
@@ -90,7 +91,7 @@ class Rotated:
         return ILDFamily(method.lower(), self.domains, self.latents, k)
 
     def study(self) -> Study:
-        """The study: fits of a method on the same pictures as replications."""
+        """The study; replications are fits of a method to the same images."""
         apart = ("name", "seeds", "k", "save_minutes")
         shown = [field.name for field in dataclasses.fields(self) if field.name not in apart]
         rows = ("k", "method") if len(self.k) > 1 else ("method",)
@@ -107,7 +108,7 @@ class Rotated:
             claims=tuple(claims(self)),
             tables=(
                 Table(
-                    title="Counterfactual pictures in the classifiers' eyes, percent",
+                    title="Counterfactual images as classified, percent",
                     metric=SCORES,
                     rows=rows,
                     reported=False,
@@ -118,7 +119,7 @@ class Rotated:
                     if self.colored
                     else (
                         Table(
-                            title="Squared error of counterfactual pictures",
+                            title="Squared error of counterfactual images",
                             metric="cf_error",
                             rows=rows,
                             reported=False,
@@ -131,20 +132,20 @@ class Rotated:
 
 
 NOTE = (
-    "composition, reversibility and preservation: the class is kept in the own domain, there and back, in the domain "
-    "aimed at; effectiveness: that domain is recognised. Targets are all domains, the own one included. The identity "
-    "map changes nothing. Real pictures: what the classifiers reach on test pictures (domains under effectiveness)."
+    "composition, reversibility and preservation: the class is kept in the own domain, there and back, in the target "
+    "domain; effectiveness: the target domain is recognized. Targets are all domains, including the own. The identity "
+    "map changes nothing. Real pictures: the classifiers' accuracy on test images (domains under effectiveness)."
 )
 
 
 ERROR_NOTE = (
-    "Sum over pixels, mean over pictures and other domains, to the same picture turned to that domain; no model saw "
-    "such a pair. Real pictures: zero by definition."
+    "Sum over pixels, mean over images and other domains, relative to the same image rotated to that domain; no model "
+    "saw such a pair. Real pictures: zero by definition."
 )
 
 
 class Judged(NamedTuple):
-    """Pictures, and classifiers of domains and classes trained on them."""
+    """Images, and classifiers of domains and classes trained on them."""
 
     train: RotatedImages
     test: RotatedImages
@@ -153,38 +154,38 @@ class Judged(NamedTuple):
 
 
 def programs(config: Rotated) -> list[Program]:
-    """A chunk of steps of every family, on as many pictures as there can be."""
+    """A chunk of steps of every family, on the largest number of images."""
     channels, rows = 3 if config.colored else 1, config.images * config.domains
 
-    def pictures(n: int) -> DomainImages:
+    def images(n: int) -> DomainImages:
         x = jax.ShapeDtypeStruct((n, config.pixels, config.pixels, channels), jnp.float32)
         return DomainImages(x, jax.ShapeDtypeStruct((n,), jnp.int32))
 
-    found = []
+    chunks = []
     for method in config.methods:
         for k in config.k if method in ("Can", "Relax-Can") else config.k[:1]:
             model = ILDVAEModel(config.family(method, k), (config.pixels, config.pixels, channels), config.network)
-            found.append(
+            chunks.append(
                 training_program(
                     f"{method}, k={k}: {config.steps:,} steps in chunks of {CHUNK}, batch {config.batch_size}",
                     ild_vae_objective(model, config.beta),
                     ild_vae_optimizer(),
-                    pictures(rows - held_out(rows)),
+                    images(rows - held_out(rows)),
                     steps=CHUNK,
                     batch_size=config.batch_size,
-                    validation=pictures(held_out(rows)),
+                    validation=images(held_out(rows)),
                 )
             )
-    return found
+    return chunks
 
 
 def held_out(rows: int) -> int:
-    """How many pictures pick a fit's parameters."""
+    """Number of images that choose a fit's parameters."""
     return max(1, rows // 10)
 
 
 def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotated):
-    """All families with one k, fitted once each; with convolutions, which take hours, on all devices and saved."""
+    """All families with one k, fitted once each; fits with convolutions take hours, use all devices and are saved."""
     judged = _judged(
         config.source, config.colored, config.angles, config.pixels, config.images, config.classifier_steps
     )
@@ -211,7 +212,7 @@ def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotat
             schedule=Schedule(steps=config.steps, batch_size=min(config.batch_size, len(parts[0].x))),
             trainer=_trainer(workspace, method, config),
         )
-        # To the host: of a fit on many hosts the parameters are spread over all of them, the pictures are not.
+        # To the host: after a fit on many hosts, parameters are spread over all of them and images are not.
         params = jax.device_get(fitted.params)
         metrics[method] = _scores(judged, _in_batches(partial(jax.jit(model.counterfactual), params)), config)
         metrics[method]["loss"] = fitted.final_loss
@@ -219,7 +220,7 @@ def replicate(key, setting, workspace: Workspace | None = None, *, config: Rotat
 
 
 def _trainer(workspace: Workspace | None, method: str, config: Rotated):
-    """One program, or chunks of it with checkpoints between them."""
+    """A fit in one program, or in chunks of steps with checkpoints between them."""
     if workspace is None:
         return fit
     own = workspace.part(method.lower())
@@ -234,7 +235,7 @@ def _trainer(workspace: Workspace | None, method: str, config: Rotated):
 
 
 def _in_batches(counterfactual):
-    """The same, of so many pictures at a time: convolutions of all of them at once do not fit every device."""
+    """The same in batches of images, since convolutions of all of them at once do not fit into every device."""
 
     def of_all(*rows: Array) -> Array:
         parts = range(0, len(rows[0]), BATCH)
@@ -244,16 +245,18 @@ def _in_batches(counterfactual):
 
 
 def _scores(judged: Judged, counterfactual, config: Rotated) -> dict[str, float]:
-    """In percent."""
+    """Accuracies in percent, and the squared error."""
     x, domain, label = (jnp.asarray(a) for a in judged.test)
-    found = counterfactual_accuracy(counterfactual, judged.domain_of, judged.class_of, x, domain, label, config.domains)
-    scores = {name: 100.0 * value for name, value in found._asdict().items()}
+    accuracy = counterfactual_accuracy(
+        counterfactual, judged.domain_of, judged.class_of, x, domain, label, config.domains
+    )
+    scores = {name: 100.0 * value for name, value in accuracy._asdict().items()}
     return scores if config.colored else scores | {"cf_error": _squared_error(counterfactual, x, config.domains)}
 
 
 def _squared_error(counterfactual, x: Float[Array, "n height width channels"], domains: int) -> Float[Array, ""]:
-    """Of a picture, to what it really is in every other domain; a colour that is drawn anew has no such truth."""
-    every = x.reshape(domains, -1, *x.shape[1:])  # one domain after the other, the same pictures in each
+    """Mean over images and other domains; randomly drawn colors have no such truth."""
+    every = x.reshape(domains, -1, *x.shape[1:])  # one domain after the other, the same images in each
     ones = jnp.ones(every.shape[1], jnp.int32)
     errors = [
         jnp.mean(jnp.sum((counterfactual(every[d], d * ones, t * ones) - every[t]) ** 2, axis=(1, 2, 3)))
@@ -268,8 +271,8 @@ def _judged(
 ) -> Judged:
     sizes = (images, max(20, images // 4))
     train, test = (
-        _domains(pictures[:size], labels[:size], colored, angles, pixels)
-        for (pictures, labels), size in zip(_pictures(source), sizes, strict=True)
+        _domains(images[:size], labels[:size], colored, angles, pixels)
+        for (images, labels), size in zip(_images(source), sizes, strict=True)
     )
     keys = jax.random.split(root(0))
     judges = (
@@ -279,17 +282,17 @@ def _judged(
     return Judged(train, test, *judges)
 
 
-def _pictures(source: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pictures and classes to train on, and to test on."""
+def _images(source: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Images and classes to train on, and to test on."""
     if source == "fashion_mnist":
         return [tuple(load(source, split=split)) for split in ("train", "test")]
-    found = load(source)
-    return [(found.images, found.labels), (found.test_images, found.test_labels)]
+    data = load(source)
+    return [(data.images, data.labels), (data.test_images, data.test_labels)]
 
 
-def _domains(pictures: np.ndarray, labels: np.ndarray, colored: bool, angles, pixels: int) -> RotatedImages:
-    pictures = shrunk(pictures, pictures.shape[1] // pixels) if pixels < pictures.shape[1] else pictures
-    return colored_domains(0, pictures, labels) if colored else rotated_domains(pictures, labels, angles)
+def _domains(images: np.ndarray, labels: np.ndarray, colored: bool, angles, pixels: int) -> RotatedImages:
+    images = shrunk(images, images.shape[1] // pixels) if pixels < images.shape[1] else images
+    return colored_domains(0, images, labels) if colored else rotated_domains(images, labels, angles)
 
 
 # ---------------------------------------------------------------------------- what must be shown

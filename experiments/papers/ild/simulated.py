@@ -38,19 +38,19 @@ MAIN = {"domains": 3, "intervened": "4,5", "k": 2, "latents": 6}
 
 @dataclasses.dataclass(frozen=True)
 class Simulated:
-    """One table: every combination of domains, intervened latents, k and size that it names, for every model seed.
+    """One table: every combination of its domains, intervened latents, k and sizes, for every model seed.
 
     Attributes:
-        name: Which table, as a config name.
-        seeds: Model seeds 0 to this number less one (paper: 10).
+        name: Name of the table, as a config name.
+        seeds: Number of model seeds, from 0 (paper: 10).
         domains: Numbers of domains.
         intervened: Sets of intervened latents, from 0, as ``"4,5"``; ``"last two"`` with any size.
-        k: Domain-specific latents of the fitted model; 0 for as many as are intervened on.
+        k: Domain-specific latents of the fitted model; 0 for the number of intervened latents.
         latents: Sizes m.
-        methods: What to fit; the oracle and the identity map are always in the table.
-        samples: Training rows a domain (paper: 100,000).
+        methods: Methods to fit; the oracle and the identity map are always in the table.
+        samples: Training rows per domain (paper: 100,000).
         steps: Updates of the released procedure (paper: 50,000).
-        annealed_steps: Updates of each start of ours.
+        annealed_steps: Updates of each start of our procedure.
         rounds: Rounds of its local search.
     """
 
@@ -74,7 +74,7 @@ class Simulated:
         check_range("rounds", self.rounds, at_least=1)
 
     def study(self) -> Study:
-        """The study: model seeds are cells and the unit of standard errors, since each is a fixed data set."""
+        """The study; model seeds are cells and the unit of standard errors, since each is a fixed data set."""
         return Study(
             name=self.name,
             replicate=partial(replicate, config=self),
@@ -144,7 +144,7 @@ def _rows(sample: ILDSample) -> ILDRows:
 
 
 def claims(config: Simulated):
-    """Card ild, section 9, items 3 to 6, as far as the table's cells speak of them."""
+    """Card ild, section 9, items 3 to 6, as far as they concern the table's cells."""
     cells = [{field: cell[field] for field in MAIN} for cell in config._settings()]
     full = config.samples == 100_000
     if MAIN in cells:
@@ -245,7 +245,7 @@ def tables(config: Simulated) -> tuple[Table, ...]:
         "`(annealed)` is ours: monotone mechanisms, smoothed kinks that sharpen, a local search."
     )
     rows = ("domains", "intervened", "k", "latents")
-    found = [
+    shown = [
         Table(title="Counterfactual error", metric="cf_error", rows=rows, columns="method", unit=SEED, note=note),
         Table(
             title="Negative log-likelihood of the test rows, nats",
@@ -263,7 +263,7 @@ def tables(config: Simulated) -> tuple[Table, ...]:
         ),
     ]
     if config._settings()[0] == {**MAIN, "seed": 0} and len(config._settings()) == config.seeds:
-        found += [
+        shown += [
             Table(
                 title="Counterfactual error of every model seed",
                 metric="cf_error",
@@ -281,4 +281,4 @@ def tables(config: Simulated) -> tuple[Table, ...]:
                 decimals=3,
             ),
         ]
-    return tuple(found)
+    return tuple(shown)

@@ -1,4 +1,4 @@
-"""What the theory of ILD says of every model: round trips, densities, and the canonical form."""
+"""Checks of ILD's theory on random models: round trips, densities, and the canonical form."""
 
 import dataclasses
 
@@ -17,12 +17,12 @@ METHOD = "random affine ILD"
 
 @dataclasses.dataclass(frozen=True)
 class Theory:
-    """Random models, checked.
+    """Checks of random models.
 
     Attributes:
-        models: How many a cell.
+        models: Number of models per cell.
         sizes: Numbers of latents.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     models: int = 200
@@ -33,7 +33,7 @@ class Theory:
         check_range("models", self.models, at_least=1)
 
     def study(self) -> Study:
-        """The study: random models as replications, in float64."""
+        """The study; replications are random models, in float64."""
         names = ("round_trip", "log_density", "counterfactual", "density_kept", "identities")
         sources = ("item 1", "item 1", "item 2", "item 2", "item 2")
         bounds = (1e-5, 1e-5, 1e-6, 1e-6, 1e-6)

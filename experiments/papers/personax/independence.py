@@ -14,7 +14,7 @@ from causalrep.study import Ordering, Study, Table, Within, grid
 LINKS = ("independent", "linear", "u-shaped")
 RAW = "HSIC, raw units"
 METHODS = ("KCI", "RIT", "HSIC", RAW, "Chi-square", "G")
-# The raw feature's unit, as of a height in centimetres beside a trait of 1, 2 and 3.
+# The scale of the raw feature, such as a height in centimeters next to a trait of 1, 2 and 3.
 RAW_SCALE = 30.0
 CUTS = (-1.0, 0.0, 1.0)
 
@@ -24,10 +24,10 @@ class Rejections:
     """Rejection rates.
 
     Attributes:
-        draws: Samples a cell.
-        samples: Rows of each.
-        level: Of the tests.
-        seed: Root of all random keys.
+        draws: Samples per cell.
+        samples: Rows per sample.
+        level: Level of the tests.
+        seed: Random seed.
     """
 
     draws: int = 800
@@ -41,7 +41,7 @@ class Rejections:
         check_range("level", self.level, above=0, below=1)
 
     def study(self) -> Study:
-        """The study: samples as replications; rejections as zeros and ones."""
+        """The study; replications are samples, and rejections are zeros and ones."""
         return Study(
             name="personax/independence",
             replicate=partial(replicate, config=self),
@@ -70,7 +70,7 @@ def replicate(key, setting, *, config: Rejections):
     sample = trait_simulation(data_key, n=config.samples, link=setting["link"])
     trait, feature = sample.trait.astype(jnp.result_type(float)), sample.feature
     codes, bins = sample.trait - 1, jnp.searchsorted(jnp.array(CUTS), feature)
-    found = {
+    tests = {
         "KCI": kci(trait, feature),
         "RIT": rit(feature_key, trait, feature),
         "HSIC": hsic(trait, feature),
@@ -78,15 +78,15 @@ def replicate(key, setting, *, config: Rejections):
         "Chi-square": chi_square(codes, bins, levels=(3, 4)),
         "G": g_square(codes, bins, levels=(3, 4)),
     }
-    return {name: _metrics(result, config.level) for name, result in found.items()}
+    return {name: _metrics(result, config.level) for name, result in tests.items()}
 
 
-def _metrics(found: Independence, level: float):
-    return {"rejected": (found.p_value < level).astype(float), "p_value": found.p_value}
+def _metrics(test: Independence, level: float):
+    return {"rejected": (test.p_value < level).astype(float), "p_value": test.p_value}
 
 
 def _claims():
-    """Card personax, section 9, item 1; raw units are no recommendation, and claim what they cost."""
+    """Card personax, section 9, item 1. Raw units are not recommended; their claim states the loss of power."""
     source = {"source": "section 9, item 1", "min_replications": 100}
     for method in (name for name in METHODS if name != RAW):
         yield Within(metric="rejected", method=method, low=0.02, high=0.10, where={"link": "independent"}, **source)

@@ -1,4 +1,4 @@
-"""PersonaX and what it is compared with: a beta-VAE, contrastive codes, and ICA of principal components."""
+"""PersonaX and its competitors: a beta-VAE, contrastive codes, and ICA of principal components."""
 
 from functools import lru_cache
 
@@ -34,12 +34,12 @@ def beta_vae(key: Key[Array, ""], train, validation, test, *, steps: int, weight
 
 
 def contrastive(key: Key[Array, ""], train, validation, test, *, steps: int) -> Float[Array, "n 4"]:
-    """Codes of encoders, one a modality, trained to tell which rows belong together (InfoNCE)."""
+    """Codes of encoders, one per modality, trained to tell which rows belong together (InfoNCE)."""
     sides = [tuple(jnp.concatenate(modality, axis=1) for modality in rows) for rows in (train, validation, test)]
-    found = fit(
+    result = fit(
         _info_nce(), adam(1e-3), sides[0], key, steps=steps, batch_size=256, validation=sides[1], eval_every=steps // 20
     )
-    return jnp.concatenate(_contrastive_codes(found.params, sides[2]), axis=1)
+    return jnp.concatenate(_contrastive_codes(result.params, sides[2]), axis=1)
 
 
 def pca_ica(key: Key[Array, ""], train: Measurements, test: Measurements) -> Float[Array, "n 4"]:

@@ -35,12 +35,12 @@ class StandIn:
     """Recovery of latents, for every data seed.
 
     Attributes:
-        name: Which table, as a config name.
+        name: Name of the table, as a config name.
         seeds: Data seeds, ``first`` to ``first + seeds - 1``.
-        first: The first of them; settings were chosen on seeds from 100 on.
+        first: The first data seed; settings were chosen on seeds from 100 on.
         cross: Edges between the modalities; see :func:`causalrep.data.persona_simulation`.
-        methods: What to fit. "3 + 1" and "1 + 1": with so many measurements of each modality, instead of 3 + 3.
-        samples: Rows; a tenth picks the parameters and a fifth is for the scores.
+        methods: Methods to fit. "3 + 1" and "1 + 1" use that many measurements of each modality instead of 3 + 3.
+        samples: Number of rows; a tenth chooses the parameters and a fifth is scored.
         steps: Updates of each fit.
         sparsity: Price of an open gate between modalities.
     """
@@ -61,7 +61,7 @@ class StandIn:
         check_range("sparsity", self.sparsity, at_least=0)
 
     def study(self) -> Study:
-        """The study: data seeds are cells and the unit of standard errors."""
+        """The study; data seeds are cells and the unit of standard errors."""
         seeds = list(range(self.first, self.first + self.seeds))
         return Study(
             name=self.name,
@@ -103,7 +103,7 @@ def replicate(key, setting, *, config: StandIn):
 
 
 def scores(z: Float[Array, "n 4"], codes: Float[Array, "n 4"], gates: np.ndarray | None, graph: np.ndarray):
-    """Recovery of blocks and latents; of edges between modalities where there are gates ((i, j) for ``i -> j``)."""
+    """Recovery of blocks and latents, and if there are gates ((i, j) for ``i -> j``) of edges between modalities."""
     (fit_z, fit_codes), (score_z, score_codes) = halves(z, codes)
     if gates is None:
         # Codes without modalities: the best match says which block each belongs to.
@@ -115,15 +115,15 @@ def scores(z: Float[Array, "n 4"], codes: Float[Array, "n 4"], gates: np.ndarray
     own = np.asarray(jnp.diagonal(correlations(score_z, score_codes[:, order])))
     code_blocks = [tuple(int(order[i]) for i in block) for block in BLOCKS]
     blocks = block_r2(z, codes, BLOCKS, code_blocks, "kernel")
-    found = {"mcc": mcc(z, codes), "block_r2": jnp.mean(jnp.diagonal(blocks))}
-    found |= {f"corr_{name}": value for name, value in zip(NAMES, own, strict=True)}
+    values = {"mcc": mcc(z, codes), "block_r2": jnp.mean(jnp.diagonal(blocks))}
+    values |= {f"corr_{name}": value for name, value in zip(NAMES, own, strict=True)}
     if gates is not None:
         between = np.ix_(*BLOCKS)
         matched = gates[np.ix_(order, order)]
         # Gates lead from the first modality to the second.
-        found["cross_edges"] = float(matched[between].sum())
-        found["cross_shd"] = float((matched[between] != graph[between]).sum())
-    return found
+        values["cross_edges"] = float(matched[between].sum())
+        values["cross_shd"] = float((matched[between] != graph[between]).sum())
+    return values
 
 
 def _edges(n: int) -> tuple[int, int]:
@@ -133,7 +133,7 @@ def _edges(n: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=1)
 def _data(seed: int, cross: Cross, n: int) -> tuple[PersonaSample, tuple[Measurements, ...]]:
-    """A sample, and its standardised measurements to train on, to validate and to score."""
+    """A sample, and its standardized measurements to train on, to validate and to score."""
     sample = persona_simulation(seed, n=n, cross=cross)
     end, start = _edges(n)
     x = jax.tree.map(lambda a: jnp.asarray((a - a[:end].mean(0)) / a[:end].std(0), jnp.float32), sample.x)
@@ -181,7 +181,7 @@ def tables(config: StandIn) -> tuple[Table, ...]:
         "mcc: mean correlation with the matched latents, 1 if every latent is recovered up to scale. block_r2: R2 of a "
         "modality's latents given its codes, by kernel ridge regression. Both on held-out rows."
     )
-    found = [
+    shown = [
         Table(
             title="Recovery of the latents",
             metric=("mcc", "block_r2"),
@@ -203,7 +203,7 @@ def tables(config: StandIn) -> tuple[Table, ...]:
     ]
     gated = [method for method in config.methods if method.startswith("PersonaX")]
     if gated:
-        found.append(
+        shown.append(
             Table(
                 title="Edges between the modalities",
                 metric=("cross_edges", "cross_shd"),
@@ -213,4 +213,4 @@ def tables(config: StandIn) -> tuple[Table, ...]:
                 reported=False,
             )
         )
-    return tuple(found)
+    return tuple(shown)

@@ -107,7 +107,7 @@ class IhdpTARNet(Ihdp):
     @property
     def given(self) -> Mapping[str, Estimator]:
         """TARNet given the covariates and U."""
-        return {"TARNet, ": learned(CFRLearner(steps=self.steps))}
+        return {"TARNet, ": learned(CFRLearner(schedule=Schedule(steps=self.steps)))}
 
     @property
     def described(self) -> str:

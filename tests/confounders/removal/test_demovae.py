@@ -65,12 +65,12 @@ def test_a_constant_level_has_no_association():
 def test_guides_are_scikit_learns_with_more_columns_than_rows(x64):
     rng = np.random.default_rng(0)
     x, d = 0.3 * rng.normal(size=(40, 60)), coded(rng, 40)
-    found = linear_guides(jnp.asarray(x), jnp.asarray(d), LAYOUT, ridge=2.0, c=0.5)
+    result = linear_guides(jnp.asarray(x), jnp.asarray(d), LAYOUT, ridge=2.0, c=0.5)
     ridge = Ridge(alpha=2.0).fit(x, d[:, 0])
-    np.testing.assert_allclose(found.slopes[:, 0], ridge.coef_, atol=1e-8)
-    np.testing.assert_allclose(found.intercepts[0], ridge.intercept_, atol=1e-8)
+    np.testing.assert_allclose(result.slopes[:, 0], ridge.coef_, atol=1e-8)
+    np.testing.assert_allclose(result.intercepts[0], ridge.intercept_, atol=1e-8)
     logistic = LogisticRegression(C=0.5, tol=1e-10, max_iter=2000).fit(x, d[:, 2])
-    scores = x @ np.asarray(found.slopes[:, 2]) + float(found.intercepts[2])
+    scores = x @ np.asarray(result.slopes[:, 2]) + float(result.intercepts[2])
     np.testing.assert_allclose(scores, logistic.decision_function(x), atol=1e-4)
     separable = linear_guides(jnp.asarray(x), jnp.asarray(d), LAYOUT, c=100.0)
     assert np.mean((x @ separable.slopes[:, 2] + separable.intercepts[2] > 0) == (d[:, 2] == 1)) == 1.0
@@ -100,11 +100,11 @@ def test_association_scan_is_scipys_with_bonferroni(x64):
     rng = np.random.default_rng(0)
     features, fields = rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
     fields[:, 0] += 0.5 * features[:, 2]
-    found = association_scan(jnp.asarray(features), jnp.asarray(fields))
+    result = association_scan(jnp.asarray(features), jnp.asarray(fields))
     for j in range(3):
         each = [stats.pearsonr(features[:, k], fields[:, j]) for k in range(4)]
-        np.testing.assert_allclose(found.p_value[j], min(1.0, 4 * min(e.pvalue for e in each)), rtol=1e-9)
-        np.testing.assert_allclose(found.correlation[j], max(abs(e.statistic) for e in each), rtol=1e-9)
+        np.testing.assert_allclose(result.p_value[j], min(1.0, 4 * min(e.pvalue for e in each)), rtol=1e-9)
+        np.testing.assert_allclose(result.correlation[j], max(abs(e.statistic) for e in each), rtol=1e-9)
 
 
 def test_leakage_tells_linear_from_nonlinear():

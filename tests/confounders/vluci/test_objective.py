@@ -1,4 +1,4 @@
-"""The identities of doubly variational inference, against sums and integrals computed apart."""
+"""The identities of doubly variational inference, against independent sums and integrals."""
 
 import jax
 import jax.numpy as jnp
@@ -63,28 +63,28 @@ def test_two_point_bounds_are_the_likelihood_when_both_posteriors_are_exact(batc
     """Card 3.2: L_T = log p(t|x), L_Y = log p(y|x,t), L_T + L_Y = L_J = log p(t,y|x)."""
     model = LatentModel("two_point", dim, posterior="exact", hidden=(8,))
     params = _moved(model, batch)
-    found = bounds(model, params, jax.random.key(0), batch)
+    result = bounds(model, params, jax.random.key(0), batch)
     points = np.array(np.meshgrid(*[[-1, 1]] * dim)).reshape(dim, -1).T
     treatment, outcome = _log_likelihoods(model, params, batch, points)
     joint = logsumexp(treatment + outcome, axis=0) - dim * np.log(2)
     treatment = logsumexp(treatment, axis=0) - dim * np.log(2)
-    np.testing.assert_allclose(found.treatment, treatment.mean(), atol=1e-5)
-    np.testing.assert_allclose(found.outcome, (joint - treatment).mean(), atol=1e-5)
-    np.testing.assert_allclose(found.joint, joint.mean(), atol=1e-5)
+    np.testing.assert_allclose(result.treatment, treatment.mean(), atol=1e-5)
+    np.testing.assert_allclose(result.outcome, (joint - treatment).mean(), atol=1e-5)
+    np.testing.assert_allclose(result.joint, joint.mean(), atol=1e-5)
 
 
 def test_amortized_two_point_bounds_lie_below_the_likelihood_by_the_divergences(batch):
     model = LatentModel("two_point", 1, hidden=(8,))
     params = _moved(model, batch)
     exact = LatentModel("two_point", 1, hidden=(8,), posterior="exact")
-    found, best = (bounds(which, params, jax.random.key(0), batch) for which in (model, exact))
+    result, best = (bounds(which, params, jax.random.key(0), batch) for which in (model, exact))
 
     def gap(method):
         q, p = (np.asarray(apply(which, params, method, batch).log_probs, np.float64) for which in (model, exact))
         return np.sum(np.exp(q) * (q - p), axis=1).mean()
 
-    np.testing.assert_allclose(best.treatment - found.treatment, gap("q1"), atol=1e-5)
-    np.testing.assert_allclose(best.joint - found.joint, gap("q2"), atol=1e-5)
+    np.testing.assert_allclose(best.treatment - result.treatment, gap("q1"), atol=1e-5)
+    np.testing.assert_allclose(best.joint - result.joint, gap("q2"), atol=1e-5)
     assert gap("q1") > 1e-3
 
 

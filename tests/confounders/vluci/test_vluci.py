@@ -1,4 +1,4 @@
-"""VLUCI as a user meets it: recovery where U is identified, refusal where it is not, and errors at the door."""
+"""The class VLUCI: recovery where U is identified, refusal where it is not, and input errors."""
 
 import pickle
 
@@ -23,7 +23,7 @@ SMALL = {
 
 
 class Regressions:
-    """A user's own estimator: a regression an arm, with NumPy. Nothing of it is known but its methods."""
+    """A user's own estimator: one regression per arm, with NumPy. VLUCI relies on its methods alone."""
 
     def fit(self, Y, T, *, X):
         ones = np.ones((len(Y), 1))

@@ -20,12 +20,16 @@ from causalrep.errors import (
     NotFittedError,
     OverlapWarning,
 )
+from causalrep.training.rows import Schedule
+from causalrep.training.trained import refuse_divergence
 
 N = 400
 CORES = {
-    "CFR": CFRLearner(representation=(24,), heads=(16,), alpha=0.1, steps=600, learning_rate=3e-3),
-    "DragonNet": DragonLearner(representation=(24,), heads=(16,), adam_epochs=60, sgd_epochs=2, adam_rate=3e-3),
-    "SNet": SNetLearner(large=(16,), small=(8,), heads=(16,), steps=600, learning_rate=1e-2),
+    "CFR": CFRLearner(representation=(24,), heads=(16,), alpha=0.1, schedule=Schedule(steps=600, learning_rate=3e-3)),
+    "DragonNet": DragonLearner(
+        representation=(24,), heads=(16,), schedule=Schedule(epochs=60, learning_rate=3e-3), sgd_epochs=2
+    ),
+    "SNet": SNetLearner(large=(16,), small=(8,), heads=(16,), schedule=Schedule(steps=600, learning_rate=1e-2)),
 }
 
 
@@ -75,10 +79,8 @@ def test_penalties_against_errors_in_the_outcome_s_units_or_against_standardised
         alpha=0.1,
         penalty=0.01,
         discrepancy="linear",
-        steps=100,
-        batch_size=50,
+        schedule=Schedule(steps=100, batch_size=50, learning_rate=3e-3),
         eval_after=0,
-        learning_rate=3e-3,
         outcome_units=outcome_units,
     )
     stronger = replace(common, alpha=1.6, penalty=0.16)
@@ -112,7 +114,7 @@ def test_a_replication_alone_is_its_lane_and_rows_without_weight_teach_nothing()
 
 # ---------------------------------------------------------------- façades
 
-SMALL = TARNet(representation=(24,), heads=(16,), steps=400, learning_rate=3e-3, cv=2)
+SMALL = TARNet(representation=(24,), heads=(16,), schedule=Schedule(steps=400, learning_rate=3e-3), cv=2)
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +161,9 @@ def test_the_conformal_interval_holds_a_units_own_effect(fitted):
 
 def test_a_perceptron_is_a_nuisance_of_any_meta_learner(x64):
     x, t, y, tau = draw(4)
-    net = MLPRegression(hidden=(16,), steps=300, learning_rate=1e-2)
+    net = MLPRegression(hidden=(16,), schedule=Schedule(steps=300, learning_rate=1e-2))
     rows = jax.tree.map(jnp.asarray, as_rows(x, t, y))
-    learner, propensity = meta.T(net), replace(net, binary=True, steps=100)
+    learner, propensity = meta.T(net), replace(net, binary=True, schedule=Schedule(steps=100, learning_rate=1e-2))
 
     @jax.jit
     def run(rows):
@@ -205,16 +207,18 @@ def test_wrong_data_is_refused_by_name(change, word):
     [
         (TARNet(representation=()), "representation"),
         (TARNet(heads="100"), "heads"),
-        (TARNet(steps=0), "steps"),
-        (TARNet(validation_share=1.0), "validation_share"),
-        (TARNet(learning_rate=float("nan")), "learning_rate"),
+        (TARNet(schedule=Schedule(steps=0)), "schedule.steps"),
+        (TARNet(schedule=Schedule(validation_share=1.0)), "schedule.validation_share"),
+        (TARNet(schedule=Schedule(epochs=3)), "schedule"),
+        (TARNet(schedule=Schedule(learning_rate=float("nan"))), "schedule.learning_rate"),
         (TARNet(seed=0.5), "seed"),
         (TARNet(propensity="logit"), "propensity"),
         (CFRNet(discrepancy="energy"), "discrepancy"),
         (CFRNet(alpha=-1.0), "alpha"),
-        (BNN(batch_size=0), "batch_size"),
+        (BNN(schedule=Schedule(batch_size=0)), "schedule.batch_size"),
         (DragonNet(targeted=-1), "targeted"),
-        (DragonNet(adam_epochs=1.5), "adam_epochs"),
+        (DragonNet(schedule=Schedule(epochs=1.5)), "schedule.epochs"),
+        (DragonNet(sgd_epochs=1.5), "sgd_epochs"),
         (SNet(small=(5, 0)), "small"),
         (SNet(cv=1), "cv"),
     ],
@@ -226,7 +230,7 @@ def test_wrong_hyperparameters_are_named(estimator, word):
 
 
 def test_constant_covariates_tiny_samples_and_thin_overlap_give_numbers():
-    tiny = TARNet(representation=(24,), heads=(16,), steps=20, cv=2)
+    tiny = TARNet(representation=(24,), heads=(16,), schedule=Schedule(steps=20), cv=2)
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(size=10), np.full(10, 0.1)])
     t = np.arange(10) % 2
@@ -248,6 +252,6 @@ def test_before_fit_and_after_divergence(fitted):
     with pytest.raises(NotFittedError):
         TARNet().effect()
     model, *_ = fitted
-    with pytest.raises(DivergenceError, match=r"TARNet\(.*learning rate"):
-        model._check_converged(np.array(True), 3)
-    assert TARNet(steps=5).set_params(steps=7).get_params()["steps"] == 7
+    with pytest.raises(DivergenceError, match=r"TARNet\(.*learning_rate"):
+        refuse_divergence(model.params_._replace(diverged=np.array(True)), model)
+    assert TARNet(cv=5).set_params(cv=7).get_params()["cv"] == 7

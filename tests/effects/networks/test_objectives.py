@@ -10,16 +10,16 @@ from causalrep.effects.networks import (
     DragonLearner,
     MLPRegression,
     SNetLearner,
-    Units,
     cfr_objective,
     dragonnet_objective,
     mlp_objective,
     snet_objective,
-    standardize,
 )
 from causalrep.effects.networks.cfr import _balanced
-from causalrep.effects.networks.units import split
+from causalrep.effects.networks.learner import split_within_arms
+from causalrep.effects.networks.units import Units, standardize
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
+from causalrep.training.rows import Schedule
 
 N, D = 30, 3
 
@@ -106,7 +106,7 @@ def test_dragonnet_sums_over_the_batch(rows, targeted):
 
 
 def test_dragonnet_counts_a_larger_batch_as_one_of_the_usual_size(rows):
-    method = DragonLearner(representation=(4,), heads=(3,), batch_size=10, penalty=0.2)
+    method = DragonLearner(representation=(4,), heads=(3,), schedule=Schedule(batch_size=10), penalty=0.2)
     objective = dragonnet_objective(method)
     params = initial(objective, rows)
     parts = [jax.tree.map(lambda leaf, i=i: leaf[10 * i : 10 * i + 10], rows) for i in range(3)]
@@ -159,17 +159,17 @@ def test_rows_without_weight_do_not_enter_the_scaling(x64):
     np.testing.assert_allclose(units.y[:15], (y[:15] - y[:15].mean()) / y[:15].std(), atol=1e-5)
     np.testing.assert_array_equal(units.x[:, 1], 0.0)
     assert float(units.w.mean()) == pytest.approx(1.0)
-    assert float(scaling.x_std[1]) == 1.0
+    assert float(scaling.x.std[1]) == 1.0
 
 
 @pytest.mark.parametrize(("n", "share"), [(50, 0.3), (4, 0.3), (5, 0.9)])
 def test_the_split_is_a_partition_within_the_arms(n, share):
     t = (jnp.arange(n) % 5 == 0).astype(jnp.float32)
     ids = jnp.arange(n, dtype=jnp.float32)
-    training, validation = split(jax.random.key(0), Units(ids[:, None], t, ids, jnp.ones(n)), share)
+    training, validation = split_within_arms(jax.random.key(0), Units(ids[:, None], t, ids, jnp.ones(n)), share)
     np.testing.assert_array_equal(np.sort(np.r_[training.y, validation.y]), ids)
     assert len(validation.y) == max(1, round(share * n))
     if n == 50:
         assert int(validation.t.sum()) == 3
-        other, _ = split(jax.random.key(1), Units(ids[:, None], t, ids, jnp.ones(n)), share)
+        other, _ = split_within_arms(jax.random.key(1), Units(ids[:, None], t, ids, jnp.ones(n)), share)
         assert set(np.asarray(other.y)) != set(np.asarray(training.y))

@@ -80,11 +80,11 @@ def test_tied_autoencoder_reaches_the_principal_directions():
     rng = np.random.default_rng(0)
     h = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 12)) + 0.3 * rng.normal(size=(300, 12)) + 0.5
     data = {"h": jnp.asarray(h, jnp.float32)}
-    found = fit(tied_autoencoder(4), adam(0.02, cosine_steps=1500), data, jax.random.key(0), steps=1500)
+    result = fit(tied_autoencoder(4), adam(0.02, cosine_steps=1500), data, jax.random.key(0), steps=1500)
     s = np.linalg.svd(h, compute_uv=False)
     best = np.sum(s[4:] ** 2) / 300
-    assert best * 0.999 < float(found.final_loss) < best * 1.05
-    w = np.asarray(found.params["W"])
+    assert best * 0.999 < float(result.final_loss) < best * 1.05
+    w = np.asarray(result.params["W"])
     np.testing.assert_allclose(w @ w.T, np.eye(4), atol=0.05)
 
 
@@ -106,16 +106,16 @@ def test_weights_of_tokens(x64):
     w = np.linalg.qr(rng.normal(size=(8, 3)))[0].T
     entries = rng.normal(size=(4, 3))
     entries /= np.linalg.norm(entries, axis=1, keepdims=True)
-    found = Confounders(jnp.asarray(w), jnp.asarray(entries))
+    result = Confounders(jnp.asarray(w), jnp.asarray(entries))
     tokens = rng.normal(size=(500, 8))
-    weights = np.asarray(found.weights(jnp.asarray(tokens)))
+    weights = np.asarray(result.weights(jnp.asarray(tokens)))
     assert weights.min() >= 0
     assert weights.max() <= 2
     # The token whose code points along the mean entry gets the least weight of all; one orthogonal to them all gets 1.
     typical = entries.mean(0) @ w
-    assert found.weights(jnp.asarray(typical[None]))[0] <= weights.min() + 1e-5
+    assert result.weights(jnp.asarray(typical[None]))[0] <= weights.min() + 1e-5
     outside = tokens[0] - w.T @ (w @ tokens[0])
-    np.testing.assert_allclose(found.weights(jnp.asarray(outside[None]))[0], 1.0, atol=1e-6)
+    np.testing.assert_allclose(result.weights(jnp.asarray(outside[None]))[0], 1.0, atol=1e-6)
 
 
 def test_softmax_probe_is_scikit_learns():
@@ -123,14 +123,14 @@ def test_softmax_probe_is_scikit_learns():
     x = rng.normal(size=(400, 3))
     y = np.argmax(x @ rng.normal(size=(3, 4)) + rng.gumbel(size=(400, 4)), axis=1)
     folds = np.arange(400) % 5
-    found = softmax_loss(jnp.asarray(x, jnp.float32), jnp.asarray(y), jnp.asarray(folds), classes=4)
+    result = softmax_loss(jnp.asarray(x, jnp.float32), jnp.asarray(y), jnp.asarray(folds), classes=4)
     z = (x - x.mean(0)) / x.std(0)
     total = 0.0
     for fold in range(5):
         inside, outside = folds != fold, folds == fold
         model = LogisticRegression(C=1 / (1e-3 * inside.sum()), tol=1e-8).fit(z[inside], y[inside])
         total -= model.predict_log_proba(z[outside])[np.arange(outside.sum()), y[outside]].sum()
-    np.testing.assert_allclose(found, total / 400, atol=2e-3)
+    np.testing.assert_allclose(result, total / 400, atol=2e-3)
 
 
 def test_sufficiency_of_nothing_and_of_everything():
@@ -237,15 +237,15 @@ def test_of_several_starts_the_one_with_the_least_information_is_kept():
     model, schedule = TEDModel(StreamSizes(3, 12, 12)), Schedule(epochs=2, batch_size=50)
     fitted = jax.jit(lambda key: fit_ted(key, data, model=model, schedule=schedule))
 
-    def share(found):
-        out = TEDNetworks(model).apply(found.params, data["first"], data["second"])
+    def share(result):
+        out = TEDNetworks(model).apply(result.params, data["first"], data["second"])
         return float(coding_rate(out.confounder) / coding_rate(out.features))
 
     starts = [keys[0], *jax.random.split(derive(keys[0], "starts"), 3)]
     alone = [share(fitted(key)) for key in starts]
     assert np.ptp(alone) > 1e-3
-    found = jax.jit(lambda key: fit_ted(key, data, model=model, schedule=schedule, starts=4))(keys[0])
-    assert share(found) == pytest.approx(min(alone), abs=1e-4)
+    result = jax.jit(lambda key: fit_ted(key, data, model=model, schedule=schedule, starts=4))(keys[0])
+    assert share(result) == pytest.approx(min(alone), abs=1e-4)
 
 
 def test_equal_schedules_share_one_compiled_program():

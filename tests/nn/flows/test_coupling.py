@@ -70,12 +70,12 @@ def test_a_short_fit_approaches_the_truth():
     )
     family = ILDFamily("relax-can", 2, 4, 1, depth=2)
     schedule = Schedule(steps=1500, batch_size=250, learning_rate=3e-3)
-    found = fit_ild(jax.random.key(0), family, rows, validation, schedule=schedule)
+    result = fit_ild(jax.random.key(0), family, rows, validation, schedule=schedule)
     best = -np.mean([data.truth.log_density(data.validation.noise[data.validation.domain == d], d) for d in (0, 1)])
     start = -float(log_likelihood(family.model(family.init(jax.random.key(0))), *validation).mean())
-    assert best - 0.02 < float(found.final_loss) < best + 0.3 * (start - best)
+    assert best - 0.02 < float(result.final_loss) < best + 0.3 * (start - best)
     answers = true_counterfactuals(data.truth, data.test).astype(np.float32)
-    assert np.isfinite(float(counterfactual_error(family.model(found.params), data.test, answers)))
+    assert np.isfinite(float(counterfactual_error(family.model(result.params), data.test, answers)))
 
 
 def test_what_a_flow_cannot_do():

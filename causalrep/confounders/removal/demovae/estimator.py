@@ -138,7 +138,7 @@ class DemoVAE(Transformer):
         self._check(x, min(schedule.batch_size, len(x)))
         code = Demographics.of(D, self.categorical)
         d = code.encode(D, rows=len(x))
-        weights = {name: float(getattr(self, name)) for name in WEIGHTS}
+        weights: dict[str, Any] = {name: float(getattr(self, name)) for name in WEIGHTS}
         model = DemoVAEModel(
             code.layout,
             self.latents,
