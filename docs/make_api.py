@@ -56,7 +56,7 @@ def _entry(name: str, value: object, public: list[type]) -> str:
 
 def _methods(value: type, public: list[type]) -> list[str]:
     """Documented public methods; those of a base that has an entry of its own are found there."""
-    elsewhere = {base for other in public if other is not value and issubclass(value, other) for base in other.mro()}
+    elsewhere = {base for other in public if other is not value and other in value.mro() for base in other.mro()}
     own = [base for base in value.mro() if base not in elsewhere and base.__module__.startswith("causalrep")]
     return sorted(
         {
