@@ -19,15 +19,15 @@ from catenets.models.jax import TARNet  # noqa: E402
 def main(path: str, epochs: int) -> dict[str, list[float]]:
     """All replications of the file."""
     data = np.load(path)
-    found: dict[str, list[float]] = {"fit": [], "compile": [], "pehe": []}
+    results: dict[str, list[float]] = {"fit": [], "compile": [], "pehe": []}
     _fit(data, 0, 1)  # The first fit of a process also loads and compiles what later ones share.
     for index in range(len(data["y"])):
-        found["compile"].append(_fit(data, index, 1)[0])
+        results["compile"].append(_fit(data, index, 1)[0])
         seconds, effect = _fit(data, index, epochs)
-        found["fit"].append(seconds)
+        results["fit"].append(seconds)
         test = data["tests"][index]
-        found["pehe"].append(float(np.sqrt(np.mean((effect - data["tau"][index])[test] ** 2))))
-    return found
+        results["pehe"].append(float(np.sqrt(np.mean((effect - data["tau"][index])[test] ** 2))))
+    return results
 
 
 def _fit(data, index: int, epochs: int) -> tuple[float, np.ndarray]:

@@ -58,7 +58,7 @@ def run() -> Row | None:
     timing = measure(lambda: ours(y, t, x), units=1, repeats=9)
     peer = measure(lambda: theirs(y, t, x), units=1, repeats=5)
     (our_effect, our_ate, our_half), (their_effect, their_ate, their_half) = ours(y, t, x), theirs(y, t, x)
-    errors = [float(np.sqrt(np.mean((found - effect) ** 2))) for found in (our_effect, their_effect)]
+    errors = [float(np.sqrt(np.mean((estimate - effect) ** 2))) for estimate in (our_effect, their_effect)]
     return Row(
         task=f"DR-learner, ridge and logistic nuisances, n = {ROWS:,}, {COVARIATES} covariates, {FOLDS} folds",
         ours=timing,
@@ -71,6 +71,6 @@ def run() -> Row | None:
         note=(
             f"average effect {our_ate:.3f} ± {our_half:.3f} against {their_ate:.3f} ± {their_half:.3f} (truth "
             f"{effect.mean():.3f}); root mean squared error of individual effects {errors[0]:.3f} against "
-            f"{errors[1]:.3f}. EconML fits one outcome regression with the treatment as a column, ours one an arm."
+            f"{errors[1]:.3f}. EconML fits one outcome regression with the treatment as a column, ours one per arm."
         ),
     )

@@ -1,4 +1,4 @@
-"""TARNet on IHDP-100 beside CATENets: the same network, epochs, batches and rates; time a replication, and PEHE.
+"""TARNet on IHDP-100 beside CATENets: the same network, epochs, batches and rates; time per replication, and PEHE.
 
 CATENets 0.2.4 needs torch, so it gets an environment of its own; point to its Python::
 
@@ -49,10 +49,10 @@ def _both(replications: int) -> dict | None:
 
 def run(replications: int = 10) -> Row | None:
     """A fit as each library is used: CATENets compiles inside every fit, ours once."""
-    found = _both(replications)
-    if found is None:
+    results = _both(replications)
+    if results is None:
         return None
-    ours, peer = found["ours"], found["peer"]
+    ours, peer = results["ours"], results["peer"]
     return _row(
         "TARNet on IHDP-100, 200 epochs",
         ours,
@@ -61,7 +61,7 @@ def run(replications: int = 10) -> Row | None:
         f"both: representation 3 x 200, heads 2 x 100, ELU, Adam 1e-4, penalty 1e-4 on all weights, batches of 100, "
         f"200 epochs without early stopping, validation 30% of 672 units. CATENets compiles its step in every fit "
         f"({_median(peer['compile']):.2g} s of its time). Out-of-sample PEHE over {len(peer['pehe'])} replications: "
-        f"ours {_mean(ours['pehe'])}, CATENets {_mean(peer['pehe'])} (ours standardises the outcome, CATENets does "
+        f"ours {_mean(ours['pehe'])}, CATENets {_mean(peer['pehe'])} (ours standardizes the outcome, CATENets does "
         f"not). Ours computes at {ours['flops'] / ours['timing'].median / 1e9:.0f} GFLOP/s, "
         f"{ours['flops'] / ours['timing'].median / ours['rate']:.0%} of the {ours['rate'] / 1e9:.0f} GFLOP/s that a "
         f"product of two 2,048 x 2,048 matrices reaches on one processor.",
@@ -70,12 +70,14 @@ def run(replications: int = 10) -> Row | None:
 
 def run_steps(replications: int = 10) -> Row | None:
     """The same fits without CATENets' compilation: what remains when its fits become long."""
-    found = _both(replications)
-    if found is None:
+    results = _both(replications)
+    if results is None:
         return None
-    steps = [whole - compiling for whole, compiling in zip(found["peer"]["fit"], found["peer"]["compile"], strict=True)]
+    steps = [
+        whole - compiling for whole, compiling in zip(results["peer"]["fit"], results["peer"]["compile"], strict=True)
+    ]
     note = "as above, less the time of a fit of one epoch on CATENets' side: its compilation."
-    return _row("TARNet on IHDP-100, compiled on both sides", found["ours"], _timing(steps), 1, note)
+    return _row("TARNet on IHDP-100, compiled on both sides", results["ours"], _timing(steps), 1, note)
 
 
 def _row(task: str, ours: dict, theirs: Timing, claim: float, note: str) -> Row:
@@ -134,7 +136,7 @@ def _ours(data, tests: np.ndarray) -> dict:
 
 
 def _flops(learner: CFRLearner, steps: int) -> float:
-    """Of the matrix products of all updates: forward, and twice that backward, but for the first layer's input."""
+    """Operations of all matrix products: one forward and two backward each, without the gradient of the input."""
     widths = (25, *learner.representation)
     shared = [a * b for a, b in pairwise(widths)]
     inner = (widths[-1], *learner.heads, 1)
