@@ -1,10 +1,11 @@
 """Intervals for individual effects: two kinds, for two different questions.
 
-*Bootstrap*: for the effect expected at x, ``tau(x)``. It shows sampling error alone: the bias of a penalised or wrongly
-specified regression is not in it.
+*Bootstrap*: for the expected effect at x, ``tau(x)``. It reflects sampling error only, not the bias of a penalized or
+misspecified regression.
 
-*Conformal*: for the effect on a new person with covariates x, ``Y(1) - Y(0)``, noise included. Valid for any outcome
-regression if the propensity is right, and wide for it: one interval for each potential outcome, at half the error each.
+*Conformal*: for the effect on a new unit with covariates x, ``Y(1) - Y(0)``, noise included. It is valid for any
+outcome regression if the propensity is right, but wide: it combines one interval per potential outcome, at half the
+error each.
 """
 
 from typing import Any
@@ -28,8 +29,8 @@ def bootstrap_effects(
         key: Random key.
         learner: A meta-learner.
         data: The rows.
-        x: Where to estimate the effect.
-        draws: How many bootstrap samples.
+        x: Covariates at which to estimate the effect.
+        draws: Number of bootstrap samples.
     """
 
     def refitted(w):
@@ -48,20 +49,20 @@ def conformal_effects(
     alpha: float | Float[Array, ""],
     clip: float = CLIP,
 ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-    """Ends of intervals that hold ``Y(1) - Y(0)`` of a new unit with probability at least ``1 - alpha``.
+    """Ends of intervals that contain ``Y(1) - Y(0)`` of a new unit with probability at least ``1 - alpha``.
 
     Half of the rows fit the regressions, the other half calibrate them. The residuals of an arm are weighted by the
-    inverse propensity, since a new unit is drawn from the whole population and not from that arm.
+    inverse propensity, since a new unit comes from the whole population and not from that arm.
 
     Args:
-        key: Random key of the halves.
+        key: Random key of the split into halves.
         outcome: Regression within an arm, or a learner of both arms at once (with ``fit(data)`` and
             ``outcomes(params, x)``, as :class:`~causalrep.effects.networks.CFRLearner`).
         propensity: Regression of the treatment.
         data: The rows; ``x`` and ``xw`` are the same.
-        x: Where intervals are wanted.
-        alpha: Miscoverage.
-        clip: Of the propensities.
+        x: Covariates at which intervals are wanted.
+        alpha: Probability of missing the effect.
+        clip: Propensities are moved into ``[clip, 1 - clip]``.
 
     Source: Lei and Candès (2021), sections 2 and 4.1 (Bonferroni's combination of the arms).
     """
@@ -79,5 +80,5 @@ def conformal_effects(
     for arm, mu, e_arm, e_test in zip(arms, predicted, (1 - e_rows, e_rows), (1 - e_new, e_new), strict=True):
         weights = data.w * calibration * arm / e_arm
         radius = radius + conformal_quantile(jnp.abs(data.y - mu), weights, 1.0 / e_test, alpha / 2)
-    centre = jnp.asarray(expected[1]) - jnp.asarray(expected[0])
-    return centre - radius, centre + radius
+    center = jnp.asarray(expected[1]) - jnp.asarray(expected[0])
+    return center - radius, center + radius

@@ -1,4 +1,4 @@
-"""Meta-learners as pure functions: how regressions are put together into an estimate of ``tau(x)``.
+"""Meta-learners as pure functions: combinations of regressions that estimate the effect ``tau(x)``.
 
 Each is a frozen dataclass of learners with ``fit(data) -> params`` and ``predict(params, x) -> tau`` that work under
 ``jit`` and ``vmap`` if their learners do. The classes with ``fit(Y, T, X=X)`` are in ``causalrep.effects.learners``.
@@ -27,7 +27,7 @@ class EffectRows(NamedTuple):
         t: Treatment, 0 or 1 (n,).
         y: Outcome (n,).
         w: Weights; 0 leaves a row out (n,).
-        folds: Codes for cross-fitting (n,).
+        folds: Fold codes for cross-fitting (n,).
     """
 
     x: Float[Array, "n d"]
@@ -39,7 +39,7 @@ class EffectRows(NamedTuple):
 
 
 class MetaLearner(Protocol):
-    """What S, T, X, R and DR have in common."""
+    """The interface of S, T, X, R and DR."""
 
     @property
     def learners(self) -> tuple[Learner, ...]:
@@ -86,7 +86,7 @@ class S:
 
 @dataclass(frozen=True)
 class T:
-    """Two regressions, one an arm; ``tau(x) = mu1(x) - mu0(x)``."""
+    """Two regressions, one per arm; ``tau(x) = mu1(x) - mu0(x)``."""
 
     outcome: Learner = RIDGE
 
@@ -143,7 +143,7 @@ class X:
 
 @dataclass(frozen=True)
 class R:
-    """Robinson's residuals: minimises ``mean[((Y - m(x, w)) - (T - e(x, w)) tau(x))^2]`` with cross-fitted m and e.
+    """Robinson's residuals: minimizes ``mean[((Y - m(x, w)) - (T - e(x, w)) tau(x))^2]`` with cross-fitted m and e.
 
     That is a regression of ``(Y - m)/(T - e)`` on x with weights ``(T - e)^2``.
     """
@@ -164,11 +164,12 @@ class R:
         return self._fit(data, cross_fit(self.propensity, data.xw, data.t, data.w, data.folds, self.n_folds))
 
     def fit_given(self, data: EffectRows, nuisances: Nuisances):
-        """The same, with propensities that were cross-fitted before."""
+        """Parameters of tau from propensities that are cross-fitted already."""
         return self._fit(data, nuisances.propensity)
 
     def _fit(self, data: EffectRows, propensity: Float[Array, " n"]):
         m = cross_fit(self.outcome, data.xw, data.y, data.w, data.folds, self.n_folds)
+        # mean[((Y - m) - rest tau)^2] = mean[rest^2 ((Y - m) / rest - tau)^2]: weighted least squares.
         rest = data.t - clipped(propensity, self.clip)
         return self.effect.fit(data.x, (data.y - m) / rest, data.w * rest**2)
 
@@ -200,7 +201,7 @@ class DR:
         return self.fit_given(data, nuisances)
 
     def fit_given(self, data: EffectRows, nuisances: Nuisances):
-        """The same, with nuisances cross-fitted before."""
+        """Parameters of tau from nuisances that are cross-fitted already."""
         return self.effect.fit(data.x, aipw_scores(data.t, data.y, nuisances, self.clip), data.w)
 
     def predict(self, params, x):

@@ -1,7 +1,8 @@
 """Doubly robust scores: augmented inverse propensity weighting of the average effect and the effect on the treated.
 
-Every estimate here is a mean of scores, and its standard error their spread over ``sqrt(n)``; with cross-fitted
-nuisances the interval is valid if the product of the nuisances' errors vanishes faster than ``1/sqrt(n)``.
+Every estimate here is a mean of scores, and its standard error is their standard deviation over ``sqrt(n)``. With
+cross-fitted nuisances the interval is valid if the product of the nuisances' errors vanishes faster than
+``1/sqrt(n)``.
 
 Source: Robins, Rotnitzky and Zhao (1994); Chernozhukov et al. (2018), the "interactive regression model".
 """
@@ -17,7 +18,7 @@ CLIP = 0.01
 
 
 class Nuisances(NamedTuple):
-    """What the scores need to know of each row.
+    """Regressions of treatment and outcome, evaluated at each row.
 
     Attributes:
         propensity: ``e(x) = P(T=1 | x)`` before clipping (n,).
@@ -64,7 +65,7 @@ def cross_fit_nuisances(
         y: Outcome.
         w: Weights; 0 leaves a row out of all training sets.
         folds: Codes 0..n_folds-1.
-        n_folds: How many.
+        n_folds: Number of folds.
     """
     return Nuisances(
         cross_fit(propensity, x, t, w, folds, n_folds),
@@ -108,7 +109,7 @@ def aipw_att(
     share = jnp.sum(w * t) / jnp.sum(w)
     scores = (t - (1 - t) * e / (1 - e)) * (y - nuisances.mu0) / share
     value = jnp.sum(w * scores) / jnp.sum(w)
-    # The share of treated is estimated too: its influence is in the treatment itself.
+    # The share of treated is estimated too, which adds -value (t - share) / share to the influence function.
     return _influence(value, scores - value * t / share, w)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of treatment effects: overlap, balance, calibration, uplift, sensitivity."""
+"""Figures of treatment effects: overlap, balance, calibration, uplift, sensitivity."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,12 +11,14 @@ from causalrep.effects.checks.sensitivity import OLSSensitivity
 from causalrep.effects.checks.uplift import UpliftCurve
 from causalrep.errors import InputError
 
-# Told apart with any colour vision (Okabe and Ito).
+# Distinguishable with any color vision (Okabe and Ito).
 UNTREATED, TREATED = "#0072B2", "#D55E00"
 
 
 def plot_overlap(report: OverlapReport, *, bins: int = 30, ax: Axes | None = None) -> Axes:
-    """Propensities of the treated upwards and of the untreated downwards; where one side is empty, nothing compares.
+    """Histogram of propensities, the treated upwards and the untreated downwards.
+
+    Where one side is empty, the rows of the other have no counterpart.
 
     Args:
         report: From ``overlap_report`` or an estimator's ``overlap()``.
@@ -25,7 +27,7 @@ def plot_overlap(report: OverlapReport, *, bins: int = 30, ax: Axes | None = Non
     """
     ax = ax or plt.subplots(figsize=(7, 3.5))[1]
     edges = np.linspace(0, 1, bins + 1)
-    for name, mask, sign, colour in (
+    for name, mask, sign, color in (
         ("treated", report.treated, 1, TREATED),
         ("untreated", ~report.treated, -1, UNTREATED),
     ):
@@ -36,7 +38,7 @@ def plot_overlap(report: OverlapReport, *, bins: int = 30, ax: Axes | None = Non
             sign * heights / mask.sum(),
             np.diff(edges),
             align="edge",
-            color=colour,
+            color=color,
             alpha=0.8,
             label=f"{name} (n = {mask.sum():,})",
         )
@@ -52,7 +54,7 @@ def plot_overlap(report: OverlapReport, *, bins: int = 30, ax: Axes | None = Non
 
 
 def plot_love(table: BalanceTable, *, ax: Axes | None = None) -> Axes:
-    """Absolute standardised differences of the covariates before and after weighting, the largest on top.
+    """Absolute standardized differences of the covariates before and after weighting, the largest on top.
 
     Args:
         table: From ``balance_table`` or an estimator's ``balance()``.
@@ -66,7 +68,7 @@ def plot_love(table: BalanceTable, *, ax: Axes | None = None) -> Axes:
         ax.plot(frame["difference_weighted"].abs(), rows, "o", color=UNTREATED, label="after weighting")
     ax.axvline(RULE_OF_THUMB, color="0.4", ls=":", lw=1)
     ax.set_yticks(rows, list(frame.index))
-    ax.set(xlabel="absolute standardised mean difference", xlim=(0, None))
+    ax.set(xlabel="absolute standardized mean difference", xlim=(0, None))
     ax.grid(axis="y", color="0.92")
     ax.set_axisbelow(True)
     ax.legend(frameon=False, loc="lower right")
@@ -92,7 +94,7 @@ def plot_calibration(found: Calibration, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_uplift(curves: dict[str, UpliftCurve], *, ax: Axes | None = None) -> Axes:
-    """Gain against the share treated, one curve an order of treatment, and the line of treating at random.
+    """Gain against the share treated, one curve per order of treatment, and the line of treating at random.
 
     Args:
         curves: Label -> curve.

@@ -1,4 +1,4 @@
-"""Pictures of inference with instruments: p-values against the coefficient, and sets that may have no end."""
+"""Figures of inference with instruments: p-values against the coefficient, and sets that may be unbounded."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from causalrep.errors import InputError
 from causalrep.iv.weak.confidence_set import ConfidenceSet
 
-# Told apart with any colour vision (Okabe and Ito).
+# Distinguishable with any color vision (Okabe and Ito).
 BOUNDED, NOT_BOUNDED = "#0072B2", "#D55E00"
 
 
@@ -29,7 +29,7 @@ def plot_confidence_curves(
     Args:
         p_values: Test name -> p-values on the grid, or a function that computes them.
         grid: Hypothesised values, (m,).
-        sets: Test name -> accepted set, drawn as a bar under the curves in the colour of its curve.
+        sets: Test name -> accepted set, drawn as a bar under the curves in the color of its curve.
         alpha: Size of the test: a dotted line.
         parameter: Label of the horizontal axis.
         ax: Axes to draw on; new ones by default.
@@ -65,7 +65,7 @@ def plot_intervals(
     parameter: str = "coefficient",
     ax: Axes | None = None,
 ) -> Axes:
-    """A forest plot, one row a method: unbounded sets, in another colour, end in arrows; an empty one says so.
+    """A forest plot with one row per method: unbounded sets have another color and end in arrows.
 
     Args:
         sets: Row label -> set, or a pair (low, high).

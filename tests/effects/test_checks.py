@@ -26,7 +26,7 @@ def test_effective_sample_size_by_hand():
     assert effective_sample_size(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
 
 
-def test_crump_s_threshold_minimises_the_variance():
+def test_crump_s_threshold_minimizes_the_variance():
     e = stats.beta(0.6, 0.9).rvs(4000, random_state=0)
     threshold = crump_threshold(e)
     grid = np.linspace(0.001, 0.3, 400)

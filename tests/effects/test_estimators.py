@@ -36,7 +36,7 @@ def aipw(s2):
 
 
 def test_aipw_is_doubleml_s(aipw):
-    # DoubleML 0.11.4, interactive regression model, same folds, least squares and unpenalised logit.
+    # DoubleML 0.11.4, interactive regression model, same folds, least squares and unpenalized logit.
     found = [aipw.ate(), aipw.ate_.se, aipw.att(), aipw.att_.se]
     np.testing.assert_allclose(found, [0.9356658142, 0.0498321916, 1.0851395524, 0.0528960823], rtol=1e-8)
     low, high = aipw.ate_interval(alpha=0.1)

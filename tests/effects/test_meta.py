@@ -107,8 +107,8 @@ def test_bootstrap_and_conformal_intervals_cover():
         low, high = conformal_effects(keys[4], LS, LOGIT, data, new, 0.1)
         individual = jnp.mean((low <= (y1 - y0)[n:]) & ((y1 - y0)[n:] <= high))
         draws = bootstrap_effects(keys[4], meta.T(LS), data, new, 40)
-        centre = meta.T(LS).predict(meta.T(LS).fit(data), new)
-        expected = jnp.mean(jnp.abs(centre - (3 + new[:, 1])) <= 1.645 * jnp.std(draws, axis=0, ddof=1))
+        center = meta.T(LS).predict(meta.T(LS).fit(data), new)
+        expected = jnp.mean(jnp.abs(center - (3 + new[:, 1])) <= 1.645 * jnp.std(draws, axis=0, ddof=1))
         return individual, expected
 
     keys = jax.random.split(jax.random.key(0), 100)

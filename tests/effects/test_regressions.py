@@ -35,24 +35,24 @@ def test_least_squares_is_weighted_least_squares():
     np.testing.assert_allclose(fitted(LeastSquares()), expected, atol=1e-10)
 
 
-def test_least_squares_takes_minimum_norm_slopes_on_centred_columns():
+def test_least_squares_takes_minimum_norm_slopes_on_centered_columns():
     x = np.column_stack([X, X[:, 0] + X[:, 1], np.full(N, 5.0)])
     params = LeastSquares().fit(jnp.asarray(x), jnp.asarray(Y), jnp.ones(N))
-    centred = x - x.mean(0)
-    np.testing.assert_allclose(params.slopes, np.linalg.pinv(centred, rcond=1e-10) @ (Y - Y.mean()), atol=1e-9)
+    centered = x - x.mean(0)
+    np.testing.assert_allclose(params.slopes, np.linalg.pinv(centered, rcond=1e-10) @ (Y - Y.mean()), atol=1e-9)
     # A column that is constant among the rows used gets nothing, even if it varies elsewhere.
     x[~USED, 5] = 9.0
     assert float(LeastSquares().fit(jnp.asarray(x), jnp.asarray(Y), jnp.asarray(W)).slopes[5]) == 0.0
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.01, 2.0])
-def test_ridge_is_scikit_learn_s_on_standardised_columns(penalty):
+def test_ridge_is_scikit_learn_s_on_standardized_columns(penalty):
     scaler = StandardScaler().fit(X, sample_weight=W)
     model = SklearnRidge(alpha=penalty * W.sum(), solver="svd").fit(scaler.transform(X), Y, sample_weight=W)
     np.testing.assert_allclose(fitted(Ridge(penalty)), model.predict(scaler.transform(NEW)), atol=1e-9)
 
 
-def test_the_ridge_penalty_minimises_generalised_cross_validation():
+def test_the_ridge_penalty_minimizes_generalized_cross_validation():
     scaled = (X - X.mean(0)) / X.std(0)
     candidates, scores = Ridge().candidates, []
     for penalty in candidates:
@@ -93,7 +93,7 @@ def test_kernel_ridge_is_scikit_learn_s():
     np.testing.assert_allclose(fitted(model, w=USED.astype(float)), expected, atol=1e-9)
 
 
-def test_neighbours_are_scikit_learn_s():
+def test_neighbors_are_scikit_learn_s():
     peer = KNeighborsRegressor(3).fit(X[USED] / X[USED].std(0), Y[USED])
     expected = peer.predict(NEW / X[USED].std(0))
     np.testing.assert_allclose(fitted(NearestNeighbours(3), w=USED.astype(float)), expected, atol=1e-12)

@@ -34,7 +34,7 @@ def test_unbounded_sets_end_in_arrows():
     assert arrows(plot_intervals({"AR": ConfidenceSet.whole_line()})) == ["<", ">"]
 
 
-def test_curves_and_sets_share_colours():
+def test_curves_and_sets_share_colors():
     grid = np.linspace(-1, 1, 11)
     curves = {"AR": lambda b: np.exp(-(b**2)), "CLR": np.exp(-2 * grid**2)}
     ax = plot_confidence_curves(curves, grid, sets={"AR": ConfidenceSet(((-0.5, math.inf),))})

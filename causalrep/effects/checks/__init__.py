@@ -1,4 +1,4 @@
-"""Is the estimate to be trusted? Overlap, balance, calibration and uplift."""
+"""Can the estimate be trusted? Overlap, balance, calibration and uplift; refutation and sensitivity beside them."""
 
 from causalrep.effects.checks.balance import BalanceTable, balance_table
 from causalrep.effects.checks.calibration import Calibration, calibration

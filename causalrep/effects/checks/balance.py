@@ -10,7 +10,7 @@ import pandas as pd
 from causalrep.base.validation import as_matrix, as_vector
 from causalrep.errors import InputError
 
-# Beyond this standardised difference a covariate is usually called out of balance.
+# By convention, a covariate is out of balance if its standardized difference is larger.
 RULE_OF_THUMB = 0.1
 
 
@@ -19,14 +19,14 @@ class BalanceTable:
     """Balance of the covariates.
 
     Attributes:
-        frame: One row a covariate: means of the arms, standardised difference and variance ratio, before and (columns
-            ending in ``_weighted``) after weighting.
+        frame: One row per covariate: means of the arms, standardized difference and variance ratio, before weighting
+            and (columns ending in ``_weighted``) after it.
     """
 
     frame: pd.DataFrame
 
     def worst(self) -> float:
-        """Largest absolute standardised difference, after weighting if there are weights."""
+        """Largest absolute standardized difference, after weighting if there are weights."""
         column = "difference_weighted" if "difference_weighted" in self.frame else "difference"
         return float(self.frame[column].abs().max())
 
@@ -35,20 +35,20 @@ class BalanceTable:
 
 
 def balance_table(X: Any, T: Any, weights: Any = None, *, names: Sequence[str] | None = None) -> BalanceTable:
-    """Standardised mean differences ``(mean_1 - mean_0) / sqrt((var_1 + var_0) / 2)`` and variance ratios.
+    """Standardized mean differences ``(mean_1 - mean_0) / sqrt((var_1 + var_0) / 2)`` and variance ratios.
 
-    The denominator is that of the unweighted data, so that weighting changes the numerator alone (Austin 2009;
+    The denominator comes from the unweighted data, so that weighting changes only the numerator (Austin 2009;
     Rosenbaum and Rubin 1985). A covariate that is constant in both arms has difference 0.
 
     Args:
         X: Covariates (n, d).
         T: Treatment, 0 or 1 (n,).
-        weights: Of the rows (n,), or None.
-        names: Of the covariates; by default those of ``X``.
+        weights: Weights of the rows (n,), or None.
+        names: Names of the covariates; by default those of ``X``.
     """
-    x, found = as_matrix("X", X)
+    x, columns_of_x = as_matrix("X", X)
     t, _ = as_vector("T", T, rows=len(x))
-    names = list(found if names is None else names)
+    names = list(columns_of_x if names is None else names)
     columns = _columns(x, t, np.ones(len(x)))
     scale = np.sqrt((columns["variance_1"] + columns["variance_0"]) / 2)
     frame = _described(columns, scale, "")
@@ -56,20 +56,22 @@ def balance_table(X: Any, T: Any, weights: Any = None, *, names: Sequence[str] |
         w, _ = as_vector("weights", weights, rows=len(x))
         if (w < 0).any() or not all(w[t == arm].sum() > 0 for arm in (0, 1)):
             raise InputError(
-                "weights", found="negative ones, or an arm without weight", expected="at least 0, positive in each arm"
+                "weights",
+                found="negative values, or an arm without weight",
+                expected="at least 0, positive in each arm",
             )
         frame |= _described(_columns(x, t, w), scale, "_weighted")
     return BalanceTable(pd.DataFrame(frame, index=names))
 
 
 def _columns(x: np.ndarray, t: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    moments: dict[str, np.ndarray] = {}
     for arm in (0, 1):
         rows, share = x[t == arm], w[t == arm] / w[t == arm].sum()
         mean = share @ rows
-        # Unbiased for equal weights.
-        found |= {f"mean_{arm}": mean, f"variance_{arm}": share @ (rows - mean) ** 2 / (1 - np.sum(share**2))}
-    return found
+        # With the weights as shares s, 1 / (1 - sum s^2) is n / (n - 1) for equal ones: the unbiased variance.
+        moments |= {f"mean_{arm}": mean, f"variance_{arm}": share @ (rows - mean) ** 2 / (1 - np.sum(share**2))}
+    return moments
 
 
 def _described(columns: dict[str, np.ndarray], scale: np.ndarray, suffix: str) -> dict[str, np.ndarray]:

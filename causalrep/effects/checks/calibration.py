@@ -1,7 +1,7 @@
 """Calibration of estimated effects: do units with a larger estimate gain more?
 
-Scores are doubly robust (unbiased for the effect, whatever the estimates under test); estimates must come from other
-rows than the scores, or from cross-fitting, since a learner is calibrated on its own training rows by construction.
+The scores are doubly robust, so they are unbiased for the effect whatever the estimates under test. The estimates must
+come from other rows than the scores, or from cross-fitting: on its own training rows a learner looks calibrated.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,15 @@ class Calibration:
     """Calibration of estimated effects against doubly robust scores.
 
     Attributes:
-        groups: One row a group of units with similar estimates, ascending: rows, mean estimate, mean score, its
-            standard error.
-        slope: Coefficient of the (centred) estimates in the regression of the scores: 1 if their spread is right, below
-            1 if exaggerated, 0 if they order nobody.
+        groups: One row per group of units with similar estimates, in ascending order: number of rows, mean estimate,
+            mean score and its standard error.
+        slope: Coefficient of the centered estimates in the regression of the scores: 1 if their spread is right, below
+            1 if it is exaggerated, 0 if the estimates carry no information about who gains.
         slope_se: Its HC3 standard error.
-        slope_p_value: One-sided, of no heterogeneity found (slope at most 0).
-        intercept: Mean score over the mean estimate's own: the average effect, unbiased.
-        error: Root mean squared gap of group means, sampling noise subtracted (not below 0).
+        slope_p_value: One-sided p-value of the hypothesis that the slope is at most 0.
+        intercept: Mean score, an unbiased estimate of the average effect.
+        error: Root mean squared difference between the group means of estimates and scores, after subtracting the
+            sampling variance of the latter (at least 0).
     """
 
     groups: pd.DataFrame
@@ -66,16 +67,17 @@ def calibration(effect: np.ndarray, scores: np.ndarray, *, groups: int = 5) -> C
         for rows in np.array_split(order, count)
     ]
     frame = pd.DataFrame(parts, index=pd.RangeIndex(1, count + 1, name="group"))
+    # Centered, so that the intercept is the mean score.
     design = np.column_stack([np.ones(len(score)), estimate - estimate.mean()])
     coefficients = np.linalg.lstsq(design, score, rcond=None)[0]
     covariance = sandwich_covariance(design, score - design @ coefficients, design.T @ design, "HC3")
     se = float(np.sqrt(np.asarray(covariance)[1, 1]))
-    noise = np.mean((frame["estimate"] - frame["score"]) ** 2 - frame["se"] ** 2)
+    squared_gap = np.mean((frame["estimate"] - frame["score"]) ** 2 - frame["se"] ** 2)
     return Calibration(
         frame,
         float(coefficients[1]),
         se,
         float(stats.norm.sf(coefficients[1] / se)),
         float(coefficients[0]),
-        float(np.sqrt(max(noise, 0.0))),
+        float(np.sqrt(max(squared_gap, 0.0))),
     )

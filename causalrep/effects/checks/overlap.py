@@ -20,12 +20,12 @@ class OverlapReport:
 
     Attributes:
         propensity: Estimated propensities (n,).
-        treated: Who was treated (n,).
-        arms: One row an arm: number of rows, smallest, median and largest propensity, effective sample size when
+        treated: Whether each row was treated (n,).
+        arms: One row per arm: number of rows, smallest, median and largest propensity, effective sample size when
             weighted to the whole population (``ess_ate``) and to the treated (``ess_att``).
         trimming: The threshold of Crump et al. (2009): dropping units with a propensity outside
-            ``[trimming, 1 - trimming]`` minimises the variance of the average effect over those left.
-        kept: Who stays (n,).
+            ``[trimming, 1 - trimming]`` minimizes the variance of the average effect over the units that remain.
+        kept: Whether each row remains after trimming (n,).
     """
 
     propensity: np.ndarray
@@ -95,7 +95,7 @@ def crump_threshold(propensity: np.ndarray) -> float:
     means = np.cumsum(g) / np.arange(1, len(g) + 1)
     if g[-1] <= 2 * means[-1]:
         return 0.0
-    # The largest value that is still below twice the mean of those up to it.
+    # The largest value of g that is at most twice the mean of the values up to it.
     gamma = 2 * means[np.nonzero(g <= 2 * means)[0][-1]]
     return float(0.5 - np.sqrt(0.25 - 1 / gamma))
 

@@ -1,7 +1,7 @@
-"""Refutation: fit the same estimator to data in which the answer is known, and see whether it finds that answer.
+"""Refutation: fit the same estimator to altered data in which the answer is known, and compare.
 
-The checks of the DoWhy library, by the same names. Passing them does not show that an estimate is causal; failing one
-shows that something is wrong with it.
+The checks and their names are those of the DoWhy library. Passing them does not show that an estimate is causal;
+failing one shows that something is wrong with it.
 """
 
 import warnings
@@ -23,16 +23,16 @@ Check = Literal["placebo_treatment", "random_common_cause", "data_subset", "dumm
 
 @dataclass(frozen=True)
 class Refutation:
-    """One check.
+    """The result of one check.
 
     Attributes:
-        check: Its name.
-        estimate: The average effect on the data as they are.
+        check: Name of the check.
+        estimate: The average effect on the original data.
         refuted: Average effects on the altered data (simulations,).
-        expected: What they should be near: 0 for a placebo treatment or a dummy outcome, else the estimate.
-        p_value: Two-sided, of the gap between the mean of ``refuted`` and ``expected``; a small one is a bad sign. Its
-            scale is the spread of ``refuted`` where the answer should be 0, and the standard error of the estimate
-            where it should stay.
+        expected: The value they should be close to: 0 for a placebo treatment or a dummy outcome, else the estimate.
+        p_value: Two-sided p-value of the difference between the mean of ``refuted`` and ``expected``; a small one is a
+            bad sign. The scale is the standard deviation of ``refuted`` where the answer should be 0, and the standard
+            error of the estimate where the answer should stay the same.
     """
 
     check: str
@@ -63,17 +63,17 @@ def refute(
 ) -> Refutation:
     """Refit an estimator to altered copies of its own data.
 
-    * ``"placebo_treatment"``: the treatment permuted; the effect should be 0.
-    * ``"random_common_cause"``: a standard normal covariate more; the estimate should stay.
-    * ``"data_subset"``: a random fraction of the rows; the estimate should stay.
-    * ``"dummy_outcome"``: an outcome of pure noise with the outcome's variance; the effect should be 0.
+    * ``"placebo_treatment"``: the treatment is permuted; the effect should be 0.
+    * ``"random_common_cause"``: a standard normal covariate is added; the estimate should stay the same.
+    * ``"data_subset"``: only a random fraction of the rows is kept; the estimate should stay the same.
+    * ``"dummy_outcome"``: the outcome is replaced by noise of the same variance; the effect should be 0.
 
     Args:
         fitted: An estimator after ``fit``.
-        check: Which one.
-        simulations: Altered copies.
+        check: Name of the check.
+        simulations: Number of altered copies.
         fraction: Share of rows in ``"data_subset"``.
-        seed: Of the alterations.
+        seed: Random seed of the alterations.
     """
     check_choice("check", check, get_args(Check))
     count = int(check_range("simulations", simulations, at_least=2))
@@ -81,20 +81,20 @@ def refute(
     design, estimate = fitted.design_, fitted.ate()
     alter = _ALTERATIONS[check]
     key = root(seed)
-    found = np.empty(count)
+    refuted = np.empty(count)
     for i in range(count):
-        # Seeds of NumPy's generator from JAX's keys: one root for all randomness.
+        # NumPy's generator is seeded by a JAX key, so that one seed determines all randomness.
         words = np.asarray(jax.random.key_data(jax.random.fold_in(key, i)))
         y, t, x, w = alter(design, np.random.default_rng(words), fraction)
         copy = type(fitted)(**fitted.get_params(deep=False))
         with warnings.catch_warnings():
-            # The first fit has said it already.
+            # The first fit has already issued the same warnings.
             warnings.simplefilter("ignore", CausalrepWarning)
-            found[i] = copy.fit(y, t, X=x, W=w).ate()
+            refuted[i] = copy.fit(y, t, X=x, W=w).ate()
     stays = check in ("random_common_cause", "data_subset")
-    expected, scale = (estimate, float(fitted.ate_.se)) if stays else (0.0, float(found.std(ddof=1)))
-    p_value = float(2 * stats.norm.sf(abs(found.mean() - expected) / scale))
-    return Refutation(check, estimate, found, expected, p_value)
+    expected, scale = (estimate, float(fitted.ate_.se)) if stays else (0.0, float(refuted.std(ddof=1)))
+    p_value = float(2 * stats.norm.sf(abs(refuted.mean() - expected) / scale))
+    return Refutation(check, estimate, refuted, expected, p_value)
 
 
 def _given(design: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -109,7 +109,7 @@ def _placebo(design, rng, fraction):
 def _common_cause(design, rng, fraction):
     x, w = _given(design)
     noise = rng.standard_normal((len(design.y), 1))
-    # Wherever covariates go that this estimator takes.
+    # The new covariate goes to X if the estimator was given X, since not all of them take W.
     return (
         (design.y, design.t, np.column_stack([x, noise]), w)
         if x is not None

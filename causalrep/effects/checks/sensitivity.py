@@ -1,8 +1,8 @@
 """How strong must an unobserved confounder be to change the conclusion? Bounds, robustness values, the E-value.
 
-Unconfoundedness cannot be tested; these say how much of its failure an estimate survives. Each takes an estimate apart
-from how it was computed: :func:`omitted_variable_bounds` a fitted AIPW-based estimator, :func:`ols_sensitivity` a t
-statistic, :func:`e_value` a risk ratio.
+Unconfoundedness cannot be tested; these functions report how strong a violation an estimate survives.
+:func:`omitted_variable_bounds` takes a fitted estimator whose averages are AIPW, :func:`ols_sensitivity` a coefficient
+with its standard error, :func:`e_value` a risk ratio.
 """
 
 import math
@@ -25,13 +25,14 @@ class OmittedVariableBounds:
 
     Attributes:
         estimate: The estimate without the confounder.
-        bounds: Ends of the bias-corrected estimate.
+        bounds: Smallest and largest value of the estimate after correcting for the bias.
         confidence_bounds: One-sided confidence limits of the two ends.
         cf_y: Share of the outcome's residual variance that the confounder explains.
         cf_d: Share of the variance of the (long) weights that it accounts for.
         rho: Correlation of the two errors; 1 is the worst case.
         robustness_value: The strength ``cf_y = cf_d`` at which the bounds reach the null.
-        robustness_value_confidence: The same for the confidence bounds: significance is lost.
+        robustness_value_confidence: The strength at which the confidence bounds reach the null, so that significance is
+            lost.
     """
 
     estimate: float
@@ -60,13 +61,13 @@ def omitted_variable_bounds(
     ``sigma^2`` and the mean square ``nu^2`` of the Riesz representer (the inverse propensity weights).
 
     Args:
-        fitted: AIPW or a meta-learner, after ``fit``.
+        fitted: AIPW, a meta-learner or a network, after ``fit``.
         cf_y: Strength on the outcome, in [0, 1).
         cf_d: Strength on the treatment, in [0, 1).
-        rho: In [0, 1].
-        effect: Which average.
-        null: The value that the robustness values are about.
-        level: Of each one-sided confidence bound.
+        rho: Correlation of the two errors, in [0, 1].
+        effect: ``"ate"`` or ``"att"``.
+        null: The effect that the robustness values refer to.
+        level: Level of each one-sided confidence bound.
     """
     cf_y = check_range("cf_y", cf_y, at_least=0, below=1)
     cf_d = check_range("cf_d", cf_d, at_least=0, below=1)
@@ -147,8 +148,8 @@ class OLSSensitivity:
         """Estimate and standard error had a confounder of these partial R2 been in the regression.
 
         Args:
-            r2_d: With the treatment, given the covariates, in [0, 1).
-            r2_y: With the outcome, given the covariates and the treatment, in [0, 1].
+            r2_d: Partial R2 with the treatment, given the covariates, in [0, 1).
+            r2_y: Partial R2 with the outcome, given the covariates and the treatment, in [0, 1].
         """
         r2_d = check_range("r2_d", r2_d, at_least=0, below=1)
         r2_y = check_range("r2_y", r2_y, at_least=0, at_most=1)
@@ -168,7 +169,7 @@ class OLSSensitivity:
             InputError: If so strong a confounder is impossible.
         """
         times = check_range("times", times, above=0)
-        # One degree of freedom more: the treatment's regression lacks the treatment.
+        # The regression of the treatment does not contain the treatment, so it has one more degree of freedom.
         r_d, r_y = (s**2 / (s**2 + dof) for s, dof in ((t_treatment, self.dof + 1), (t_outcome, self.dof)))
         r2_d = times * r_d / (1 - r_d)
         r_z = times * r_d**2 / ((1 - times * r_d) * (1 - r_d)) if times * r_d < 1 else 1.0
@@ -188,8 +189,8 @@ def ols_sensitivity(estimate: float, se: float, dof: int, *, q: float = 1.0, alp
         q: The share of the estimate to be explained away; 1 for all.
         alpha: Level of the robustness value for significance.
 
-    >>> found = ols_sensitivity(0.0973158, 0.0232565, 783)
-    >>> round(found.robustness_value, 4), round(found.robustness_value_significance, 4)
+    >>> result = ols_sensitivity(0.0973158, 0.0232565, 783)
+    >>> round(result.robustness_value, 4), round(result.robustness_value_significance, 4)
     (0.1388, 0.0763)
     """
     estimate, se = check_range("estimate", estimate), check_range("se", se, above=0)
@@ -217,8 +218,9 @@ class EValue:
     """The least risk ratio that a confounder must have with both treatment and outcome to explain an estimate.
 
     Attributes:
-        point: For the estimate.
-        limit: For the end of the interval that is nearer to no effect; 1 if the interval holds it; None without one.
+        point: E-value of the estimate.
+        limit: E-value of the end of the interval that is closer to no effect; 1 if the interval contains no effect;
+            None if no interval was given.
     """
 
     point: float
@@ -244,9 +246,9 @@ def e_value(risk_ratio: float, interval: tuple[float, float] | None = None) -> E
 
 
 def e_value_of_difference(estimate: float, se: float, outcome_sd: float) -> EValue:
-    """E-value of a difference in means, by the approximate risk ratio ``exp(0.91 d)`` of the standardised difference d.
+    """E-value of a difference in means, by the approximate risk ratio ``exp(0.91 d)`` of the standardized difference d.
 
-    Its limits are ``exp(0.91 d +- 1.78 se_d)``.
+    The interval of that risk ratio is ``exp(0.91 d +- 1.78 se_d)``.
 
     Args:
         estimate: The average effect.

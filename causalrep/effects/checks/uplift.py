@@ -1,4 +1,4 @@
-"""Uplift and Qini curves: what is gained by treating those first who are expected to gain most?"""
+"""Uplift and Qini curves: what is gained by treating first the units that are expected to gain most?"""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class UpliftCurve:
     Attributes:
         share: Share treated (m,), from 0 to 1; equal estimates are treated together.
         gain: Gain per unit of the whole population (m,), from 0 to the average effect.
-        area: Area between the curve and the straight line of treating at random: 0 for an order that says nothing.
-        area_se: Its standard error for scores; NaN for the Qini curve, where none is offered.
+        area: Area between the curve and the straight line of treating at random: 0 for an uninformative order.
+        area_se: Standard error of the area for scores; NaN for the Qini curve, which has none here.
     """
 
     share: np.ndarray
@@ -26,7 +26,7 @@ class UpliftCurve:
 
 
 def uplift_curve(effect: np.ndarray, scores: np.ndarray) -> UpliftCurve:
-    """The uplift curve from doubly robust scores: valid with confounded data, and efficient with randomised.
+    """The uplift curve from doubly robust scores: valid with confounded data, and efficient with randomized data.
 
     ``gain(q) = mean(scores of the top share q) * q``. The area is the mean of ``scores`` weighted by how far a unit's
     rank is above the middle, so it has a standard error.
@@ -49,7 +49,7 @@ def uplift_curve(effect: np.ndarray, scores: np.ndarray) -> UpliftCurve:
 
 
 def qini_curve(effect: np.ndarray, Y: np.ndarray, T: np.ndarray) -> UpliftCurve:
-    """Radcliffe's Qini curve for a randomised treatment: ``Y_1(q) - Y_0(q) n_1(q) / n_0(q)``, per unit.
+    """Radcliffe's Qini curve for a randomized treatment: ``Y_1(q) - Y_0(q) n_1(q) / n_0(q)``, per unit.
 
     ``Y_a(q)`` is the sum of outcomes and ``n_a(q)`` the number of units of arm a in the top share q. Where the top
     share has no untreated unit, the second term is 0.
@@ -57,7 +57,7 @@ def qini_curve(effect: np.ndarray, Y: np.ndarray, T: np.ndarray) -> UpliftCurve:
     Args:
         effect: Estimated effects (n,).
         Y: Outcome (n,).
-        T: Treatment, 0 or 1, randomised (n,).
+        T: Treatment, 0 or 1, randomized (n,).
 
     Source: Radcliffe (2007), "Using control groups to target on predicted lift".
     """
@@ -84,7 +84,7 @@ def _order(estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _area_se(score: np.ndarray, after: np.ndarray) -> float:
-    """Of the mean of ``score (after - 1/2)``, with ranks estimated from the same rows.
+    """Standard error of the mean of ``score (after - 1/2)``, with ranks estimated from the same rows.
 
     ``area = E[s (F(x) - 1/2)]`` with the distribution function F of the order; estimating F by the ranks adds
     ``E[s 1{x >= x_i}] - E[s F]`` to the influence of row i.

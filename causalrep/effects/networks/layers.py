@@ -1,4 +1,4 @@
-"""What the networks of this room are made of."""
+"""Layers, initializers and penalties that the networks for effects share."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,7 +18,7 @@ def fan_in_normal(scale: float) -> Initializer:
 
 
 def features(widths: Sequence[int], kernel_init: Initializer, name: str) -> MLP:
-    """ELU layers, the last one too."""
+    """ELU layers, including the last one."""
     return trained_mlp(widths, nn.elu, activate_final=True, kernel_init=kernel_init, name=name)
 
 
@@ -28,7 +28,7 @@ def head(widths: Sequence[int], kernel_init: Initializer, name: str) -> MLP:
 
 
 def unit_rows(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Rows divided by their Euclidean norm; a row of zeros stays so, with a finite gradient."""
+    """Rows divided by their Euclidean norm; a row of zeros stays zero, with a finite gradient."""
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, axis=-1, keepdims=True), 1e-10))
 
 

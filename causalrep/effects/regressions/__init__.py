@@ -1,1 +1,1 @@
-"""Regressions used as nuisances: ridge, logistic, kernel ridge, nearest neighbours, and the user's own."""
+"""Regressions used as nuisances: ridge, logistic, kernel ridge, nearest neighbors, and scikit-learn's."""

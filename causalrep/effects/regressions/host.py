@@ -1,4 +1,4 @@
-"""Any scikit-learn estimator as a nuisance regression, and calls that are compiled where they can be."""
+"""Any scikit-learn estimator as a nuisance regression, and calls that are compiled where that is possible."""
 
 import copy
 import functools
@@ -17,11 +17,11 @@ from causalrep.inference.crossfit import Learner, is_host
 class ScikitLearn:
     """A scikit-learn regressor or classifier behind the interface of the library's own regressions.
 
-    It is ordinary Python: cross-fitting and the bootstrap loop over it instead of running as one compiled program. A
-    classifier predicts the probability of its second class.
+    It runs as ordinary Python: cross-fitting and the bootstrap loop over it instead of running as one compiled program.
+    A classifier predicts the probability of its second class.
 
     Attributes:
-        estimator: The estimator; fitted copies are made of it.
+        estimator: The estimator; copies of it are fitted.
     """
 
     estimator: Any
@@ -73,7 +73,7 @@ def call(function: Callable, static: Mapping[str, Any], **arrays: Any) -> Any:
     Args:
         function: A module-level function.
         static: Learners, meta-learners and numbers that choose shapes.
-        **arrays: What is traced.
+        **arrays: The traced arguments.
     """
     learners = [inner for value in static.values() for inner in getattr(value, "learners", (value,))]
     if is_host(*learners):

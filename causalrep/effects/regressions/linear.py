@@ -1,7 +1,7 @@
 """Linear nuisance regressions in closed form: least squares, ridge with its penalty chosen, logistic.
 
 Each is a frozen dataclass with the pure functions ``fit(x, y, w) -> params`` and ``predict(params, x)``
-(:class:`~causalrep.inference.crossfit.Learner`). The intercept is never penalised; a column that is constant among
+(:class:`~causalrep.inference.crossfit.Learner`). The intercept is never penalized; a column that is constant among
 the rows used gets no weight; weights are relative, so doubling all changes nothing.
 """
 
@@ -34,22 +34,23 @@ class _Scaled(NamedTuple):
     rows: Float[Array, ""]
 
 
-def _scale(x: Float[Array, "n d"], w: Float[Array, " n"]) -> _Scaled:
+def weighted_scale(x: Float[Array, "n d"], w: Float[Array, " n"]) -> _Scaled:
+    """Weighted moments of the columns; the spread of a constant column is infinite."""
     rows = jnp.sum(w > 0).astype(x.dtype)
     weights = w * rows / jnp.sum(w)
     mean = weights @ x / rows
     spread = jnp.sqrt(weights @ (x - mean) ** 2 / rows)
     size = jnp.sqrt(weights @ x**2 / rows)
-    # Infinite, so that what is divided by it vanishes.
+    # Infinite, so that a constant column becomes zero when it is divided by its spread.
     return _Scaled(mean, jnp.where(spread > _CONSTANT * size, spread, jnp.inf), weights, rows)
 
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Least squares with an unpenalised intercept and minimum-norm slopes on centred columns.
+    """Least squares with an unpenalized intercept and minimum-norm slopes on centered columns.
 
-    The rule decides which of many solutions is taken when columns are collinear among the rows used, as they are in
-    the treated arm of IHDP and ACIC.
+    The minimum norm selects one of many solutions when columns are collinear among the rows used, as they are in the
+    treated arm of IHDP and ACIC.
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([[0.0, 7.0], [1.0, 7.0], [2.0, 7.0]])
@@ -59,12 +60,12 @@ class LeastSquares:
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes."""
-        scaled = _scale(x, w)
+        scaled = weighted_scale(x, w)
         root = jnp.sqrt(scaled.weights)
-        centre = scaled.weights @ y / scaled.rows
+        center = scaled.weights @ y / scaled.rows
         varying = jnp.isfinite(scaled.spread)
-        slopes = min_norm_solve(root[:, None] * jnp.where(varying, x - scaled.mean, 0.0), root * (y - centre))
-        return LinearParams(centre - scaled.mean @ slopes, slopes)
+        slopes = min_norm_solve(root[:, None] * jnp.where(varying, x - scaled.mean, 0.0), root * (y - center))
+        return LinearParams(center - scaled.mean @ slopes, slopes)
 
     def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """``intercept + x slopes``."""
@@ -73,10 +74,10 @@ class LeastSquares:
 
 @dataclass(frozen=True)
 class Ridge:
-    """Ridge regression on standardised columns: minimises the mean squared error plus ``penalty * |slopes|^2``.
+    """Ridge regression on standardized columns: minimizes the mean squared error plus ``penalty * |slopes|^2``.
 
     Attributes:
-        penalty: At least 0; None chooses it by generalised cross-validation (Golub, Heath and Wahba 1979) from
+        penalty: At least 0; None chooses it by generalized cross-validation (Golub, Heath and Wahba 1979) from
             ``candidates``.
         candidates: Penalties to choose from.
     """
@@ -86,45 +87,45 @@ class Ridge:
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes in the units of ``x``."""
-        scaled = _scale(x, w)
+        scaled = weighted_scale(x, w)
         root = jnp.sqrt(scaled.weights / scaled.rows)
-        centre = scaled.weights @ y / scaled.rows
-        # Everything is in the triangular factor of [x y]: its last entry is the part of y that x does not reach.
+        center = scaled.weights @ y / scaled.rows
+        # The triangular factor of [x y] suffices; its last entry is the part of y outside the span of x.
         r = jnp.linalg.qr(
-            jnp.column_stack([root[:, None] * (x - scaled.mean) / scaled.spread, root * (y - centre)]), mode="r"
+            jnp.column_stack([root[:, None] * (x - scaled.mean) / scaled.spread, root * (y - center)]), mode="r"
         )
         d = x.shape[1]
         u, s, vt = svd(r[:d, :d])
         rhs, rest = u.T @ r[:d, d], jnp.sum(r[d:, d] ** 2)
         if self.penalty is None:
-            penalty = _generalised_cv(s**2, rhs, rest, scaled.rows, jnp.asarray(self.candidates, x.dtype))
+            penalty = generalized_cv(s**2, rhs, rest, scaled.rows, jnp.asarray(self.candidates, x.dtype))
         else:
             penalty = jnp.asarray(self.penalty, x.dtype)
         cutoff = max(x.shape) * jnp.finfo(x.dtype).eps * s[0]
         inverse = jnp.where(s > cutoff, s / jnp.where(s > cutoff, s**2 + penalty, 1.0), 0.0)
         slopes = vt.T @ (inverse * rhs) / scaled.spread
-        return LinearParams(centre - scaled.mean @ slopes, slopes)
+        return LinearParams(center - scaled.mean @ slopes, slopes)
 
     def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """``intercept + x slopes``."""
         return params.intercept + x @ params.slopes
 
 
-def _generalised_cv(
+def generalized_cv(
     eigenvalues: Float[Array, " d"],
     rhs: Float[Array, " d"],
     rest: Float[Array, ""],
     rows: Float[Array, ""],
     candidates: Float[Array, " c"],
 ) -> Float[Array, ""]:
-    """The candidate with the least ``RSS / (1 - df / n)^2``; one degree of freedom is the intercept's.
+    """The candidate with the lowest ``RSS / (1 - df / n)^2``; one degree of freedom is the intercept's.
 
     Args:
-        eigenvalues: Of the smoother's Gram matrix, on the scale of the candidates.
+        eigenvalues: Eigenvalues of the smoother's Gram matrix, on the scale of the candidates.
         rhs: The target's coordinates on its eigenvectors.
         rest: Squared length of the target outside them.
-        rows: n.
-        candidates: Penalties.
+        rows: Number of rows.
+        candidates: Penalties to choose from.
     """
 
     def score(penalty):
@@ -140,12 +141,12 @@ def _generalised_cv(
 class Logistic:
     """Logistic regression by Newton's method, for a target in [0, 1]; predictions are probabilities.
 
-    Minimises the mean log loss plus ``penalty / 2 * |slopes|^2`` on standardised columns. Every step is damped to
+    Minimizes the mean log loss plus ``penalty / 2 * |slopes|^2`` on standardized columns. Every step is damped to
     lower the loss, so that nearly separated arms do not overflow.
 
     Attributes:
         penalty: 0 is maximum likelihood; the small default keeps the slopes finite if the arms are separated.
-        max_steps: Of Newton's method.
+        max_steps: Largest number of Newton steps.
     """
 
     penalty: float = 1e-4
@@ -153,7 +154,7 @@ class Logistic:
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes of the log odds."""
-        scaled = _scale(x, w)
+        scaled = weighted_scale(x, w)
         share = scaled.weights / scaled.rows
         a = jnp.column_stack([jnp.ones_like(y), (x - scaled.mean) / scaled.spread])
         ridge = jnp.full(a.shape[1], self.penalty, x.dtype).at[0].set(0.0)
@@ -166,5 +167,5 @@ class Logistic:
         return jax.nn.sigmoid(params.intercept + x @ params.slopes)
 
 
-# Defaults of every method; immutable, so one of each serves all.
+# Defaults of every method; they are immutable, so that all can share them.
 RIDGE, LOGISTIC = Ridge(), Logistic()

@@ -1,8 +1,8 @@
-"""Nuisance regressions without a linear form: kernel ridge and nearest neighbours.
+"""Nuisance regressions without a linear form: kernel ridge and nearest neighbors.
 
 Frozen dataclasses with pure ``fit`` and ``predict``, as in ``causalrep.effects.regressions.linear``. Both keep all n
-rows, with weights for those left out, so that shapes do not depend on the data; kernel ridge
-costs O(n^3) time and O(n^2) memory.
+rows, with weight 0 for those left out, so that shapes do not depend on the data. Kernel ridge costs O(n^3) time and
+O(n^2) memory.
 """
 
 from dataclasses import dataclass, field
@@ -13,37 +13,38 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.effects.regressions.linear import _generalised_cv, _scale
+from causalrep.effects.regressions.linear import generalized_cv, weighted_scale
 from causalrep.linalg import eigh, squared_distances
 
 
 class KernelParams(NamedTuple):
-    """A kernel expansion: ``intercept + k(x, centres) coefficients``.
+    """A kernel expansion: ``intercept + k(x, centers) coefficients``.
 
     Attributes:
         intercept: Weighted mean of the target.
-        coefficients: One a training row (n,).
-        centres: Standardised training rows (n, d).
-        mean: Of the columns (d,).
-        spread: Of the columns (d,), infinite for a constant one.
+        coefficients: One per training row (n,).
+        centers: Standardized training rows (n, d).
+        mean: Means of the columns (d,).
+        spread: Standard deviations of the columns (d,), infinite for a constant one.
     """
 
     intercept: Float[Array, ""]
     coefficients: Float[Array, " n"]
-    centres: Float[Array, "n d"]
+    centers: Float[Array, "n d"]
     mean: Float[Array, " d"]
     spread: Float[Array, " d"]
 
 
 @dataclass(frozen=True)
 class KernelRidge:
-    """Kernel ridge regression, Gaussian kernel ``exp(-|x - x'|^2 / (2 b^2 d))`` on standardised columns.
+    """Kernel ridge regression, Gaussian kernel ``exp(-|x - x'|^2 / (2 b^2 d))`` on standardized columns.
 
-    The mean squared distance of standardised rows is 2d, so that ``bandwidth = 1`` sets the typical exponent to -1.
+    The mean squared distance of standardized rows is 2d, so that ``bandwidth = 1`` sets the typical exponent to -1.
 
     Attributes:
-        bandwidth: b.
-        penalty: On the squared norm, beside the mean squared error; None chooses it by generalised cross-validation.
+        bandwidth: The bandwidth b, in standard deviations.
+        penalty: Weight of the squared norm, relative to the mean squared error; None chooses it by generalized
+            cross-validation.
         candidates: Penalties to choose from.
     """
 
@@ -53,32 +54,32 @@ class KernelRidge:
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> KernelParams:
         """The expansion's coefficients, from the eigenvectors of the weighted kernel matrix."""
-        scaled = _scale(x, w)
+        scaled = weighted_scale(x, w)
         z = (x - scaled.mean) / scaled.spread
         root = jnp.sqrt(scaled.weights / scaled.rows)
-        centre = scaled.weights @ y / scaled.rows
+        center = scaled.weights @ y / scaled.rows
         eigenvalues, vectors = eigh(root[:, None] * self._kernel(z, z, scaled.spread) * root)
         eigenvalues = jnp.maximum(eigenvalues, 0.0)
-        rhs = vectors.T @ (root * (y - centre))
+        rhs = vectors.T @ (root * (y - center))
         if self.penalty is None:
             candidates = jnp.asarray(self.candidates, x.dtype)
-            penalty = _generalised_cv(eigenvalues, rhs, jnp.zeros((), x.dtype), scaled.rows, candidates)
+            penalty = generalized_cv(eigenvalues, rhs, jnp.zeros((), x.dtype), scaled.rows, candidates)
         else:
             penalty = jnp.asarray(self.penalty, x.dtype)
         coefficients = root * (vectors @ (rhs / (eigenvalues + penalty)))
-        return KernelParams(centre, coefficients, z, scaled.mean, scaled.spread)
+        return KernelParams(center, coefficients, z, scaled.mean, scaled.spread)
 
     def predict(self, params: KernelParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """Values of the expansion."""
         z = (x - params.mean) / params.spread
-        return params.intercept + self._kernel(z, params.centres, params.spread) @ params.coefficients
+        return params.intercept + self._kernel(z, params.centers, params.spread) @ params.coefficients
 
     def _kernel(self, a, b, spread):
         columns = jnp.maximum(jnp.sum(jnp.isfinite(spread)), 1)
         return jnp.exp(-squared_distances(a, b) / (2 * self.bandwidth**2 * columns))
 
 
-class NeighbourParams(NamedTuple):
+class NeighborParams(NamedTuple):
     """The training rows: scaled covariates (n, d), target (n,), weights (n,), and the scale (d,)."""
 
     x: Float[Array, "n d"]
@@ -92,20 +93,20 @@ class NearestNeighbours:
     """Mean of the k nearest training rows in Euclidean distance; of equally near ones, the earlier rows.
 
     Attributes:
-        k: How many neighbours.
+        k: Number of neighbors.
         standardize: Divide columns by their spread first.
     """
 
     k: int = 5
     standardize: bool = True
 
-    def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> NeighbourParams:
-        """Keeps the rows."""
-        spread = _scale(x, w).spread if self.standardize else jnp.ones(x.shape[1], x.dtype)
-        return NeighbourParams(x / spread, y, w, spread)
+    def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> NeighborParams:
+        """The training rows, scaled."""
+        spread = weighted_scale(x, w).spread if self.standardize else jnp.ones(x.shape[1], x.dtype)
+        return NeighborParams(x / spread, y, w, spread)
 
-    def predict(self, params: NeighbourParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
-        """Weighted mean of the neighbours' targets."""
+    def predict(self, params: NeighborParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """Weighted mean of the neighbors' targets."""
         distances = squared_distances(x / params.spread, params.x)
         distances = jnp.where(params.w > 0, distances, jnp.inf)
         rows = jax.vmap(partial(nearest, k=self.k))(distances)
@@ -116,7 +117,7 @@ class NearestNeighbours:
 def nearest(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
     """Positions of the k smallest entries, the earlier of equal ones first.
 
-    For the few neighbours that are wanted, k passes are many times faster on a CPU than the sort behind ``top_k``.
+    For the few neighbors that are wanted, k passes are many times faster on a CPU than the sort behind ``top_k``.
     """
     rows = []
     for _ in range(k):

@@ -42,10 +42,10 @@ class Coverage:
 
     Attributes:
         n: Rows of a sample.
-        replications: Samples a scenario.
+        replications: Number of samples per scenario.
         scenarios: Which nuisances are right.
         large: Also one scenario of 20,000 rows, in which no learner may be biased.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     n: int = 1000
@@ -59,7 +59,7 @@ class Coverage:
         check_range("replications", self.replications, at_least=2)
 
     def study(self) -> Study:
-        """The study: a cell a scenario; the same samples in each."""
+        """The study: one cell per scenario, with the same samples in each."""
         settings = [{"scenario": scenario, "n": self.n} for scenario in self.scenarios]
         settings += [{"scenario": RIGHT, "n": LARGE}] * self.large
         return Study(
@@ -91,9 +91,9 @@ class Coverage:
         """Card cate-estimators, section 9."""
         enough = {"min_replications": 200}
         at = {scenario: {"scenario": scenario, "n": self.n} for scenario in self.scenarios}
-        found = []
+        claims = []
         for scenario in [scenario for scenario in at if scenario != NEITHER]:
-            found.append(
+            claims.append(
                 Within(
                     metric="bias",
                     method="AIPW, ATE",
@@ -105,7 +105,7 @@ class Coverage:
                 )
             )
         if RIGHT in at:
-            found += [
+            claims += [
                 *(
                     Within(
                         metric="covered",
@@ -128,7 +128,7 @@ class Coverage:
                 ),
             ]
         if NEITHER in at:
-            found.append(
+            claims.append(
                 Within(
                     metric="covered",
                     method="AIPW, ATE",
@@ -140,14 +140,16 @@ class Coverage:
             )
         if {RIGHT, NO_OUTCOME} <= set(at):
             pair = tuple(("AIPW, ATE", {"scenario": scenario}) for scenario in (RIGHT, NO_OUTCOME))
-            found.append(Ordering(metric="width", methods=pair, where={"n": self.n}, source="a right model is precise"))
+            claims.append(
+                Ordering(metric="width", methods=pair, where={"n": self.n}, source="a right model is precise")
+            )
         if self.large:
             where = {"scenario": RIGHT, "n": LARGE}
-            found += [
+            claims += [
                 Within(metric="bias", method=method, low=-0.02, high=0.02, where=where, source="consistency", **enough)
                 for method in ("T-learner", "X-learner", "R-learner", "DR-learner", "AIPW, ATE")
             ]
-        return tuple(found)
+        return tuple(claims)
 
 
 METHODS = ("Difference in means", "T-learner", "X-learner", "R-learner", "DR-learner", "AIPW, ATE", "AIPW, ATT")

@@ -36,7 +36,7 @@ class Ihdp:
         name: Which table, as a config name.
         simulations: Replications 1 to this number of the 1,000 public ones.
         methods: Names from experiments/papers/cate/methods.py.
-        seed: Root of the random keys (folds of cross-fitting).
+        seed: Random seed of the folds for cross-fitting.
     """
 
     name: str = "cate/ihdp100"
@@ -51,7 +51,7 @@ class Ihdp:
             raise InputError("methods", found=f"{unknown}", expected=f"names among {list(METHODS)}")
 
     def study(self) -> Study:
-        """The study: a cell a public replication, which serves as the unit of all standard errors."""
+        """The study: one cell per public replication, which serves as the unit of all standard errors."""
         return Study(
             name=self.name,
             replicate=partial(replicate, config=self),
@@ -76,9 +76,9 @@ class Ihdp:
 
     def _claims(self):
         """What a reproduction must show (paper card, section 9)."""
-        found = []
+        claims = []
         for method, anchors in ANCHORS.get(self.simulations, {}).items():
-            found += [
+            claims += [
                 Within(
                     metric=metric,
                     method=method,
@@ -99,12 +99,12 @@ class Ihdp:
             ("ate_error_in", ("OLS-2", "Difference in means"), "card, section 9"),
             ("ate_error_in", ("Kernel T", "Difference in means"), "card, section 9"),
         ]
-        found += [
+        claims += [
             Ordering(metric=metric, methods=pair, unit=("simulation",), min_replications=50, source=source)
             for metric, pair, source in orders
             if set(pair) <= set(self.methods)
         ]
-        return tuple(found)
+        return tuple(claims)
 
 
 def replicate(key, setting, *, config: Ihdp):

@@ -31,9 +31,9 @@ class Intervals:
     Attributes:
         datasets: "linear" is the simulation of cate/coverage, where a ridge regression is right.
         simulations: Samples of each data set; ACIC 2016 has ten files at most.
-        draws: Bootstrap samples.
+        draws: Number of bootstrap samples.
         kernel: Also kernel ridge, on IHDP.
-        seed: Root of all random keys.
+        seed: Random seed.
     """
 
     datasets: tuple[Literal["linear", "ihdp", "acic2016"], ...] = ("linear", "ihdp", "acic2016")
@@ -47,7 +47,7 @@ class Intervals:
         check_range("draws", self.draws, at_least=2)
 
     def study(self) -> Study:
-        """The study: a cell a sample of a data set."""
+        """The study: one cell per sample of a data set."""
         settings = [
             {"dataset": dataset, "simulation": number}
             for dataset in self.datasets
@@ -74,7 +74,7 @@ class Intervals:
         )
 
     def _claims(self):
-        found = [
+        claims = [
             Within(
                 metric="coverage",
                 method="Conformal, ridge",
@@ -87,7 +87,7 @@ class Intervals:
             for dataset in self.datasets
         ]
         if "linear" in self.datasets:
-            found.append(
+            claims.append(
                 Within(
                     metric="coverage",
                     method="Bootstrap, ridge T",
@@ -96,11 +96,11 @@ class Intervals:
                     where={"dataset": "linear"},
                     unit=("simulation",),
                     min_replications=10,
-                    source="the model is right and hardly penalised",
+                    source="the model is right and hardly penalized",
                 )
             )
         if "ihdp" in self.datasets:
-            found.append(
+            claims.append(
                 Within(
                     metric="coverage",
                     method="Bootstrap, ridge T",
@@ -111,7 +111,7 @@ class Intervals:
                     source="negative control: the surface is not linear, and the bootstrap does not know",
                 )
             )
-        return tuple(found)
+        return tuple(claims)
 
 
 def replicate(key, setting, *, config: Intervals):
@@ -138,9 +138,9 @@ def replicate(key, setting, *, config: Intervals):
         low, high = conformal_effects(interval_key, outcome, Logistic(), rows, x, 1 - LEVEL)
         metrics[f"Conformal, {name}"] = _scores(low, high, individual, test)
     learner = meta.T()
-    centre = learner.predict(learner.fit(rows), x)
+    center = learner.predict(learner.fit(rows), x)
     half = QUANTILE * jnp.std(bootstrap_effects(interval_key, learner, rows, x, config.draws), axis=0, ddof=1)
-    metrics["Bootstrap, ridge T"] = _scores(centre - half, centre + half, tau, test)
+    metrics["Bootstrap, ridge T"] = _scores(center - half, center + half, tau, test)
     return metrics
 
 
@@ -161,6 +161,6 @@ def _data(dataset: str, simulations: int) -> tuple[EffectBenchmark, np.ndarray]:
         data = load("ihdp", replications=range(1, simulations + 1))
         return data, np.stack([data.is_test(i).astype(float) for i in range(simulations)])
     data = load("acic2016")
-    # No canonical split: a tenth of the units, drawn once a file.
+    # No canonical split: a tenth of the units, drawn once per file.
     rng = np.random.default_rng(2016)
     return data, np.stack([(rng.permutation(data.x.shape[0]) < data.x.shape[0] // 10).astype(float) for _ in range(10)])

@@ -25,9 +25,9 @@ class Jobs:
     """Methods on the splits of Jobs.
 
     Attributes:
-        splits: How many of the ten.
+        splits: Number of splits, at most ten.
         methods: Names from experiments/papers/cate/methods.py.
-        seed: Root of the random keys (folds of cross-fitting).
+        seed: Random seed of the folds for cross-fitting.
     """
 
     splits: int = 10
@@ -41,7 +41,7 @@ class Jobs:
             raise InputError("methods", found=f"{unknown}", expected=f"names among {list(METHODS)}")
 
     def study(self) -> Study:
-        """The study: a cell a split. The splits share units, so standard errors over them are rough."""
+        """The study: one cell per split. The splits share units, so standard errors over them are rough."""
         return Study(
             name="cate/jobs",
             replicate=partial(replicate, config=self),
@@ -73,7 +73,7 @@ class Jobs:
             "Logistic S": {"policy_risk_in": 0.225, "policy_risk_out": 0.226},
             "Logistic T": {"policy_risk_in": 0.223, "policy_risk_out": 0.251},
         }
-        found = [
+        claims = [
             Within(
                 metric=metric,
                 method=method,
@@ -89,7 +89,7 @@ class Jobs:
             for metric, value in anchors.items()
         ]
         if {"AIPW", "Difference in means"} <= set(self.methods):
-            found.append(
+            claims.append(
                 Ordering(
                     metric="att_error_in",
                     methods=("AIPW", "Difference in means"),
@@ -97,7 +97,7 @@ class Jobs:
                     source="adjustment removes most of the selection",
                 )
             )
-        return tuple(found)
+        return tuple(claims)
 
 
 def replicate(key, setting, *, config: Jobs):

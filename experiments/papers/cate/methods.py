@@ -1,6 +1,6 @@
 """The methods of the treatment-effect tables: one pure function each, from rows to an effect for every row.
 
-A method more is an entry more in :data:`METHODS`.
+To add a method, add an entry to :data:`METHODS`.
 """
 
 from collections.abc import Callable, Mapping

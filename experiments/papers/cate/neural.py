@@ -1,4 +1,4 @@
-"""Networks on IHDP: TARNet, CFR, BNN, DragonNet, SNet and CEVAE, trained once a replication at published settings."""
+"""Networks on IHDP: TARNet, CFR, BNN, DragonNet, SNet and CEVAE, trained once per replication at published settings."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from experiments.papers.cate.ihdp import METRICS, data_and_tests
 from experiments.papers.cate.latent import CEVAELearner
 from experiments.papers.cate.methods import FOLDS, METHODS, traced
 
-# As published: of the covariates the six continuous ones are standardised, the others are 0 or 1; alpha stands next to
-# errors in the outcome's own units.
+# As published: the six continuous covariates are standardized, the others are 0 or 1; alpha is relative to errors in
+# the outcome's own units.
 _PUBLISHED = {"standardize": False, "outcome_units": True}
 NETWORKS: Mapping[str, CFRLearner | DragonLearner | SNetLearner | CEVAELearner] = {
     "TARNet": CFRLearner(**_PUBLISHED),
@@ -31,7 +31,7 @@ NETWORKS: Mapping[str, CFRLearner | DragonLearner | SNetLearner | CEVAELearner] 
     "DragonNet": DragonLearner(targeted=0.0, standardize=False),
     "DragonNet + t-reg": DragonLearner(standardize=False),
     "SNet": SNetLearner(standardize=False),
-    # Many times the work of the others: cate/ihdp_cevae has it alone.
+    # It costs many times as much as the others, so it has a config of its own, cate/ihdp_cevae.
     "CEVAE": CEVAELearner(),
 }
 BASELINES = ("Difference in means", "OLS-1", "OLS-2")
@@ -48,7 +48,7 @@ class IhdpNeural:
         simulations: Replications 1 to this number of the 100 with a canonical split.
         methods: Names from :data:`NETWORKS` and experiments/papers/cate/methods.py.
         quick: Twenty updates instead of thousands, to see that everything runs.
-        seed: Root of the random keys: initialisation, split, batches; another one for each replication.
+        seed: Random seed of initialization, split and batches, with a key for each replication.
     """
 
     name: str = "cate/ihdp_neural"
@@ -65,7 +65,7 @@ class IhdpNeural:
             raise InputError("methods", found=f"{unknown}", expected=f"names among {known}")
 
     def study(self) -> Study:
-        """The study: a cell a public replication, which serves as the unit of all standard errors."""
+        """The study: one cell per public replication, which serves as the unit of all standard errors."""
         note = (
             "Published numbers are of other replications and splits: 1,000 of them (Shalit et al.). ate_error_all: "
             "trained on all 747 units, averaged over those with estimated propensity in [.01, .99]."
@@ -100,9 +100,9 @@ class IhdpNeural:
         """What a reproduction must show (paper card, section 9)."""
         unit, enough = ("simulation",), 50
         networks = [name for name in NETWORKS if name in self.methods]
-        found = []
+        claims = []
         if "TARNet" in networks:
-            found += [
+            claims += [
                 Within(
                     metric="pehe_out",
                     method="TARNet",
@@ -118,7 +118,7 @@ class IhdpNeural:
                     source="card, section 9",
                 ),
             ]
-        found += [
+        claims += [
             Ratio(
                 metric="pehe_out",
                 numerator=name,
@@ -131,7 +131,7 @@ class IhdpNeural:
             for name in ("CFR MMD", "CFR Wass")
             if {name, "TARNet"} <= set(networks)
         ]
-        found += [
+        claims += [
             Within(
                 metric="ate_error_all",
                 method=name,
@@ -143,7 +143,7 @@ class IhdpNeural:
             for name in networks
             if isinstance(NETWORKS[name], DragonLearner)
         ]
-        found += [
+        claims += [
             Ordering(
                 metric="pehe_out",
                 methods=(name, "OLS-2", "OLS-1"),
@@ -156,7 +156,7 @@ class IhdpNeural:
         ]
         if {"CEVAE", "OLS-1"} <= set(self.methods):
             # Its published row lies at that of OLS-2, on either side.
-            found.append(
+            claims.append(
                 Ordering(
                     metric="pehe_out",
                     methods=("CEVAE", "OLS-1"),
@@ -165,7 +165,7 @@ class IhdpNeural:
                     source="Louizos et al. (2017), Table 1",
                 )
             )
-        return tuple(found)
+        return tuple(claims)
 
 
 def _median_at_most(frame: pd.DataFrame, *, enough: int) -> tuple[bool | None, str]:
@@ -207,7 +207,7 @@ def replicate(key, setting, *, config: IhdpNeural):
 
 
 def shortened(learner):
-    """The learner with a training that only shows that it runs."""
+    """The learner with a training so short that it only shows that the code runs."""
     if isinstance(learner, DragonLearner):
         return dataclasses.replace(learner, schedule=Schedule(epochs=1), sgd_epochs=1)
     if isinstance(learner, CEVAELearner):

@@ -1,4 +1,4 @@
-"""ACIC 2016 and Twins: all units are used to fit and to score, one data set a cell."""
+"""ACIC 2016 and Twins: all units are used to fit and to score, one data set per cell."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class WholeData:
         dataset: Which data.
         files: ACIC: files 1 to this number; Twins has one.
         methods: Names from experiments/papers/cate/methods.py.
-        seed: Root of the random keys (folds of cross-fitting).
+        seed: Random seed of the folds for cross-fitting.
     """
 
     dataset: Literal["acic2016", "twins"] = "acic2016"
@@ -70,7 +70,7 @@ class WholeData:
             raise InputError("methods", found=f"{unknown}", expected=f"names among {list(METHODS)}")
 
     def study(self) -> Study:
-        """The study: a cell a file."""
+        """The study: one cell per file."""
         acic = self.dataset == "acic2016"
         metrics = ("ate", "ate_error", "pehe")
         note = "Each file is a draw of another process: the mean over files is an average over processes."
@@ -103,26 +103,26 @@ TWINS_NOTE = (
 
 def acic_claims(config: WholeData):
     """The card's table of deterministic numbers, and what adjustment must do."""
-    found = []
+    claims = []
     for method, anchors in ACIC_ANCHORS.items():
         for number, values in enumerate(anchors[: config.files], start=1):
-            found += [_exactly(metric, method, v, number) for metric, v in zip(("ate", "pehe"), values, strict=True)]
-    found += [_exactly("ate", "Difference in means", v, i) for i, v in enumerate(NAIVE[: config.files], start=1)]
-    found = [claim for claim in found if claim.method in config.methods]
+            claims += [_exactly(metric, method, v, number) for metric, v in zip(("ate", "pehe"), values, strict=True)]
+    claims += [_exactly("ate", "Difference in means", v, i) for i, v in enumerate(NAIVE[: config.files], start=1)]
+    claims = [claim for claim in claims if claim.method in config.methods]
     for metric, pair in (("ate_error", ("AIPW", "Difference in means")), ("ate_error", ("Ridge DR", "OLS-1"))):
         if set(pair) <= set(config.methods) and config.files > 1:
-            found.append(Ordering(metric=metric, methods=pair, unit=("file",), source="card, section 5"))
-    return tuple(found)
+            claims.append(Ordering(metric=metric, methods=pair, unit=("file",), source="card, section 5"))
+    return tuple(claims)
 
 
 def twins_claims(config: WholeData):
     """Published constants of the file, and that adjustment reduces the confounding."""
-    found = [_exactly("ate", "Difference in means", -0.1121, 1, 5e-5), _exactly("ate", "OLS-1", -0.0865, 1, 5e-5)]
-    found = [claim for claim in found if claim.method in config.methods]
+    claims = [_exactly("ate", "Difference in means", -0.1121, 1, 5e-5), _exactly("ate", "OLS-1", -0.0865, 1, 5e-5)]
+    claims = [claim for claim in claims if claim.method in config.methods]
     for pair in (("OLS-1", "Difference in means"), ("AIPW", "OLS-1")):
         if set(pair) <= set(config.methods):
-            found.append(Ordering(metric="ate_error", methods=pair, unit=(), source="card datasets, section 5"))
-    return tuple(found)
+            claims.append(Ordering(metric="ate_error", methods=pair, unit=(), source="card datasets, section 5"))
+    return tuple(claims)
 
 
 def _exactly(metric: str, method: str, value: float, number: int, slack: float = 5e-4) -> Within:

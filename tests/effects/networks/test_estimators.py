@@ -70,8 +70,8 @@ def test_recovers_effects_that_a_comparison_misses_in_two_replications_at_once(n
 
 
 @pytest.mark.parametrize("outcome_units", [True, False])
-def test_penalties_against_errors_in_the_outcome_s_units_or_against_standardised_ones(outcome_units):
-    """Four times the outcome leaves the standardised fit alone; in its own units 16 times the penalties do."""
+def test_penalties_against_errors_in_the_outcome_s_units_or_against_standardized_ones(outcome_units):
+    """Four times the outcome leaves the standardized fit alone; in its own units 16 times the penalties do."""
     x, t, y, _ = draw(0, n=100)
     common = CFRLearner(
         representation=(8,),
