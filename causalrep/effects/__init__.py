@@ -17,18 +17,9 @@ True
 from causalrep.effects import meta
 from causalrep.effects.aipw import AIPW
 from causalrep.effects.base import EffectEstimator
-from causalrep.effects.checks import (
-    BalanceTable,
-    Calibration,
-    OverlapReport,
-    UpliftCurve,
-    balance_table,
-    calibration,
-    overlap_report,
-    qini_curve,
-    trim,
-    uplift_curve,
-)
+from causalrep.effects.checks.balance import BalanceTable, balance_table
+from causalrep.effects.checks.calibration import Calibration, calibration
+from causalrep.effects.checks.overlap import OverlapReport, overlap_report, trim
 from causalrep.effects.checks.refutation import Refutation, refute
 from causalrep.effects.checks.sensitivity import (
     EValue,
@@ -39,6 +30,7 @@ from causalrep.effects.checks.sensitivity import (
     ols_sensitivity,
     omitted_variable_bounds,
 )
+from causalrep.effects.checks.uplift import UpliftCurve, qini_curve, uplift_curve
 from causalrep.effects.forest import CausalForest
 from causalrep.effects.learners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.effects.matching import Matching

@@ -10,16 +10,14 @@ from causalrep.inference.crossfit import Learner, cross_fit, stratified_folds
 from causalrep.inference.independence.categorical import chi_square, g_square
 from causalrep.inference.independence.kernel import Independence, hsic, kci, rit
 from causalrep.inference.multiplicity import benjamini_hochberg
-from causalrep.inference.pooling import Pooled, pool
+from causalrep.inference.pooling import pool
 from causalrep.inference.sandwich import Covariance, meat, sandwich_covariance
-from causalrep.inference.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap, wild_cluster_interval
+from causalrep.inference.wild_bootstrap import wild_cluster_bootstrap, wild_cluster_interval
 
 __all__ = [
     "Covariance",
     "Independence",
     "Learner",
-    "Pooled",
-    "WildBootstrap",
     "benjamini_hochberg",
     "bootstrap_weights",
     "chi_square",

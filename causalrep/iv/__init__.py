@@ -1,6 +1,9 @@
 """Instrumental variables: is there a source of variation outside the confounder?"""
 
-from causalrep.iv.ivl import IVLRegression, KernelIVL, NeuralIVL, ivl_objective
+from causalrep.iv.ivl.kernel import KernelIVL
+from causalrep.iv.ivl.linear import IVLRegression
+from causalrep.iv.ivl.neural import NeuralIVL
+from causalrep.iv.ivl.objective import ivl_objective
 from causalrep.iv.ivl.path import IVLPath, constrained_ivl, erm, ivl, ivl_path, min_norm_iv, projected_ivl
 from causalrep.iv.ivl.selection import confounder_corrected_norm, discretize, held_out_levels, level_ids
 from causalrep.iv.linear.base import LinearIVEstimator
@@ -13,7 +16,7 @@ from causalrep.iv.linear.estimators import (
     KClass,
     TwoStageLeastSquares,
 )
-from causalrep.iv.linear.gmm import GMM, GMMFit, gmm
+from causalrep.iv.linear.gmm import GMM, gmm
 from causalrep.iv.linear.kclass import (
     LinearFit,
     anchor_regression,
@@ -24,7 +27,7 @@ from causalrep.iv.linear.kclass import (
     ols,
     two_stage_least_squares,
 )
-from causalrep.iv.linear.pulse import PULSE, PulseFit, pulse
+from causalrep.iv.linear.pulse import PULSE, pulse
 from causalrep.iv.nonlinear import (
     DFIV,
     DeepGMM,
@@ -51,7 +54,6 @@ __all__ = [
     "DeepGMM",
     "DeepIV",
     "Fuller",
-    "GMMFit",
     "IVLPath",
     "IVLRegression",
     "KClass",
@@ -62,7 +64,6 @@ __all__ = [
     "LinearIVEstimator",
     "NeuralIVL",
     "NonlinearIVEstimator",
-    "PulseFit",
     "RidgeSieveIV",
     "SieveIV",
     "System",

@@ -1,30 +1,18 @@
-"""Linear algebra that several rooms use: decompositions and solvers, two regressions, matrices over pairs of rows."""
+"""Linear algebra that several rooms use: decompositions and solvers, two regressions, matrices over pairs of rows.
 
-from causalrep.linalg.pairs import centered_kernel, hsic_statistic, squared_distances
-from causalrep.linalg.regressions import lasso, logistic_regression
-from causalrep.linalg.solvers import (
-    eigh,
-    min_norm_solve,
-    orthonormal_basis,
-    pinv_psd_solve,
-    project,
-    residualize,
-    spd_solve,
-    svd,
-)
+For use inside the library: it is not a public room, so it has no ``__all__``.
+"""
 
-__all__ = [
-    "centered_kernel",
-    "eigh",
-    "hsic_statistic",
-    "lasso",
-    "logistic_regression",
-    "min_norm_solve",
-    "orthonormal_basis",
-    "pinv_psd_solve",
-    "project",
-    "residualize",
-    "spd_solve",
-    "squared_distances",
-    "svd",
-]
+from causalrep.linalg.pairs import centered_kernel as centered_kernel
+from causalrep.linalg.pairs import hsic_statistic as hsic_statistic
+from causalrep.linalg.pairs import squared_distances as squared_distances
+from causalrep.linalg.regressions import lasso as lasso
+from causalrep.linalg.regressions import logistic_regression as logistic_regression
+from causalrep.linalg.solvers import eigh as eigh
+from causalrep.linalg.solvers import min_norm_solve as min_norm_solve
+from causalrep.linalg.solvers import orthonormal_basis as orthonormal_basis
+from causalrep.linalg.solvers import pinv_psd_solve as pinv_psd_solve
+from causalrep.linalg.solvers import project as project
+from causalrep.linalg.solvers import residualize as residualize
+from causalrep.linalg.solvers import spd_solve as spd_solve
+from causalrep.linalg.solvers import svd as svd

@@ -2,7 +2,6 @@
 
 from causalrep.iv.diagnostics.endogeneity import durbin, hausman_regression, wu_hausman
 from causalrep.iv.diagnostics.first_stage import (
-    EffectiveF,
     cragg_donald,
     effective_f,
     effective_f_critical_value,
@@ -11,11 +10,8 @@ from causalrep.iv.diagnostics.first_stage import (
     sanderson_windmeijer,
 )
 from causalrep.iv.diagnostics.overidentification import basmann, hansen_j, sargan
-from causalrep.iv.distributions import TestResult
 
 __all__ = [
-    "EffectiveF",
-    "TestResult",
     "basmann",
     "cragg_donald",
     "durbin",
