@@ -17,7 +17,7 @@ from causalrep.errors import InputError
 _ROUNDINGS = 10
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Schedule:
     """How a network is trained. Hashable, so that it can choose a compiled program.
 
@@ -34,8 +34,8 @@ class Schedule:
         patience: Evaluations without improvement before the fit stops.
         restarts: Number of fits from different starts; the one with the lowest validation loss is kept.
 
-    >>> Schedule(steps=500).over(Schedule(steps=3000, batch_size=100)).batch_size
-    100
+    >>> Schedule(steps=500).over(Schedule(steps=3000, batch_size=100))
+    Schedule(steps=500, batch_size=100)
     """
 
     # Typed as filled in: functional cores see schedules without None in what they use.
@@ -47,6 +47,10 @@ class Schedule:
     validation_share: float = None  # type: ignore[assignment]
     patience: int = None  # type: ignore[assignment]
     restarts: int = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        given = (f"{name}={value!r}" for name, value in dataclasses.asdict(self).items() if value is not None)
+        return f"Schedule({', '.join(given)})"
 
     def over(self, default: "Schedule") -> "Schedule":
         """This schedule with an estimator's defaults where it says nothing, checked.
