@@ -105,8 +105,11 @@ class Store:
         self._last_step, self._last_time = 0, time.monotonic()
         try:
             self._mirror = None if bucket is None else Mirror(bucket)
-            local = epath.Path(policy.folder).expanduser().absolute()
-            self._root = local if self._mirror is None else self._mirror.root
+            # etils' paths know few of the schemes that fsspec does, so a bucket's name never becomes one.
+            if self._mirror is None:
+                self._root = epath.Path(policy.folder).expanduser().absolute()
+            else:
+                self._root = self._mirror.root
             self.place = str(bucket or self._root)
             if is_main():
                 self._folder("steps").mkdir(parents=True, exist_ok=True)

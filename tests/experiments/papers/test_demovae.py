@@ -124,7 +124,7 @@ def test_fmri_runs_on_a_users_own_cohort(cohort, capsys):
 
 def test_fmri_without_data_says_what_it_needs(tmp_path, capsys):
     assert main(["demovae/fmri", "--path", str(tmp_path / "none"), "--results", str(tmp_path)]) == 2
-    assert "demographics.csv, a row a subject" in capsys.readouterr().err
+    assert "demographics.csv, a table with a header, one row per subject" in capsys.readouterr().err
 
 
 @pytest.mark.slow
