@@ -86,7 +86,7 @@ def _clean(text: str) -> str:
     # A default without a stable text, such as a function, would change from run to run.
     text = re.sub(r"<PjitFunction of (<[^<>]*>)>", r"\1", text)
     text = re.sub(r"<[\w.]+ object at 0x\w+>", "...", text)
-    text = re.sub(r"<\w+ ([\w.<>]+) at 0x\w+>", lambda found: found[1].replace("<locals>.", ""), text)
+    text = re.sub(r"<\w+ ([\w.<>]+) at 0x\w+>", lambda found: section[1].replace("<locals>.", ""), text)
     return re.sub(r"<(\w+) (<?[\w.]+>?)[^>]*>", r"\2", text)
 
 
@@ -94,10 +94,10 @@ def _text(value: object) -> str:
     """The docstring, as preformatted text from its first section on."""
     doc = inspect.getdoc(value) or ""
     doc = re.sub(r":(?:class|func|meth|mod|data):`~?([^`]+)`", r"`\1`", doc).replace("``", "`")
-    found = re.search(r"^(Args|Attributes|Returns|Raises|>>>|Columns).*", doc, re.MULTILINE)
-    if not found:
+    section = re.search(r"^(Args|Attributes|Returns|Raises|>>>|Columns).*", doc, re.MULTILINE)
+    if not section:
         return doc
-    return f"{doc[: found.start()].rstrip()}\n\n```text\n{doc[found.start() :].rstrip()}\n```".lstrip()
+    return f"{doc[: section.start()].rstrip()}\n\n```text\n{doc[section.start() :].rstrip()}\n```".lstrip()
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def test_what_is_written_is_read(place):
     storage.write_text(place / "a" / "c.txt", "λ")
     with storage.atomic_file(place / "a" / "d.bin") as temporary:
         temporary.write_bytes(b"d")
-    assert [found.name for found in sorted((place / "a").iterdir())] == ["b.json", "c.txt", "d.bin"]
+    assert [entry.name for entry in sorted((place / "a").iterdir())] == ["b.json", "c.txt", "d.bin"]
     assert (place / "a" / "c.txt").read_text(encoding="utf-8") == "λ"
     storage.remove_tree(place / "a")
     assert not path.exists()
@@ -54,7 +54,7 @@ def test_a_block_that_fails_leaves_the_file_as_it_was(place):
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert (place / "x").read_text() == "before"
-    assert [found.name for found in place.iterdir()] == ["x"]
+    assert [entry.name for entry in place.iterdir()] == ["x"]
 
 
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
@@ -73,7 +73,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path, monkeypatch, moment):
         storage.write_text(tmp_path / "x", "after")
     monkeypatch.undo()
     assert (tmp_path / "x").read_text() == "before"
-    assert [found.name for found in tmp_path.iterdir()] == ["x"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_bucket_that_refuses_is_named(monkeypatch):

@@ -58,8 +58,8 @@ ENTRY %main (a: f32[8], b: f32[64], c: bf16[4], d: f32[2,4]) -> f32[64] {
 
 
 def test_asynchronous_collectives_count_once():
-    found = sorted((c.kind, c.bytes, c.count, c.source) for c in read_hlo(ASYNCHRONOUS).collectives)
-    assert found == [
+    parsed = sorted((c.kind, c.bytes, c.count, c.source) for c in read_hlo(ASYNCHRONOUS).collectives)
+    assert parsed == [
         ("all-gather", 256, 1, ""),  # in two fused pieces
         ("all-gather", 256, 1, "jit(step)/gather"),  # started and done
         ("all-reduce", 288, 1, ""),
@@ -97,8 +97,8 @@ def test_real_programs_of_every_collective():
     spec = PartitionSpec("data")
     sharded = jax.jit(jax.shard_map(everything, mesh=mesh, in_specs=spec, out_specs=spec))
     text = sharded.lower(jax.ShapeDtypeStruct((8 * 64,), jnp.float32)).compile().as_text()
-    found = {c.kind: (c.count, c.bytes) for c in read_hlo(text).collectives}
-    assert found == dict.fromkeys(
+    parsed = {c.kind: (c.count, c.bytes) for c in read_hlo(text).collectives}
+    assert parsed == dict.fromkeys(
         ["collective-permute", "all-to-all", "reduce-scatter", "all-gather", "all-reduce"], (1, 256)
     )
 
@@ -182,9 +182,9 @@ ENTRY %main (a: f32[64,32], b: f32[32,16], x: f32[8,28,28,4], k: f32[3,3,4,6], y
   ROOT %found = f32[64,16]{{1,0}} get-tuple-element(%cublas-gemm.1), index=0
 }}
 """  # noqa: E501
-    found = read_hlo(text)
-    assert found.flops == 2 * 64 * 16 * 32 + 3 * 2 * (8 * 14 * 14 * 6) * (3 * 3 * 4)
-    assert found.kernels == {"cusolver_gesvdj_ffi": 1}
+    parsed = read_hlo(text)
+    assert parsed.flops == 2 * 64 * 16 * 32 + 3 * 2 * (8 * 14 * 14 * 6) * (3 * 3 * 4)
+    assert parsed.kernels == {"cusolver_gesvdj_ffi": 1}
 
 
 def test_of_a_branch_the_cheaper_side_counts():

@@ -73,8 +73,8 @@ def test_calibration_slope_is_that_of_robust_least_squares(s2):
 
     scores = s2.y - s2.x[:, 1]
     peer = sm.OLS(scores, sm.add_constant(s2.tau - s2.tau.mean())).fit(cov_type="HC3")
-    found = calibration(s2.tau, scores)
-    np.testing.assert_allclose([found.slope, found.slope_se], [peer.params[1], peer.bse[1]], rtol=1e-8)
+    result = calibration(s2.tau, scores)
+    np.testing.assert_allclose([result.slope, result.slope_se], [peer.params[1], peer.bse[1]], rtol=1e-8)
 
 
 def test_uplift_area_and_its_standard_error():
@@ -117,11 +117,11 @@ def test_refutations_hold_for_a_right_estimator_and_fail_a_broken_one(s2):
         ("random_common_cause", model.ate()),
         ("data_subset", model.ate()),
     ):
-        found = refute(model, check, simulations=12)
-        assert found.expected == expected
-        assert abs(found.mean - expected) < 0.1, check
-        assert found.p_value > 0.05, check
-        assert check in str(found)
+        result = refute(model, check, simulations=12)
+        assert result.expected == expected
+        assert abs(result.mean - expected) < 0.1, check
+        assert result.p_value > 0.05, check
+        assert check in str(result)
 
     class Broken(AIPW):
         """Reports an effect where there is none."""

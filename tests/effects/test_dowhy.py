@@ -35,15 +35,15 @@ def estimate(model, estimator, estimand=None, **options):
 
 
 def test_the_estimate_is_ours_and_the_true_effect(model, data):
-    found = estimate(model, DRLearner(), confidence_intervals=True, test_significance=True)
+    result = estimate(model, DRLearner(), confidence_intervals=True, test_significance=True)
     own = DRLearner().fit(data["y"], data["t"], X=data[["x"]], W=data[["w"]])
-    assert found.value == pytest.approx(own.ate(), abs=1e-9)
-    assert abs(found.value - 2) < 0.2
+    assert result.value == pytest.approx(own.ate(), abs=1e-9)
+    assert abs(result.value - 2) < 0.2
     assert abs(data.query("t == 1")["y"].mean() - data.query("t == 0")["y"].mean() - 2) > 1
-    np.testing.assert_allclose(found.cate_estimates, own.effect(data[["x"]]), atol=1e-9)
-    low, high = found.get_confidence_intervals()
+    np.testing.assert_allclose(result.cate_estimates, own.effect(data[["x"]]), atol=1e-9)
+    low, high = result.get_confidence_intervals()
     assert (low, high) == pytest.approx(own.ate_interval(), abs=1e-9)
-    assert found.test_stat_significance()["p_value"] < 1e-6
+    assert result.test_stat_significance()["p_value"] < 1e-6
 
 
 def test_other_units(model, data):
@@ -55,23 +55,23 @@ def test_other_units(model, data):
 
 def test_dowhy_refutes_it(model):
     estimand = model.identify_effect()
-    found = estimate(model, AIPW(), estimand)
+    result = estimate(model, AIPW(), estimand)
     placebo = model.refute_estimate(
-        estimand, found, method_name="placebo_treatment_refuter", placebo_type="permute", num_simulations=10
+        estimand, result, method_name="placebo_treatment_refuter", placebo_type="permute", num_simulations=10
     )
     assert abs(placebo.new_effect) < 0.2
-    common = model.refute_estimate(estimand, found, method_name="random_common_cause", num_simulations=5)
-    assert common.new_effect == pytest.approx(found.value, abs=0.05)
+    common = model.refute_estimate(estimand, result, method_name="random_common_cause", num_simulations=5)
+    assert common.new_effect == pytest.approx(result.value, abs=0.05)
 
 
 def test_instruments(data):
     model = dowhy.CausalModel(data, "d", "s", graph="digraph {z -> d; d -> s; U -> d; U -> s}")
-    found = model.estimate_effect(
+    result = model.estimate_effect(
         model.identify_effect(),
         method_name=METHOD.replace("backdoor", "iv"),
         method_params={"estimator": TwoStageLeastSquares()},
     )
-    assert abs(found.value - 2) < 0.2
+    assert abs(result.value - 2) < 0.2
 
 
 def test_what_is_refused(model):

@@ -37,8 +37,8 @@ def aipw(s2):
 
 def test_aipw_is_doubleml_s(aipw):
     # DoubleML 0.11.4, interactive regression model, same folds, least squares and unpenalized logit.
-    found = [aipw.ate(), aipw.ate_.se, aipw.att(), aipw.att_.se]
-    np.testing.assert_allclose(found, [0.9356658142, 0.0498321916, 1.0851395524, 0.0528960823], rtol=1e-8)
+    result = [aipw.ate(), aipw.ate_.se, aipw.att(), aipw.att_.se]
+    np.testing.assert_allclose(result, [0.9356658142, 0.0498321916, 1.0851395524, 0.0528960823], rtol=1e-8)
     low, high = aipw.ate_interval(alpha=0.1)
     assert (high - low) / 2 == pytest.approx(1.6448536 * 0.0498321916, rel=1e-7)
     assert aipw.scores_.mean() == pytest.approx(aipw.ate(), abs=1e-12)
@@ -83,8 +83,8 @@ def test_matching_by_brute_force(s2, k):
     y, t, z = s2.y[:120], s2.t[:120], s2.x[:120, :2]
     model = Matching(k, correct_bias=False).fit(y, t, X=z)
     ate, ate_se, att, att_se, uses = brute_force_matching(y, t, z, k)
-    found = [model.ate(), model.ate_.se, model.att(), model.att_.se]
-    np.testing.assert_allclose(found, [ate, ate_se, att, att_se], rtol=1e-8)
+    result = [model.ate(), model.ate_.se, model.att(), model.att_.se]
+    np.testing.assert_allclose(result, [ate, ate_se, att, att_se], rtol=1e-8)
     np.testing.assert_allclose(model.uses_, uses)
 
 
@@ -100,9 +100,9 @@ def test_bias_correction_makes_matching_exact_for_lines(s2):
 def test_the_learners_find_who_gains(make, s2):
     model = make().fit(s2.y[:600], s2.t[:600], X=s2.x[:600])
     new = s2.x[600:1000]
-    found = model.effect(new)
-    assert found.shape == (400,)
-    error = np.sqrt(np.mean((found - s2.tau[600:1000]) ** 2))
+    result = model.effect(new)
+    assert result.shape == (400,)
+    error = np.sqrt(np.mean((result - s2.tau[600:1000]) ** 2))
     assert error < 0.3 if make is not SLearner else error > 0.4
     np.testing.assert_array_equal(model.effect(), model.effect(s2.x[:600]))
     low, high = model.ate_interval()
@@ -141,8 +141,8 @@ def test_scikit_learn_models_serve_as_nuisances(s2):
     low, high = model.effect_interval(s2.x[:5], draws=3)
     assert (low < high).all()
     forest = RandomForestClassifier(10, min_samples_leaf=20, random_state=0)
-    found = AIPW(outcome=LinearRegression(), propensity=forest, cv=2).fit(s2.y, s2.t, X=s2.x).ate()
-    assert found == pytest.approx(1.0, abs=0.3)
+    result = AIPW(outcome=LinearRegression(), propensity=forest, cv=2).fit(s2.y, s2.t, X=s2.x).ate()
+    assert result == pytest.approx(1.0, abs=0.3)
 
 
 def test_the_causal_forest(s2):
@@ -235,8 +235,8 @@ def test_bad_hyperparameters_are_named(parameters, message, s2):
 def test_constant_covariates_are_ignored_with_a_warning(s2):
     x = np.column_stack([s2.x[:600], np.full(600, 4.0)])
     with pytest.warns(CausalrepWarning, match=r"Covariates \['X5'\] are constant"):
-        found = AIPW().fit(s2.y[:600], s2.t[:600], X=x).ate()
-    assert found == pytest.approx(AIPW().fit(s2.y[:600], s2.t[:600], X=s2.x[:600]).ate(), abs=1e-9)
+        result = AIPW().fit(s2.y[:600], s2.t[:600], X=x).ate()
+    assert result == pytest.approx(AIPW().fit(s2.y[:600], s2.t[:600], X=s2.x[:600]).ate(), abs=1e-9)
 
 
 @pytest.mark.parametrize("make", [AIPW, IPW, Matching])

@@ -62,9 +62,9 @@ def test_r_is_econml_s_linear_dml(s2, rows):
 
 
 def test_dr_is_the_regression_of_the_scores(s2, rows):
-    found = effects(LEARNERS["DR"], rows)
+    result = effects(LEARNERS["DR"], rows)
     # DoubleML's average of the same scores.
-    assert found.mean() == pytest.approx(0.9356658142, abs=1e-8)
+    assert result.mean() == pytest.approx(0.9356658142, abs=1e-8)
 
 
 @pytest.mark.parametrize("name", LEARNERS)

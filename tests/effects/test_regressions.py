@@ -79,9 +79,9 @@ def test_logistic_penalty_is_scikit_learn_s():
 def test_logistic_survives_separation():
     separated = (X[:, 0] > np.median(X[:, 0])).astype(float)
     for penalty in (0.0, 1e-4):
-        found = fitted(Logistic(penalty), separated, np.ones(N), new=X)
-        assert np.isfinite(found).all()
-        np.testing.assert_array_equal(found > 0.5, separated == 1)
+        result = fitted(Logistic(penalty), separated, np.ones(N), new=X)
+        assert np.isfinite(result).all()
+        np.testing.assert_array_equal(result > 0.5, separated == 1)
 
 
 def test_kernel_ridge_is_scikit_learn_s():
@@ -98,8 +98,8 @@ def test_neighbors_are_scikit_learn_s():
     expected = peer.predict(NEW / X[USED].std(0))
     np.testing.assert_allclose(fitted(NearestNeighbours(3), w=USED.astype(float)), expected, atol=1e-12)
     raw = KNeighborsRegressor(3).fit(X[USED], Y[USED]).predict(NEW)
-    found = fitted(NearestNeighbours(3, standardize=False), w=USED.astype(float))
-    np.testing.assert_allclose(found, raw, atol=1e-12)
+    result = fitted(NearestNeighbours(3, standardize=False), w=USED.astype(float))
+    np.testing.assert_allclose(result, raw, atol=1e-12)
     assert np.abs(expected - raw).max() > 1e-3
 
 
@@ -107,11 +107,11 @@ def test_neighbors_are_scikit_learn_s():
 def test_masks_scales_and_transforms(learner):
     y = B if isinstance(learner, Logistic) else Y
     mask = USED.astype(float)
-    found = fitted(learner, y, mask)
-    np.testing.assert_allclose(found, fitted(learner, y[USED], np.ones(USED.sum()), X[USED]), atol=1e-8)
-    np.testing.assert_allclose(found, fitted(learner, y, 7 * mask), atol=1e-8)
+    result = fitted(learner, y, mask)
+    np.testing.assert_allclose(result, fitted(learner, y[USED], np.ones(USED.sum()), X[USED]), atol=1e-8)
+    np.testing.assert_allclose(result, fitted(learner, y, 7 * mask), atol=1e-8)
     # What weight 0 leaves out may be anything finite.
-    np.testing.assert_allclose(found, fitted(learner, np.where(USED, y, 1.0), mask), atol=1e-8)
+    np.testing.assert_allclose(result, fitted(learner, np.where(USED, y, 1.0), mask), atol=1e-8)
 
     def predictions(w, x):
         return learner.predict(learner.fit(x, jnp.asarray(y, float), w), jnp.asarray(NEW))
@@ -119,6 +119,6 @@ def test_masks_scales_and_transforms(learner):
     masks = jnp.stack([jnp.asarray(mask), jnp.ones(N)])
     columns = jnp.stack([jnp.asarray(X), jnp.asarray(X) * jnp.arange(1.0, D + 1)])
     batched = jax.jit(jax.vmap(jax.vmap(predictions, (0, None)), (None, 0)))(masks, columns)
-    np.testing.assert_allclose(batched[0, 0], found, atol=1e-8)
+    np.testing.assert_allclose(batched[0, 0], result, atol=1e-8)
     one = predictions(masks[1], columns[1])
     np.testing.assert_allclose(batched[1, 1], one, atol=1e-8)

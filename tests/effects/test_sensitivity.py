@@ -26,21 +26,27 @@ def model(s2):
     [("ate", (0.8706063878, 1.0007252406), 0.35250), ("att", (1.0133109648, 1.1569681401), 0.36632)],
 )
 def test_bounds_are_doubleml_s(model, effect, bounds, value):
-    found = omitted_variable_bounds(model, effect=effect)
-    np.testing.assert_allclose(found.bounds, bounds, atol=1e-8)
-    assert found.robustness_value == pytest.approx(value, abs=5e-6)
-    assert found.confidence_bounds[0] < found.bounds[0] < found.estimate < found.bounds[1] < found.confidence_bounds[1]
-    at_value = omitted_variable_bounds(model, effect=effect, cf_y=found.robustness_value, cf_d=found.robustness_value)
+    result = omitted_variable_bounds(model, effect=effect)
+    np.testing.assert_allclose(result.bounds, bounds, atol=1e-8)
+    assert result.robustness_value == pytest.approx(value, abs=5e-6)
+    assert (
+        result.confidence_bounds[0]
+        < result.bounds[0]
+        < result.estimate
+        < result.bounds[1]
+        < result.confidence_bounds[1]
+    )
+    at_value = omitted_variable_bounds(model, effect=effect, cf_y=result.robustness_value, cf_d=result.robustness_value)
     assert at_value.bounds[0] == pytest.approx(0.0, abs=1e-8)
-    weaker = found.robustness_value_confidence
-    assert weaker < found.robustness_value
+    weaker = result.robustness_value_confidence
+    assert weaker < result.robustness_value
     limit = omitted_variable_bounds(model, effect=effect, cf_y=weaker, cf_d=weaker).confidence_bounds[0]
     assert limit == pytest.approx(0.0, abs=1e-8)
 
 
 def test_the_standard_error_of_a_bound_is_the_jackknife_s(model):
     """The sign with which the two influence functions combine: each bound by leaving single rows out."""
-    found = omitted_variable_bounds(model, cf_y=0.5, cf_d=0.5)
+    result = omitted_variable_bounds(model, cf_y=0.5, cf_d=0.5)
     strength = np.sqrt(0.5)
     t, y, e = model.design_.t, model.design_.y, model.nuisances_.propensity
     residual = (y - np.where(t == 1, model.nuisances_.mu1, model.nuisances_.mu0)) ** 2
@@ -51,13 +57,13 @@ def test_the_standard_error_of_a_bound_is_the_jackknife_s(model):
         return (values.sum() - values) / (n - 1)
 
     width = np.sqrt(without(residual) * without(square))
-    for sign, limit, bound in zip((-1, 1), found.confidence_bounds, found.bounds, strict=True):
+    for sign, limit, bound in zip((-1, 1), result.confidence_bounds, result.bounds, strict=True):
         left_out = without(model.scores_) + sign * strength * width
         jackknife = np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))
         assert abs(limit - bound) / 1.6448536 == pytest.approx(jackknife, rel=2e-3)
     _, influence = _bias_scale(model, "ate")
     opposite = np.sqrt(np.mean((model.ate_.influence + strength * influence) ** 2) / n)
-    assert abs(opposite * 1.6448536 / (found.bounds[0] - found.confidence_bounds[0]) - 1) > 1e-2
+    assert abs(opposite * 1.6448536 / (result.bounds[0] - result.confidence_bounds[0]) - 1) > 1e-2
 
 
 def test_negative_effects_mirror_positive_ones(s2, model):
@@ -73,32 +79,32 @@ def test_negative_effects_mirror_positive_ones(s2, model):
 
 def test_darfur():
     """Cinelli and Hazlett's example, numbers of sensemakr: direct harm on attitudes to peace, benchmark 'female'."""
-    found = ols_sensitivity(0.09731582, 0.02325654, 783)
-    assert found.partial_r2 == pytest.approx(0.0218731, abs=5e-7)
-    assert found.robustness_value == pytest.approx(0.1387764, abs=5e-7)
-    assert found.robustness_value_significance == pytest.approx(0.0762580, abs=5e-7)
+    result = ols_sensitivity(0.09731582, 0.02325654, 783)
+    assert result.partial_r2 == pytest.approx(0.0218731, abs=5e-7)
+    assert result.robustness_value == pytest.approx(0.1387764, abs=5e-7)
+    assert result.robustness_value_significance == pytest.approx(0.0762580, abs=5e-7)
     for r2_d, r2_y, adjusted, se in (
         (0.0091643, 0.1246409, 0.0752203, 0.0218733),
         (0.0183286, 0.2493241, 0.0529152, 0.0203501),
         (0.0274929, 0.3740505, 0.0303960, 0.0186701),
     ):
-        np.testing.assert_allclose(found.adjusted(r2_d, r2_y), [adjusted, se], atol=2e-7)
+        np.testing.assert_allclose(result.adjusted(r2_d, r2_y), [adjusted, se], atol=2e-7)
     # t statistics of 'female' that imply its partial R2: .0091643 = r/(1-r), and .1246409 by the printed formula.
     r_d = 0.0091643 / 1.0091643
     t_d = np.sqrt(784 * r_d / (1 - r_d))
     r_z = r_d**2 / (1 - r_d) ** 2
     f_y = 0.1246409 * (1 - r_z) / (1 + np.sqrt(r_z)) ** 2
     t_y = np.sqrt(783 * f_y)
-    np.testing.assert_allclose(found.benchmark(t_d, t_y), [0.0091643, 0.1246409], atol=1e-7)
-    np.testing.assert_allclose(found.benchmark(t_d, t_y, times=3), [0.0274929, 0.3740505], atol=1e-6)
+    np.testing.assert_allclose(result.benchmark(t_d, t_y), [0.0091643, 0.1246409], atol=1e-7)
+    np.testing.assert_allclose(result.benchmark(t_d, t_y, times=3), [0.0274929, 0.3740505], atol=1e-6)
     with pytest.raises(InputError, match=r"^times: "):
-        found.benchmark(t_d, t_y, times=200)
+        result.benchmark(t_d, t_y, times=200)
 
 
 def test_a_confounder_at_the_robustness_value_leaves_nothing(s2):
-    found = ols_sensitivity(-2.0, 0.3, 400)
-    value = found.robustness_value
-    assert found.adjusted(value, value)[0] == pytest.approx(0.0, abs=1e-12)
+    result = ols_sensitivity(-2.0, 0.3, 400)
+    value = result.robustness_value
+    assert result.adjusted(value, value)[0] == pytest.approx(0.0, abs=1e-12)
     assert ols_sensitivity(0.1, 0.3, 400).robustness_value_significance == 0.0
 
 

@@ -39,10 +39,10 @@ def test_kci_is_the_gamma_test_of_its_definition(x64, n, width):
     statistic = np.sum(kernels[0] * kernels[1])
     mean = np.trace(kernels[0]) * np.trace(kernels[1]) / n
     variance = 2 * np.sum(kernels[0] ** 2) * np.sum(kernels[1] ** 2) / n**2
-    found = kci(jnp.asarray(x), jnp.asarray(y))
-    assert float(found.statistic) == pytest.approx(statistic, rel=1e-10)
+    computed = kci(jnp.asarray(x), jnp.asarray(y))
+    assert float(computed.statistic) == pytest.approx(statistic, rel=1e-10)
     expected = stats.gamma.sf(statistic, mean**2 / variance, scale=variance / mean)
-    assert float(found.p_value) == pytest.approx(expected, abs=1e-10)
+    assert float(computed.p_value) == pytest.approx(expected, abs=1e-10)
 
 
 def test_hsic_is_the_gamma_test_of_its_definition(x64, pair):
@@ -54,10 +54,10 @@ def test_hsic_is_the_gamma_test_of_its_definition(x64, pair):
         mean = (1 + near[0] * near[1] - near[0] - near[1]) / n
         factor = 2 * (n - 4) * (n - 5) / (n * (n - 1) * (n - 2) * (n - 3))
         variance = factor * (np.sum(product**2) - np.sum(np.diag(product) ** 2)) / n**2
-        found = hsic(*map(jnp.asarray, pair), standardize=standardize)
-        assert float(found.statistic) == pytest.approx(product.sum() / n**2, rel=1e-9)
+        computed = hsic(*map(jnp.asarray, pair), standardize=standardize)
+        assert float(computed.statistic) == pytest.approx(product.sum() / n**2, rel=1e-9)
         expected = stats.gamma.sf(product.sum() / n**2, mean**2 / variance, scale=variance / mean)
-        assert float(found.p_value) == pytest.approx(expected, abs=1e-9)
+        assert float(computed.p_value) == pytest.approx(expected, abs=1e-9)
 
 
 def test_categories_are_compared_as_scipy_does(x64):
@@ -67,10 +67,10 @@ def test_categories_are_compared_as_scipy_does(x64):
     table = pd.crosstab(x, y).to_numpy()
     # One level more than occurs: it must not count.
     for test, kind in ((chi_square, "pearson"), (g_square, "log-likelihood")):
-        found = test(jnp.asarray(x), jnp.asarray(y), levels=(5, 3))
+        computed = test(jnp.asarray(x), jnp.asarray(y), levels=(5, 3))
         expected = stats.chi2_contingency(table, correction=False, lambda_=kind)
-        assert float(found.statistic) == pytest.approx(expected.statistic, rel=1e-10)
-        assert float(found.p_value) == pytest.approx(expected.pvalue, abs=1e-10)
+        assert float(computed.statistic) == pytest.approx(expected.statistic, rel=1e-10)
+        assert float(computed.p_value) == pytest.approx(expected.pvalue, abs=1e-10)
         constant = test(jnp.zeros(200, int), jnp.asarray(y), levels=(5, 3))
         assert np.isnan(constant.p_value)
 
@@ -81,18 +81,18 @@ def test_mixtures_of_chi_squares_have_the_right_tails(x64):
     others = [np.prod([w / (w - v) for v in weights if v != w]) for w in weights]
     for value in (1.0, 8.0, 20.0, 45.0):
         exact = sum(c * np.exp(-value / (2 * w)) for c, w in zip(others, weights, strict=True))
-        found = float(chi_square_mixture_tail(jnp.repeat(jnp.asarray(weights), 2), jnp.asarray(value)))
-        assert found == pytest.approx(exact, rel=5e-3)
+        computed = float(chi_square_mixture_tail(jnp.repeat(jnp.asarray(weights), 2), jnp.asarray(value)))
+        assert computed == pytest.approx(exact, rel=5e-3)
     # Equal weights leave the eight moments' equations singular: exact by three.
     for count in (1, 6):
-        found = chi_square_mixture_tail(jnp.full(count, 0.5), jnp.asarray(2.0))
-        assert float(found) == pytest.approx(stats.chi2.sf(4.0, count), abs=1e-6)
+        computed = chi_square_mixture_tail(jnp.full(count, 0.5), jnp.asarray(2.0))
+        assert float(computed) == pytest.approx(stats.chi2.sf(4.0, count), abs=1e-6)
     # Against simulation, with weights that fall as kernels' eigenvalues do.
     weights = 0.6 ** np.arange(25)
     draws = np.random.default_rng(1).chisquare(1, (200_000, 25)) @ weights
     for value in np.quantile(draws, [0.1, 0.5, 0.95]):
-        found = float(chi_square_mixture_tail(jnp.asarray(weights), jnp.asarray(value)))
-        assert found == pytest.approx(np.mean(draws > value), abs=0.005)
+        computed = float(chi_square_mixture_tail(jnp.asarray(weights), jnp.asarray(value)))
+        assert computed == pytest.approx(np.mean(draws > value), abs=0.005)
 
 
 @pytest.mark.parametrize("test", [kci, hsic, lambda x, y, rows=None: rit(jax.random.key(0), x, y, rows=rows)])
@@ -117,13 +117,13 @@ def test_size_and_power(x64):
     def rejected(samples):
         def one(key, sample):
             trait = sample.trait.astype(float)
-            found = [
+            computed = [
                 kci(trait, sample.feature),
                 rit(key, trait, sample.feature),
                 hsic(trait, sample.feature),
                 hsic(trait, 30.0 * sample.feature, standardize=False),
             ]
-            return jnp.stack([result.p_value < 0.05 for result in found])
+            return jnp.stack([result.p_value < 0.05 for result in computed])
 
         return jnp.mean(jax.vmap(one)(keys, samples), axis=0)
 

@@ -8,16 +8,16 @@ from causalrep.inference import pool
 
 
 def test_by_hand():
-    found = pool(jnp.array([1.0, 2.0, 3.0]), jnp.array([0.5, 0.5, 0.5]))
-    assert float(found.value) == 2.0
-    np.testing.assert_allclose(found.se**2, 0.5 + 4 / 3 * 1.0, rtol=1e-6)
-    np.testing.assert_allclose(found.df, 2 * (1 + 0.5 / (4 / 3)) ** 2, rtol=1e-6)
+    pooled = pool(jnp.array([1.0, 2.0, 3.0]), jnp.array([0.5, 0.5, 0.5]))
+    assert float(pooled.value) == 2.0
+    np.testing.assert_allclose(pooled.se**2, 0.5 + 4 / 3 * 1.0, rtol=1e-6)
+    np.testing.assert_allclose(pooled.df, 2 * (1 + 0.5 / (4 / 3)) ** 2, rtol=1e-6)
 
 
 def test_draws_that_agree_cost_no_degrees_of_freedom():
-    found = pool(jnp.ones(4), jnp.full(4, 0.25))
-    assert np.isinf(found.df)
-    assert float(found.se) == 0.5
+    pooled = pool(jnp.ones(4), jnp.full(4, 0.25))
+    assert np.isinf(pooled.df)
+    assert float(pooled.se) == 0.5
 
 
 def test_pooled_interval_covers_the_mean_of_data_with_missing_values(x64):
@@ -33,8 +33,8 @@ def test_pooled_interval_covers_the_mean_of_data_with_missing_values(x64):
         noise = jax.random.normal(noise_key, (draws, missing))
         filled = jnp.column_stack([jnp.tile(y, (draws, 1)), centre[:, None] + jnp.sqrt(variance)[:, None] * noise])
         values, variances = filled.mean(1), filled.var(1, ddof=1) / n
-        found = pool(values, variances)
-        return found.value, found.se, found.df, jnp.abs(values[0]) < 1.96 * jnp.sqrt(variances[0])
+        pooled = pool(values, variances)
+        return pooled.value, pooled.se, pooled.df, jnp.abs(values[0]) < 1.96 * jnp.sqrt(variances[0])
 
     value, se, df, single = jax.vmap(one)(jax.random.split(jax.random.key(0), 1500))
     from scipy import stats

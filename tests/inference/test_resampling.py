@@ -43,12 +43,12 @@ def test_no_row_is_predicted_by_a_model_that_saw_it():
     w[:5] = 0
     folds = np.arange(40) % 4
     x, y, w, codes = (jnp.asarray(a) for a in (x, y, w, folds))
-    found = cross_fit(Ridge(0.1), x, y, w, codes, 4)
+    predicted = cross_fit(Ridge(0.1), x, y, w, codes, 4)
     for k in range(4):
         training = (folds != k) & (np.asarray(w) > 0)
         alone = Ridge(0.1).fit(x[training], y[training], jnp.ones(training.sum()))
-        np.testing.assert_allclose(found[folds == k], Ridge(0.1).predict(alone, x[folds == k]), atol=1e-10)
-    np.testing.assert_allclose(found, cross_fit(Host(), x, y, w, codes, 4), atol=1e-12)
+        np.testing.assert_allclose(predicted[folds == k], Ridge(0.1).predict(alone, x[folds == k]), atol=1e-10)
+    np.testing.assert_allclose(predicted, cross_fit(Host(), x, y, w, codes, 4), atol=1e-12)
 
 
 def test_bootstrap_weights_are_draws_with_replacement_within_arms():

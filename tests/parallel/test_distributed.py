@@ -93,8 +93,8 @@ class Pair:
 
     def end(self):
         """Exit codes and error texts."""
-        found = [process.communicate(timeout=300) for process in self.processes]
-        return [process.returncode for process in self.processes], [err for _, err in found]
+        outputs = [process.communicate(timeout=300) for process in self.processes]
+        return [process.returncode for process in self.processes], [err for _, err in outputs]
 
 
 @pytest.fixture(scope="module")
@@ -247,13 +247,13 @@ def test_a_program_s_own_handler_is_left_in_charge():
 
 
 def test_outside_the_main_thread_no_handler_is_set():
-    found = []
+    outputs = []
 
     def body():
         with distributed.preemption() as stop:
-            found.append(stop.agreed())
+            outputs.append(stop.agreed())
 
     thread = threading.Thread(target=body)
     thread.start()
     thread.join()
-    assert found == [False]
+    assert outputs == [False]

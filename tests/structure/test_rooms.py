@@ -91,12 +91,12 @@ def test_no_circle_of_imports():
     for name, path in MODULES.items():
         # Imports inside functions run later, when every module is there.
         top = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
-        found = set()
+        targets = set()
         for node in top:
             # "from causalrep.effects import meta" needs the module meta; other names need the package.
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {target if target in MODULES else node.module for target in names}
-        graph[name] = sorted(target for target in found if target in MODULES and target != name)
+            targets |= {target if target in MODULES else node.module for target in names}
+        graph[name] = sorted(target for target in targets if target in MODULES and target != name)
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:

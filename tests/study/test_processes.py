@@ -38,21 +38,21 @@ def _here(study, options, devices, monkeypatch):
 def _compare(folder, studies, devices, monkeypatch):
     for name, (study, options) in studies.items():
         (path,) = (folder / name).rglob("records.parquet")
-        found = read_records(path)
+        records = read_records(path)
         # The same lanes on each device, so the same operations in the same order: bit for bit.
-        assert found.equals(_here(study, options, devices, monkeypatch)), name
+        assert records.equals(_here(study, options, devices, monkeypatch)), name
         single = _here(study, options, 1, monkeypatch)
-        assert found.drop(columns="value").equals(single.drop(columns="value"))
+        assert records.drop(columns="value").equals(single.drop(columns="value"))
         if study.precision == "float64":
-            np.testing.assert_allclose(found["value"], single["value"], rtol=1e-10, atol=1e-10, err_msg=name)
+            np.testing.assert_allclose(records["value"], single["value"], rtol=1e-10, atol=1e-10, err_msg=name)
         else:
             # An error near zero in the last digits of a lead of few units: on the natural scale of each metric.
-            for metric, values in found.groupby("metric")["value"]:
+            for metric, values in records.groupby("metric")["value"]:
                 scale = max(1.0, float(np.abs(values).max()))
                 error = np.abs(values - single.loc[values.index, "value"]).max() / scale
                 assert error < 1e-5, (name, metric, error)
         if name in ("loop", "host"):
-            assert found.equals(single), "a loop computes each replication alike, wherever"
+            assert records.equals(single), "a loop computes each replication alike, wherever"
 
 
 @pytest.mark.parametrize(("processes", "devices"), [pytest.param(*LAYOUTS[0], marks=pytest.mark.slow), LAYOUTS[1]])

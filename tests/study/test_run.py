@@ -210,17 +210,17 @@ def test_tensorboard_scalars_show_progress_and_means(study, tmp_path):
 
     done = _run(study, tmp_path / "results", tensorboard=tmp_path / "board", scale="smoke")
     (path,) = (tmp_path / "board" / "demo" / "noisy" / f"smoke-{study.digest()}").iterdir()
-    data, found = path.read_bytes(), {}
+    data, damaged = path.read_bytes(), {}
     while data:
         size = int.from_bytes(data[:8], "little")
         assert int.from_bytes(data[8:12], "little") == masked_crc32c(data[:8])
         for value in Event.FromString(data[12 : 12 + size]).summary.value:
-            found.setdefault(value.tag, []).append(value.simple_value)
+            damaged.setdefault(value.tag, []).append(value.simple_value)
         data = data[16 + size :]
-    assert found["run/replications"] == list(range(1, 13))
-    assert set(found) == {"run/replications", "run/replications_per_second", "x/a", "x/b"}
+    assert damaged["run/replications"] == list(range(1, 13))
+    assert set(damaged) == {"run/replications", "run/replications_per_second", "x/a", "x/b"}
     means = done.frame[done.frame["method"] == "b"].groupby("mu")["value"].mean()
-    np.testing.assert_allclose(found["x/b"], means, rtol=1e-6)
+    np.testing.assert_allclose(damaged["x/b"], means, rtol=1e-6)
 
 
 def test_a_run_reads_no_compiled_text_unless_it_is_asked_to_count(location_study, monkeypatch):

@@ -43,12 +43,12 @@ def whole():
 
 
 def test_replications_differ_and_run_on_all_devices(whole, tmp_path):
-    found = run(study(replicate), tmp_path, progress=False, profile=True, tensorboard=tmp_path / "logs")
-    assert found.frame.equals(whole)
-    assert found.frame["value"].nunique() == 8
-    assert len(found.environment["devices"]) == jax.device_count() == 8
-    assert not (found.folder / "checkpoints").exists()
-    assert list((found.folder / "profile").rglob("*.xplane.pb"))
+    records = run(study(replicate), tmp_path, progress=False, profile=True, tensorboard=tmp_path / "logs")
+    assert records.frame.equals(whole)
+    assert records.frame["value"].nunique() == 8
+    assert len(records.environment["devices"]) == jax.device_count() == 8
+    assert not (records.folder / "checkpoints").exists()
+    assert list((records.folder / "profile").rglob("*.xplane.pb"))
     assert len(list((tmp_path / "logs").glob("cell-*-replication-*/*"))) == 4
 
 

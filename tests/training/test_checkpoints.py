@@ -63,7 +63,7 @@ def stopped(tmp_path):
 
 
 def equal(found, expected, **tolerance):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), tuple(found), tuple(expected))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), tuple(result), tuple(expected))
 
 
 def test_a_resumed_fit_is_the_fit_to_the_last_bit(stopped, whole):
@@ -94,9 +94,9 @@ def test_fewer_steps_than_were_taken_are_refused(tmp_path):
 
 @pytest.mark.parametrize("mesh", [make_mesh(devices=jax.devices()[:2], replica=1), make_mesh(replica=1)])
 def test_a_checkpoint_is_restored_onto_another_mesh(stopped, whole, mesh):
-    found = run(stopped, mesh=mesh, shard_above=100)
-    assert len(found.params["in"].sharding.device_set) == mesh.size
-    equal(found, whole, rtol=1e-5, atol=1e-5)
+    result = run(stopped, mesh=mesh, shard_above=100)
+    assert len(result.params["in"].sharding.device_set) == mesh.size
+    equal(result, whole, rtol=1e-5, atol=1e-5)
 
 
 def test_sharded_parameters_are_restored_onto_one_device(tmp_path, whole):
@@ -164,10 +164,10 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(stopped, whol
         # The process may be killed before the digests are written: Orbax's own checks are then the only ones.
         (stopped / "digests" / "30.json").unlink()
     with pytest.warns(CausalrepWarning, match="checkpoint at step 30 is damaged") as warned:
-        found = run(stopped)
+        result = run(stopped)
     # Of ours: Orbax leaves coroutines behind, which Python warns of when it likes.
     assert sum(issubclass(warning.category, CausalrepWarning) for warning in warned) == 1
-    equal(found, whole, rtol=0, atol=0)
+    equal(result, whole, rtol=0, atol=0)
     assert (stopped / "damaged" / "30").is_dir()
 
 
@@ -175,8 +175,8 @@ def test_with_all_damaged_the_fit_starts_over(stopped, whole):
     for step in (20, 30):
         (stopped / "steps" / str(step) / "meta" / "metadata").unlink()
     with pytest.warns(CausalrepWarning, match="is damaged"):
-        found = run(stopped)
-    equal(found, whole, rtol=0, atol=0)
+        result = run(stopped)
+    equal(result, whole, rtol=0, atol=0)
 
 
 def test_a_half_written_checkpoint_is_no_checkpoint(stopped, whole):

@@ -165,10 +165,10 @@ def test_svi_reaches_the_conjugate_posterior(automatic):
     objective = svi_objective(_model, guide, example={"y": y} if automatic else None, num_particles=10)
     optimizer = optax.adam(optax.exponential_decay(0.1, 100, 0.5))
     result = fit(objective, optimizer, {"y": y}, jax.random.key(2), steps=800)
-    found = objective.constrain(result.params, {"y": y})
-    loc, scale = sorted(found, key=lambda name: "scale" in name)
-    assert abs(float(found[loc]) - mean) < 0.02
-    assert abs(float(found[scale]) / sd - 1) < 0.1
+    constrained = objective.constrain(result.params, {"y": y})
+    loc, scale = sorted(constrained, key=lambda name: "scale" in name)
+    assert abs(float(constrained[loc]) - mean) < 0.02
+    assert abs(float(constrained[scale]) / sd - 1) < 0.1
 
 
 @pytest.mark.parametrize(

@@ -64,13 +64,13 @@ def run(out, folder, processes, devices):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The result of each kind of run that nobody kills."""
-    found = {}
+    result = {}
 
     def of(kind, processes, devices):
-        if (kind, processes, devices) not in found:
+        if (kind, processes, devices) not in result:
             folder = tmp_path_factory.mktemp("whole")
-            found[kind, processes, devices] = run(folder / "out.json", folder / kind, processes, devices)
-        return found[kind, processes, devices]
+            result[kind, processes, devices] = run(folder / "out.json", folder / kind, processes, devices)
+        return result[kind, processes, devices]
 
     return of
 
@@ -113,5 +113,5 @@ def test_a_killed_fit_ends_in_the_same_bytes(tmp_path, undisturbed, kind, proces
     chance = random.Random(f"{kind}{processes}")
     for number in range(times):
         disturb(tmp_path, kind, processes, devices, [signal.SIGTERM, signal.SIGKILL][number % 2], chance)
-    found = run(tmp_path / "out.json", tmp_path / kind, processes, devices)
-    assert found == undisturbed(kind, processes, devices)
+    result = run(tmp_path / "out.json", tmp_path / kind, processes, devices)
+    assert result == undisturbed(kind, processes, devices)

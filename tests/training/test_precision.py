@@ -21,13 +21,13 @@ def test_compute_is_bfloat16_and_parameters_stay_float32():
 
     half = mixed_precision(Objective(OBJECTIVE.init, loss))
     data = rows(256)
-    found = fit(half, ADAM, data, KEY, steps=100, batch_size=32)
+    fitted = fit(half, ADAM, data, KEY, steps=100, batch_size=32)
     exact = fit(OBJECTIVE, ADAM, data, KEY, steps=100, batch_size=32)
     assert set(seen) == {jnp.dtype(jnp.bfloat16)}
-    assert found.params["in"].dtype == found.history["loss"].dtype == jnp.float32
-    late, exactly = (np.asarray(result.history["loss"][-20:]).mean() for result in (found, exact))
+    assert fitted.params["in"].dtype == fitted.history["loss"].dtype == jnp.float32
+    late, exactly = (np.asarray(result.history["loss"][-20:]).mean() for result in (fitted, exact))
     assert abs(late - exactly) / exactly < 0.05
-    assert not np.array_equal(found.history["loss"], exact.history["loss"])
+    assert not np.array_equal(fitted.history["loss"], exact.history["loss"])
 
 
 def test_rematerialization_changes_memory_and_not_gradients():
@@ -45,8 +45,8 @@ def test_rematerialization_changes_memory_and_not_gradients():
     def gradient(objective):
         return jax.jit(jax.grad(objective.loss, has_aux=True))
 
-    expected, found = (gradient(objective)(params, KEY, data)[0] for objective in (plain, spare))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found, expected)
+    expected, fitted = (gradient(objective)(params, KEY, data)[0] for objective in (plain, spare))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), fitted, expected)
     jaxpr = str(jax.make_jaxpr(gradient(spare))(params, KEY, data))
     assert "remat" in jaxpr or "checkpoint" in jaxpr
 

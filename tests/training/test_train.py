@@ -40,14 +40,14 @@ def one_device():
 
 
 def equal(found, expected, **tolerance):
-    for name, a, b in zip(expected._fields, found, expected):
+    for name, a, b in zip(expected._fields, result, expected):
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, err_msg=name, **tolerance), a, b)  # noqa: B023
 
 
 @pytest.mark.parametrize("chunk", [60, 7])
 def test_chunks_do_not_change_a_digit(data, held_out, whole, one_device, chunk):
-    found = train(OBJECTIVE, ADAM, data, KEY, validation=held_out, mesh=one_device, chunk=chunk, **KNOWN)
-    equal(found, whole, rtol=0, atol=0)
+    result = train(OBJECTIVE, ADAM, data, KEY, validation=held_out, mesh=one_device, chunk=chunk, **KNOWN)
+    equal(result, whole, rtol=0, atol=0)
 
 
 def test_the_batch_is_spread_over_eight_devices(data, held_out, whole):
@@ -55,28 +55,28 @@ def test_the_batch_is_spread_over_eight_devices(data, held_out, whole):
 
 
 def test_large_parameters_are_split_over_devices(data, held_out, whole):
-    found = train(OBJECTIVE, ADAM, data, KEY, validation=held_out, shard_above=100, **KNOWN)
-    shapes = {name: value.sharding.shard_shape(value.shape) for name, value in found.params.items()}
+    result = train(OBJECTIVE, ADAM, data, KEY, validation=held_out, shard_above=100, **KNOWN)
+    shapes = {name: value.sharding.shard_shape(value.shape) for name, value in result.params.items()}
     # 8 x 16 floats are 512 bytes and split along the longer axis; 16 x 1 are 64 bytes and stay whole.
     assert shapes == {"in": (8, 2), "out": (16, 1)}
-    equal(found, whole, rtol=1e-5, atol=1e-5)
+    equal(result, whole, rtol=1e-5, atol=1e-5)
 
 
 def test_fits_of_many_keys_share_the_mesh(data, held_out):
     keys = jax.random.split(KEY, 8)
-    found = train(OBJECTIVE, ADAM, data, keys, validation=held_out, mesh=make_mesh(4, 2), **KNOWN)
-    assert found.params["in"].sharding.shard_shape((8, 8, 16)) == (2, 8, 16)
+    result = train(OBJECTIVE, ADAM, data, keys, validation=held_out, mesh=make_mesh(4, 2), **KNOWN)
+    assert result.params["in"].sharding.shard_shape((8, 8, 16)) == (2, 8, 16)
     alone = [fit(OBJECTIVE, ADAM, data, key, validation=held_out, **KNOWN) for key in keys]
     expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *alone)
-    equal(found, expected, rtol=1e-4, atol=1e-5)
+    equal(result, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_loader_gives_every_device_its_rows(data, held_out, one_device):
     known = {"steps": 60, "eval_every": 6, "validation": held_out}
-    found = train(OBJECTIVE, ADAM, grain_rows(data, 32), KEY, chunk=7, **known)
-    equal(found, train(OBJECTIVE, ADAM, grain_rows(data, 32), KEY, mesh=one_device, **known), rtol=1e-5, atol=1e-5)
+    result = train(OBJECTIVE, ADAM, grain_rows(data, 32), KEY, chunk=7, **known)
+    equal(result, train(OBJECTIVE, ADAM, grain_rows(data, 32), KEY, mesh=one_device, **known), rtol=1e-5, atol=1e-5)
     # Another order of the same rows is another path.
-    assert abs(found.history["loss"][-1] - train_loss_on_arrays(data, held_out, one_device)) > 1e-4
+    assert abs(result.history["loss"][-1] - train_loss_on_arrays(data, held_out, one_device)) > 1e-4
 
 
 def train_loss_on_arrays(data, held_out, mesh):
@@ -99,9 +99,9 @@ def test_patience_ends_the_program_early(data, held_out, one_device):
     still = optax.sgd(0.0)
     known = {**KNOWN, "patience": 2, "validation": held_out}
     chunks = []
-    found = train(OBJECTIVE, still, data, KEY, chunk=6, mesh=one_device, observers=[chunks.append], **known)
-    equal(found, fit(OBJECTIVE, still, data, KEY, **known), rtol=0, atol=0)
-    assert bool(found.stopped)
+    result = train(OBJECTIVE, still, data, KEY, chunk=6, mesh=one_device, observers=[chunks.append], **known)
+    equal(result, fit(OBJECTIVE, still, data, KEY, **known), rtol=0, atol=0)
+    assert bool(result.stopped)
     assert len(chunks) < 10
 
 
@@ -117,7 +117,7 @@ def test_divergence_names_the_step(data, tmp_path):
 def test_observers_see_means_rates_and_operations(data, held_out, one_device, tmp_path):
     seen, out = [], io.StringIO()
     observers = [seen.append, Console(0.0, out), TensorBoard(tmp_path / "logs")]
-    found = train(
+    result = train(
         OBJECTIVE,
         ADAM,
         data,
@@ -130,8 +130,8 @@ def test_observers_see_means_rates_and_operations(data, held_out, one_device, tm
         **KNOWN,
     )
     assert [progress.step for progress in seen] == [20, 40, 60]
-    np.testing.assert_allclose(seen[1].metrics["loss"], found.history["loss"][20:40].mean(), rtol=1e-6)
-    np.testing.assert_allclose(seen[1].validation, found.validation[5])
+    np.testing.assert_allclose(seen[1].metrics["loss"], result.history["loss"][20:40].mean(), rtol=1e-6)
+    np.testing.assert_allclose(seen[1].validation, result.validation[5])
     # Two products of 32 x 8 x 16 and two of 32 x 16 forward, as much twice backward, less the inputs' own gradient.
     counted = seen[1].flops_per_second / seen[1].steps_per_second
     products = 2 * 32 * (8 * 16 * 2 + 16 * 3)

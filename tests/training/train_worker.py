@@ -38,8 +38,8 @@ def main() -> None:
         if distributed.is_main():
             params = {name: np.asarray(value).tolist() for name, value in result.params.items()}
             history = {name: values.tolist() for name, values in result.history.items()}
-            found = {"params": params, "history": history, "validation": result.validation.tolist()}
-            Path(out).write_text(json.dumps(found))
+            record = {"params": params, "history": history, "validation": result.validation.tolist()}
+            Path(out).write_text(json.dumps(record))
 
 
 if __name__ == "__main__":

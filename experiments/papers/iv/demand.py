@@ -89,14 +89,14 @@ class Demand:
         )
 
     def _claims(self) -> tuple[Any, ...]:
-        found = []
+        expected = []
         small, large = min(self.samples), max(self.samples)
         if PUBLISHED in self.noises and 0.5 in self.rhos:
             where = {"n": small, "noise": PUBLISHED, "rho": 0.5}
             if small <= 1000:
                 # The note above as a claim: where IV methods excel, the error of a regression is at least 1.5 times
                 # theirs.
-                found.append(
+                expected.append(
                     Ratio(
                         metric="mse",
                         aggregate="median",
@@ -108,7 +108,7 @@ class Demand:
                     )
                 )
             if (small, large) == (1000, 10000):
-                found.append(
+                expected.append(
                     Ratio(
                         metric="mse",
                         aggregate="median",
@@ -123,7 +123,7 @@ class Demand:
                 )
         if PUBLISHED in self.noises and {0.1, 0.9} <= set(self.rhos):
             kiv = self._kiv(small)
-            found.append(
+            expected.append(
                 Ratio(
                     metric="mse",
                     aggregate="median",
@@ -136,7 +136,7 @@ class Demand:
                     source="card, section 7",
                 )
             )
-        return tuple(found)
+        return tuple(expected)
 
     def _kiv(self, n: int) -> str:
         return KIV if n <= self.exact_up_to else NYSTROEM

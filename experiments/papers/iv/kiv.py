@@ -92,7 +92,7 @@ class NeweyPowell:
         )
 
     def _claims(self) -> tuple[Any, ...]:
-        found = []
+        expected = []
         for design in self.designs:
             for n in self.samples:
                 common = {
@@ -103,12 +103,12 @@ class NeweyPowell:
                 }
                 kiv = KIV if n <= self.exact_up_to else NYSTROEM
                 if (design, n) == ("NP", 1000):
-                    found.append(Within(method=kiv, high=0.10, **common))
-                found.append(Ratio(numerator=RIDGE, denominator=kiv, low=1.5, **common))
+                    expected.append(Within(method=kiv, high=0.10, **common))
+                expected.append(Ratio(numerator=RIDGE, denominator=kiv, low=1.5, **common))
                 if design == "NP":
-                    found.append(Within(method=RIDGE, low=0.12, high=0.14, **common))
+                    expected.append(Within(method=RIDGE, low=0.12, high=0.14, **common))
                 if n <= self.exact_up_to:
-                    found.append(
+                    expected.append(
                         Holds(
                             f"{design}, n={n}: Nystroem and exact KIV differ by less than 1% in every data set",
                             partial(_agree, design, n),
@@ -116,10 +116,10 @@ class NeweyPowell:
                         )
                     )
             if len(self.samples) > 1:
-                found += [
+                expected += [
                     Holds(f"{design}: {NYSTROEM} falls with n", partial(_falls, design, self.samples), PAPER),
                 ]
-        return tuple(found)
+        return tuple(expected)
 
 
 def replicate(key, setting, *, config: NeweyPowell):

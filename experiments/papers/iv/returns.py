@@ -182,7 +182,7 @@ class Textbook:
 
     def _claims(self) -> tuple[Ordering | Within, ...]:
         schooling = {"dataset": "mroz", "controls": "exper+expersq"}
-        found = {
+        by_dataset = {
             "mroz": (
                 Ordering(
                     metric="coef",
@@ -219,7 +219,7 @@ class Textbook:
                 ),
             ),
         }
-        return tuple(claim for dataset, claims in found.items() if dataset in self.datasets for claim in claims)
+        return tuple(claim for dataset, claims in by_dataset.items() if dataset in self.datasets for claim in claims)
 
 
 def textbook_cell(key, setting: Mapping[str, Any]) -> Metrics:

@@ -58,7 +58,7 @@ def estimates(make: Callable[..., LinearIVEstimator], data: IVTable, clusters: A
     """Coefficient of the treatment, its standard errors of every kind and its Wald interval."""
     plain, robust = _fit(make(), data), _fit(make(covariance="HC1"), data)
     low, high = plain.ate_interval()
-    found = {
+    by_name = {
         "coef": plain.coef_[0],
         "se": plain.stderr_[0],
         "se_robust": robust.stderr_[0],
@@ -71,8 +71,8 @@ def estimates(make: Callable[..., LinearIVEstimator], data: IVTable, clusters: A
     if clusters is not None:
         for name, debiased in (("se_cluster", False), ("se_cluster_debiased", True)):
             fitted = _fit(make(covariance="cluster", debiased=debiased), data, clusters=clusters)
-            found[name] = fitted.stderr_[0]
-    return found
+            by_name[name] = fitted.stderr_[0]
+    return by_name
 
 
 def gmm_estimates(data: IVTable) -> dict[str, float]:
@@ -97,7 +97,7 @@ def tests(data: IVTable) -> Metrics:
     k = len(data.instruments)
     # Partial R2 from F = (R2 / k) / ((1 - R2) / residual degrees of freedom of the first stage).
     explained = k * first["F"]
-    found = {
+    by_name = {
         "First-stage F": {"statistic": first["F"], "p_value": first["p_value"]},
         "First-stage partial R2": {"statistic": explained / (explained + fitted.dof_ + 1 - k)},
         "Effective F": {"statistic": effective["effective_F"]},
@@ -105,8 +105,8 @@ def tests(data: IVTable) -> Metrics:
     table = fitted.diagnostics()
     for name in TESTS:
         if name in table.index:
-            found[name] = {metric: table.loc[name, metric] for metric in ("statistic", "p_value")}
-    return found
+            by_name[name] = {metric: table.loc[name, metric] for metric in ("statistic", "p_value")}
+    return by_name
 
 
 def robust_sets(data: IVTable) -> Metrics:

@@ -116,13 +116,13 @@ class WeakInstruments:
         )
 
     def _claims(self) -> tuple[Within | Monotone | Holds, ...]:
-        found = [self._everywhere(name, EQUAL, source="card, section 8, item 2", **BAND) for name in ROBUST]
+        expected = [self._everywhere(name, EQUAL, source="card, section 8, item 2", **BAND) for name in ROBUST]
         for strength in {0.03, 0.1, 0.3} & set(self.strengths):
             at = {"errors": EQUAL, "strength": strength}
             rate = CARD_WALD[strength]
             # The rate on the card has a Monte Carlo error too: the band is three standard errors of the difference.
             band = 3 * math.sqrt(2 * rate * (1 - rate) / CARD_REPLICATIONS)
-            found.append(
+            expected.append(
                 Within(
                     metric="reject",
                     method="Wald 2SLS",
@@ -136,12 +136,12 @@ class WeakInstruments:
             )
         if 0.03 in self.strengths:
             weakest = {"errors": EQUAL, "strength": 0.03}
-            found += [
+            expected += [
                 Within(metric="reject", method="Wald 2SLS", low=0.5, where=weakest, source="card, section 8, item 2"),
                 Within(metric="reject", method="LR", low=0.1, where=weakest, source="theory"),
             ]
         if 0.1 in self.strengths:
-            found.append(
+            expected.append(
                 Holds(
                     "median at strength 0.1: LIML nearer to the effect than 2SLS",
                     partial(_nearer, self.effect),
@@ -149,7 +149,7 @@ class WeakInstruments:
                 )
             )
         if len(self.strengths) > 1:
-            found.append(
+            expected.append(
                 Monotone(
                     metric="reject",
                     method="Wald 2SLS",
@@ -159,11 +159,11 @@ class WeakInstruments:
                     source="theory",
                 )
             )
-        found += [
+        expected += [
             self._everywhere("AR", UNEQUAL, low=BAND["high"], source="theory"),
             *(self._everywhere(f"{name} (HC1)", UNEQUAL, source="theory", **BAND) for name in ROBUST),
         ]
-        return tuple(found)
+        return tuple(expected)
 
     def _everywhere(self, method: str, errors: str, *, source: str, low: float, high: float | None = None) -> Holds:
         """Claims that the rejection rate lies within the bounds at each strength separately."""

@@ -102,7 +102,7 @@ class Zoo:
         return tuple(tables)
 
     def _claims(self) -> tuple[Any, ...]:
-        found = [
+        expected = [
             Ordering(
                 metric="mse",
                 methods=("DeepGMM", DIRECT),
@@ -113,7 +113,7 @@ class Zoo:
             if function in self.functions and {"DeepGMM", DIRECT} <= set(self.methods)
         ]
         if "linear" in self.functions and self.family == "zoo" and "OLS" in self.methods:
-            found.append(
+            expected.append(
                 Within(
                     metric="slope",
                     method="OLS",
@@ -124,7 +124,7 @@ class Zoo:
                     source="card, section 8, item 4",
                 )
             )
-        return tuple(found)
+        return tuple(expected)
 
 
 def replicate(key, setting, *, config: Zoo):

@@ -58,9 +58,9 @@ def test_recovers_effects_that_a_comparison_misses_in_two_replications_at_once(n
     learner, samples = CORES[name], [draw(seed) for seed in (0, 1)]
     rows = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(as_rows(x, t, y) for x, t, y, _ in samples))
     keys = jax.random.split(jax.random.key(0))
-    found = together(learner)(rows, keys)
-    effects = jax.vmap(learner.predict)(found, rows.x)
-    assert not found.diverged.any()
+    predicted = together(learner)(rows, keys)
+    effects = jax.vmap(learner.predict)(predicted, rows.x)
+    assert not predicted.diverged.any()
     for effect, (_, t, y, tau) in zip(effects, samples, strict=True):
         naive = y[t == 1].mean() - y[t == 0].mean()
         assert abs(naive - tau.mean()) > 0.4

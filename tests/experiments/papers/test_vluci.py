@@ -38,15 +38,15 @@ def test_hidden_ihdp_has_the_cards_anchors_without_and_with_the_true_age():
     x, u, propensity, mu0, linear = _hidden(100)
 
     def one(key, *surfaces):
-        found = without_vluci(draw_ihdp_hidden(key, x, u, propensity, *surfaces))
-        return {method: values["ate_error"] for method, values in found.items()}
+        computed = without_vluci(draw_ihdp_hidden(key, x, u, propensity, *surfaces))
+        return {method: values["ate_error"] for method, values in computed.items()}
 
     keys = jax.random.split(jax.random.key(0), 100)
-    found = jax.jit(lambda: jax.lax.map(lambda args: one(*args), (keys, mu0, linear)))()
+    computed = jax.jit(lambda: jax.lax.map(lambda args: one(*args), (keys, mu0, linear)))()
     # The card drew other treatments and noise, so the means agree within three of its standard errors.
-    assert abs(found["No U"].mean() - 1.775) < 3 * 0.162
-    assert abs(found["Oracle"].mean() - 0.464) < 3 * 0.061
-    assert abs(found["Difference in means"].mean() - 2.675) < 3 * 0.2
+    assert abs(computed["No U"].mean() - 1.775) < 3 * 0.162
+    assert abs(computed["Oracle"].mean() - 0.464) < 3 * 0.061
+    assert abs(computed["Difference in means"].mean() - 2.675) < 3 * 0.2
 
 
 def test_every_reported_number_belongs_to_a_config():

@@ -278,7 +278,7 @@ def test_two_standard_errors_widen_for_few_units():
 
 def test_median_and_its_standard_error():
     rng = np.random.default_rng(0)
-    found = estimate(rng.normal(size=4001), "median")
-    assert found.se == pytest.approx(np.sqrt(np.pi / 2 / 4001), rel=0.15)
-    assert abs(found.value) < 4 * found.se
+    median = estimate(rng.normal(size=4001), "median")
+    assert median.se == pytest.approx(np.sqrt(np.pi / 2 / 4001), rel=0.15)
+    assert abs(median.value) < 4 * median.se
     assert np.isnan(estimate(np.ones(1), "median").se)
