@@ -20,7 +20,7 @@ FAST = ("card_returns_to_schooling", "lalonde_job_training")
     "path", [pytest.param(p, marks=[pytest.mark.slow] * (p.stem not in FAST), id=p.stem) for p in NOTEBOOKS]
 )
 def test_runs(path, monkeypatch):
-    # The kernel is a process of its own: give it this clone, one device and inline pictures, as a user has.
+    # The kernel is a process of its own: give it this clone, one device and inline figures, as a user has.
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", search)
     for name in ("XLA_FLAGS", "MPLBACKEND"):

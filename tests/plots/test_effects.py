@@ -1,4 +1,4 @@
-"""Pictures of effects show the numbers they are given."""
+"""Figures of effects show the numbers they are given."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""The pictures say what the sets say."""
+"""The figures say what the sets say."""
 
 import math
 
