@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 # The others take half a minute and more, most of it to compile.
-FAST = ("card_returns_to_schooling", "lalonde_job_training")
+FAST = ("card_returns_to_schooling",)
 
 
 @pytest.mark.parametrize(

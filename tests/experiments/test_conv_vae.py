@@ -50,6 +50,7 @@ def same(records, expected, rtol=1e-5):
     np.testing.assert_array_less(np.abs(records["value"] - expected["value"]) / scale, rtol)
 
 
+@pytest.mark.slow
 def test_two_processes_of_four_devices_give_the_records_of_this_process(tmp_path, monkeypatch):
     here = run(configs.study_of(configs.load("scaling/conv_vae")["smoke"]), tmp_path / "here", progress=False).frame
     same(launch(tmp_path / "2x4", 2, 4, monkeypatch), here)

@@ -60,18 +60,13 @@ def _kill_after(process, results, parts, delay):
     process.communicate(timeout=60)
 
 
+# The fast suite kills runs of two processes (test_faults.py), and fits (tests/training/test_kill.py).
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "parts", "kills", "longest"),
     [
-        (["demo/slow"], 64, 3, 0.1),
-        pytest.param(["demo/slow"], 64, 8, 0.1, marks=pytest.mark.slow),
-        pytest.param(
-            ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"],
-            256,
-            5,
-            0.02,
-            marks=pytest.mark.slow,
-        ),
+        (["demo/slow"], 64, 8, 0.1),
+        (["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "1"], 256, 5, 0.02),
     ],
 )
 def test_killed_at_random_moments_and_resumed(roots, tmp_path, arguments, parts, kills, longest):

@@ -91,6 +91,7 @@ def fitted(shifted, targets, graph=None, labels=None):
     return model.fit(x, own if labels is None else labels, observational="none", targets=targets)
 
 
+@pytest.mark.slow
 def test_causal_components_need_the_right_targets(shifted):
     x, labels, z, _ = shifted
     right = fitted(shifted, {"A": 0, "B": 1, "C": 2})
@@ -117,6 +118,7 @@ def test_segments_identify_latents_and_shuffled_ones_do_not():
     assert blind.validation_loss_ > result.validation_loss_ + 0.1
 
 
+@pytest.mark.slow
 def test_the_past_identifies_latents_and_their_transitions_and_that_of_others_does_not():
     sample = leap_simulation(jax.random.key(1), n=4000, latents=3, layers=2)
     x, z, series = np.asarray(sample.x, float), np.asarray(sample.z, float), np.repeat(np.arange(4000), 3)

@@ -92,7 +92,8 @@ def test_only_convolutions_take_all_devices():
     assert not configs.load("ild/rotated_digits")["paper"].study().spread
 
 
-@pytest.mark.parametrize("network", ["mlp", pytest.param("conv", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_fits_of_hours_save_themselves_and_are_not_fitted_again(tmp_path, monkeypatch, network):
     config, key = _tiny(network), jax.random.key(0)
     saved = replicate(key, {"k": 1}, Workspace(tmp_path), config=config)
