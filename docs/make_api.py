@@ -86,7 +86,7 @@ def _clean(text: str) -> str:
     # A default without a stable text, such as a function, would change from run to run.
     text = re.sub(r"<PjitFunction of (<[^<>]*>)>", r"\1", text)
     text = re.sub(r"<[\w.]+ object at 0x\w+>", "...", text)
-    text = re.sub(r"<\w+ ([\w.<>]+) at 0x\w+>", lambda found: section[1].replace("<locals>.", ""), text)
+    text = re.sub(r"<\w+ ([\w.<>]+) at 0x\w+>", lambda match: match[1].replace("<locals>.", ""), text)
     return re.sub(r"<(\w+) (<?[\w.]+>?)[^>]*>", r"\2", text)
 
 

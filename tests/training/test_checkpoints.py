@@ -62,7 +62,7 @@ def stopped(tmp_path):
     return tmp_path
 
 
-def equal(found, expected, **tolerance):
+def equal(result, expected, **tolerance):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), tuple(result), tuple(expected))
 
 

@@ -39,7 +39,7 @@ def one_device():
     return make_mesh(devices=jax.devices()[:1])
 
 
-def equal(found, expected, **tolerance):
+def equal(result, expected, **tolerance):
     for name, a, b in zip(expected._fields, result, expected):
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, err_msg=name, **tolerance), a, b)  # noqa: B023
 
