@@ -15,11 +15,10 @@ if _FLAG not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}=8".strip()
 # Most of the time goes into compiling programs that run once: let LLVM optimize them less, and leave out the fusion
 # emitters, which take a third longer to compile. Rounding may differ.
-for _flag, _value in (
-    ("--xla_backend_optimization_level", "1"),
-    ("--xla_llvm_disable_expensive_passes", "true"),
-    ("--xla_cpu_use_fusion_emitters", "false"),
-):
+_CHEAP = {"--xla_backend_optimization_level": "1"}
+if "CAUSALREP_TEST_LIBTPU" not in os.environ:  # libtpu refuses flags that are the CPU compiler's own
+    _CHEAP |= {"--xla_llvm_disable_expensive_passes": "true", "--xla_cpu_use_fusion_emitters": "false"}
+for _flag, _value in _CHEAP.items():
     if _flag not in os.environ["XLA_FLAGS"]:
         os.environ["XLA_FLAGS"] += f" {_flag}={_value}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "causalrep-test-jax-cache"))

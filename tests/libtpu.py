@@ -11,6 +11,7 @@ import os
 import pytest
 
 CHILD = "CAUSALREP_TEST_LIBTPU"
+CPU_ONLY = ("--xla_llvm_disable_expensive_passes", "--xla_cpu_use_fusion_emitters")
 INSTALLED = importlib.util.find_spec("libtpu") is not None
 MISSING = "the TPU compiler is not installed: pip install 'causalrep[aot]'"
 
