@@ -14,7 +14,7 @@ export JAX_PLATFORMS ?= cpu
 help:
 	@echo "make reproduce   install, run the main experiments, print our tables beside the papers' (10 minutes)"
 	@echo "make reproduce-all  every experiment, most at a small scale (an hour)"
-	@echo "make test        install, run the tests (21 minutes on two cores, less from the second time on)"
+	@echo "make test        install, run the tests (ten to twenty minutes on two cores, less from the second time on)"
 	@echo "make test-all    the slow studies too"
 	@echo "make test-dowhy  our estimators inside DoWhy, in an environment of its own"
 	@echo "make format      ruff format, and what ruff can fix"

@@ -82,6 +82,7 @@ def test_paper_scale_saves_itself_on_two_processes_and_is_preempted(tmp_path, mo
     assert running.returncode == PREEMPTED, err
 
 
+@pytest.mark.slow
 def test_bfloat16_accumulation_and_rematerialization_by_config():
     smoke = configs.load("scaling/conv_vae")["smoke"]
     spare = dataclasses.replace(smoke, compute="bfloat16", accumulate=2, remat=True, shard_above=100_000, steps=10)

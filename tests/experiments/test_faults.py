@@ -111,6 +111,7 @@ def test_signals_at_ten_random_moments_and_resumed(roots, tmp_path, monkeypatch,
     _matrix(roots, tmp_path, monkeypatch, moments=10, seed=seed)
 
 
+@pytest.mark.slow
 def test_a_preempted_run_goes_on_by_itself(roots, tmp_path, monkeypatch):
     arguments = ["demo/location", "--replications", "64", "--samples", "8", "9", "--chunk", "2"]
     whole = Runs(tmp_path / "whole", monkeypatch, arguments, roots)

@@ -144,6 +144,7 @@ def test_baselines_have_a_number_each(noise_frame):
     assert means[["ERM", "l1 Janzing", "l2 Janzing"]].max() < 0.2, "the experiment without confounding"
 
 
+@pytest.mark.slow
 def test_colored_mnist_runs_and_scores_by_its_formula():
     config = ColoredMNIST(seeds=1, samples=300, candidates=2, epochs=1, hidden=8, methods=("DA+IVL-LCV",))
     try:

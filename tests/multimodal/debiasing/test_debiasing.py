@@ -227,6 +227,7 @@ def test_bad_input():
         UnimodalDebiasing(fusion="none", schedule=Schedule(epochs=3, learning_rate=1e30)).fit(a, b, y)
 
 
+@pytest.mark.slow
 def test_of_several_starts_the_one_with_the_least_information_is_kept():
     keys = jax.random.split(jax.random.key(0), 3)
     data = {
