@@ -7,11 +7,16 @@ import pytest
 from scipy import stats
 from scipy.special import expit, logsumexp
 
+from causalrep.confounders.vluci import model as vluci_model
+from causalrep.confounders.vluci import objective as vluci_objectives
 from causalrep.confounders.vluci.laws import Finite, Gaussian
-from causalrep.confounders.vluci.model import LatentModel, Networks, apply
-from causalrep.confounders.vluci.objective import Settings, bounds, covariance_with, vluci_objective
+from causalrep.confounders.vluci.model import LatentModel, Networks
+from causalrep.confounders.vluci.objective import Settings, covariance_with, vluci_objective
 
 N, D = 12, 3
+# One program each: without jit, every operation would be compiled by itself.
+bounds = jax.jit(vluci_objectives.bounds, static_argnames=("model", "samples"))
+apply = jax.jit(vluci_model.apply, static_argnames=("model", "method"))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +31,7 @@ def batch():
 
 def _moved(model, batch):
     """Parameters away from their start, where posteriors are priors and coefficients constants."""
-    params = Networks(model).init(jax.random.key(1), batch)
+    params = jax.jit(Networks(model).init)(jax.random.key(1), batch)
     keys = iter(jax.random.split(jax.random.key(2), 100))
     return jax.tree.map(lambda leaf: leaf + 0.2 * jax.random.normal(next(keys), leaf.shape), params)
 
@@ -135,7 +140,7 @@ def test_joint_objective_moves_the_model_by_the_joint_bound_alone(batch):
     model = LatentModel("two_point", 1, hidden=(8,))
     params = {"networks": _moved(model, batch), "updates": jnp.zeros(())}
     objective = vluci_objective(model, Settings("joint", independence=0.0))
-    grads = jax.grad(lambda p: objective.loss(p, jax.random.key(0), batch)[0])(params)["networks"]["params"]
+    grads = jax.jit(jax.grad(lambda p: objective.loss(p, jax.random.key(0), batch)[0]))(params)["networks"]["params"]
     alone = jax.grad(lambda p: -bounds(model, p, jax.random.key(0), batch).joint)(params["networks"])["params"]
     for name in alone:
         same = jax.tree.all(jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-6)), grads[name], alone[name]))
