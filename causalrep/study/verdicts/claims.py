@@ -15,6 +15,7 @@ A claim is *held* when the records satisfy it, *failed* when they contradict it 
 Claims that compare our numbers with reported ones are in :mod:`causalrep.study.verdicts.printed`.
 """
 
+import abc
 import dataclasses
 import itertools
 import math
@@ -83,7 +84,7 @@ class Claim(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class MetricClaim:
+class MetricClaim(abc.ABC):
     """The base of all claims about a metric.
 
     Attributes:
@@ -135,15 +136,16 @@ class MetricClaim:
     def _suffix(self) -> str:
         return f" at {_spelled(self.where)}" if self.where else ""
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
         """Refuse a claim that says nothing, when it is made."""
 
+    @abc.abstractmethod
     def _default_name(self) -> str:
-        raise NotImplementedError
+        """The name of a claim that its author gave none."""
 
+    @abc.abstractmethod
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         """The status, the number it rests on, and the detail."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,7 +159,7 @@ class Ordering(MetricClaim):
 
     methods: tuple[Side, ...]
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
         if isinstance(self.methods, str) or len(self.methods) < 2:
             raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
 
@@ -200,7 +202,7 @@ class Ratio(MetricClaim):
     high: float | None = None
     aggregate: Literal["mean", "median"] = "mean"
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
         _check_bounds(self.low, self.high)
         _check_aggregate(self, ("mean", "median"))
 
@@ -238,7 +240,7 @@ class Within(MetricClaim):
     high: float | None = None
     aggregate: Literal["mean", "median", "every"] = "mean"
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
         _check_bounds(self.low, self.high)
         _check_aggregate(self, ("mean", "median", "every"))
 
@@ -276,7 +278,7 @@ class Monotone(MetricClaim):
     along: str
     direction: Literal["increasing", "decreasing"]
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
         check_choice("direction", self.direction, ("increasing", "decreasing"))
 
     def _default_name(self) -> str:
