@@ -159,7 +159,7 @@ class Ordering(MetricClaim):
 
     methods: tuple[Side, ...]
 
-    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
+    def _check(self) -> None:
         if isinstance(self.methods, str) or len(self.methods) < 2:
             raise InputError("methods", found=str(self.methods), expected="two or more, in increasing order")
 
@@ -202,7 +202,7 @@ class Ratio(MetricClaim):
     high: float | None = None
     aggregate: Literal["mean", "median"] = "mean"
 
-    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
+    def _check(self) -> None:
         _check_bounds(self.low, self.high)
         _check_aggregate(self, ("mean", "median"))
 
@@ -240,7 +240,7 @@ class Within(MetricClaim):
     high: float | None = None
     aggregate: Literal["mean", "median", "every"] = "mean"
 
-    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
+    def _check(self) -> None:
         _check_bounds(self.low, self.high)
         _check_aggregate(self, ("mean", "median", "every"))
 
@@ -278,7 +278,7 @@ class Monotone(MetricClaim):
     along: str
     direction: Literal["increasing", "decreasing"]
 
-    def _check(self) -> None:  # noqa: B027  (most claims have nothing to check)
+    def _check(self) -> None:
         check_choice("direction", self.direction, ("increasing", "decreasing"))
 
     def _default_name(self) -> str:
