@@ -107,6 +107,7 @@ def test_causal_components_need_the_right_targets(shifted):
     assert float(mcc(z, blind.transform(x[labels == "none"]))) < chance(z) + 0.12
 
 
+@pytest.mark.slow
 def test_segments_identify_latents_and_shuffled_ones_do_not():
     rows = segments_simulation(jax.random.key(4), n=500, latents=3, segments=15)
     x, z = np.concatenate(rows.x).astype(float), np.concatenate(rows.z)

@@ -59,6 +59,7 @@ def test_ours_finds_the_truth_where_it_is_easy(data, fitted):
     assert own < oracle + 0.05, "no model beats the truth on new rows, but for noise"
 
 
+@pytest.mark.slow
 def test_the_released_procedure_learns(data):
     family = ILDFamily("relax-can", 2, 3, 1, monotone=False)
     train, validation = rows(data.train), rows(data.validation)

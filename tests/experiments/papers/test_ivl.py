@@ -107,6 +107,7 @@ def test_optical_ground_truth_and_erm(device):
     assert set(data.degree) <= {1, 2}
 
 
+@pytest.mark.slow
 def test_optical_experiment_agrees_with_the_direct_fit(noise_frame):
     frame = noise_frame
     data = optical.problems()

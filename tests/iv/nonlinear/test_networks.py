@@ -187,7 +187,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "DFIV")) for n in SMALL])
 def test_recovers_an_effect_that_regression_misses(sample, name):
     # On 1,500 rows DFIV's answer is a matter of the seed; on 4,000 ten of them spread by 0.05.
     y, t, c, z = draw(4000) if name == "DFIV" else sample

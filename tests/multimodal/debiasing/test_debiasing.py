@@ -171,6 +171,7 @@ def shifted():
     ]
 
 
+@pytest.mark.slow
 def test_rate_minimization_makes_the_confounder_poorer(shifted):
     train, here, _ = shifted
     answers, truth = np.asarray(train.answer), np.asarray(here.answer)
