@@ -9,49 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalrep.base.columns import read_columns
+from causalrep.base.kinds import to_labels
 from causalrep.errors import InputError
 
 
 def as_matrix(argument: str, value: Any, *, rows: int | None = None) -> tuple[np.ndarray, list[str]]:
-    """A finite float64 matrix (n, m) and its column names.
-
-    Arrays, pandas Series and DataFrames, and sequences are accepted; a vector becomes one column. Boolean columns
-    become 0 and 1; other non-numeric columns are refused.
-
-    Args:
-        argument: Name of the argument in errors, such as ``"Z"``.
-        value: The user's value.
-        rows: The required number of rows, if known.
-
-    Raises:
-        InputError: If it is empty, not numeric, not finite, or of the wrong shape.
-    """
-    names = _names(argument, value)
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(argument, found=_describe_non_numeric(value), expected="numeric columns") from error
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2:
-        raise InputError(argument, found=f"an array of shape {array.shape}", expected="a vector or a matrix")
-    if array.shape[0] == 0 or array.shape[1] == 0:
-        raise InputError(argument, found=f"no data (shape {array.shape})", expected="at least one row and column")
-    if rows is not None and array.shape[0] != rows:
-        raise InputError(argument, found=f"{array.shape[0]} rows", expected=f"{rows} rows, as many as Y")
-    finite = np.isfinite(array)
-    if not finite.all():
-        bad = np.argwhere(~finite)
-        row, column = bad[0]
-        label = names[column] if names else str(column)
-        place = f"row {row}" if array.shape[1] == 1 else f"column {label!r}, row {row}"
-        values = "value" if len(bad) == 1 else "values"
-        raise InputError(
-            argument,
-            found=f"{len(bad)} missing or infinite {values}, the first in {place}",
-            expected="finite numbers (drop or impute them first)",
-        )
-    return array, names or default_names(argument, array.shape[1])
+    """A finite float64 matrix (n, m) and its column names; see :func:`~causalrep.base.columns.read_columns`."""
+    array, columns = read_columns(argument, value, rows=rows)
+    return array, list(columns.names)
 
 
 def as_vector(argument: str, value: Any, *, rows: int | None = None) -> tuple[np.ndarray, str]:
@@ -62,21 +28,34 @@ def as_vector(argument: str, value: Any, *, rows: int | None = None) -> tuple[np
     return array[:, 0], names[0]
 
 
-def as_labels(argument: str, value: Any, *, rows: int) -> np.ndarray:
-    """Integer codes 0..G-1 (n,) of group labels of any type, with at least two groups.
+def as_labels(argument: str, value: Any, *, rows: int, of: str = "Y") -> np.ndarray:
+    """Integer codes 0..G-1 (n,) of group labels of any type, with at least two groups; see :func:`code_labels`."""
+    return code_labels(argument, value, rows=rows, of=of)[0]
+
+
+def code_labels(argument: str, value: Any, *, rows: int, of: str = "Y", groups: int = 2) -> tuple[np.ndarray, list]:
+    """Codes 0..G-1 (n,) of labels of any type, in order of appearance, and the label of each code.
+
+    Args:
+        argument: Name of the argument in errors.
+        value: One label per row.
+        rows: The required number of labels.
+        of: What has that number of rows, in errors.
+        groups: The least number of different labels.
 
     Raises:
-        InputError: If a label is missing, the length is wrong, or all labels are equal.
+        InputError: If a label is missing (NaN, NaT, None, ``pd.NA`` or masked), the length is wrong, or there are fewer
+            groups.
     """
-    series = pd.Series(np.asarray(value).reshape(-1)) if not isinstance(value, pd.Series) else value
-    if len(series) != rows:
-        raise InputError(argument, found=f"{len(series)} labels", expected=f"{rows}, one for each row of Y")
-    codes, levels = pd.factorize(series)
+    labels = to_labels(argument, value)
+    if len(labels) != rows:
+        raise InputError(argument, found=f"{len(labels)} labels", expected=f"{rows}, one for each row of {of}")
+    codes, levels = pd.factorize(labels)
     if (codes < 0).any():
         raise InputError(argument, found=f"{int((codes < 0).sum())} missing labels", expected="a label for every row")
-    if len(levels) < 2:
+    if len(levels) < groups:
         raise InputError(argument, found=f"one group ({levels[0]})", expected="at least two groups")
-    return codes.astype(np.int32)
+    return codes.astype(np.int32), pd.Index(levels).tolist()
 
 
 def check_index_alignment(**values: Any) -> None:
@@ -188,23 +167,3 @@ def check_rows(argument: str, count: int, *, rows: int, of: str) -> None:
     """Refuse an argument whose number of rows differs from that of the argument named ``of``."""
     if count != rows:
         raise InputError(argument, found=f"{count} rows", expected=f"{rows}, as many as {of}")
-
-
-def default_names(argument: str, count: int) -> list[str]:
-    """``["T"]`` for one column, ``["T0", "T1", ...]`` for more."""
-    return [argument] if count == 1 else [f"{argument}{j}" for j in range(count)]
-
-
-def _names(argument: str, value: Any) -> list[str]:
-    if isinstance(value, pd.DataFrame):
-        return [str(column) for column in value.columns]
-    if isinstance(value, pd.Series):
-        return [argument if value.name is None else str(value.name)]
-    return []
-
-
-def _describe_non_numeric(value: Any) -> str:
-    if isinstance(value, pd.DataFrame):
-        columns = [str(c) for c, dtype in value.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
-        return f"non-numeric columns {columns}"
-    return f"values of type {getattr(getattr(value, 'dtype', None), 'name', type(value).__name__)}"

@@ -25,7 +25,6 @@ from causalrep.base.validation import (
     check_seed,
 )
 from causalrep.confounders.confounded_law import Confounded, Law
-from causalrep.confounders.outcomes import covariates
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
@@ -201,12 +200,12 @@ class BayesianConfounder(EffectEstimator):
 
     def effect(self, X: Any = None) -> np.ndarray:
         """Posterior mean of the effect at each row of ``X`` (m,); at the rows of ``fit`` by default."""
-        return self._at(covariates(X, self.design_)).mean(axis=(0, 1))
+        return self._at(self.design_.rows_of(X)).mean(axis=(0, 1))
 
     def effect_interval(self, X: Any = None, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
         """Credible interval of the effect at each row."""
         check_range("alpha", alpha, above=0, below=1)
-        return tuple(np.quantile(self._at(covariates(X, self.design_)), (alpha / 2, 1 - alpha / 2), axis=(0, 1)))
+        return tuple(np.quantile(self._at(self.design_.rows_of(X)), (alpha / 2, 1 - alpha / 2), axis=(0, 1)))
 
     def confounder(self) -> np.ndarray:
         """Posterior mean of the confounder of each row of ``fit`` (n,)."""

@@ -358,7 +358,7 @@ class CEVAE(EffectEstimator):
 
     def effect(self, X: Any = None) -> np.ndarray:
         """Expected effect at each row of ``X`` (m,), given the proxies alone; at the rows of ``fit`` by default."""
-        return self._effect(covariates(X, self.design_))
+        return self._effect(self.design_.rows_of(X))
 
     def _effect(self, x: np.ndarray) -> np.ndarray:
         with self._computing():

@@ -21,7 +21,6 @@ from jaxtyping import Array, Float, Key
 
 from causalrep.base.validation import as_excluded, check_counts, check_index_alignment, check_range, check_seed
 from causalrep.confounders.closed_forms import generalized_residual
-from causalrep.confounders.outcomes import covariates
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
@@ -185,7 +184,7 @@ class ControlFunction(EffectEstimator):
     def effect(self, X: Any = None) -> np.ndarray:
         """Expected effect at each row of ``X`` (m,); at the rows of ``fit`` by default."""
         with self._computing():
-            return np.asarray(self.selection_fit_.effect(covariates(X, self.design_)))
+            return np.asarray(self.selection_fit_.effect(self.design_.rows_of(X)))
 
     def _summary_facts(self) -> list[tuple[str, str]]:
         excluded = 0 if self._excluded is None else self._excluded.shape[1]

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.base.summary import Summary
 from causalrep.base.validation import check_counts, check_range, check_seed, check_widths
-from causalrep.confounders.outcomes import PotentialOutcomes, averages_without_errors, covariates, own_arm
+from causalrep.confounders.outcomes import PotentialOutcomes, averages_without_errors, own_arm
 from causalrep.confounders.rows import divide
 from causalrep.effects import EffectEstimator
 from causalrep.effects.design import EffectDesign
@@ -286,7 +286,7 @@ class IntactVAE(EffectEstimator):
 
     def effect(self, X: Any = None) -> np.ndarray:
         """Expected effect at each row of ``X`` (m,), given the covariates alone; at the rows of ``fit`` by default."""
-        return self._effect(covariates(X, self.design_))
+        return self._effect(self.design_.rows_of(X))
 
     def _effect(self, x: np.ndarray) -> np.ndarray:
         with self._computing():

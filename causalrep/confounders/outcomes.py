@@ -1,13 +1,11 @@
 """Expected outcomes in both arms, and helpers of the estimators that predict them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.base.validation import as_matrix
-from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import InputError
 
@@ -34,21 +32,6 @@ def averages_without_errors(effects: np.ndarray, t: np.ndarray) -> tuple[Average
     """Average effect over all rows and over the treated rows, for estimators that have no standard errors."""
     unknown = np.float64(np.nan), np.full(len(t), np.nan)
     return Average(effects.mean(), *unknown), Average(effects[t == 1].mean(), *unknown)
-
-
-def covariates(X: Any, design: EffectDesign) -> np.ndarray:
-    """Covariates (m, d) to predict at: those of the fit if ``X`` is None, otherwise ``X`` with as many columns.
-
-    Raises:
-        InputError: If ``X`` has another number of columns.
-    """
-    if X is None:
-        return design.x
-    x, _ = as_matrix("X", X)
-    expected = design.x.shape[1]
-    if x.shape[1] != expected:
-        raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{expected}, as in fit")
-    return x
 
 
 def check_binary_outcome(y: np.ndarray, outcome: str) -> None:

@@ -14,12 +14,12 @@ from scipy import stats
 
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_range
+from causalrep.base.validation import check_range
 from causalrep.effects.checks.balance import BalanceTable, balance_table
 from causalrep.effects.checks.overlap import OverlapReport, overlap_report
 from causalrep.effects.design import EffectDesign, make_effect_design
 from causalrep.effects.scores import Average
-from causalrep.errors import CausalrepError, InputError
+from causalrep.errors import CausalrepError
 
 
 class EffectEstimator(Estimator):
@@ -167,18 +167,3 @@ class EffectEstimator(Estimator):
             "covariates) and overlap (no covariates determine the treatment). The data cannot show the first: see "
             "causalrep.effects.checks.sensitivity.",
         ]
-
-    # ---------------------------------------------------------------- new rows
-
-    def _new_rows(self, X: Any) -> np.ndarray:
-        """Checked effect modifiers (m, d), those of ``fit`` by default."""
-        design = self.design_
-        if X is None:
-            return design.x
-        x, names = as_matrix("X", X)
-        expected = design.modifiers
-        if x.shape[1] != len(expected):
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{len(expected)}, as in fit")
-        if hasattr(X, "columns") and names != expected:
-            raise InputError("X", found=f"columns {names}", expected=f"the columns of fit, in order: {expected}")
-        return x

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from causalrep.base.columns import Columns, read_columns
 from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment
 from causalrep.errors import CausalrepWarning, InputError
 
@@ -27,6 +28,7 @@ class EffectDesign:
         treatment: Name of the treatment.
         modifiers: Names of the columns of ``x``.
         covariates: Names of the columns of ``xw``.
+        x_columns: The columns of ``x``, by which later data are matched.
     """
 
     y: np.ndarray
@@ -38,6 +40,19 @@ class EffectDesign:
     treatment: str
     modifiers: list[str]
     covariates: list[str]
+    x_columns: Columns
+
+    def rows_of(self, X: Any) -> np.ndarray:
+        """Effect modifiers (m, d) to predict at: those of ``fit`` if ``X`` is None, else those of ``X`` by name.
+
+        Raises:
+            InputError: If the columns of ``X`` are not those of ``fit``.
+        """
+        if X is None:
+            return self.x
+        if not self.modifiers:
+            raise InputError("X", found="columns", expected="None: fit had no X, so the effect is one number")
+        return self.x_columns.match(X)
 
 
 def make_effect_design(
@@ -63,12 +78,13 @@ def make_effect_design(
     _check_treatment(t, rows_per_arm)
     if X is None and W is None:
         raise InputError("X", found="None, and no W", expected="covariates to adjust for, in X, W or both")
-    x, modifiers = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
+    x, x_columns = (np.zeros((n, 0)), Columns("X", (), False)) if X is None else read_columns("X", X, rows=n)
+    modifiers = list(x_columns.names)
     w, controls = (np.zeros((n, 0)), []) if W is None else as_matrix("W", W, rows=n)
     xw, covariates = np.column_stack([x, w]), [*modifiers, *controls]
     _check_variation(xw, covariates, len(modifiers))
     codes = None if folds is None else _check_folds(folds, t)
-    return EffectDesign(y, t, x, xw, codes, outcome, treatment, modifiers, covariates)
+    return EffectDesign(y, t, x, xw, codes, outcome, treatment, modifiers, covariates, x_columns)
 
 
 def _check_treatment(t: np.ndarray, rows_per_arm: int) -> None:

@@ -79,10 +79,10 @@ class CausalForest(EffectEstimator):
         """Expected effect at each row of ``X`` (m,); at the rows of ``fit`` (out of bag) by default."""
         if X is None:
             return self.forest_.oob_predict(self.design_.x)[:, 0]
-        return self.forest_.predict(self._new_rows(X))[:, 0]
+        return self.forest_.predict(self.design_.rows_of(X))[:, 0]
 
     def effect_interval(self, X: Any = None, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
         """Ends (m,), (m,) of the forest's interval of ``tau(x)`` at each row of ``X``."""
         alpha = check_range("alpha", alpha, above=0, below=1)
-        low, high = self.forest_.predict_interval(self._new_rows(X), alpha=alpha)
+        low, high = self.forest_.predict_interval(self.design_.rows_of(X), alpha=alpha)
         return low[:, 0], high[:, 0]

@@ -78,7 +78,7 @@ def effect_rows(self: EffectEstimator, design: EffectDesign) -> meta.EffectRows:
 
 def predict_effects(self: EffectEstimator, X: Any = None) -> np.ndarray:
     """Expected effect at each row of ``X`` (m,); at the rows of ``fit`` by default."""
-    x = self._new_rows(X)
+    x = self.design_.rows_of(X)
     with self._computing():
         return np.asarray(call(_predict, {"learner": self._fitted_learner}, params=self.params_, x=jnp.asarray(x)))
 
@@ -101,7 +101,7 @@ def predict_intervals(  # noqa: D417
     Raises:
         InputError: If an argument is wrong, or ``kind="conformal"`` after a fit with ``W``.
     """
-    x = self._new_rows(X)
+    x = self.design_.rows_of(X)
     alpha = check_range("alpha", alpha, above=0, below=1)
     check_choice("kind", kind, get_args(Kind))
     design, key = self.design_, derive(root(self.seed), kind)

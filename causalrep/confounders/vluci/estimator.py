@@ -10,7 +10,7 @@ from scipy import stats
 
 from causalrep.base.summary import Summary
 from causalrep.base.validation import check_choice, check_counts, check_range, check_seed, check_widths
-from causalrep.confounders.outcomes import averages_without_errors, check_binary_outcome, covariates
+from causalrep.confounders.outcomes import averages_without_errors, check_binary_outcome
 from causalrep.confounders.vluci.answers import Plan, Use, answer, decoded_effects
 from causalrep.confounders.vluci.completion import complete
 from causalrep.confounders.vluci.fit import SCHEDULE, counterfactual_draws
@@ -226,7 +226,7 @@ class VLUCI(EffectEstimator):
         """
         if X is None:
             return self.completed_.effects
-        x, estimators = covariates(X, self.design_), self.completed_.estimators
+        x, estimators = self.design_.rows_of(X), self.completed_.estimators
         if not estimators:
             with self._computing():
                 return decoded_effects(self._model, self.vluci_, x, self._prior_draws(len(x), self.draws))

@@ -128,7 +128,7 @@ def network_interval(  # noqa: D417
         InputError: If an argument is wrong.
         NoIntervalError: For ``kind="bootstrap"``; the message says why.
     """
-    x = self._new_rows(X)
+    x = self.design_.rows_of(X)
     alpha = check_range("alpha", alpha, above=0, below=1)
     check_choice("kind", kind, ("conformal", "bootstrap"))
     if kind == "bootstrap":
