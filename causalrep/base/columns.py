@@ -59,14 +59,14 @@ class Columns:
         missing = [name for name in self.names if name not in given.names]
         unknown = [name for name in given.names if name not in self.names]
         if missing or unknown:
-            found = [f"no columns {missing}"] * bool(missing) + [f"columns {unknown} that fit did not see"] * bool(unknown)
+            found = [f"no columns {missing}"] * bool(missing) + [f"columns {unknown} that fit did not see"] * bool(
+                unknown
+            )
             raise InputError(argument, found=" and ".join(found), expected=f"the columns of fit, {list(self.names)}")
         return array[:, [given.names.index(name) for name in self.names]]
 
 
-def read_columns(
-    argument: str, value: Any, *, rows: int | None = None, of: str = "Y"
-) -> tuple[np.ndarray, Columns]:
+def read_columns(argument: str, value: Any, *, rows: int | None = None, of: str = "Y") -> tuple[np.ndarray, Columns]:
     """A finite float64 matrix (n, d) and its columns; a vector becomes one column. Always a copy.
 
     Args:

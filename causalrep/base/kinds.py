@@ -68,7 +68,9 @@ def to_numbers(argument: str, value: Any) -> Numbers:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(argument, found=f"values of type {type(value).__name__}", expected="numeric columns") from error
+        raise InputError(
+            argument, found=f"values of type {type(value).__name__}", expected="numeric columns"
+        ) from error
     return Numbers(_array(argument, array), None)
 
 
@@ -110,6 +112,21 @@ def to_labels(argument: str, value: Any) -> pd.Series:
         # An array of text from a list with a missing value holds the word that NumPy makes of it.
         labels = labels.astype(object).where(~np.isin(array.astype(str), ["nan", "NaT", "None", "<NA>"]), None)
     return labels
+
+
+def to_pandas(value: Any) -> Any:
+    """A frame or series of another library as pandas', missing values kept; everything else as it is.
+
+    For tables whose columns may hold categories; :func:`to_numbers` reads numbers from any frame directly.
+    """
+    if not is_frame(value):
+        return value
+    import narwhals as nw
+
+    native = nw.from_native(value, allow_series=True, eager_only=True)
+    if isinstance(native, nw.Series):
+        return pd.Series(native.to_list(), name=native.name)
+    return pd.DataFrame({series.name: series.to_list() for series in native.iter_columns()})
 
 
 def is_frame(value: Any) -> bool:
@@ -165,7 +182,7 @@ def _column(argument: str, name: str, column: pd.Series) -> np.ndarray:
     kind = _kind(column.dtype)
     if kind is not None:
         raise _not_numbers(argument, name, kind)
-    if column.dtype == object:
+    if pd.api.types.is_object_dtype(column.dtype):
         return _elements(argument, column.to_numpy(), name)
     return np.array(column.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
 
@@ -176,7 +193,9 @@ def _kind(dtype: Any) -> str | None:
         return "categories"
     if pd.api.types.is_complex_dtype(dtype):
         return "complex numbers"
-    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype) or dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
+        return None
+    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         return None
     if pd.api.types.is_string_dtype(dtype):
         return "text"
@@ -192,7 +211,9 @@ def _array(argument: str, array: np.ndarray) -> np.ndarray:
     if kind == "O":
         return _elements(argument, array, None)
     if kind in "USmMc":
-        raise _not_numbers(argument, None, {"c": "complex numbers", "U": "text", "S": "text"}.get(kind, "dates or times"))
+        raise _not_numbers(
+            argument, None, {"c": "complex numbers", "U": "text", "S": "text"}.get(kind, "dates or times")
+        )
     try:
         return np.array(array.astype(np.float64))  # the short floats of machine learning
     except (TypeError, ValueError) as error:
@@ -205,21 +226,26 @@ def _elements(argument: str, array: np.ndarray, name: str | None) -> np.ndarray:
     for place, element in np.ndenumerate(array):
         if element is None or element is pd.NA or element is pd.NaT:
             result[place] = np.nan
-        elif isinstance(element, numbers.Real | Decimal | np.bool_):
-            result[place] = float(element)
-        elif isinstance(element, np.ndarray | np.generic) and element.ndim == 0 and element.dtype.kind in "biuf":
+        elif isinstance(element, numbers.Real | Decimal | np.bool_) or _is_number(element):
             result[place] = float(element)
         else:
             if name is None and array.ndim > 1:
                 name = str(place[-1])
             if isinstance(element, str | bytes):
                 kind = "text"
-            elif isinstance(element, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64):
+            elif isinstance(
+                element, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64
+            ):
                 kind = "dates or times"
             else:
                 kind = f"values of type {type(element).__name__}"
             raise _not_numbers(argument, name, kind)
     return result
+
+
+def _is_number(element: Any) -> bool:
+    """Whether an element is an array of one number, such as JAX gives."""
+    return np.ndim(element) == 0 and getattr(getattr(element, "dtype", None), "kind", "") in ("b", "i", "u", "f")
 
 
 def _single(label: Any) -> Any:

@@ -33,8 +33,10 @@ def as_labels(argument: str, value: Any, *, rows: int, of: str = "Y") -> np.ndar
     return code_labels(argument, value, rows=rows, of=of)[0]
 
 
-def code_labels(argument: str, value: Any, *, rows: int, of: str = "Y", groups: int = 2) -> tuple[np.ndarray, list]:
-    """Codes 0..G-1 (n,) of labels of any type, in order of appearance, and the label of each code.
+def code_labels(
+    argument: str, value: Any, *, rows: int, of: str = "Y", groups: int = 2, sort: bool = False
+) -> tuple[np.ndarray, list]:
+    """Codes 0..G-1 (n,) of labels of any type, and the label of each code.
 
     Args:
         argument: Name of the argument in errors.
@@ -42,6 +44,7 @@ def code_labels(argument: str, value: Any, *, rows: int, of: str = "Y", groups: 
         rows: The required number of labels.
         of: What has that number of rows, in errors.
         groups: The least number of different labels.
+        sort: Whether codes follow the order of the labels, not that of their appearance.
 
     Raises:
         InputError: If a label is missing (NaN, NaT, None, ``pd.NA`` or masked), the length is wrong, or there are fewer
@@ -50,7 +53,7 @@ def code_labels(argument: str, value: Any, *, rows: int, of: str = "Y", groups: 
     labels = to_labels(argument, value)
     if len(labels) != rows:
         raise InputError(argument, found=f"{len(labels)} labels", expected=f"{rows}, one for each row of {of}")
-    codes, levels = pd.factorize(labels)
+    codes, levels = pd.factorize(labels, sort=sort)
     if (codes < 0).any():
         raise InputError(argument, found=f"{int((codes < 0).sum())} missing labels", expected="a label for every row")
     if len(levels) < groups:
@@ -72,6 +75,32 @@ def check_index_alignment(**values: Any) -> None:
                 found=f"an index that differs from {first_name}'s",
                 expected="the same index in the same order (align them, or pass arrays)",
             )
+
+
+def check_time_order(argument: str, value: Any, series: np.ndarray | None = None) -> None:
+    """Refuse rows whose dates run backwards, where the method takes the order of the rows for that of time.
+
+    Args:
+        argument: Name of the argument in errors.
+        value: The user's value; only the index of a pandas object has dates.
+        series: Code of each row's series (n,), within each of which time must run forward; None for one series.
+    """
+    index = value.index if isinstance(value, pd.Series | pd.DataFrame) else None
+    if not isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex):
+        return
+    codes = np.zeros(len(index), int) if series is None else series
+    if not all(index[codes == code].is_monotonic_increasing for code in np.unique(codes)):
+        raise InputError(argument, found="rows out of the order of their dates", expected="rows sorted by their index")
+
+
+# A column counts as constant if it varies by less than this share of its largest value: a column of .1 has means and
+# standard deviations that are rounding.
+CONSTANT = 1e-10
+
+
+def is_constant(x: np.ndarray) -> np.ndarray:
+    """Which columns (d,) of a matrix (n, d) are constant up to rounding."""
+    return np.ptp(x, axis=0) <= CONSTANT * np.abs(x).max(axis=0)
 
 
 def check_range(

@@ -29,7 +29,6 @@ from causalrep.confounders.outcomes import (
     PotentialOutcomes,
     averages_without_errors,
     check_binary_outcome,
-    covariates,
     own_arm,
 )
 from causalrep.confounders.rows import divide

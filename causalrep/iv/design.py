@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from causalrep.base.validation import as_labels, as_matrix, as_vector, check_choice, check_index_alignment
+from causalrep.base.columns import Columns, read_columns
+from causalrep.base.validation import as_labels, as_vector, check_choice, check_index_alignment, is_constant
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import MOMENT_KINDS
 from causalrep.iv.system import System
@@ -35,6 +36,8 @@ class Design:
         treatments: Names of the columns of ``x``.
         instruments: Names of the columns of ``z``.
         controls: Names of the columns of ``c``, :data:`INTERCEPT` last.
+        t_columns: The columns of ``x``, by which later data are matched.
+        x_columns: The columns of the controls without the constant; None without controls.
     """
 
     y: np.ndarray | None
@@ -47,6 +50,8 @@ class Design:
     treatments: list[str]
     instruments: list[str]
     controls: list[str]
+    t_columns: Columns
+    x_columns: Columns | None
 
     @property
     def coefficient_names(self) -> list[str]:
@@ -130,14 +135,14 @@ def make_design(
     Y, Z = Y if needs_outcome else None, Z if needs_instruments else None
     check_index_alignment(Y=Y, T=T, X=X, Z=Z, clusters=clusters)
     y, outcome = as_vector("Y", Y) if needs_outcome else (None, "")
-    x, treatments = as_matrix("T", T, rows=None if y is None else len(y))
+    x, t_columns = read_columns("T", T, rows=None if y is None else len(y))
     n = len(x)
-    controls_given, controls = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
+    controls_given, x_columns = (np.zeros((n, 0)), None) if X is None else read_columns("X", X, rows=n)
     if needs_instruments and Z is None:
         raise InputError("Z", found="None", expected="at least one excluded instrument")
-    z, instruments = (None, []) if Z is None else as_matrix("Z", Z, rows=n)
+    z, z_columns = (None, None) if Z is None else read_columns("Z", Z, rows=n)
     codes = None if clusters is None else as_labels("clusters", clusters, rows=n)
-    treatments, controls, instruments = _distinct(treatments, controls, instruments)
+    treatments, controls, instruments = _distinct(t_columns, x_columns, z_columns)
 
     constant = np.ones((n, 1 if fit_intercept else 0))
     c = np.column_stack([controls_given, constant])
@@ -167,6 +172,8 @@ def make_design(
         treatments=treatments,
         instruments=instruments,
         controls=controls + [INTERCEPT] * fit_intercept,
+        t_columns=t_columns,
+        x_columns=x_columns,
     )
 
 
@@ -187,7 +194,7 @@ def _check_ranks(x, z, controls_given, fit_intercept, treatments, instruments, c
 
 
 def _check_block(argument, block, names, base, what, others) -> None:
-    constant = [name for name, column in zip(names, block.T) if np.ptp(column) <= COLLINEAR * np.abs(column).max()]
+    constant = [name for name, flat in zip(names, is_constant(block)) if flat]
     if constant and base.shape[1]:
         raise InputError(argument, found=f"constant {what} {constant}", expected=f"{what} that vary")
     q = base.shape[1]
@@ -217,9 +224,9 @@ def _dependent_columns(a: np.ndarray) -> list[int]:
     return dependent
 
 
-def _distinct(treatments: list[str], controls: list[str], instruments: list[str]) -> tuple[list[str], ...]:
-    """Names made unique across blocks: a name used twice gets its argument in brackets."""
-    blocks = {"T": treatments, "X": controls, "Z": instruments}
+def _distinct(*arguments: Columns | None) -> tuple[list[str], ...]:
+    """Names made unique across treatments, controls and instruments: one used twice gets its argument in brackets."""
+    blocks = {argument: list(columns.names) if columns else [] for argument, columns in zip("TXZ", arguments)}
     counts = Counter([name for names in blocks.values() for name in set(names)])
     return tuple(
         [f"{name} ({argument})" if counts[name] > 1 else name for name in names] for argument, names in blocks.items()

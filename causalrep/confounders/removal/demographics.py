@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalrep.base.kinds import to_numbers, to_pandas
+from causalrep.base.validation import is_constant
 from causalrep.errors import InputError
 
 # Columns of each variable in the coded matrix: 1 for a continuous one, else its number of levels.
@@ -109,6 +111,11 @@ class Demographics:
 
 
 def _frame(D: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
+    D = to_pandas(D)
+    if isinstance(D, pd.Series) and D.name is not None:
+        D = D.to_frame()
+    if isinstance(D, np.ma.MaskedArray):
+        D = to_numbers("D", D).array
     if isinstance(D, pd.DataFrame):
         frame = D.rename(columns=str)
         twice = list(frame.columns[frame.columns.duplicated()])
@@ -124,6 +131,9 @@ def _frame(D: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
         if names is not None and values.shape[1] != len(names):
             raise InputError("D", found=f"{values.shape[1]} columns", expected=f"{len(names)}: {list(names)}")
         frame = pd.DataFrame(values, columns=names or [f"D{j}" for j in range(values.shape[1])])
+    dates = [name for name in frame.columns if frame[name].dtype.kind in "mM"]
+    if dates:
+        raise InputError("D", found=f"dates or times in {dates}", expected="numbers or categories")
     missing = frame.isna().sum()
     if missing.any():
         raise InputError("D", found=f"missing values in {list(missing.index[missing > 0])}", expected="none")
@@ -137,7 +147,8 @@ def _looks_categorical(values: pd.Series) -> bool:
 
 def _variable(values: pd.Series, categorical: bool) -> Variable:
     name = str(values.name)
-    if values.nunique() < 2:
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if values.nunique() < 2 or (numeric and is_constant(values.to_numpy(np.float64)[:, None])[0]):
         raise InputError("D", found=f"one value in {name!r}", expected="at least two: nothing to condition on")
     if categorical:
         return Variable(name, levels=tuple(sorted(pd.unique(values), key=str)))

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from causalrep.base.columns import read_columns
 from causalrep.base.estimator import Transformer
-from causalrep.base.validation import as_matrix, check_index_alignment
+from causalrep.base.validation import check_index_alignment
 from causalrep.confounders.removal.demographics import Demographics
-from causalrep.errors import InputError
 from causalrep.linalg import min_norm_solve
 
 
@@ -63,7 +63,7 @@ class LinearResidualizer(Transformer):
     def fit(self, X: Any, D: Any) -> Self:
         """Fit the regressions to data (n, E) and demographics (n, variables)."""
         check_index_alignment(X=X, D=D)
-        x, _ = as_matrix("X", X)
+        x, self.columns_ = read_columns("X", X)
         self.demographics_ = Demographics.of(D, self.categorical)
         d = self.demographics_.encode(D, rows=len(x))
         with self._computing():
@@ -80,10 +80,8 @@ class LinearResidualizer(Transformer):
             to: The requested demographics: a table (m, variables), or one profile; by default the average of the fit.
         """
         line = self.residualization_
-        check_index_alignment(X=X, D=D)
-        x, _ = as_matrix("X", X)
-        if x.shape[1] != line.slopes.shape[1]:
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{line.slopes.shape[1]}, as in fit")
+        check_index_alignment(X=X, D=D, to=to)
+        x = self.columns_.match(X)
         result = x - line.explained(self.demographics_.encode(D, rows=len(x)))
         return result if to is None else result + line.explained(self.demographics_.encode(to, rows=len(x)))
 

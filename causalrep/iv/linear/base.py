@@ -15,7 +15,7 @@ from scipy import stats
 
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_count, check_range
+from causalrep.base.validation import as_matrix, check_count, check_index_alignment, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.inference.sandwich import KINDS, Covariance
 from causalrep.iv.design import Design, check_covariance, make_design
@@ -167,7 +167,10 @@ class LinearIVEstimator(Estimator, InstrumentReports):
         has n rows.
         """
         value = float(self._contrast(T0, T1) @ self.coef_)
-        return value if X is None else np.full(as_matrix("X", X)[0].shape[0], value)
+        if X is None:
+            return value
+        columns = self.design_.x_columns
+        return np.full(len(columns.match(X) if columns else as_matrix("X", X)[0]), value)
 
     def ate(self, T0: Any = 0, T1: Any = 1) -> float:
         """Average effect of changing the treatments from ``T0`` to ``T1``: vectors (p,) if p > 1."""
@@ -183,20 +186,16 @@ class LinearIVEstimator(Estimator, InstrumentReports):
     def predict(self, T: Any, X: Any = None) -> np.ndarray:
         """Structural prediction ``T b + X g`` (n,): the outcome if treatments were *set* to ``T``."""
         self._check_fitted()
-        treatments, _ = as_matrix("T", T)
-        expected = len(self.design_.treatments)
-        if treatments.shape[1] != expected:
-            raise InputError("T", found=f"{treatments.shape[1]} columns", expected=f"{expected}, as in fit")
-        count = len(self.design_.controls) - int(self.fit_intercept)
-        if (X is None) != (count == 0):
-            raise InputError("X", found="None" if X is None else "controls", expected=f"{count} controls, as in fit")
-        controls = np.zeros((len(treatments), 0))
-        if X is not None:
-            controls, _ = as_matrix("X", X, rows=len(treatments))
-        if controls.shape[1] != count:
-            raise InputError("X", found=f"{controls.shape[1]} columns", expected=f"{count}, as in fit")
-        slopes = self.coef_[: expected + count]
-        return np.column_stack([treatments, controls]) @ slopes + self.intercept_
+        check_index_alignment(T=T, X=X)
+        columns = self.design_.x_columns
+        treatments = self.design_.t_columns.match(T)
+        if (X is None) != (columns is None):
+            expected = f"{len(columns)} controls, as in fit" if columns else "no controls, as in fit"
+            raise InputError("X", found="None" if X is None else "controls", expected=expected)
+        values = (
+            treatments if columns is None else np.column_stack([treatments, columns.match(X, rows=len(treatments))])
+        )
+        return values @ self.coef_[: values.shape[1]] + self.intercept_
 
     # ---------------------------------------------------------------- summary
 

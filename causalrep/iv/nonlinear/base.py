@@ -11,7 +11,7 @@ import pandas as pd
 
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_range
+from causalrep.base.validation import check_index_alignment, check_range
 from causalrep.errors import InputError, NoIntervalError
 from causalrep.iv.nonlinear.door import NonlinearData, as_levels, check_nonlinear
 
@@ -156,22 +156,18 @@ class NonlinearIVEstimator(Estimator):
     # ---------------------------------------------------------------- helpers
 
     def _inputs(self, T: Any, X: Any) -> np.ndarray:
-        data = self.data_
-        treatments, _ = as_matrix("T", T)
-        if treatments.shape[1] != data.t.shape[1]:
-            raise InputError("T", found=f"{treatments.shape[1]} columns", expected=f"{data.t.shape[1]}, as in fit")
+        check_index_alignment(T=T, X=X)
+        treatments = self.data_.t_columns.match(T)
         return np.column_stack([treatments, self._controls(X, len(treatments))])
 
     def _controls(self, X: Any, rows: int) -> np.ndarray:
-        count = self.data_.x.shape[1]
-        if (X is None) != (count == 0):
+        columns, count = self.data_.x_columns, self.data_.x.shape[1]
+        if (X is None) != (columns is None):
             found = "None" if X is None else "controls"
             raise InputError("X", found=found, expected=f"{count} controls, as in fit")
-        if X is None:
+        if columns is None:
             return np.zeros((rows, 0))
-        controls, _ = as_matrix("X", X)
-        if controls.shape[1] != count:
-            raise InputError("X", found=f"{controls.shape[1]} columns", expected=f"{count}, as in fit")
+        controls = columns.match(X)
         if len(controls) != rows and 1 not in (len(controls), rows):
             raise InputError("X", found=f"{len(controls)} rows", expected=f"{rows}, as many as treatment levels")
         return np.broadcast_to(controls, (max(rows, len(controls)), count))

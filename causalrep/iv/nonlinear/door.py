@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from causalrep.base.validation import as_matrix, as_vector, check_count, check_index_alignment, check_range
+from causalrep.base.columns import Columns, read_columns
+from causalrep.base.validation import as_vector, check_count, check_index_alignment, check_range, is_constant
 from causalrep.errors import InputError
 from causalrep.keys import root
 
@@ -25,6 +26,8 @@ class NonlinearData(NamedTuple):
         treatments: Names of the treatments.
         controls: Names of the controls.
         instruments: Names of the instruments.
+        t_columns: The columns of ``t``, by which later data are matched.
+        x_columns: The columns of ``x``; None without controls.
     """
 
     y: np.ndarray
@@ -35,6 +38,8 @@ class NonlinearData(NamedTuple):
     treatments: list[str]
     controls: list[str]
     instruments: list[str]
+    t_columns: Columns
+    x_columns: Columns | None
 
     @property
     def inputs(self) -> np.ndarray:
@@ -57,18 +62,21 @@ def check_nonlinear(Y: Any, T: Any, X: Any = None, Z: Any = None) -> NonlinearDa
     check_index_alignment(Y=Y, T=T, X=X, Z=Z)
     y, outcome = as_vector("Y", Y)
     n = len(y)
-    t, treatments = as_matrix("T", T, rows=n)
-    x, controls = (np.zeros((n, 0)), []) if X is None else as_matrix("X", X, rows=n)
+    t, t_columns = read_columns("T", T, rows=n)
+    x, x_columns = (np.zeros((n, 0)), None) if X is None else read_columns("X", X, rows=n)
     if Z is None:
         raise InputError("Z", found="None", expected="at least one excluded instrument")
-    z, instruments = as_matrix("Z", Z, rows=n)
+    z, z_columns = read_columns("Z", Z, rows=n)
     if n < FEWEST_ROWS:
         raise InputError("Y", found=f"{n} rows", expected=f"at least {FEWEST_ROWS}")
+    treatments, controls, instruments = (
+        list(columns.names) if columns else [] for columns in (t_columns, x_columns, z_columns)
+    )
     for argument, block, names in (("T", t, treatments), ("X", x, controls), ("Z", z, instruments)):
-        constant = [name for name, column in zip(names, block.T, strict=True) if np.ptp(column) == 0]
+        constant = [name for name, flat in zip(names, is_constant(block), strict=True) if flat]
         if constant:
             raise InputError(argument, found=f"constant columns {constant}", expected="columns that vary")
-    return NonlinearData(y, t, x, z, outcome, treatments, controls, instruments)
+    return NonlinearData(y, t, x, z, outcome, treatments, controls, instruments, t_columns, x_columns)
 
 
 def as_levels(argument: str, value: Any, treatments: int) -> np.ndarray:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from causalrep.base.validation import as_labels, as_matrix, check_index_alignment
+from causalrep.base.columns import Columns, read_columns
+from causalrep.base.kinds import to_labels
+from causalrep.base.validation import check_index_alignment, check_time_order, code_labels, is_constant
 from causalrep.errors import InputError
 from causalrep.training.rows import Scaling
 
@@ -21,13 +23,13 @@ class Labelled(NamedTuple):
 
     Attributes:
         x: Rows (n, p).
-        columns: Names of the columns.
+        columns: The columns, by which later rows are matched.
         codes: Code of each row's label (n,), from 0.
         labels: The label of each code.
     """
 
     x: Float[np.ndarray, "n p"]
-    columns: list[str]
+    columns: Columns
     codes: Int[np.ndarray, " n"]
     labels: list
 
@@ -39,19 +41,14 @@ def as_labelled(argument: str, X: Any, labels: Any) -> Labelled:
         InputError: If labels are missing, all equal, or in another order than the rows.
     """
     check_index_alignment(X=X, **{argument: labels})
-    x, columns = as_matrix("X", X)
+    x, columns = read_columns("X", X)
     if labels is None:
         raise InputError(
             argument,
             found="None",
             expected=f"a label for each of the {len(x)} rows: without it nothing identifies the latents",
         )
-    return Labelled(x, columns, *as_codes(argument, labels, rows=len(x)))
-
-
-def as_codes(argument: str, labels: Any, *, rows: int) -> tuple[np.ndarray, list]:
-    """Codes of labels in order of appearance, and the label of each code as a plain Python value."""
-    return as_labels(argument, labels, rows=rows), pd.unique(np.asarray(labels).reshape(-1)).tolist()
+    return Labelled(x, columns, *code_labels(argument, labels, rows=len(x), of="X"))
 
 
 def as_environments(X: Any, environment: Any, observational: Any) -> Labelled:
@@ -75,8 +72,8 @@ def as_environments(X: Any, environment: Any, observational: Any) -> Labelled:
     return rows._replace(codes=place[rows.codes], labels=ordered)
 
 
-def as_windows(X: Any, series: Any, length: int) -> Float[np.ndarray, "windows length d"]:
-    """All runs of ``length`` consecutive rows of one series, in the order of time.
+def as_windows(X: Any, series: Any, length: int) -> tuple[Float[np.ndarray, "windows length d"], Columns]:
+    """All runs of ``length`` consecutive rows of one series, in the order of time, and the columns of ``X``.
 
     Args:
         X: Rows (n, d) in the order of time.
@@ -87,14 +84,11 @@ def as_windows(X: Any, series: Any, length: int) -> Float[np.ndarray, "windows l
         InputError: If labels are missing, the rows of a series are not consecutive, or there are too few windows.
     """
     check_index_alignment(X=X, series=series)
-    x, _ = as_matrix("X", X)
-    codes = np.zeros(len(x), int) if series is None else pd.factorize(np.asarray(series).reshape(-1))[0]
-    if len(codes) != len(x) or codes.min() < 0:
-        raise InputError(
-            "series",
-            found=f"{len(codes)} labels, {(codes < 0).sum()} of them missing",
-            expected=f"{len(x)}, one for each row of X",
-        )
+    x, columns = read_columns("X", X)
+    codes = np.zeros(len(x), int)
+    if series is not None:
+        codes, _ = code_labels("series", series, rows=len(x), of="X", groups=1)
+    check_time_order("X", X, codes)
     starts = np.flatnonzero(np.diff(codes)) + 1
     if len(starts) != codes.max():
         raise InputError(
@@ -111,7 +105,7 @@ def as_windows(X: Any, series: Any, length: int) -> Float[np.ndarray, "windows l
             found=f"{len(first)} time steps with a whole past of {length - 1}",
             expected=f"at least {needed}, {FEWEST} per column",
         )
-    return x[first[:, None] + np.arange(length)]
+    return x[first[:, None] + np.arange(length)], columns
 
 
 def known_codes(argument: str, labels: Any, *, known: Sequence[Any], rows: int) -> Int[jax.Array, " rows"]:
@@ -126,7 +120,7 @@ def known_codes(argument: str, labels: Any, *, known: Sequence[Any], rows: int) 
     Raises:
         InputError: If a label is unknown, or there are too few or too many.
     """
-    given = np.asarray(labels).reshape(-1).tolist()
+    given = to_labels(argument, labels if np.ndim(labels) or isinstance(labels, pd.DataFrame) else [labels]).tolist()
     if len(given) not in (1, rows):
         raise InputError(argument, found=f"{len(given)} labels", expected=f"one, or {rows}")
     codes = {label: code for code, label in enumerate(known)}
@@ -146,14 +140,6 @@ def check_one_per_latent(latents: int, labels: list) -> None:
         )
 
 
-def as_rows(X: Any, columns: int) -> Float[np.ndarray, "n p"]:
-    """Rows to encode, with as many columns as in ``fit``."""
-    x, _ = as_matrix("X", X)
-    if x.shape[1] != columns:
-        raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{columns}, as in fit")
-    return x
-
-
 def column_scaling(argument: str, x: Float[np.ndarray, "n p"], columns: Sequence[Any] | None = None) -> Scaling:
     """Mean and standard deviation of every column; none may be constant.
 
@@ -162,9 +148,8 @@ def column_scaling(argument: str, x: Float[np.ndarray, "n p"], columns: Sequence
         x: Rows, float64.
         columns: Names of the columns; default their numbers.
     """
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    if not (std > 0).all():
-        constant = int(np.argmin(std))
-        name = constant if columns is None else columns[constant]
+    constant = np.flatnonzero(is_constant(x))
+    if len(constant):
+        name = int(constant[0]) if columns is None else columns[constant[0]]
         raise InputError(argument, found=f"column {name!r}, which is constant", expected="columns that vary")
-    return Scaling(mean, std)
+    return Scaling(x.mean(axis=0), x.std(axis=0))

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from causalrep.base.estimator import Estimator
 from causalrep.base.validation import check_seed
 from causalrep.keys import root
-from causalrep.latent.environments.door import as_rows, column_scaling
+from causalrep.latent.environments.door import column_scaling
 from causalrep.latent.environments.rows import DEFAULT, coded_rows, fit_best, hold_out
 from causalrep.training import Objective, Schedule
 from causalrep.training.rows import check_schedule
@@ -60,4 +60,4 @@ class Network(Estimator):
 
     def _standardized(self, X: Any) -> Float[Array, "n columns"]:
         mean, scaling = self.mean_, self.scaling_
-        return jnp.asarray((as_rows(X, self.n_features_in_) - mean) @ scaling, jnp.float32)
+        return jnp.asarray((self.columns_.match(X) - mean) @ scaling, jnp.float32)

@@ -13,7 +13,7 @@ from causalrep.base.summary import Summary
 from causalrep.base.validation import check_count, check_counts, check_range, check_seed
 from causalrep.errors import InputError
 from causalrep.keys import derive, root
-from causalrep.latent.environments.door import Labelled, as_labelled, as_rows
+from causalrep.latent.environments.door import Labelled, as_labelled
 from causalrep.latent.hca.fit import bootstrap_orders, pad, unmix_domains
 from causalrep.latent.hca.model import OrderSearch, hierarchy, in_order, search_orders, structural_weights
 from causalrep.latent.hca.naming import Named, name_latents
@@ -69,7 +69,7 @@ class HCA(Estimator):
         """
         rows = as_labelled("domain", X, domain)
         self._check(rows)
-        self.domains_, self.feature_names_ = rows.labels, rows.columns
+        self.domains_, self.columns_, self.feature_names_ = rows.labels, rows.columns, list(rows.columns.names)
         self.rows_, self.n_obs_ = (rows.x, rows.codes), len(rows.x)
         with self._computing():
             unmixing = unmix_domains(root(self.seed), pad(*self.rows_), self.latents, self.restarts)
@@ -99,7 +99,7 @@ class HCA(Estimator):
     def transform(self, X: Any) -> Float[np.ndarray, "n d"]:
         """Latents of rows, root first, on the scales of the variables that name them."""
         unmixing = np.asarray(self.named_.unmixing)
-        return as_rows(X, unmixing.shape[1]) @ unmixing.T
+        return self.columns_.match(X) @ unmixing.T
 
     def order_frequencies(self, draws: int = 200) -> pd.Series:
         """Share of bootstrap draws with each sequence of names, root first: how certain the order is."""

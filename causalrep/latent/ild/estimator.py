@@ -14,7 +14,7 @@ from causalrep.base.summary import Summary
 from causalrep.base.validation import check_counts, check_range, check_seed
 from causalrep.errors import DivergenceError, InputError
 from causalrep.keys import derive, root
-from causalrep.latent.environments.door import Labelled, as_labelled, as_rows, column_scaling, known_codes
+from causalrep.latent.environments.door import Labelled, as_labelled, column_scaling, known_codes
 from causalrep.latent.environments.rows import hold_out
 from causalrep.latent.ild import annealing
 from causalrep.latent.ild.annealing import fit_ild_annealed
@@ -104,9 +104,9 @@ class ILD(Estimator):
         """
         rows = as_labelled("domain", X, domain)
         schedule = self._check(rows)
-        self.domains_, self.feature_names_ = rows.labels, rows.columns
+        self.domains_, self.columns_, self.feature_names_ = rows.labels, rows.columns, list(rows.columns.names)
         self.n_obs_, self.n_features_in_ = rows.x.shape
-        scaling = column_scaling("X", rows.x, rows.columns)
+        scaling = column_scaling("X", rows.x, rows.columns.names)
         families = self._families(self.n_features_in_)
         with self._computing():
             coded = ILDRows(jnp.asarray(scaling.apply(rows.x), jnp.float32), jnp.asarray(rows.codes))
@@ -213,7 +213,7 @@ class ILD(Estimator):
 
     def _rows(self, X: Any) -> Float[Array, "n m"]:
         model = self.model_  # before the rows: an error about fitting comes first
-        return jnp.asarray(as_rows(X, self.n_features_in_), model.scm.scales.dtype)
+        return jnp.asarray(self.columns_.match(X), model.scm.scales.dtype)
 
     def _codes(self, argument: str, labels: Any, rows: int) -> Int[jax.Array, " n"]:
         return known_codes(argument, labels, known=self.domains_, rows=rows)

@@ -33,10 +33,10 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_choice, check_range, check_seed
+from causalrep.base.validation import check_choice, check_range, check_seed, code_labels
 from causalrep.errors import InputError
 from causalrep.keys import root
-from causalrep.latent.environments.door import as_codes, known_codes
+from causalrep.latent.environments.door import known_codes
 from causalrep.latent.environments.rows import hold_out
 from causalrep.latent.ild.estimator import ASSUMPTIONS
 from causalrep.latent.ild.family import ILDFamily, ILDParams, Kind
@@ -301,7 +301,7 @@ class ILDVAE(Estimator):
             DivergenceError: If a loss or gradient is not finite.
         """
         x = _images(X)
-        codes, self.domains_ = as_codes("domain", domain, rows=len(x))
+        codes, self.domains_ = code_labels("domain", domain, rows=len(x), of="X")
         schedule = self._check()
         if len(x) < 10:
             raise InputError("X", found=f"{len(x)} images", expected="at least 10")

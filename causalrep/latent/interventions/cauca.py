@@ -155,7 +155,7 @@ class CauCA(Network):
         """
         graph = _acyclic(self.graph)
         check_count("blocks", self.blocks, at_least=0)
-        x, _, codes, labels = as_environments(X, environment, observational)
+        x, self.columns_, codes, labels = as_environments(X, environment, observational)
         if x.shape[1] != len(graph):
             raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{len(graph)}, one per node of the graph")
         chosen = _targets(targets, labels, len(graph))

@@ -159,7 +159,7 @@ class ContrastiveCRL(Network):
             InputError: If an argument is wrong, or there is not one interventional environment per latent.
         """
         check_count("latents", self.latents)
-        x, _, codes, self.environments_ = as_environments(X, environment, observational)
+        x, self.columns_, codes, self.environments_ = as_environments(X, environment, observational)
         check_one_per_latent(self.latents, self.environments_)
         self.model_ = ContrastiveModel(self.latents, check_widths("hidden", self.hidden))
         self._train(x, codes, contrastive_objective(self.model_, self.penalties))

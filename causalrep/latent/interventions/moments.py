@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from causalrep.base.estimator import Estimator
 from causalrep.base.validation import check_count
 from causalrep.errors import InputError
-from causalrep.latent.environments.door import as_environments, as_rows, check_one_per_latent
+from causalrep.latent.environments.door import as_environments, check_one_per_latent
 from causalrep.linalg import spd_solve
 from causalrep.precision import full_products
 
@@ -75,7 +75,7 @@ class LinearInterventional(Estimator):
 
     def _moments(self, X: Any, environment: Any, observational: Any) -> Moments:
         check_count("latents", self.latents, at_least=2)
-        x, _, codes, labels = as_environments(X, environment, observational)
+        x, self.columns_, codes, labels = as_environments(X, environment, observational)
         check_one_per_latent(self.latents, labels)
         if x.shape[1] < self.latents:
             raise InputError("X", found=f"{x.shape[1]} columns", expected=f"at least {self.latents}, one per latent")
@@ -96,7 +96,7 @@ class LinearInterventional(Estimator):
     def transform(self, X: Any) -> Float[np.ndarray, "n latents"]:
         """Latents of rows."""
         unmixing = self.unmixing_
-        return as_rows(X, self.n_features_in_) @ unmixing.T
+        return self.columns_.match(X) @ unmixing.T
 
     def _facts(self) -> list[tuple[str, str]]:
         return [

@@ -169,7 +169,7 @@ class PolynomialDisentanglement(Network):
         """
         check_count("latents", self.latents)
         check_count("degree", self.degree)
-        x, _, codes, self.environments_ = as_environments(X, environment, observational)
+        x, self.columns_, codes, self.environments_ = as_environments(X, environment, observational)
         check_one_per_latent(self.latents, self.environments_)
         # The number of monomials of degree 1 to k in d variables is (d + k choose k) - 1.
         terms = min(x.shape[1], comb(self.latents + self.degree, self.degree) - 1)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from causalrep.base.columns import Columns, read_columns
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
-    as_matrix,
     check_count,
     check_index_alignment,
     check_range,
@@ -100,7 +100,7 @@ class PersonaX(Estimator):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If a loss or gradient is not finite.
         """
-        arrays = _matrices(X)
+        arrays, self._columns = _matrices(X)
         schedule = self._check(arrays)
         self.scalings_ = [
             [column_scaling(f"X[{m}][{k}]", x) for k, x in enumerate(modality)] for m, modality in enumerate(arrays)
@@ -155,10 +155,7 @@ class PersonaX(Estimator):
 
     def _encode(self, X: Sequence[Sequence[Any]]) -> Codes:
         spec = self.spec_  # before the rows: an error about fitting comes first
-        arrays = _matrices(X)
-        shape = tuple(tuple(x.shape[1] for x in modality) for modality in arrays)
-        if shape != spec.measurements:
-            raise InputError("X", found=f"columns {shape}", expected=f"{spec.measurements}, as in fit")
+        arrays, _ = _matrices(X, self._columns)
         return MultimodalVAE(spec).apply(self.params_, self._standardized(arrays), method="encode")
 
     def transform(self, X: Sequence[Sequence[Any]]) -> Float[np.ndarray, "n d"]:
@@ -191,12 +188,24 @@ class PersonaX(Estimator):
         return Summary("Causal latents of several modalities (PersonaX)", facts, table.drop(columns="modality"), notes)
 
 
-def _matrices(X: Sequence[Sequence[Any]]) -> list[list[np.ndarray]]:
+def _matrices(
+    X: Sequence[Sequence[Any]], columns: list[list[Columns]] | None = None
+) -> tuple[list[list[np.ndarray]], list[list[Columns]]]:
+    """Every measurement as a matrix, and its columns: those of ``fit``, if given, to which they are matched."""
     if isinstance(X, np.ndarray | pd.DataFrame) or len(X) == 0 or any(len(modality) == 0 for modality in X):
         raise InputError("X", found=type(X).__name__, expected="a list of modalities, each a list of its measurements")
     check_index_alignment(**{f"X[{m}][{k}]": x for m, modality in enumerate(X) for k, x in enumerate(modality)})
-    arrays = [[as_matrix(f"X[{m}][{k}]", x)[0] for k, x in enumerate(modality)] for m, modality in enumerate(X)]
+    if columns is None:
+        read = [[read_columns(f"X[{m}][{k}]", x) for k, x in enumerate(modality)] for m, modality in enumerate(X)]
+        arrays = [[array for array, _ in modality] for modality in read]
+        columns = [[names for _, names in modality] for modality in read]
+    elif [len(modality) for modality in X] != [len(modality) for modality in columns]:
+        shape = [len(modality) for modality in columns]
+        found = [len(modality) for modality in X]
+        raise InputError("X", found=f"modalities with {found} measurements", expected=f"{shape}, as in fit")
+    else:
+        arrays = [[names.match(x) for names, x in zip(*pair)] for pair in zip(columns, X)]
     counts = sorted({len(x) for modality in arrays for x in modality})
     if len(counts) > 1:
         raise InputError("X", found=f"measurements of {counts} rows", expected="the same rows in every one")
-    return arrays
+    return arrays, columns

@@ -108,6 +108,7 @@ class IFlow(Network):
         """Train on rows (n, d) with the label of each row's segment (n,)."""
         check_count("blocks", self.blocks, at_least=0)
         rows = as_labelled("segment", X, segment)
+        self.columns_ = rows.columns
         hidden = check_widths("hidden", self.hidden)
         self.model_ = SegmentFlow(rows.x.shape[1], len(rows.labels), self.blocks, hidden)
         self._train(rows.x, rows.codes, segment_flow_objective(self.model_))

@@ -104,6 +104,7 @@ class TCL(Network):
         """Train on rows (n, p) with the label of each row's segment (n,)."""
         check_count("latents", self.latents)
         rows = as_labelled("segment", X, segment)
+        self.columns_ = rows.columns
         self.model_ = SegmentClassifier(self.latents, len(rows.labels), check_widths("hidden", self.hidden))
         self._train(rows.x, rows.codes, tcl_objective(self.model_))
         features = super().transform(X)

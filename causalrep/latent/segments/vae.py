@@ -20,9 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.base.validation import as_matrix, check_count, check_range, check_widths
+from causalrep.base.columns import read_columns
+from causalrep.base.validation import check_count, check_range, check_widths
 from causalrep.errors import InputError
-from causalrep.latent.environments.door import as_labelled, known_codes
+from causalrep.latent.environments.door import as_labelled, column_scaling, known_codes
 from causalrep.latent.environments.network import Network
 from causalrep.latent.environments.rows import DEFAULT, CodedRows
 from causalrep.nn import trained_mlp
@@ -148,7 +149,7 @@ class BetaVAE(Network):
         """Train on rows (n, p); ``y`` is ignored and exists for pipelines."""
         check_count("latents", self.latents)
         beta = check_range("beta", self.beta, above=0)
-        x, _ = as_matrix("X", X)
+        x, self.columns_ = read_columns("X", X)
         self.model_ = VAE(self.latents, x.shape[1], check_widths("hidden", self.hidden))
         self._train(x, np.zeros(len(x), np.int32), elbo_objective(self.model_, beta))
         return self
@@ -198,7 +199,7 @@ class IVAE(Network):
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, p) with the label of each row's segment (n,)."""
         check_count("latents", self.latents)
-        x, _, codes, self.segments_ = as_labelled("segment", X, segment)
+        x, self.columns_, codes, self.segments_ = as_labelled("segment", X, segment)
         self.model_ = VAE(self.latents, x.shape[1], check_widths("hidden", self.hidden), len(self.segments_))
         self._train(x, codes, elbo_objective(self.model_), _whitening(x))
         return self
@@ -212,8 +213,10 @@ class IVAE(Network):
 
 
 def _whitening(x: Float[np.ndarray, "n p"]) -> Float[np.ndarray, "p p"]:
-    """The symmetric map to unit covariance, which of all such maps moves the columns least."""
-    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True).reshape(x.shape[1], -1))
+    """Standardized columns, then the symmetric map to unit covariance, which of all such maps moves them least."""
+    _, std = column_scaling("X", x)
+    correlation = np.corrcoef(x, rowvar=False).reshape(x.shape[1], -1)
+    values, vectors = np.linalg.eigh(correlation)
     if values[0] <= 1e-10 * values[-1]:
         raise InputError("X", found="linearly dependent columns", expected="independent ones")
-    return (vectors / np.sqrt(values)) @ vectors.T
+    return ((vectors / np.sqrt(values)) @ vectors.T) / std[:, None]

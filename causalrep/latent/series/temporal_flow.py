@@ -141,7 +141,7 @@ class TemporalFlow(Network):
         check_count("lags", self.lags)
         check_count("blocks", self.blocks, at_least=0)
         transition, hidden = check_widths("transition", self.transition), check_widths("hidden", self.hidden)
-        windows = as_windows(X, series, self.lags + 1)
+        windows, self.columns_ = as_windows(X, series, self.lags + 1)
         latents = windows.shape[2]
         self.model_ = TemporalFlowModel(latents, transition, self.blocks, hidden)
         self._train(windows, np.zeros(len(windows), np.int32), temporal_flow_objective(self.model_))

@@ -6,12 +6,19 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from jaxtyping import Array, Float, Key, PyTree
 
+from causalrep.base.columns import read_columns
 from causalrep.base.estimator import Estimator
-from causalrep.base.validation import as_matrix, check_counts, check_index_alignment, check_rows, check_seed
-from causalrep.errors import InputError
+from causalrep.base.kinds import to_labels
+from causalrep.base.validation import (
+    check_counts,
+    check_index_alignment,
+    check_rows,
+    check_seed,
+    code_labels,
+    is_constant,
+)
 from causalrep.keys import root
 from causalrep.multimodal.debiasing.sufficiency import Sufficiency, sufficiency
 from causalrep.multimodal.debiasing.two_streams import SCHEDULE, Batch, StreamSizes
@@ -37,19 +44,16 @@ class TwoModalityClassifier(Estimator, ABC):
             DivergenceError: If training met a loss that is not finite.
         """
         check_index_alignment(first=first, second=second, y=y)
-        a, b = self._matrices(first, second)
-        labels = np.asarray(y).reshape(-1)
-        check_rows("y", len(labels), rows=len(a), of="first")
-        codes, classes = pd.factorize(labels, sort=True)
-        if len(classes) < 2 or (codes < 0).any():
-            raise InputError("y", found="a missing answer, or one answer alone", expected="two or more, none missing")
+        a, first_columns = read_columns("first", first)
+        b, second_columns = read_columns("second", second, rows=len(a), of="first")
+        codes, classes = code_labels("y", y, rows=len(a), of="first", sort=True)
         check_counts(tokens=self.tokens, features=self.features)
         check_seed(self.seed)
         schedule = check_schedule(self.schedule, SCHEDULE)
         self._check(len(a))
-        self.classes_ = np.asarray(classes)
+        self.classes_, self._columns = np.asarray(classes), (first_columns, second_columns)
         # Embeddings are standardized, since the scale of the networks' initialization is not theirs.
-        self._scaling = [Scaling(x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)) for x in (a, b)]
+        self._scaling = [Scaling(x.mean(0), np.where(is_constant(x), 1.0, x.std(0))) for x in (a, b)]
         sizes = StreamSizes(len(classes), self.tokens, self.features)
         with self._computing():
             data = dict(zip(("first", "second"), self._standardized(a, b)), y=jax.nn.one_hot(codes, len(classes)))
@@ -70,22 +74,16 @@ class TwoModalityClassifier(Estimator, ABC):
 
     def score(self, first: Any, second: Any, y: Any) -> float:
         """Share of correct answers."""
-        predicted, truth = self.predict(first, second), np.asarray(y).reshape(-1)
+        check_index_alignment(first=first, second=second, y=y)
+        predicted, truth = self.predict(first, second), to_labels("y", y).to_numpy()
         check_rows("y", len(truth), rows=len(predicted), of="first")
         return float(np.mean(predicted == truth))
 
     def _pair(self, first: Any, second: Any) -> list[jax.Array]:
-        a, b = self._matrices(first, second)
-        for name, x, scaling in zip(("first", "second"), (a, b), self._scaling):
-            if x.shape[1] != len(scaling.mean):
-                raise InputError(name, found=f"{x.shape[1]} columns", expected=f"{len(scaling.mean)}, as in fit")
-        return self._standardized(a, b)
-
-    @staticmethod
-    def _matrices(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-        a, b = as_matrix("first", first)[0], as_matrix("second", second)[0]
+        check_index_alignment(first=first, second=second)
+        a, b = (columns.match(x) for columns, x in zip(self._columns, (first, second)))
         check_rows("second", len(b), rows=len(a), of="first")
-        return a, b
+        return self._standardized(a, b)
 
     def _standardized(self, *pair: np.ndarray) -> list[jax.Array]:
         return [jnp.asarray(scaling.apply(x), jnp.float32) for x, scaling in zip(pair, self._scaling)]

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from causalrep.base.columns import read_columns
 from causalrep.base.estimator import Transformer
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
-    as_matrix,
     check_counts,
     check_index_alignment,
     check_range,
@@ -133,7 +133,8 @@ class DemoVAE(Transformer):
             DivergenceError: If training met a loss that is not finite.
         """
         check_index_alignment(X=X, D=D)
-        x, self.feature_names_ = as_matrix("X", X)
+        x, self.columns_ = read_columns("X", X)
+        self.feature_names_ = list(self.columns_.names)
         schedule = check_schedule(self.schedule, SCHEDULE)
         self._check(x, min(schedule.batch_size, len(x)))
         code = Demographics.of(D, self.categorical)
@@ -180,7 +181,7 @@ class DemoVAE(Transformer):
 
     def latents_of(self, X: Any, D: Any = None) -> np.ndarray:
         """Latents (m, L) of rows; only a conditional encoder needs ``D``."""
-        x = self._rows(X)
+        x = self.columns_.match(X)
         if self.conditional_encoder and D is None:
             raise InputError("D", found="None", expected="the rows' demographics, for conditional_encoder=True")
         d = self._coded(D, len(x))
@@ -257,13 +258,6 @@ class DemoVAE(Transformer):
             ("Demographics", ", ".join(self.demographics_.names)),
         ]
         return Summary("DemoVAE: terms of the loss at the last update", facts, table, [CAVEAT])
-
-    def _rows(self, X: Any) -> np.ndarray:
-        expected = self.n_features_in_
-        x, _ = as_matrix("X", X)
-        if x.shape[1] != expected:
-            raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{expected}, as in fit")
-        return x
 
     def _coded(self, D: Any, rows: int) -> np.ndarray:
         if D is None:
