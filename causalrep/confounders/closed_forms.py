@@ -1,9 +1,9 @@
 """Posteriors in closed form: checks on the amortized ones, and replacements for them."""
 
-import jax
 import jax.numpy as jnp
-from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float
+
+from causalrep.linalg import generalized_residual
 
 
 def affine_posterior(
@@ -46,9 +46,3 @@ def inverse_mills(
     """
     spread = jnp.sqrt(1.0 + jnp.square(slope))
     return slope / spread * generalized_residual(index / spread, t)
-
-
-def generalized_residual(index: Float[Array, " n"], t: Float[Array, " n"]) -> Float[Array, " n"]:
-    """``(2t - 1) phi(a) / Phi((2t - 1) a)`` of a probit index a, without overflow in the tails."""
-    sign = 2 * t - 1
-    return sign * jnp.exp(jax.scipy.stats.norm.logpdf(index) - log_ndtr(sign * index))

@@ -17,20 +17,17 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.base.validation import as_excluded, check_counts, check_index_alignment, check_range, check_seed
-from causalrep.confounders.closed_forms import generalized_residual
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
 from causalrep.errors import IdentificationWarning, InputError
 from causalrep.inference.bootstrap import bootstrap_weights, over_weights
 from causalrep.keys import root
-from causalrep.linalg import spd_solve
+from causalrep.linalg import generalized_residual, probit_regression
 
-# Steps of Newton's method, which converges quadratically on this smooth concave likelihood.
-PROBIT_STEPS = 25
 # If no generalized residual is larger than this, the probit is certain of every unit: the covariates separate the arms.
 SEPARATED = 1e-3
 
@@ -44,6 +41,7 @@ class SelectionFit(NamedTuple):
         selection: Coefficient of the probit's residual in the outcome: the covariance of v and w.
         probit: Coefficients of the treatment equation, intercept first.
         residual: ``E[v | x, z, t]`` (n,).
+        converged: Whether the likelihood of the probit reached its maximum.
     """
 
     base: Float[Array, ""]
@@ -51,33 +49,11 @@ class SelectionFit(NamedTuple):
     selection: Float[Array, ""]
     probit: Float[Array, " q"]
     residual: Float[Array, " n"]
+    converged: Bool[Array, ""]
 
     def effect(self, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """``d + g' x``."""
         return self.base + x @ self.slopes
-
-
-def probit(x: Float[Array, "n q"], t: Float[Array, " n"], w: Float[Array, " n"]) -> Float[Array, " q"]:
-    """Probit regression by Newton's method; the log likelihood is concave.
-
-    Args:
-        x: Regressors, a column of ones among them.
-        t: 0 or 1.
-        w: Weights.
-    """
-    share = w / jnp.sum(w)
-
-    def step(b: Array, _: None) -> tuple[Array, None]:
-        index = x @ b
-        residual = generalized_residual(index, t)
-        # Minus the derivative of the residual r(a) in the index a is r (r + a), positive: the likelihood is concave.
-        curvature = residual * (residual + index)
-        hessian = x.T @ ((share * curvature)[:, None] * x)
-        # A tiny ridge keeps the steps finite if the sample is separable.
-        hessian = hessian + 1e-12 * jnp.trace(hessian) * jnp.eye(x.shape[1], dtype=x.dtype)
-        return b + spd_solve(hessian, x.T @ (share * residual)), None
-
-    return jax.lax.scan(step, jnp.zeros(x.shape[1], x.dtype), length=PROBIT_STEPS)[0]
 
 
 def control_function(
@@ -98,12 +74,12 @@ def control_function(
     """
     w = jnp.ones_like(y) if w is None else w
     design = jnp.column_stack([jnp.ones_like(y), x, *([] if z is None else [z])])
-    coefficients = probit(design, t, w)
-    residual = generalized_residual(design @ coefficients, t)
+    coefficients, index, converged = probit_regression(design, t, w / jnp.sum(w))
+    residual = generalized_residual(index, t)
     # Slopes in the order of the columns: x (d), t, t x (d), the residual.
     slopes = LeastSquares().fit(jnp.column_stack([x, t, t[:, None] * x, residual]), y, w).slopes
     d = x.shape[1]
-    return SelectionFit(slopes[d], slopes[d + 1 : 2 * d + 1], slopes[2 * d + 1], coefficients, residual)
+    return SelectionFit(slopes[d], slopes[d + 1 : 2 * d + 1], slopes[2 * d + 1], coefficients, residual, converged)
 
 
 class ControlFunction(EffectEstimator):
@@ -174,7 +150,7 @@ class ControlFunction(EffectEstimator):
         effects = np.asarray(steps.effect(x))
         # The residual vanishes as the probit becomes certain of a unit's treatment.
         separated = np.abs(self.selection_fit_.residual).max() < SEPARATED
-        if separated or not np.isfinite(effects).all():
+        if separated or not self.selection_fit_.converged or not np.isfinite(effects).all():
             raise InputError("T", found="a treatment that X separates", expected="overlap: a probit that can be fitted")
         spread = np.std(np.asarray(drawn), axis=0, ddof=1)
         unknown = np.full(len(effects), np.nan)

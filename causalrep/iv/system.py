@@ -96,7 +96,7 @@ def partial_out(
 ) -> tuple[Float[Array, "n m"], Float[Array, "n k"]]:
     """``w`` without its projection on the controls, and an orthonormal basis of ``z`` without its own."""
     controls = None if c is None else orthonormal_basis(c)
-    return residualize(controls, w), orthonormal_basis(residualize(controls, z))
+    return residualize(controls, w), orthonormal_basis(residualize(controls, z), lengths=jnp.linalg.norm(z, axis=0))
 
 
 @full_products

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalrep.confounders.closed_forms import affine_posterior, generalized_residual, inverse_mills
+from causalrep.confounders.closed_forms import affine_posterior, inverse_mills
+from causalrep.linalg import generalized_residual
 
 
 def test_affine_posterior_is_the_conditional_of_a_joint_normal(x64):

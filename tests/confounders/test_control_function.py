@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from causalrep.confounders import ControlFunction, control_function, two_point_em
-from causalrep.confounders.control_function import probit
 from causalrep.data import hidden_confounder
 from causalrep.effects import LeastSquares, meta
 from causalrep.errors import IdentificationWarning, InputError
+from causalrep.linalg import probit_regression
 
 
 def test_probit_equals_statsmodels(x64):
@@ -18,11 +18,11 @@ def test_probit_equals_statsmodels(x64):
     x = np.column_stack([np.ones(500), rng.normal(size=(500, 3))])
     t = (x @ [0.3, 1.0, -0.5, 0.0] + rng.normal(size=500) > 0).astype(float)
     peer = statsmodels.Probit(t, x).fit(disp=0, tol=1e-12)
-    np.testing.assert_allclose(probit(x, t, np.ones(500)), peer.params, atol=1e-9)
+    np.testing.assert_allclose(probit_regression(x, t, np.full(500, 1 / 500))[0], peer.params, atol=1e-9)
     # Weights are repetitions of rows.
     twice = rng.integers(0, 3, 500)
     peer = statsmodels.Probit(np.repeat(t, twice), np.repeat(x, twice, axis=0)).fit(disp=0, tol=1e-12)
-    np.testing.assert_allclose(probit(x, t, twice.astype(float)), peer.params, atol=1e-9)
+    np.testing.assert_allclose(probit_regression(x, t, twice / twice.sum())[0], peer.params, atol=1e-9)
 
 
 def test_second_step_equals_statsmodels(x64):

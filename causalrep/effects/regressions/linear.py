@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import logistic_regression, min_norm_solve, svd
+from causalrep.linalg import logistic_regression, min_norm_solve, rank_tolerance, svd
 
 # Columns whose spread is below this share of their size count as constant.
 _CONSTANT = 1e-10
@@ -47,7 +47,7 @@ def weighted_scale(x: Float[Array, "n d"], w: Float[Array, " n"]) -> _Scaled:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Least squares with an unpenalized intercept and minimum-norm slopes on centered columns.
+    """Least squares with an unpenalized intercept and slopes of minimum norm on standardized columns.
 
     The minimum norm selects one of many solutions when columns are collinear among the rows used, as they are in the
     treated arm of IHDP and ACIC.
@@ -64,7 +64,8 @@ class LeastSquares:
         root = jnp.sqrt(scaled.weights)
         center = scaled.weights @ y / scaled.rows
         varying = jnp.isfinite(scaled.spread)
-        slopes = min_norm_solve(root[:, None] * jnp.where(varying, x - scaled.mean, 0.0), root * (y - center))
+        z = jnp.where(varying, (x - scaled.mean) / scaled.spread, 0.0)
+        slopes = min_norm_solve(root[:, None] * z, root * (y - center)) / scaled.spread
         return LinearParams(center - scaled.mean @ slopes, slopes)
 
     def predict(self, params: LinearParams, x: Float[Array, "m d"]) -> Float[Array, " m"]:
@@ -101,7 +102,7 @@ class Ridge:
             penalty = generalized_cv(s**2, rhs, rest, scaled.rows, jnp.asarray(self.candidates, x.dtype))
         else:
             penalty = jnp.asarray(self.penalty, x.dtype)
-        cutoff = max(x.shape) * jnp.finfo(x.dtype).eps * s[0]
+        cutoff = rank_tolerance(x.dtype) * s[0]
         inverse = jnp.where(s > cutoff, s / jnp.where(s > cutoff, s**2 + penalty, 1.0), 0.0)
         slopes = vt.T @ (inverse * rhs) / scaled.spread
         return LinearParams(center - scaled.mean @ slopes, slopes)

@@ -15,7 +15,7 @@ from causalrep.inference.sandwich import Covariance
 from causalrep.iv.design import check_covariance, evaluate, make_design
 from causalrep.iv.distributions import TestResult, chi2_result, f_result
 from causalrep.iv.system import System, moments, partial_out, score_covariance
-from causalrep.linalg import orthonormal_basis, project, spd_solve
+from causalrep.linalg import orthonormal_basis, project, residualize, spd_solve
 
 
 def durbin(Y: Any, T: Any, X: Any = None, *, Z: Any, fit_intercept: bool = True) -> TestResult:
@@ -79,7 +79,7 @@ def hausman_regression_statistic(system: System, *, covariance: str = "HC1") -> 
     w, q = partial_out(jnp.column_stack([system.y, system.x]), system.z, system.c)
     regressors, added = w[:, 1:], w[:, 1:] - project(q, w[:, 1:])
     basis = orthonormal_basis(regressors)
-    direction = orthonormal_basis(added - project(basis, added))
+    direction = orthonormal_basis(residualize(basis, added), lengths=jnp.linalg.norm(added, axis=0))
     residual = w[:, 0] - project(basis, w[:, 0])
     effect = direction.T @ residual
     residual = residual - direction @ effect

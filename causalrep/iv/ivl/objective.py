@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import pinv_psd_solve
+from causalrep.linalg import pinv_psd_solve, unit_columns
 from causalrep.training import Objective
 
 Form = Literal["paper", "legacy_gmm"]
@@ -49,6 +49,7 @@ def ivl_objective(
         weight = batch["weight"] if "weight" in batch else jnp.ones(y.shape[0], y.dtype)
         predictions = model.apply(params, batch["x"]).reshape(y.shape[0])
         residuals = y - (predictions if link is None else link(predictions))
+        z = unit_columns(z)[0]  # instruments in any units span the same space
         gram, n = (z * weight[:, None]).T @ z, jnp.maximum(jnp.sum(weight), 1.0)
         if form == "paper":
             moments = z.T @ (weight * residuals)

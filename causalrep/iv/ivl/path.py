@@ -19,7 +19,7 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from causalrep.linalg import min_norm_solve, orthonormal_basis, svd
+from causalrep.linalg import from_unit_columns, min_norm_solve, orthonormal_basis, rank_tolerance, svd, unit_columns
 from causalrep.precision import full_products
 
 
@@ -75,8 +75,9 @@ def ivl_path(
     r = jnp.linalg.qr(jnp.column_stack([z, x, y]), mode="r")
     z_r, x_r, y_r = r[:, :k], r[:, k : k + m], r[:, -1]
     basis = orthonormal_basis(z_r[:k])  # the rows below the first k are zero
-    u, d, vt = svd(x_r)
-    keep = d > max(x.shape) * jnp.finfo(x.dtype).eps * jnp.max(d)
+    scaled, lengths = unit_columns(x_r)
+    u, d, vt = svd(scaled)
+    keep = d > rank_tolerance(x.dtype) * jnp.max(d)
     u = u * keep
     inverse = jnp.where(keep, 1.0 / jnp.where(keep, d, 1.0), 0.0)
     cosines = basis.T @ u[:k]
@@ -85,9 +86,9 @@ def ivl_path(
     _, s, wt = jnp.linalg.svd(factor, full_matrices=True)
     s = jnp.concatenate([s, jnp.zeros(wt.shape[0] - s.shape[0], s.dtype)])
     # Cosines are at most 1; one that is rounding error is a direction that the instruments do not move.
-    s = jnp.where(s > max(z.shape) * jnp.finfo(x.dtype).eps, jnp.minimum(s, 1.0), 0.0)
+    s = jnp.where(s > rank_tolerance(x.dtype), jnp.minimum(s, 1.0), 0.0)
     return IVLPath(
-        loadings=(vt.T * inverse) @ wt.T,
+        loadings=from_unit_columns(vt, keep.astype(x.dtype), lengths, inverse[:, None] * wt.T),
         strength=jnp.square(s),
         outcome=wt @ (u.T @ y_r),
         projected=wt @ (cosines.T @ reduced_form),

@@ -18,7 +18,7 @@ from causalrep.base.validation import as_matrix
 from causalrep.errors import InputError
 from causalrep.iv.ivl.path import IVLPath, ivl, ivl_path
 from causalrep.keys import root
-from causalrep.linalg import min_norm_solve
+from causalrep.linalg import min_norm_solve, rank_tolerance
 from causalrep.precision import full_products
 
 HOLDOUT = 0.2
@@ -169,7 +169,7 @@ def confounder_corrected_norm(
     factor = jnp.linalg.qr(centered, mode="r") if x.shape[0] > x.shape[1] else centered
     _, scales, rows = jnp.linalg.svd(factor, full_matrices=False)
     # In the null directions of a singular covariance there are no data; they must not decide theta.
-    keep = scales > max(x.shape) * jnp.finfo(x.dtype).eps * scales[0]
+    keep = scales > rank_tolerance(x.dtype) * scales[0]
     eigenvalues = jnp.square(jnp.where(keep, scales, scales[0])) / (x.shape[0] - 1)
     length = jnp.linalg.norm(w)
     shares = jnp.square(rows @ w / length) * keep
