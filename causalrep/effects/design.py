@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 
 from causalrep.base.columns import Columns, read_columns
-from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment
+from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment, is_constant
 from causalrep.errors import CausalrepWarning, InputError
-
-# A column counts as constant if it varies by less than this share of its largest value.
-_CONSTANT = 1e-10
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def _check_treatment(t: np.ndarray, rows_per_arm: int) -> None:
 
 
 def _check_variation(xw: np.ndarray, names: list[str], modifiers: int) -> None:
-    constant = np.ptp(xw, axis=0) <= _CONSTANT * np.abs(xw).max(axis=0)
+    constant = is_constant(xw)
     if constant.all():
         raise InputError("X" if modifiers else "W", found="only constant columns", expected="covariates that vary")
     if constant.any():

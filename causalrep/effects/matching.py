@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from causalrep.base.validation import check_choice, check_count
+from causalrep.base.validation import CONSTANT, check_choice, check_count
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.regressions.linear import LeastSquares
-from causalrep.effects.regressions.nonparametric import nearest
+from causalrep.effects.regressions.nonparametric import neighbour_weights
 from causalrep.effects.scores import Average
 from causalrep.effects.weighting import propensity_model, standardized
 from causalrep.errors import InputError
@@ -21,6 +21,8 @@ from causalrep.errors import InputError
 METRICS = ("mahalanobis", "euclidean")
 # Where a propensity lies outside [FAR, 1 - FAR], the nearest unit of the other arm is hardly comparable.
 FAR = 0.01
+# Rows whose distances to all others are held in memory at once.
+_BLOCK = 256
 
 
 class Matched(NamedTuple):
@@ -52,7 +54,7 @@ def match(
 
     The bias correction adds ``mu(x_i) - mu(x_j)`` with a least-squares regression of the match's arm (Abadie and
     Imbens 2011). Standard errors are those of Abadie and Imbens (2006, Theorems 6 and 7): the bootstrap is not valid
-    for matching. Equally near units are taken in the order of the rows.
+    for matching. Units that are equally near share the places, as in exact stratification.
 
     Args:
         x: Covariates.
@@ -70,42 +72,67 @@ def match(
         correlation = scaled.T @ scaled / n + jnp.diag(constant.astype(x.dtype))
         # With correlation = L L', the rows L^{-1} z have the Mahalanobis distance as their Euclidean one.
         scaled = solve_triangular(jnp.linalg.cholesky(correlation), scaled.T, lower=True).T
-    other = _nearest(scaled, t, k, opposite=True)
-    matched = y[other]
+    value, correction = y, jnp.zeros_like(y)
     if correct_bias:
         mu = [LeastSquares().predict(LeastSquares().fit(x, y, arm), x) for arm in (1 - t, t)]
-        opposite_mu = jnp.where(t == 1, mu[0], mu[1])
-        own_mu = jnp.where(t == 1, mu[1], mu[0])
-        matched = matched + opposite_mu[:, None] - own_mu[other]
-    effects = (2 * t - 1) * (y - jnp.mean(matched, axis=1))
-    uses = jnp.zeros(n, y.dtype).at[other.ravel()].add(1.0 / k)
+        correction = jnp.where(t == 1, mu[0], mu[1])
+        value = y - jnp.where(t == 1, mu[1], mu[0])
+    other = _neighbours(scaled, t, value, k, opposite=True)
+    effects = (2 * t - 1) * (y - other.mean - correction)
     # Abadie and Imbens (2006): the conditional variance of the outcome, from the k nearest units of the own arm, and
-    # how it enters the variance of the averages through the number of times K_i that a unit is used, uses = K_i / k.
-    own = _nearest(scaled, t, k, opposite=False)
-    variance = k / (k + 1) * (y - jnp.mean(y[own], axis=1)) ** 2
+    # how it enters the variance of the averages through the weights w_ij with which a unit j serves others:
+    # uses_j = sum_i w_ij, and sum_i w_ij^2, which is uses_j / k without ties.
+    own = _neighbours(scaled, t, y, k, opposite=False)
+    variance = (y - own.mean) ** 2 / (1 + own.concentration)
+    uses = other.uses
     treated = jnp.sum(t)
     ate, att = jnp.mean(effects), jnp.sum(t * effects) / treated
-    total_ate = jnp.sum((effects - ate) ** 2 + (uses**2 + 2 * uses - uses / k) * variance)
-    total_att = jnp.sum(t * (effects - att) ** 2 + (1 - t) * (uses**2 - uses / k) * variance)
+    total_ate = jnp.sum((effects - ate) ** 2 + (uses**2 + 2 * uses - other.squares) * variance)
+    total_att = jnp.sum(t * (effects - att) ** 2 + (1 - t) * (uses**2 - other.squares) * variance)
     none = jnp.full(n, jnp.nan, y.dtype)
     return Matched(
         Average(ate, jnp.sqrt(total_ate) / n, none), Average(att, jnp.sqrt(total_att) / treated, none), effects, uses
     )
 
 
-def _nearest(x: Float[Array, "n d"], t: Float[Array, " n"], k: int, *, opposite: bool) -> Int[Array, "n k"]:
-    """The k nearest other rows of the opposite or the own arm; row by row, so that no n x n matrix is kept."""
+class _Neighbours(NamedTuple):
+    """Sums over the weights w_ij of the neighbors j of each row i; the weights of a row sum to one.
+
+    Attributes:
+        mean: Weighted mean of the neighbors' values (n,).
+        concentration: ``sum_j w_ij^2`` (n,); 1/k without ties.
+        uses: ``sum_i w_ij`` (n,).
+        squares: ``sum_i w_ij^2`` (n,).
+    """
+
+    mean: Float[Array, " n"]
+    concentration: Float[Array, " n"]
+    uses: Float[Array, " n"]
+    squares: Float[Array, " n"]
+
+
+def _neighbours(
+    x: Float[Array, "n d"], t: Float[Array, " n"], value: Float[Array, " n"], k: int, *, opposite: bool
+) -> _Neighbours:
+    """The k nearest other rows of the opposite or the own arm, in blocks of rows, so that no n x n matrix is kept."""
+    n = len(t)
     lengths = jnp.sum(x**2, axis=1)
-    rows = jnp.arange(x.shape[0])
+    blocks = -(-n // _BLOCK)  # the last one repeats rows, which then count for nothing
+    rows = jnp.minimum(jnp.arange(blocks * _BLOCK), n - 1).reshape(blocks, _BLOCK)
+    counts = (jnp.arange(blocks * _BLOCK) < n).astype(x.dtype).reshape(blocks, _BLOCK)
 
-    def one(i):
-        allowed = (t != t[i]) if opposite else (t == t[i]) & (rows != i)
+    def one(i: Array) -> Array:
+        allowed = (t != t[i]) if opposite else (t == t[i]) & (jnp.arange(n) != i)
         # The squared distance without |x_i|^2, which is the same for all candidates.
-        distance = lengths - 2 * (x @ x[i])
-        # Rounding must not order units that are equally near.
-        return nearest(jnp.where(allowed, jnp.round(distance, 10), jnp.inf), k)
+        return neighbour_weights(jnp.where(allowed, lengths - 2 * (x @ x[i]), jnp.inf), k)
 
-    return jax.lax.map(one, rows, batch_size=256)
+    def block(totals: tuple[Array, Array], index: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple]:
+        weights = jax.vmap(one)(index[0])
+        uses, squares = index[1] @ weights, index[1] @ weights**2
+        return (totals[0] + uses, totals[1] + squares), (weights @ value, jnp.sum(weights**2, axis=1))
+
+    (uses, squares), (mean, concentration) = jax.lax.scan(block, (jnp.zeros(n), jnp.zeros(n)), (rows, counts))
+    return _Neighbours(mean.reshape(-1)[:n], concentration.reshape(-1)[:n], uses, squares)
 
 
 _match = jax.jit(match, static_argnames=("k", "metric", "correct_bias"))
@@ -149,8 +176,9 @@ class Matching(EffectEstimator):
         if self.k >= smaller:
             raise InputError("k", found=repr(self.k), expected=f"a whole number from 1 to {smaller - 1}")
         x, t, y = (jnp.asarray(a) for a in (design.xw, design.t, design.y))
-        rank = np.linalg.matrix_rank(design.xw - design.xw.mean(axis=0))
-        if self.metric == "mahalanobis" and rank < np.sum(np.ptp(design.xw, axis=0) > 0):
+        scaled = np.asarray(standardized(x))
+        varying = np.any(scaled != 0, axis=0)
+        if self.metric == "mahalanobis" and np.linalg.matrix_rank(scaled, rtol=CONSTANT) < varying.sum():
             raise InputError(
                 "X", found="linearly dependent covariates", expected="independent ones, or metric='euclidean'"
             )

@@ -9,7 +9,7 @@ from causalrep.base.validation import check_range
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.regressions.linear import Logistic
+from causalrep.effects.regressions.linear import Logistic, weighted_scale
 from causalrep.effects.scores import CLIP, Average, clipped
 from causalrep.linalg import pinv_psd_solve
 
@@ -30,9 +30,9 @@ def hajek(
 
 
 def standardized(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Columns in standard deviations from their means; a constant column is exactly 0."""
-    spread = jnp.std(x, axis=0)
-    return jnp.where(spread > 0, (x - jnp.mean(x, axis=0)) / jnp.where(spread > 0, spread, 1.0), 0.0)
+    """Columns in standard deviations from their means; a column that is constant up to rounding is exactly 0."""
+    scaled = weighted_scale(x, jnp.ones(len(x), x.dtype))
+    return jnp.where(jnp.isfinite(scaled.spread), (x - scaled.mean) / scaled.spread, 0.0)
 
 
 @jax.jit

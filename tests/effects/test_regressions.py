@@ -35,11 +35,12 @@ def test_least_squares_is_weighted_least_squares():
     np.testing.assert_allclose(fitted(LeastSquares()), expected, atol=1e-10)
 
 
-def test_least_squares_takes_minimum_norm_slopes_on_centered_columns():
+def test_least_squares_takes_minimum_norm_slopes_on_standardized_columns():
     x = np.column_stack([X, X[:, 0] + X[:, 1], np.full(N, 5.0)])
     params = LeastSquares().fit(jnp.asarray(x), jnp.asarray(Y), jnp.ones(N))
-    centered = x - x.mean(0)
-    np.testing.assert_allclose(params.slopes, np.linalg.pinv(centered, rcond=1e-10) @ (Y - Y.mean()), atol=1e-9)
+    spread = np.where(np.arange(6) < 5, x.std(0), 1.0)
+    peer = np.linalg.pinv((x - x.mean(0)) / spread, rcond=1e-10) @ (Y - Y.mean()) / spread
+    np.testing.assert_allclose(params.slopes, peer, atol=1e-9)
     # A column that is constant among the rows used gets nothing, even if it varies elsewhere.
     x[~USED, 5] = 9.0
     assert float(LeastSquares().fit(jnp.asarray(x), jnp.asarray(Y), jnp.asarray(W)).slopes[5]) == 0.0

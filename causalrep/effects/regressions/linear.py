@@ -12,10 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.base.validation import CONSTANT
 from causalrep.linalg import logistic_regression, min_norm_solve, rank_tolerance, svd
-
-# Columns whose spread is below this share of their size count as constant.
-_CONSTANT = 1e-10
 
 
 class LinearParams(NamedTuple):
@@ -42,7 +40,7 @@ def weighted_scale(x: Float[Array, "n d"], w: Float[Array, " n"]) -> _Scaled:
     spread = jnp.sqrt(weights @ (x - mean) ** 2 / rows)
     size = jnp.sqrt(weights @ x**2 / rows)
     # Infinite, so that a constant column becomes zero when it is divided by its spread.
-    return _Scaled(mean, jnp.where(spread > _CONSTANT * size, spread, jnp.inf), weights, rows)
+    return _Scaled(mean, jnp.where(spread > CONSTANT * size, spread, jnp.inf), weights, rows)
 
 
 @dataclass(frozen=True)

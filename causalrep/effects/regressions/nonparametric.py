@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from causalrep.effects.regressions.linear import generalized_cv, weighted_scale
 from causalrep.linalg import eigh, squared_distances
+
+# Squared distances that differ by less than so many roundings of the largest one are equal.
+_SAME_DISTANCE = 64
 
 
 class KernelParams(NamedTuple):
@@ -90,7 +93,7 @@ class NeighborParams(NamedTuple):
 
 @dataclass(frozen=True)
 class NearestNeighbours:
-    """Mean of the k nearest training rows in Euclidean distance; of equally near ones, the earlier rows.
+    """Mean of the k nearest training rows in Euclidean distance; equally near ones share the last places.
 
     Attributes:
         k: Number of neighbors.
@@ -109,18 +112,28 @@ class NearestNeighbours:
         """Weighted mean of the neighbors' targets."""
         distances = squared_distances(x / params.spread, params.x)
         distances = jnp.where(params.w > 0, distances, jnp.inf)
-        rows = jax.vmap(partial(nearest, k=self.k))(distances)
-        weights = params.w[rows]
-        return jnp.sum(weights * params.y[rows], axis=1) / jnp.sum(weights, axis=1)
+        weights = jax.vmap(partial(neighbour_weights, k=self.k))(distances) * params.w
+        return weights @ params.y / jnp.sum(weights, axis=1)
 
 
-def nearest(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
-    """Positions of the k smallest entries, the earlier of equal ones first.
+def neighbour_weights(distances: Float[Array, " n"], k: int) -> Float[Array, " n"]:
+    """Weights (n,) of the k nearest of n rows, which sum to one: 1/k each; equally distant ones share what is left.
 
-    For the few neighbors that are wanted, k passes are many times faster on a CPU than the sort behind ``top_k``.
+    Rounding does not tell equal distances apart, so that the order of the rows has no say. For the few neighbors that
+    are wanted, k passes are many times faster on a CPU than the sort behind ``top_k``.
+
+    Args:
+        distances: Squared distances; infinite for rows that may not be taken.
+        k: Number of neighbors; at least as many distances are finite.
     """
-    rows = []
-    for _ in range(k):
-        rows.append(jnp.argmin(distances))
-        distances = distances.at[rows[-1]].set(jnp.inf)
-    return jnp.stack(rows)
+
+    def without_nearest(_: int, rest: Array) -> Array:
+        return rest.at[jnp.argmin(rest)].set(jnp.inf)
+
+    farthest = jnp.min(jax.lax.fori_loop(0, k - 1, without_nearest, distances))
+    largest = jnp.max(jnp.where(jnp.isfinite(distances), jnp.abs(distances), 0.0))
+    margin = _SAME_DISTANCE * jnp.finfo(distances.dtype).eps * largest
+    nearer = distances < farthest - margin
+    tied = jnp.abs(distances - farthest) <= margin
+    left = (k - jnp.sum(nearer)) / jnp.sum(tied)
+    return (nearer + left * tied) / k
