@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import jax
 
+from causalrep.base.domains import Domain, check_domains
 from causalrep.errors import InputError, NotFittedError
 
 
@@ -20,6 +21,7 @@ class Estimator:
     runs its array code inside :meth:`_computing`, so that the global settings of JAX have no effect.
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {}  # one for each argument of the constructor
     fit: Any  # every estimator defines it, with the arguments its room needs
     _precision: ClassVar[Literal["float64", "float32"]] = "float64"
 
@@ -60,6 +62,10 @@ class Estimator:
         for own, settings in nested.items():
             getattr(self, own).set_params(**settings)
         return self
+
+    def _check_domains(self) -> None:
+        """Refuse hyperparameters out of their domains, by name; every ``fit`` calls it before it looks at the data."""
+        check_domains(self._domains, self.get_params(deep=False))
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self).__init__).parameters

@@ -103,6 +103,33 @@ def is_constant(x: np.ndarray) -> np.ndarray:
     return np.ptp(x, axis=0) <= CONSTANT * np.abs(x).max(axis=0)
 
 
+def check_roles(arguments: dict[str, tuple[np.ndarray, Sequence[str]]]) -> None:
+    """Refuse a column that plays two roles: one argument's column that is another's, up to units and sign.
+
+    Args:
+        arguments: A matrix (n, d) and the names of its columns for each argument, in the order of importance: the
+            later of two arguments is named.
+
+    Raises:
+        InputError: Names both.
+    """
+    seen: list[tuple[str, str, np.ndarray]] = []
+    for argument, (block, names) in arguments.items():
+        unit = block - block.mean(axis=0)
+        lengths = np.linalg.norm(unit, axis=0)
+        unit = unit / np.where(lengths > 0, lengths, 1.0)
+        for other, known, column in seen:
+            same = np.flatnonzero(np.abs(column @ unit) > 1.0 - CONSTANT)
+            if len(same):
+                twin = names[int(same[0])]
+                raise InputError(
+                    argument,
+                    found=f"column {twin!r}, which is column {known!r} of {other} too",
+                    expected="one role each",
+                )
+        seen += [(argument, name, column) for name, column in zip(names, unit.T)]
+
+
 def check_range(
     argument: str,
     value: Any,
@@ -121,7 +148,7 @@ def check_range(
     ]
     given = [(word, bound, holds) for word, bound, holds in bounds if bound is not None]
     expected = "a number " + " and ".join(f"{word} {bound:g}" for word, bound, _ in given) if given else "a finite one"
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
         raise InputError(argument, found=repr(value), expected=expected)
     if not all(holds(value, bound) for _, bound, holds in given):
         raise InputError(argument, found=f"{value:g}", expected=expected)
@@ -144,7 +171,7 @@ def check_counts(**counts: int | None) -> None:
 
 def check_count(argument: str, value: Any, *, at_least: int = 1) -> None:
     """Refuse values that are not whole numbers of at least ``at_least``; NumPy's integers are accepted."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < at_least:
         raise InputError(argument, found=repr(value), expected=f"a whole number of at least {at_least}")
 
 

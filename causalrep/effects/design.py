@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from causalrep.base.columns import Columns, read_columns
-from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment, is_constant
+from causalrep.base.validation import as_labels, as_matrix, as_vector, check_index_alignment, check_roles, is_constant
 from causalrep.errors import CausalrepWarning, InputError
 
 
@@ -80,6 +80,7 @@ def make_effect_design(
     w, controls = (np.zeros((n, 0)), []) if W is None else as_matrix("W", W, rows=n)
     xw, covariates = np.column_stack([x, w]), [*modifiers, *controls]
     _check_variation(xw, covariates, len(modifiers))
+    check_roles({"Y": (y[:, None], [outcome]), "T": (t[:, None], [treatment]), "X": (x, modifiers), "W": (w, controls)})
     codes = None if folds is None else _check_folds(folds, t)
     return EffectDesign(y, t, x, xw, codes, outcome, treatment, modifiers, covariates, x_columns)
 

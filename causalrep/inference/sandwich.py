@@ -12,7 +12,7 @@ from typing import Literal, Self, get_args
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from causalrep.errors import InputError
 from causalrep.precision import full_products
@@ -116,7 +116,8 @@ def sandwich_covariance(
         s2 = jnp.sum(residuals**2) / (n - m if covariance.debiased else n)
         return s2 * _symmetric(jnp.linalg.solve(bread, jnp.eye(m, dtype=xhat.dtype)))
     half = jnp.linalg.solve(bread, meat(xhat, residuals, covariance, lag_series=lag_series))
-    return _symmetric(jnp.linalg.solve(bread, half.T))
+    result = _symmetric(jnp.linalg.solve(bread, half.T))
+    return without_own_residual(result, jnp.linalg.solve(bread, xhat.T).T, xhat, covariance)
 
 
 @full_products
@@ -132,7 +133,7 @@ def meat(
     HC2 and HC3 divide the residuals by ``(1-h_i)^{1/2}`` and ``1-h_i`` with ``h_i`` the leverage of row i in
     the projection on the columns of ``xhat``: the usual leverage for least squares, the second-stage leverage
     for instrumental variables (where there is no single convention; this one has ``0 <= h_i <= 1`` and trace
-    m).
+    m). A row with leverage one is fitted exactly: it adds nothing, see :func:`without_own_residual`.
     """
     covariance = Covariance.of(covariance)
     n, m = xhat.shape
@@ -141,8 +142,13 @@ def meat(
         return s2 * (xhat.T @ xhat)
     scores = xhat * residuals[:, None]
     if covariance.kind in ("HC2", "HC3"):
-        remaining = (1.0 - leverages(xhat))[:, None]
-        scores = scores / (jnp.sqrt(remaining) if covariance.kind == "HC2" else remaining)
+        h = leverages(xhat)
+        exact = fitted_exactly(h)
+        remaining = jnp.where(exact, 1.0, 1.0 - h)
+        scores = (
+            jnp.where(exact, 0.0, 1 / (jnp.sqrt(remaining) if covariance.kind == "HC2" else remaining))[:, None]
+            * scores
+        )
     return score_meat(scores, covariance, n - m, lag_series=lag_series)
 
 
@@ -174,6 +180,32 @@ def score_meat(
     else:
         raise InputError("covariance", found=repr(kind), expected=f"one of {KINDS}")
     return total * covariance.factor(n, dof, scores.dtype)
+
+
+def fitted_exactly(h: Float[Array, " n"]) -> Bool[Array, " n"]:
+    """Which rows have leverage one, up to rounding: a dummy of one row, for instance."""
+    return h > 1.0 - 1e4 * jnp.finfo(h.dtype).eps
+
+
+def without_own_residual(
+    covariance: Float[Array, "m m"], weights: Float[Array, "n m"], xhat: Float[Array, "n m"], kind: Covariance
+) -> Float[Array, "m m"]:
+    """NaN for coefficients that HC2 and HC3 cannot judge: those to which a row with leverage one contributes.
+
+    Such a row is fitted exactly whatever its error, so nothing tells its variance. The other coefficients do not depend
+    on its outcome, and their variances stand.
+
+    Args:
+        covariance: Covariance of the coefficients.
+        weights: The weight of each outcome in each coefficient.
+        xhat: The rows whose leverages count.
+        kind: Which covariance; others than HC2 and HC3 are returned as they are.
+    """
+    if kind.kind not in ("HC2", "HC3"):
+        return covariance
+    own = jnp.abs(weights) * fitted_exactly(leverages(xhat))[:, None]
+    unknown = jnp.max(own, axis=0) > 1e-6 * jnp.linalg.norm(weights, axis=0)
+    return jnp.where(unknown[:, None] | unknown, jnp.nan, covariance)
 
 
 def leverages(xhat: Float[Array, "n m"]) -> Float[Array, " n"]:

@@ -10,7 +10,14 @@ import jax
 import numpy as np
 
 from causalrep.base.columns import Columns, read_columns
-from causalrep.base.validation import as_labels, as_vector, check_choice, check_index_alignment, is_constant
+from causalrep.base.validation import (
+    as_labels,
+    as_vector,
+    check_choice,
+    check_index_alignment,
+    check_roles,
+    is_constant,
+)
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import MOMENT_KINDS
 from causalrep.iv.system import System
@@ -19,6 +26,10 @@ from causalrep.precision import in_float64
 INTERCEPT = "Intercept"
 # A column counts as a linear combination of others if partialling them out leaves less than this share of its length.
 COLLINEAR = 1e-10
+
+
+# Statistics that do not invert the covariance of the instruments' moments.
+_OF_FEW_CLUSTERS = ("effective_f_statistic",)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,17 @@ def check_covariance(covariance: Any, clusters: Any, *, kinds: Sequence[str] = M
         )
 
 
+def check_moments(design: Design, covariance: str) -> None:
+    """Refuse clusters that are too few for a clustered covariance of the instruments' moments to have full rank."""
+    k = len(design.instruments)
+    if covariance == "cluster" and design.n_clusters is not None and design.n_clusters <= k:
+        raise InputError(
+            "clusters",
+            found=f"{design.n_clusters} groups for {k} instruments",
+            expected="more groups than instruments, for tests and sets under covariance='cluster'",
+        )
+
+
 @in_float64
 def evaluate(statistic: Callable[..., Any], design: Design, *values: Any, **options: Any) -> Any:
     """The result of a statistic of a :class:`~causalrep.iv.system.System` at the checked data, as Python floats.
@@ -96,6 +118,8 @@ def evaluate(statistic: Callable[..., Any], design: Design, *values: Any, **opti
         *values: Further array arguments, which the compiled program takes as inputs.
         **options: Hashable arguments, for each combination of which a program is compiled.
     """
+    if statistic.__name__ not in _OF_FEW_CLUSTERS:
+        check_moments(design, options.get("covariance", ""))
     return jax.tree.map(float, _evaluate(statistic, tuple(options.items()), design.system, *values))
 
 
@@ -161,6 +185,12 @@ def make_design(
             expected=f"more than {needed} rows",
         )
     _check_ranks(x, z, controls_given, fit_intercept, treatments, instruments, controls)
+    if y is not None:
+        if is_constant(y[:, None])[0]:
+            raise InputError("Y", found="a constant", expected="an outcome that varies")
+        check_roles({"Y": (y[:, None], [outcome]), "T": (x, treatments), "X": (controls_given, controls)})
+    if z is not None:
+        check_roles({"T": (x, treatments), "Z": (z, instruments)})
     return Design(
         y=y,
         x=x,

@@ -5,6 +5,7 @@ a :class:`~causalrep.inference.sandwich.Covariance` and returns a :class:`~causa
 Names, checks, precision, intervals and printing are here.
 """
 
+import warnings
 from typing import Any, Self
 
 import jax
@@ -15,8 +16,15 @@ from scipy import stats
 
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, check_count, check_index_alignment, check_range
-from causalrep.errors import InputError, NoIntervalError
+from causalrep.base.validation import (
+    CONSTANT,
+    as_matrix,
+    check_count,
+    check_index_alignment,
+    check_range,
+    check_time_order,
+)
+from causalrep.errors import CausalrepWarning, InputError, NoIntervalError
 from causalrep.inference.sandwich import KINDS, Covariance
 from causalrep.iv.design import Design, check_covariance, make_design
 from causalrep.iv.linear.instruments import InstrumentReports
@@ -104,6 +112,8 @@ class LinearIVEstimator(Estimator, InstrumentReports):
             InputError: If an argument is wrong; the message names it, what was found and what was expected.
         """
         self._check_hyperparameters(clusters)
+        if self.covariance == "HAC":
+            check_time_order("Y", Y)
         design = make_design(
             Y,
             T,
@@ -147,6 +157,27 @@ class LinearIVEstimator(Estimator, InstrumentReports):
         with np.errstate(divide="ignore", invalid="ignore"):
             self.tvalues_ = self.coef_ / self.stderr_
         self.pvalues_ = 2 * self._reference().sf(np.abs(self.tvalues_))
+        self._warn_unknown_errors()
+
+    def _warn_unknown_errors(self) -> None:
+        if self._no_interval is not None:
+            return
+        unknown = [name for name, se in zip(self.names_, self.stderr_) if not np.isfinite(se)]
+        if unknown and self.covariance in ("HC2", "HC3"):
+            warnings.warn(
+                f"{self.covariance} has no standard errors for {unknown}: a row with leverage one (a dummy of one row, "
+                "for instance) determines them, and it is fitted exactly. The other standard errors stand.",
+                CausalrepWarning,
+                stacklevel=4,
+            )
+        exact = np.abs(self.residuals_).max() <= CONSTANT * np.abs(self.design_.y).max()
+        if exact:
+            warnings.warn(
+                "The residuals are zero up to rounding: is the outcome a function of the regressors? Standard errors "
+                "and p-values mean nothing.",
+                CausalrepWarning,
+                stacklevel=4,
+            )
 
     # ---------------------------------------------------------------- inference
 

@@ -1,9 +1,12 @@
 """The k-class estimators and their relatives as classes, thin layers over :mod:`causalrep.iv.linear.kclass`."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from causalrep.base.validation import check_range
-from causalrep.inference.sandwich import Covariance
+from causalrep.errors import InputError
+from causalrep.inference.sandwich import Covariance, fitted_exactly, leverages
 from causalrep.iv.linear import kclass
 from causalrep.iv.linear.base import SHRINKAGE, LinearIVEstimator
 from causalrep.iv.linear.kclass import LinearFit
@@ -17,6 +20,11 @@ _fuller = jax.jit(kclass.fuller)
 _k_class = jax.jit(kclass.k_class)
 _jive = jax.jit(kclass.jive)
 _anchor_regression = jax.jit(kclass.anchor_regression)
+
+
+@jax.jit
+def _fitted_exactly(z, c):
+    return fitted_exactly(leverages(z if c is None else jnp.column_stack([c, z])))
 
 
 class OLS(WildBootstrapInference, LinearIVEstimator):
@@ -127,6 +135,14 @@ class JIVE(LinearIVEstimator):
     _title = "Jackknife instrumental variables"
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
+        exact = np.flatnonzero(_fitted_exactly(z, c))
+        if len(exact):
+            raise InputError(
+                "Z",
+                found=f"rows {exact[:5].tolist()}{', ...' if len(exact) > 5 else ''} that instruments and controls fit "
+                "exactly (leverage one)",
+                expected="rows with a first-stage fit from the others (drop these)",
+            )
         return _jive(y, x, z, c, covariance=covariance)
 
 

@@ -112,10 +112,10 @@ class InstrumentReports:
         if len(design.treatments) > 1:
             rank = evaluate(first_stage.cragg_donald_statistic, design)
             return rank.statistic / len(design.instruments), "Cragg-Donald F"
-        row = self.first_stage().iloc[0]
         if kind == "homoskedastic":
-            return float(row["F"]), "first-stage F"
-        return float(row["effective_F"]), "effective first-stage F"
+            return evaluate(first_stage.first_stage_f_statistic, design).statistic, "first-stage F"
+        result = evaluate(first_stage.effective_f_statistic, design, covariance=kind)
+        return result.statistic, "effective first-stage F"
 
     def _strength_notes(self, alpha: float) -> list[str]:
         """Sentences for the summary; warns if the instruments are weak."""
@@ -132,6 +132,10 @@ class InstrumentReports:
             warnings.warn(f"{reason}; see confidence_set().", WeakInstrumentWarning, stacklevel=4)
         else:
             reason = f"With {name} {strength:.2f} < {T_RATIO_F} a t test can exceed its level (Lee et al. 2022)"
+        if self.covariance == "cluster" and design.n_clusters is not None and design.n_clusters <= k:
+            return [
+                f"{reason}. No test or set under clustering exists with {design.n_clusters} groups for {k} instruments."
+            ]
         if p > 1 and self._instrument_covariance() != "homoskedastic":
             return [f"{reason}. Robust sets for several treatments are homoskedastic only: see confidence_set()."]
         method, label = ("clr", "CLR") if k > p else ("ar", "Anderson-Rubin")

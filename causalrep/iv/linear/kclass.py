@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from causalrep.inference.sandwich import Covariance, leverages, meat, sandwich_covariance
+from causalrep.inference.sandwich import Covariance, leverages, meat, without_own_residual
 from causalrep.precision import full_products
 
 Scalar = Float[Array, ""]
@@ -314,12 +314,12 @@ def fit_reduced(reduced, kappa, score_weight, y, x, z, c, covariance) -> LinearF
     series = None
     if covariance.kind == "HAC" and covariance.bandwidth is None:
         series = _lag_series(xhat, back, residuals)
-    if inner is None:  # the bread is the identity: no solve, which would cost as much as all the rest
-        cov = meat(xhat, residuals, covariance, lag_series=series)
-    else:
+    middle, weights = meat(xhat, residuals, covariance, lag_series=series), xhat
+    if inner is not None:  # otherwise the bread is the identity: no solve, which would cost as much as all the rest
         bread = jnp.eye(p + q, dtype=dtype).at[:p, :p].set(inner)
-        cov = sandwich_covariance(xhat, residuals, bread, covariance, lag_series=series)
-    return LinearFit(coef, back @ cov @ back.T, residuals, kappa, dof)
+        middle, weights = jnp.linalg.solve(bread, jnp.linalg.solve(bread, middle).T), jnp.linalg.solve(bread, xhat.T).T
+    cov = without_own_residual(back @ middle @ back.T, weights @ back.T, xhat, covariance)
+    return LinearFit(coef, cov, residuals, kappa, dof)
 
 
 def _score_rows(reduced, h, weight, x, z, c) -> Float[Array, "n m"]:

@@ -6,7 +6,14 @@ import jax
 import numpy as np
 
 from causalrep.base.columns import Columns, read_columns
-from causalrep.base.validation import as_vector, check_count, check_index_alignment, check_range, is_constant
+from causalrep.base.validation import (
+    as_vector,
+    check_count,
+    check_index_alignment,
+    check_range,
+    check_roles,
+    is_constant,
+)
 from causalrep.errors import InputError
 from causalrep.keys import root
 
@@ -76,6 +83,8 @@ def check_nonlinear(Y: Any, T: Any, X: Any = None, Z: Any = None) -> NonlinearDa
         constant = [name for name, flat in zip(names, is_constant(block), strict=True) if flat]
         if constant:
             raise InputError(argument, found=f"constant columns {constant}", expected="columns that vary")
+    check_roles({"Y": (y[:, None], [outcome]), "T": (t, treatments), "X": (x, controls)})
+    check_roles({"T": (t, treatments), "Z": (z, instruments)})
     return NonlinearData(y, t, x, z, outcome, treatments, controls, instruments, t_columns, x_columns)
 
 

@@ -14,7 +14,7 @@ from scipy import stats
 
 from causalrep.base.validation import check_choice, check_range
 from causalrep.errors import InputError
-from causalrep.iv.design import Design, check_covariance, make_design
+from causalrep.iv.design import Design, check_covariance, check_moments, make_design
 from causalrep.iv.system import Moments, ReducedForm, System, Whitened, moments, reduced_form, whiten
 from causalrep.iv.weak.circle import invert
 from causalrep.iv.weak.conditional import conditional_p_value
@@ -171,6 +171,7 @@ def invert_test(
     if covariance != "homoskedastic" and p > 1:
         found = f"{covariance!r} with {p} treatments"
         raise InputError("covariance", found=found, expected="'homoskedastic', or one treatment")
+    check_moments(design, covariance)
     name, accepted = METHODS[method]
     labels = {"level": 1 - alpha, "method": name, "parameter": design.treatments[index]}
     question = _Question(design.system, index, alpha, covariance, labels)
