@@ -30,7 +30,7 @@ class Domain(Protocol):
 
 @dataclass(frozen=True)
 class Real:
-    """A finite number between bounds; ``above`` and ``below`` are left out, ``at_least`` and ``at_most`` belong to it."""
+    """A finite number: beyond ``above`` and ``below``, from ``at_least`` to ``at_most``."""
 
     above: float | None = None
     at_least: float | None = None

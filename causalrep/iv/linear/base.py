@@ -170,8 +170,8 @@ class LinearIVEstimator(Estimator, InstrumentReports):
                 CausalrepWarning,
                 stacklevel=4,
             )
-        exact = np.abs(self.residuals_).max() <= CONSTANT * np.abs(self.design_.y).max()
-        if exact:
+        y = self.design_.y
+        if y is not None and np.abs(self.residuals_).max() <= CONSTANT * np.abs(y).max():
             warnings.warn(
                 "The residuals are zero up to rounding: is the outcome a function of the regressors? Standard errors "
                 "and p-values mean nothing.",
