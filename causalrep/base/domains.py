@@ -225,7 +225,7 @@ class Instance:
 
 
 def check_domains(domains: dict[str, Any], values: dict[str, Any]) -> None:
-    """Check every value by the domain of its name, if there is one: a user's subclass may declare none or take fewer."""
+    """Check every value by the domain of its name, where there are both: a user's subclass may have other arguments."""
     for argument, domain in domains.items():
         if argument in values:
             domain.check(argument, values[argument])
