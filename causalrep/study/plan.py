@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from causalrep.base.validation import check_choice, check_count
+from causalrep.base.validation import check_choice, check_count, check_seed
 from causalrep.errors import InputError
 from causalrep.keys import root
 
@@ -100,6 +100,8 @@ class Study:
             raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
         check_count("replications", self.replications)
         object.__setattr__(self, "replications", int(self.replications))
+        check_seed(self.seed)
+        object.__setattr__(self, "seed", int(self.seed))
         check_choice("precision", self.precision, ("auto", "float64", "float32", "host"))
         if self.spread and self.compiled:
             raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")

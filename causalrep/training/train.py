@@ -95,7 +95,7 @@ def train(
         if batch_size not in (None, data.batch_size):
             raise InputError("batch_size", found=batch_size, expected=f"None, or the loader's {data.batch_size}")
         batch_size = data.batch_size
-        if isinstance(steps, int) and steps > len(data):
+        if isinstance(steps, int | np.integer) and steps > len(data):
             raise InputError("steps", found=steps, expected=f"at most the loader's {len(data)} batches; see .repeat()")
     else:
         rows = count_rows("data", data)
