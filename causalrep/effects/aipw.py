@@ -94,7 +94,7 @@ class AIPW(EffectEstimator):
 
     Args:
         outcome: Regression of the outcome: ``Ridge()``, ``KernelRidge()``, ``Logistic()`` for a binary outcome, or any
-            scikit-learn estimator.
+            scikit-learn estimator; a classifier predicts the mean of its classes.
         propensity: Regression of the treatment.
         cv: Number of folds for cross-fitting, drawn within the arms.
         clip: Propensities are moved into ``[clip, 1 - clip]``.

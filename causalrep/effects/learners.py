@@ -279,7 +279,7 @@ class RLearner(EffectEstimator):
 
     _title = "R-learner"
     _regressions = ("outcome", "effect_model", "propensity")
-    _domains = DOMAINS | {"effect_model": Regression(effects=True)}
+    _domains = DOMAINS | {"effect_model": Regression(effects=True, weighted=True)}
     _takes_controls = True
 
     def __init__(self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):

@@ -24,6 +24,8 @@ def test_keys_depend_on_values_alone(location_study):
     spelled = location_study(settings=[{"sd": np.float32(1), "n": np.int64(20), "mu": 0}])
     assert _key(spelled, 0) == _key(study, 0)
     assert _key(location_study(seed=1), 0) != _key(study, 0)
+    assert location_study(seed=np.int64(1), replications=np.int64(3)).identity()["seed"] == 1
+    assert location_study(seed=np.int64(1)).digest() == location_study(seed=1).digest()
     assert _key(location_study(name="demo/other"), 0) != _key(study, 0)
 
 

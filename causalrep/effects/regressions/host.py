@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any, ClassVar
@@ -51,11 +52,7 @@ class ScikitLearn:
         except (TypeError, ValueError) as error:
             if "sample_weight" not in str(error):
                 raise
-            raise InputError(
-                self.argument,
-                found=f"{type(self.estimator).__name__}, whose fit takes no sample_weight",
-                expected="an estimator with sample weights, which this method or interval needs",
-            ) from error
+            raise self.without_weights() from error
 
     def predict(self, params: Any, x: np.ndarray) -> np.ndarray:
         """Predicted mean."""
@@ -63,6 +60,14 @@ class ScikitLearn:
         if not self.classifier:
             return params.predict(x)
         return params.predict_proba(x) @ np.asarray(getattr(params, "classes_", (0, 1)), np.float64)
+
+    def without_weights(self) -> InputError:
+        """The error for an estimator without sample weights where they are needed."""
+        return InputError(
+            self.argument,
+            found=f"{type(self.estimator).__name__}, whose fit takes no sample_weight",
+            expected="an estimator with sample weights, which this method or interval needs",
+        )
 
     def _check_classes(self, classes: np.ndarray, rows: int) -> None:
         if len(classes) == 1:
@@ -72,6 +77,13 @@ class ScikitLearn:
                 expected="two classes or more in each arm outside each fold (fewer folds), or a regressor",
             )
         check_classes(self, classes)
+
+
+def _may_take_weights(estimator: Any) -> bool:
+    """Whether ``fit`` takes sample weights, or any keywords, as a search passes them on; a pipeline does not."""
+    arguments = inspect.signature(estimator.fit).parameters.values()
+    passed_on = any(one.kind is one.VAR_KEYWORD for one in arguments) and not hasattr(estimator, "steps")
+    return passed_on or any(one.name == "sample_weight" for one in arguments)
 
 
 def is_classifier(estimator: Any) -> bool:
@@ -125,15 +137,23 @@ def as_learner(argument: str, value: Any) -> Learner:
 
 @dataclass(frozen=True)
 class Regression:
-    """The domain of hyperparameters that are regressions; ``effects`` for those of effects."""
+    """The domain of hyperparameters that are regressions.
+
+    Attributes:
+        effects: Whether it regresses effects, which are no probabilities.
+        weighted: Whether it needs sample weights.
+    """
 
     effects: bool = False
+    weighted: bool = False
 
     def check(self, argument: str, value: Any) -> None:
-        """Refuse what :func:`as_learner` refuses, and as a regression of effects what predicts probabilities."""
+        """Refuse what :func:`as_learner` refuses, and what predicts probabilities or takes no weights where it must."""
         learner = as_learner(argument, value)
         if self.effects and (getattr(learner, "classifier", False) or getattr(learner, "probability", False)):
             raise InputError(argument, found=repr(value), expected="a regressor: an effect is no class or probability")
+        if self.weighted and isinstance(learner, ScikitLearn) and not _may_take_weights(value):
+            raise learner.without_weights()
 
     def wrong(self) -> list[Any]:
         """A class, a number, a word, nothing; a regression of probabilities where effects are regressed."""

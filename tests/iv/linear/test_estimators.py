@@ -263,6 +263,8 @@ def test_wild_bootstrap_method(data):
     fitted = TwoStageLeastSquares(covariance="cluster").fit(**data, clusters=np.arange(N) % 9)
     result = fitted.wild_bootstrap("dose", null=2.0)
     assert result == fitted.wild_bootstrap(0, null=2.0)
+    numbers = {"null": np.int64(2), "alpha": np.float64(0.05), "draws": np.int64(999), "seed": np.int64(0)}
+    assert result == fitted.wild_bootstrap(np.int64(0), **numbers)
     assert result.statistic == pytest.approx((fitted.coef_[0] - 2.0) / fitted.stderr_[0], rel=1e-9)
     assert (result.p_value > 0.05) == (result.lower < 2.0 < result.upper)
     assert result.lower < fitted.coef_[0] < result.upper
