@@ -100,6 +100,29 @@ def test_a_logistic_regression_refuses_other_targets_itself():
     assert np.isfinite(Logistic().fit(X, np.where(T == 1, 7.0, Y), 1 - T).slopes).all()
 
 
+class Bare:
+    """A classifier that does not say which classes it saw."""
+
+    def get_params(self, deep=True):
+        return {}
+
+    def fit(self, x, y):
+        self.inner = LogisticRegression().fit(x, y)
+        return self
+
+    def predict(self, x):
+        return self.inner.predict(x)
+
+    def predict_proba(self, x):
+        return self.inner.predict_proba(x)
+
+
+def test_a_classifier_that_names_no_classes_is_right_for_0_and_1_and_refused_for_others():
+    np.testing.assert_array_equal(fitted(Y, Bare()).effect(NEW), fitted(Y).effect(NEW))
+    with pytest.raises(InputError, match=r"^outcome: found the classifier Bare without classes_; expected"):
+        fitted(1 + Y, Bare())
+
+
 def test_errors_that_are_not_about_weights_stay_what_they_are():
     with pytest.raises(ValueError, match="max_depth"):
         fitted(Y, DecisionTreeClassifier(max_depth=-3))

@@ -45,14 +45,16 @@ class ScikitLearn:
         if self.classifier:
             self._check_classes(np.unique(y), len(y))
         fitted = copy.deepcopy(self.estimator)
-        if np.all(w == w[0]):
-            return fitted.fit(x, y)
         try:
-            return fitted.fit(x, y, sample_weight=w)
+            fitted = fitted.fit(x, y) if np.all(w == w[0]) else fitted.fit(x, y, sample_weight=w)
         except (TypeError, ValueError) as error:
             if "sample_weight" not in str(error):
                 raise
             raise self.without_weights() from error
+        if self.classifier and not hasattr(fitted, "classes_") and not np.isin(y, (0, 1)).all():
+            found = f"the classifier {type(self.estimator).__name__} without classes_"
+            raise InputError(self.argument, found=found, expected="one with classes_, or classes coded 0 and 1")
+        return fitted
 
     def predict(self, params: Any, x: np.ndarray) -> np.ndarray:
         """Predicted mean."""
