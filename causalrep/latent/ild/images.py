@@ -301,7 +301,7 @@ class ILDVAE(Estimator):
             DivergenceError: If a loss or gradient is not finite.
         """
         x = _images(X)
-        codes, self.domains_ = code_labels("domain", domain, rows=len(x), of="X")
+        codes, self.domains_ = code_labels("domain", domain, rows=len(x), of="X", sort=True)
         schedule = self._check()
         if len(x) < 10:
             raise InputError("X", found=f"{len(x)} images", expected="at least 10")
