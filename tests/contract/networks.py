@@ -110,14 +110,14 @@ def pair(make: Any) -> Recipe:
 
 
 LAYERS: dict[str, Any] = {"representation": (8,), "heads": (8,)}
-TWO_STREAMS: dict[str, Any] = {"tokens": 6, "features": 6, "schedule": EPOCHS}
+TWO_STREAMS: dict[str, Any] = {"tokens": 8, "features": 8, "schedule": EPOCHS}
 NETWORKS: dict[str, Recipe] = {
     "DeepIV": network_iv(lambda: iv.DeepIV(hidden=(8,), components=2, dropout=0.0, schedule=EPOCHS, seeds=1)),
     "DFIV": network_iv(
-        lambda: iv.DFIV(treatment=(4,), instrument=(4,), covariate=(4,), inner_steps=2, schedule=STEPS, seeds=1)
+        lambda: iv.DFIV(treatment=(4,), instrument=(4,), covariate=(4,), inner_steps=2, schedule=Schedule(steps=30), seeds=1)
     ),
     "DeepGMM": network_iv(lambda: iv.DeepGMM(hidden=(8,), schedule=EPOCHS, seeds=1)),
-    "NeuralIVL": network_iv(lambda: iv.NeuralIVL(hidden=(8,), schedule=STEPS)),
+    "NeuralIVL": network_iv(lambda: iv.NeuralIVL(hidden=(8,), schedule=EPOCHS)),
     **{
         name: network_effect(lambda kind=name: getattr(effects, kind)(**LAYERS, schedule=STEPS, cv=2))
         for name in ("TARNet", "CFRNet", "BNN")
@@ -128,13 +128,13 @@ NETWORKS: dict[str, Recipe] = {
     "CEVAE": network_effect(lambda: confounders.CEVAE(latents=2, width=8, schedule=EPOCHS, draws=5)),
     "IntactVAE": network_effect(lambda: confounders.IntactVAE(hidden=(8,), schedule=EPOCHS)),
     "VLUCI": network_effect(
-        lambda: confounders.VLUCI(latent="two_point", hidden=(8,), schedule=EPOCHS),
+        lambda: confounders.VLUCI(latent="two_point", hidden=(8,), warm_start=1, schedule=EPOCHS),
     ),
     "BayesianConfounder": effect(
         lambda: confounders.BayesianConfounder("gaussian", warmup=40, draws=40, chains=1), _excluded, slow=True
     ),
     "DemoVAE": Recipe(
-        lambda: confounders.DemoVAE(latents=2, hidden=(8,), schedule=Schedule(steps=30, batch_size=40)),
+        lambda: confounders.DemoVAE(latents=2, hidden=(8,), schedule=EPOCHS),
         demographics,
         lambda model, data: {"transform": model.transform(data["X"])},
         units={"transform": {"X": 1}},
@@ -193,7 +193,7 @@ NETWORKS: dict[str, Recipe] = {
         slow=True,
     ),
     "TEDClassifier": pair(lambda: multimodal.TEDClassifier(starts=1, **TWO_STREAMS)),
-    "ATEDClassifier": pair(lambda: multimodal.ATEDClassifier(**TWO_STREAMS)),
+    "ATEDClassifier": pair(lambda: multimodal.ATEDClassifier(bottleneck=3, **TWO_STREAMS)),
     "UnimodalDebiasing": pair(lambda: multimodal.UnimodalDebiasing(**TWO_STREAMS)),
 }
 # Estimators whose data are no matrices of rows: their own tests hold their doors.

@@ -183,6 +183,8 @@ def representation(make: Any, data: Any, labels: tuple[str, ...], **options: Any
         numeric=("X",),
         labels=labels,
         later={"X": _transform},
+        scalable=("X",),
+        shiftable=("X",),
         options=options,
     )
 
