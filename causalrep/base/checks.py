@@ -44,6 +44,18 @@ def as_numbers(
         InputError: If the value is not numeric, empty, of another number of dimensions, or (unless traced) contains
             values that are not allowed.
     """
+    array = value if isinstance(value, jax.Array) and value.dtype == np.float32 else _converted(argument, value, ndim)
+    if ndim is not None and array.ndim != ndim:
+        raise InputError(argument, found=f"an array of shape {array.shape}", expected=_SHAPES[ndim])
+    if array.size == 0:
+        raise InputError(argument, found=f"no data (shape {array.shape})", expected="at least one row and column")
+    if allowed != "any" and is_concrete(array):
+        # A float64 beyond float32's range is infinite only after the conversion.
+        _refuse_missing(argument, array, infinite=allowed == "infinite")
+    return array
+
+
+def _converted(argument: str, value: Any, ndim: int | None) -> Array:
     plain = isinstance(value, jax.Array | np.generic | float | int) or type(value) is np.ndarray
     if not plain or (isinstance(value, np.ndarray) and value.dtype == object):
         matrix, _ = as_matrix(argument, value)
@@ -55,15 +67,7 @@ def as_numbers(
         wanted = jnp.result_type(float)
     else:
         raise InputError(argument, found=f"values of type {dtype}", expected="real numbers")
-    array = jnp.asarray(value, dtype=jax.dtypes.canonicalize_dtype(wanted))
-    if ndim is not None and array.ndim != ndim:
-        raise InputError(argument, found=f"an array of shape {array.shape}", expected=_SHAPES[ndim])
-    if array.size == 0:
-        raise InputError(argument, found=f"no data (shape {array.shape})", expected="at least one row and column")
-    if allowed != "any" and is_concrete(array):
-        # A float64 beyond float32's range is infinite only after the conversion.
-        _refuse_missing(argument, array, infinite=allowed == "infinite")
-    return array
+    return jnp.asarray(value, dtype=jax.dtypes.canonicalize_dtype(wanted))
 
 
 def _refuse_missing(argument: str, array: Array, *, infinite: bool, weights: Array | None = None) -> None:

@@ -100,7 +100,8 @@ def correlations(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], kind: Kind 
     Raises:
         InputError: If numbers of rows differ, values are not finite, or ``kind`` is unknown.
 
-    >>> correlations(jnp.array([[0.0], [1.0], [2.0]]), jnp.array([[2.0, 1.0], [4.0, 1.0], [6.0, 1.0]])).tolist()
+    >>> x = jnp.array([[0.0], [1.0], [2.0]])
+    >>> correlations(x, jnp.column_stack([2 * x, jnp.ones(3)])).round(3).tolist()
     [[1.0, 0.0]]
     """
     return _correlations(*_checked(z, z_hat, kind, least=2), kind)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from causalrep.base.checks import as_numbers, as_rows, is_concrete
 from causalrep.base.validation import check_range
 from causalrep.errors import InputError
-from causalrep.linalg import lasso, standardizer, varies
+from causalrep.linalg import lasso, standardizer
 from causalrep.metrics.correlation import FEWEST_ROWS, halves
 from causalrep.metrics.predictability import held_out_r2
 from causalrep.precision import full_products, keep_float64
@@ -57,7 +57,7 @@ def dci(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], penalty: float = 0.0
     (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)
     of_z, of_codes = standardizer(z_fit), standardizer(codes_fit)
     coefficients = lasso(of_codes(codes_fit), of_z(z_fit), penalty)
-    scores = held_out_r2(of_z(z_score), of_codes(codes_score) @ coefficients, varies(z_score))
+    scores = held_out_r2(of_z(z_score), of_codes(codes_score) @ coefficients)
     importance = jnp.abs(coefficients)
     return DCI(_concentration(importance), _concentration(importance.T), jnp.mean(scores))
 

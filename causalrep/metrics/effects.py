@@ -9,6 +9,7 @@ Sources: Hill (2011) for PEHE; Shalit, Johansson and Sontag (2017) for the polic
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -34,6 +35,8 @@ def pehe(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | No
     12.5
     """
     (effect, truth), where = _alike(where, effect=effect, truth=truth)
+    if where is None:
+        return _root_mean_square(effect, truth)
     return jnp.sqrt(_mean((effect - truth) ** 2, where))
 
 
@@ -113,11 +116,9 @@ def policy_risk(
     inside = where * randomized
     treat = (effect > 0).astype(y.dtype)
     share = _mean(treat, inside, "randomized")
-
-    def cell(mask: Array) -> Array:
-        return jnp.where(jnp.sum(inside * mask) > 0, _weighted_mean(y, inside * mask), 0.0)
-
-    return 1.0 - (share * cell(treat * t) + (1 - share) * cell((1 - treat) * (1 - t)))
+    treated = _weighted_mean(y, inside * treat * t, 0.0)
+    untreated = _weighted_mean(y, inside * (1 - treat) * (1 - t), 0.0)
+    return 1.0 - (share * treated + (1 - share) * untreated)
 
 
 @keep_float64
@@ -176,13 +177,19 @@ def _mean(values: Float[Array, " n"], where: Array | None, argument: str = "wher
     """Mean over the units with positive weight; without any an error, or NaN if the weights are traced."""
     if where is None:
         return jnp.mean(values)
-    total = jnp.sum(where)
-    if is_concrete(total) and not np.asarray(total) > 0:
+    if is_concrete(where) and not np.asarray(where).any():
         raise InputError(argument, found="no units to average over", expected="at least one with positive weight")
-    return jnp.where(total > 0, _weighted_mean(values, where), jnp.nan)
+    return _weighted_mean(values, where, jnp.nan)
 
 
-def _weighted_mean(values: Float[Array, " n"], where: Array) -> Float[Array, ""]:
+@jax.jit
+def _root_mean_square(effect: Float[Array, " n"], truth: Float[Array, " n"]) -> Float[Array, ""]:
+    return jnp.sqrt(jnp.mean((effect - truth) ** 2))
+
+
+@jax.jit
+def _weighted_mean(values: Float[Array, " n"], where: Array, empty: float) -> Float[Array, ""]:
     total = jnp.sum(where)
     # Values of the other units may be anything, NaN included.
-    return jnp.sum(where * jnp.where(where > 0, values, 0.0)) / jnp.where(total > 0, total, 1.0)
+    mean = jnp.sum(where * jnp.where(where > 0, values, 0.0)) / jnp.where(total > 0, total, 1.0)
+    return jnp.where(total > 0, mean, empty)

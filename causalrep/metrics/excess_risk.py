@@ -7,6 +7,7 @@ argument here.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -61,6 +62,11 @@ def normalized_excess_risk(
     0.5
     """
     h, f, covariance = _checked(h, f, covariance)
+    return _ratio(h, f, covariance)
+
+
+@jax.jit
+def _ratio(h: Array, f: Array, covariance: Array | None) -> Array:
     # A ratio does not depend on the units of the effects, so their squares need not overflow or vanish.
     size = jnp.maximum(jnp.max(jnp.abs(h)), jnp.max(jnp.abs(f)))
     h, f = (v / jnp.where(size > 0, size, 1.0) for v in (h, f))

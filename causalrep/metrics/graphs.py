@@ -4,6 +4,7 @@ Graphs are d x d matrices with entry (i, j) non-zero for an edge ``i -> j``, and
 undirected edge.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -39,10 +40,7 @@ def shd(truth: Graph, estimate: Graph, *, reversal: int = 1) -> Num[Array, ""]:
     """
     if reversal not in (1, 2):
         raise InputError("reversal", found=repr(reversal), expected="1 or 2")
-    differs = jnp.not_equal(*_edges(truth=truth, estimate=estimate))
-    if reversal == 1:
-        differs = jnp.triu(differs | differs.T, 1)
-    return jnp.sum(differs & ~jnp.eye(len(differs), dtype=bool))
+    return _differences(*_edges(truth=truth, estimate=estimate), reversal)
 
 
 def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
@@ -66,8 +64,9 @@ def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
     """
     truth, estimate = _edges(truth=truth, estimate=estimate)
     for name, graph in {"truth": truth, "estimate": estimate}.items():
-        if is_concrete(graph) and not _is_acyclic(np.asarray(graph)):
+        if is_concrete(graph) and not _is_acyclic(graph):
             raise InputError(name, found="a graph with a cycle", expected="a directed acyclic graph")
+    truth, estimate = jnp.asarray(truth), jnp.asarray(estimate)
     ancestor = _closure(truth)  # (i, j): i is j or an ancestor of j
 
     def wrong_from(i: Array) -> Array:
@@ -90,18 +89,26 @@ def transitive_closure(graph: Graph) -> Bool[Array, "d d"]:
     >>> transitive_closure(jnp.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]])).astype(int).tolist()
     [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
     """
-    (graph,) = _edges(graph=graph)
+    (graph,) = map(jnp.asarray, _edges(graph=graph))
     return _closure(graph) & ~jnp.eye(len(graph), dtype=bool)
 
 
-def _edges(**graphs: Any) -> list[Bool[Array, "d d"]]:
-    """Which entries are edges, of square matrices of one shape."""
+@partial(jax.jit, static_argnums=2)
+def _differences(truth: Bool[Array, "d d"], estimate: Bool[Array, "d d"], reversal: int) -> Num[Array, ""]:
+    differs = truth != estimate
+    if reversal == 1:
+        differs = jnp.triu(differs | differs.T, 1)
+    return jnp.sum(differs & ~jnp.eye(len(differs), dtype=bool))
+
+
+def _edges(**graphs: Any) -> list[Any]:
+    """Which entries are edges, of square matrices of one shape: NumPy's arrays unless they are traced."""
     (first, *_), edges = graphs, []
     for name, graph in graphs.items():
         matrix = as_numbers(name, graph, ndim=2)
         if matrix.shape[0] != matrix.shape[1]:
             raise InputError(name, found=f"shape {matrix.shape}", expected="a square matrix")
-        edges.append(matrix != 0)
+        edges.append((np.asarray(matrix) if is_concrete(matrix) else matrix) != 0)
         check_rows(name, len(matrix), rows=len(edges[0]), of=first)
     return edges
 

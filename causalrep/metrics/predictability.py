@@ -4,17 +4,18 @@ Codes and latents are standardized, so units do not matter. As for the MCC, even
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from causalrep.base.checks import as_numbers, as_rows
 from causalrep.base.validation import check_choice
 from causalrep.errors import InputError
-from causalrep.linalg import eigh, standardizer, varies
+from causalrep.linalg import eigh, standardizer
 from causalrep.metrics.correlation import FEWEST_ROWS, affine_slope, halves
 from causalrep.precision import full_products, keep_float64
 
@@ -55,7 +56,8 @@ def r2(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], regressor: Regressor 
     >>> r2(z, z @ jnp.array([[1.0, 2e-3], [1.0, 1e-3]])).round(3).tolist()
     [1.0, 1.0]
     """
-    return _r2(*_checked(z, z_hat, regressor), regressor)
+    z, z_hat = _checked(z, z_hat, regressor)
+    return _r2(z, z_hat, regressor)
 
 
 def _checked(z: Any, z_hat: Any, regressor: Regressor) -> list[Array]:
@@ -63,20 +65,19 @@ def _checked(z: Any, z_hat: Any, regressor: Regressor) -> list[Array]:
     return as_rows(2, 2, least=FEWEST_ROWS, z=z, z_hat=z_hat)
 
 
+@partial(jax.jit, static_argnames="regressor")
 def _r2(z: Float[Array, "n d"], z_hat: Float[Array, "n k"], regressor: Regressor) -> Float[Array, " d"]:
     (z_fit, codes_fit), (z_score, codes_score) = halves(z, z_hat)
     of_z, of_codes = standardizer(z_fit), standardizer(codes_fit)
     predict = _kernel_ridge if regressor == "kernel" else _least_squares
-    return held_out_r2(of_z(z_score), predict(of_codes(codes_fit), of_z(z_fit), of_codes(codes_score)), varies(z_score))
+    return held_out_r2(of_z(z_score), predict(of_codes(codes_fit), of_z(z_fit), of_codes(codes_score)))
 
 
-def held_out_r2(
-    truth: Float[Array, "n d"], predicted: Float[Array, "n d"], varying: Bool[Array, " d"]
-) -> Float[Array, " d"]:
-    """R^2 of predictions of standardized columns; 0 for those that do not vary."""
-    spread = jnp.sum((truth - jnp.mean(truth, axis=0)) ** 2, axis=0)
-    varying = varying & (spread > 0)
-    return jnp.where(varying, 1.0 - jnp.sum((truth - predicted) ** 2, axis=0) / jnp.where(varying, spread, 1.0), 0.0)
+def held_out_r2(truth: Float[Array, "n d"], predicted: Float[Array, "n d"]) -> Float[Array, " d"]:
+    """R^2 of predictions of columns standardized by other rows; 0 for those that do not vary."""
+    spread = jnp.mean((truth - jnp.mean(truth, axis=0)) ** 2, axis=0)
+    varying = spread > (100 * float(jnp.finfo(truth.dtype).eps)) ** 2
+    return jnp.where(varying, 1.0 - jnp.mean((truth - predicted) ** 2, axis=0) / jnp.where(varying, spread, 1.0), 0.0)
 
 
 @keep_float64
