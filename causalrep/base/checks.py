@@ -105,7 +105,7 @@ def as_rows(*ndims: int, least: int = 1, **values: Any) -> list[Array]:
     return arrays
 
 
-def as_alike(weights: Array | None = None, *, infinite: bool = False, **values: Any) -> list[Array]:
+def as_alike(weights: Array | None = None, /, *, infinite: bool = False, **values: Any) -> list[Array]:
     """Arrays of one shape, so that none is broadcast.
 
     Args:
