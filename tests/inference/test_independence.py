@@ -197,7 +197,7 @@ def test_units_and_types_of_numbers_do_not_matter(pair):
     assert np.isfinite(_all_tests(np.arange(60), (np.arange(60) * 7) % 11)).all()
 
 
-def test_what_is_constant_up_to_rounding_has_no_p_value(pair):
+def test_what_is_constant_up_to_rounding_has_no_p_value(x64, pair):
     x, _ = pair
     for dtype in (np.float32, np.float64):
         flat = np.where(np.arange(60) % 3 == 0, 0.3, 0.1 + 0.2).astype(dtype)
