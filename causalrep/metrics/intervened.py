@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.base.checks import as_codes, as_rows
+from causalrep.base.checks import as_codes, as_rows, is_concrete
 from causalrep.base.validation import check_count, check_range, check_rows
 from causalrep.linalg import standardized, standardizer, varies
 from causalrep.metrics.correlation import FEWEST_ROWS, affine_slope, halves
@@ -116,7 +116,8 @@ def irs(
     1.0
     """
     check_count("levels", levels)
-    quantile = check_range("quantile", quantile, above=0, at_most=1)
+    if is_concrete(quantile):
+        quantile = check_range("quantile", quantile, above=0, at_most=1)
     numbers, z_hat = as_rows(2, 2, least=2, factors=factors, z_hat=z_hat)
     factors = as_codes("factors", numbers, levels=levels)
     z_hat = jnp.where(varies(z_hat), z_hat, 0.0)

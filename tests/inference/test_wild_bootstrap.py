@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalrep.inference import Covariance, wild_cluster_bootstrap, wild_cluster_interval
+from causalrep import inference
+from causalrep.inference import Covariance, wild_cluster_interval
 from causalrep.inference.wild_bootstrap import cluster_weights
 from causalrep.iv import ols, two_stage_least_squares
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, GROUPS, NULL = 200, 9, 0.7
+# One program for each choice and shape: without jit, every operation would be compiled by itself.
+wild_cluster_bootstrap = jax.jit(
+    inference.wild_cluster_bootstrap, static_argnums=6, static_argnames=("index", "draws", "weights")
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +30,9 @@ def data():
     return x @ [1.0, 0.5] + c @ [1.0, 1.0] + u, x, z, c, groups
 
 
+@jax.jit
 def refit(y, x, z, c, groups):
-    covariance = Covariance("cluster", clusters=jnp.asarray(groups), n_clusters=GROUPS)
+    covariance = Covariance("cluster", clusters=groups, n_clusters=GROUPS)
     if z is None:
         return ols(y, x, c, covariance=covariance)
     return two_stage_least_squares(y, x, z, c, covariance=covariance)
@@ -38,29 +44,28 @@ def test_draws_are_refitted_samples(data, instruments, index):
     y, x, z, c, groups = data
     z = z if instruments else None
     key = jax.random.key(3)
-    result = wild_cluster_bootstrap(
-        key, y, x, z, c, jnp.asarray(groups), GROUPS, null=NULL, index=index, draws=8, weights="webb"
-    )
-    fit = refit(y, x, z, c, groups)
-    np.testing.assert_allclose(result.statistic, (fit.coef[index] - NULL) / jnp.sqrt(fit.cov[index, index]), rtol=1e-9)
+    result = wild_cluster_bootstrap(key, y, x, z, c, groups, GROUPS, null=NULL, index=index, draws=8, weights="webb")
+    fit = jax.device_get(refit(y, x, z, c, groups))
+    np.testing.assert_allclose(result.statistic, (fit.coef[index] - NULL) / np.sqrt(fit.cov[index, index]), rtol=1e-9)
 
     # The restricted fit, by the textbook: impose b_j = NULL.
     outcome, others = y - NULL * x[:, index], np.delete(x, index, axis=1)
-    restricted = refit(outcome, others, z if instruments else None, c, groups)
-    e = np.asarray(restricted.residuals)
-    structure = outcome - others @ np.asarray(restricted.coef[:1]) - e
+    restricted = jax.device_get(refit(outcome, others, z if instruments else None, c, groups))
+    e = restricted.residuals
+    structure = outcome - others @ restricted.coef[:1] - e
     fitted, v = x, np.zeros_like(x)
     if instruments:
         w = np.column_stack([c, z])
         first = np.linalg.lstsq(np.column_stack([w, e]), x, rcond=None)[0][:-1]
         fitted, v = w @ first, x - w @ first
     weights = np.asarray(cluster_weights(key, 8, GROUPS, "webb"))[:, groups]
+    draws = np.asarray(result.draws)
     for draw, weight in enumerate(weights):
         x_star = fitted + v * weight[:, None]
-        b = np.insert(np.asarray(restricted.coef[:1]), index, NULL)
-        star = refit(x_star @ b + structure + e * weight, x_star, z, c, groups)
-        expected = (star.coef[index] - NULL) / jnp.sqrt(star.cov[index, index])
-        np.testing.assert_allclose(result.draws[draw], expected, rtol=1e-7)
+        b = np.insert(restricted.coef[:1], index, NULL)
+        star = jax.device_get(refit(x_star @ b + structure + e * weight, x_star, z, c, groups))
+        expected = (star.coef[index] - NULL) / np.sqrt(star.cov[index, index])
+        np.testing.assert_allclose(draws[draw], expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize("weights", ["rademacher", "webb"])
@@ -75,10 +80,9 @@ def test_weights(weights):
 
 def test_interval_inverts_the_test(data):
     y, x, z, c, groups = data
-    groups = jnp.asarray(groups)
-    fit = refit(y, x, z, c, groups)
+    fit = jax.device_get(refit(y, x, z, c, groups))
     key = jax.random.key(1)
-    scale = {"estimate": fit.coef[0], "stderr": jnp.sqrt(fit.cov[0, 0])}
+    scale = {"estimate": fit.coef[0], "stderr": np.sqrt(fit.cov[0, 0])}
     lower, upper = jax.jit(lambda key: wild_cluster_interval(key, y, x, z, c, groups, GROUPS, draws=199, **scale))(key)
 
     @jax.jit
@@ -95,7 +99,7 @@ def test_interval_inverts_the_test(data):
 def test_interval_is_unbounded_when_instruments_say_nothing():
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(60, 1)), rng.normal(size=(60, 1))
-    groups = jnp.arange(60) % 6
+    groups = np.arange(60) % 6
     y = x[:, 0] + rng.normal(size=60)
 
     @jax.jit
@@ -146,7 +150,7 @@ def test_size_with_few_clusters(instruments):
 def test_power():
     # A test that never rejects would pass the size check.
     rng = np.random.default_rng(2)
-    groups = jnp.arange(200) % 10
+    groups = np.arange(200) % 10
     z = rng.normal(size=(200, 1))
     u = rng.normal(size=200)
     x = z + u[:, None]
@@ -156,11 +160,11 @@ def test_power():
 
 def test_vmap(data):
     y, x, z, c, groups = data
-    nulls = jnp.array([0.0, 0.7, 1.0, 2.0])
+    nulls = np.array([0.0, 0.7, 1.0, 2.0])
     key = jax.random.key(0)
 
     def p(null):
-        return wild_cluster_bootstrap(key, y, x, z, c, jnp.asarray(groups), GROUPS, null=null, draws=99).p_value
+        return wild_cluster_bootstrap(key, y, x, z, c, groups, GROUPS, null=null, draws=99).p_value
 
     one = jax.jit(p)
     loop = [float(one(null)) for null in nulls]

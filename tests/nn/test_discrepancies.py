@@ -3,13 +3,16 @@
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
+from causalrep.nn import discrepancies
 
+# One program for each function and shape: without jit, every operation would be compiled by itself.
+linear_mmd = jax.jit(discrepancies.linear_mmd)
+rbf_mmd = jax.jit(discrepancies.rbf_mmd, static_argnames="bandwidth")
+sinkhorn_wasserstein = jax.jit(discrepancies.sinkhorn_wasserstein)
 ALL = (linear_mmd, rbf_mmd, sinkhorn_wasserstein)
 
 
@@ -51,12 +54,13 @@ def test_a_weight_of_zero_leaves_a_row_out(samples, distance):
 @pytest.mark.parametrize("distance", ALL)
 def test_an_empty_sample_has_no_distance_and_no_nan(samples, distance):
     x, y = samples
+    with_gradient = jax.jit(jax.value_and_grad(distance))
     for weights in ((np.zeros(len(x)), np.ones(len(y))), (np.zeros(len(x)), np.zeros(len(y)))):
-        value, gradient = jax.value_and_grad(distance)(jnp.asarray(x), jnp.asarray(y), *weights)
+        value, gradient = with_gradient(x, y, *weights)
         assert float(value) == 0.0
         assert np.isfinite(gradient).all()
     # All rows alike: no distance, no spread, and a square root at zero.
-    value, gradient = jax.value_and_grad(distance)(jnp.ones((4, 2)), jnp.ones((5, 2)), np.ones(4), np.ones(5))
+    value, gradient = with_gradient(np.ones(x.shape), np.ones(y.shape), *ones(x, y))
     assert float(value) == pytest.approx(0.0, abs=1e-3)
     assert np.isfinite(gradient).all()
 
@@ -70,13 +74,16 @@ def test_grows_with_a_shift_of_the_mean(samples, distance):
 
 def test_sharp_sinkhorn_is_zero_for_identical_samples():
     x = np.linspace(-1, 1, 20)[:, None]
-    assert float(sinkhorn_wasserstein(x, x, *ones(x, x), sharpness=200.0, iterations=200)) < 1e-3
+    # Eager, here and below: jit would unroll the many iterations into one very long program.
+    sharp = partial(discrepancies.sinkhorn_wasserstein, sharpness=200.0, iterations=200)
+    assert float(sharp(x, x, *ones(x, x))) < 1e-3
 
 
 def test_sharp_sinkhorn_is_the_exact_distance_in_one_dimension(x64):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=40), rng.normal(1.5, 0.5, size=30)
-    result = sinkhorn_wasserstein(x[:, None], y[:, None], *ones(x, y), sharpness=100.0, iterations=1000)
+    distance = partial(discrepancies.sinkhorn_wasserstein, x[:, None], y[:, None], *ones(x, y))
+    result = distance(sharpness=100.0, iterations=1000)
     assert float(result) == pytest.approx(wasserstein_distance(x, y), rel=0.05)
     # The negative control: so few iterations at so little sharpness blur the plan.
-    assert float(sinkhorn_wasserstein(x[:, None], y[:, None], *ones(x, y), sharpness=1.0)) > 1.1 * float(result)
+    assert float(distance(sharpness=1.0)) > 1.1 * float(result)

@@ -39,8 +39,9 @@ def test_the_loss_is_its_definition():
     objective, batch = demovae_objective(model, 6), {"x": jnp.asarray(x), "d": jnp.asarray(d)}
     params = jax.jit(objective.init)(jax.random.key(0), batch)
     loss, terms = jax.jit(objective.loss)(params, jax.random.key(1), batch)
-    z = np.asarray(Networks(model, 6).apply(params["net"], x, d, method="encode"), float)
-    rebuilt = np.asarray(Networks(model, 6).apply(params["net"], z, d, method="decode"))
+    apply = jax.jit(Networks(model, 6).apply, static_argnames="method")
+    z = np.asarray(apply(params["net"], x, d, method="encode"), float)
+    rebuilt = np.asarray(apply(params["net"], z, d, method="decode"))
     by_hand = 0.0
     for j in range(3):
         p = (d[:, j] - d[:, j].mean()) @ z / (d[:, j].std(ddof=1) * (z**2).sum(0))
@@ -58,21 +59,22 @@ def test_the_loss_is_its_definition():
 
 
 def test_a_constant_level_has_no_association():
-    z, d = jnp.ones((5, 2)), jnp.column_stack([jnp.ones(5), jnp.zeros(5)])
-    assert np.isfinite(association(z, d)).all()
+    z, d = np.ones((5, 2)), np.column_stack([np.ones(5), np.zeros(5)])
+    assert np.isfinite(jax.jit(association)(z, d)).all()
 
 
 def test_guides_are_scikit_learns_with_more_columns_than_rows(x64):
     rng = np.random.default_rng(0)
     x, d = 0.3 * rng.normal(size=(40, 60)), coded(rng, 40)
-    result = linear_guides(jnp.asarray(x), jnp.asarray(d), LAYOUT, ridge=2.0, c=0.5)
+    guides = jax.jit(linear_guides, static_argnums=2)
+    result = jax.device_get(guides(x, d, LAYOUT, ridge=2.0, c=0.5))
     ridge = Ridge(alpha=2.0).fit(x, d[:, 0])
     np.testing.assert_allclose(result.slopes[:, 0], ridge.coef_, atol=1e-8)
     np.testing.assert_allclose(result.intercepts[0], ridge.intercept_, atol=1e-8)
     logistic = LogisticRegression(C=0.5, tol=1e-10, max_iter=2000).fit(x, d[:, 2])
     scores = x @ np.asarray(result.slopes[:, 2]) + float(result.intercepts[2])
     np.testing.assert_allclose(scores, logistic.decision_function(x), atol=1e-4)
-    separable = linear_guides(jnp.asarray(x), jnp.asarray(d), LAYOUT, c=100.0)
+    separable = jax.device_get(guides(x, d, LAYOUT, c=100.0))
     assert np.mean((x @ separable.slopes[:, 2] + separable.intercepts[2] > 0) == (d[:, 2] == 1)) == 1.0
 
 
@@ -80,9 +82,10 @@ def test_low_rank_decoder_gives_the_upper_triangle_of_a_low_rank_matrix():
     model = DemoVAEModel(LAYOUT, latents=3, hidden=(5,), rank=1)
     networks = Networks(model, 6)
     z, d = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
-    params = networks.init(jax.random.key(0), np.ones((2, 6), np.float32), d)
+    params = jax.jit(networks.init)(jax.random.key(0), np.ones((2, 6), np.float32), d)
     fc = np.zeros((4, 4))
-    fc[np.triu_indices(4, 1)] = networks.apply(params, z, d, method="decode")[0]
+    decode = jax.jit(lambda params, z, d: networks.apply(params, z, d, method="decode")[0])
+    fc[np.triu_indices(4, 1)] = decode(params, z, d)
     # Off the diagonal a matrix of rank one satisfies m01 m23 = m02 m13 = m03 m12.
     np.testing.assert_allclose(fc[0, 1] * fc[2, 3], fc[0, 2] * fc[1, 3], rtol=1e-3, atol=1e-8)
     np.testing.assert_allclose(fc[0, 3] * fc[1, 2], fc[0, 2] * fc[1, 3], rtol=1e-3, atol=1e-8)
@@ -93,14 +96,15 @@ def test_hsic_sees_what_correlation_does_not():
     d = rng.normal(size=(300, 1))
     curved, unrelated = d**2, rng.normal(size=(300, 1))
     assert abs(np.corrcoef(curved[:, 0], d[:, 0])[0, 1]) < 0.25
-    assert hsic(jnp.asarray(curved), jnp.asarray(d)) > 5 * hsic(jnp.asarray(unrelated), jnp.asarray(d))
+    dependence = jax.jit(hsic)
+    assert float(dependence(curved, d)) > 5 * float(dependence(unrelated, d))
 
 
 def test_association_scan_is_scipys_with_bonferroni(x64):
     rng = np.random.default_rng(0)
     features, fields = rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
     fields[:, 0] += 0.5 * features[:, 2]
-    result = association_scan(jnp.asarray(features), jnp.asarray(fields))
+    result = jax.device_get(jax.jit(association_scan)(features, fields))
     for j in range(3):
         each = [stats.pearsonr(features[:, k], fields[:, j]) for k in range(4)]
         np.testing.assert_allclose(result.p_value[j], min(1.0, 4 * min(e.pvalue for e in each)), rtol=1e-9)
@@ -113,22 +117,25 @@ def test_leakage_tells_linear_from_nonlinear():
     curved = d[:, :1] ** 2 + 0.05 * rng.normal(size=(400, 1))
     sign = (2 * d[:, 2:] - 1) + 0.3 * rng.normal(size=(400, 1))
     noise = rng.normal(size=(400, 2))
-    hidden = leakage(jax.random.key(0), jnp.asarray(np.hstack([curved, noise])), jnp.asarray(d), LAYOUT)
-    shown = leakage(jax.random.key(0), jnp.asarray(np.hstack([d[:, :1], sign])), jnp.asarray(d), LAYOUT)
+    measured = jax.jit(leakage, static_argnums=3)
+    hidden = jax.device_get(measured(jax.random.key(0), np.hstack([curved, noise]), d, LAYOUT))
+    shown = jax.device_get(measured(jax.random.key(0), np.hstack([d[:, :1], sign]), d, LAYOUT))
     # The square of a symmetric variable tells nothing of its sign, and its absolute value no line finds.
     assert hidden.linear[0] < 0.1
     assert shown.linear[0] > 0.99
     assert shown.linear[1] > 0.97
     assert shown.nonlinear[1] > 0.97
     assert abs(hidden.linear[1] - hidden.chance[1]) < 0.08
-    squared = leakage(jax.random.key(0), jnp.asarray(curved), jnp.asarray(np.abs(d[:, :1])), (1,))
+    squared = jax.device_get(measured(jax.random.key(0), curved, np.abs(d[:, :1]), (1,)))
     assert squared.nonlinear[0] > squared.linear[0] + 0.01
 
 
 @pytest.fixture(scope="module")
 def brains():
-    population = fc_population(jax.random.key(0), regions=12, factors=5)
-    train, test = (draw_fc(jax.random.key(k), population, n=300) for k in (1, 2))
+    # Whole simulators are compiled: by themselves, their operations would be many programs.
+    population = jax.jit(lambda key: fc_population(key, regions=12, factors=5))(jax.random.key(0))
+    draw = jax.jit(draw_fc, static_argnames="n")
+    train, test = (draw(jax.random.key(k), population, n=300) for k in (1, 2))
     tables = [
         pd.DataFrame({"age": np.asarray(s.age, float), "sex": np.where(s.sex == 1, "m", "f")}) for s in (train, test)
     ]
