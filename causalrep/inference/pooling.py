@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -52,6 +53,11 @@ def pool(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Poo
         raise InputError("values", found=f"shape {values.shape}", expected="estimates from at least two data sets")
     if is_concrete(variances) and (np.asarray(variances) < 0).any():
         raise InputError("variances", found="negative values", expected="at least 0")
+    return _pooled(values, variances)
+
+
+@jax.jit
+def _pooled(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Pooled:
     draws = values.shape[0]
     within, between = jnp.mean(variances, axis=0), jnp.var(values, axis=0, ddof=1)
     inflated = (1 + 1 / draws) * between

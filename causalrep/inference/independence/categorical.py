@@ -4,6 +4,7 @@ A negative code is a missing value, as in ``pandas.factorize``, whose row is lef
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -75,6 +76,13 @@ def contingency_table(
     if rows is not None:
         check_rows("rows", len(rows), rows=len(x), of="x")
         used = used & (jnp.asarray(rows) != 0)
+    return _counts(x, y, used, (int(levels[0]), int(levels[1])))
+
+
+@partial(jax.jit, static_argnames="levels")
+def _counts(
+    x: Int[Array, " n"], y: Int[Array, " n"], used: Bool[Array, " n"], levels: tuple[int, int]
+) -> Float[Array, "a b"]:
     counted = used.astype(jnp.result_type(float))
     counted = jnp.where(used & ((x >= levels[0]) | (y >= levels[1])), jnp.nan, counted)
     cell = jnp.where(used, x * levels[1] + y, 0)
@@ -96,11 +104,13 @@ def _column(name: str, codes: Int[Array, "n *"]) -> Int[Array, " n"]:
     return codes
 
 
+@jax.jit
 def _expected(observed: Float[Array, "a b"]) -> Float[Array, "a b"]:
     # Without rows there is nothing to expect: 0, not 0 / 0.
     return jnp.sum(observed, axis=1, keepdims=True) * (jnp.sum(observed, axis=0) / jnp.maximum(jnp.sum(observed), 1))
 
 
+@jax.jit
 def _compared(statistic: Float[Array, ""], observed: Float[Array, "a b"]) -> Independence:
     present = [jnp.sum(jnp.sum(observed, axis=axis) > 0) for axis in (1, 0)]
     df = jnp.maximum(present[0] - 1, 0) * (present[1] - 1)
