@@ -114,7 +114,9 @@ TWO_STREAMS: dict[str, Any] = {"tokens": 8, "features": 8, "schedule": EPOCHS}
 NETWORKS: dict[str, Recipe] = {
     "DeepIV": network_iv(lambda: iv.DeepIV(hidden=(8,), components=2, dropout=0.0, schedule=EPOCHS, seeds=1)),
     "DFIV": network_iv(
-        lambda: iv.DFIV(treatment=(4,), instrument=(4,), covariate=(4,), inner_steps=2, schedule=Schedule(steps=30), seeds=1)
+        lambda: iv.DFIV(
+            treatment=(4,), instrument=(4,), covariate=(4,), inner_steps=2, schedule=Schedule(steps=30), seeds=1
+        )
     ),
     "DeepGMM": network_iv(lambda: iv.DeepGMM(hidden=(8,), schedule=EPOCHS, seeds=1)),
     "NeuralIVL": network_iv(lambda: iv.NeuralIVL(hidden=(8,), schedule=EPOCHS)),
