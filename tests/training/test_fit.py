@@ -11,6 +11,7 @@ import pytest
 from numpyro.infer.autoguide import AutoNormal
 
 from causalrep.errors import InputError
+from causalrep.keys import root
 from causalrep.training import Objective, fit, svi_objective
 
 
@@ -169,6 +170,14 @@ def test_svi_reaches_the_conjugate_posterior(automatic):
     loc, scale = sorted(constrained, key=lambda name: "scale" in name)
     assert abs(float(constrained[loc]) - mean) < 0.02
     assert abs(float(constrained[scale]) / sd - 1) < 0.1
+
+
+def test_an_automatic_guide_starts_alike_under_every_default_generator():
+    y, starts = {"y": jnp.ones(3)}, []
+    for implementation in ("threefry2x32", "rbg"):
+        with jax.default_prng_impl(implementation):
+            starts.append(svi_objective(_model, AutoNormal(_model), example=y).init(root(0), y))
+    assert starts[0] == starts[1]
 
 
 @pytest.mark.parametrize(
