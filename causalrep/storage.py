@@ -100,7 +100,7 @@ def as_path(place: str | os.PathLike | Remote) -> AnyPath:
     """A local path or a path in a bucket, from what the user wrote.
 
     Raises:
-        InputError: If the URL's protocol is unknown.
+        InputError: If the URL's protocol is unknown, or there is no home directory for ``~``.
         RecordsError: If the package that reads this kind of bucket is not installed.
 
     >>> as_path("memory://results") / "records.parquet"
@@ -113,7 +113,10 @@ def as_path(place: str | os.PathLike | Remote) -> AnyPath:
     text = os.fspath(place)
     match = _URL.match(text)
     if match is None:
-        return Path(text).expanduser()
+        try:
+            return Path(text).expanduser() if text.startswith("~") else Path(text)
+        except RuntimeError as error:
+            raise InputError("results", found=f"{text!r} without a home directory", expected="a full path") from error
     protocol, rest = match.group(1), text[match.end() :].rstrip("/")
     if protocol == "file":
         return Path("/" + rest.lstrip("/"))

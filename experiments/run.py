@@ -23,6 +23,7 @@ from causalrep.errors import CausalrepError, CausalrepWarning
 from causalrep.parallel import distributed
 from causalrep.study import Records, claims_markdown, load_reported, run
 from experiments import configs
+from experiments.terminal import begin
 from experiments.tools.compile_for import compile_study, prefer_cpu
 
 LOWER_BOUND = "operations in library calls, such as factorizations, are not counted; loops of unknown length count once"
@@ -80,11 +81,11 @@ def main(
         papers_root: Folder with the published numbers of each paper.
         tables: Whether to print tables and claims. The main job prints them later, in one report per paper.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv, description = sys.argv[1:] if argv is None else list(argv), begin(__doc__)
     warnings.showwarning = _show_warning
     try:
         if not argv or argv[0] in ("-h", "--help"):
-            print(f"{__doc__.strip()}\n")
+            print(f"{description}\n")
             _list(config_root)
             return 0 if argv else 2
         if "--list" in argv:
