@@ -69,6 +69,12 @@ def cell_frame(study: Study, cell: int, start: int, columns: Columns, values: np
     return pd.DataFrame(data)
 
 
+def columns_of(frame: pd.DataFrame) -> Columns:
+    """The (method, metric) pairs of the first replication of a cell's rows."""
+    first = frame[frame["replication"] == frame["replication"].iloc[0]]
+    return tuple(zip(first["method"], first["metric"], strict=True))
+
+
 def join_frames(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The records of all chunks in one table, with the dtypes that a file gives back."""
     frame = pd.concat(frames, ignore_index=True)

@@ -22,6 +22,7 @@ from causalrep.parallel import distributed
 from causalrep.storage import AnyPath, as_path
 from causalrep.study import records as disk
 from causalrep.study.environment import code_digest, machine_and_code
+from causalrep.study.execution.cell_program import check_columns
 from causalrep.study.execution.executor import Executor, Mode
 from causalrep.study.execution.placement import Placement, Precision, place
 from causalrep.study.execution.profile import Trace
@@ -119,6 +120,8 @@ def run(
         InputError: If the study or an argument is wrong.
     """
     enable_compilation_cache()
+    if tensorboard is not None and isinstance(place := as_path(tensorboard), Path):
+        tensorboard = place.absolute()
     options = Options(mode, chunk, scale, progress, profile, tensorboard, count_operations)
     this = _plan(study, results, precision, options)
     # SIGTERM is heard between two chunks, so that it never cuts a write in two.
@@ -142,6 +145,8 @@ def _plan(study: Study, results: AnyPath | str | None, precision: Precision, opt
     placement = place(study, precision)
     study = placement.study
     folder = None if results is None else run_folder(study, results, options.scale)
+    # replicate may change the working directory.
+    folder = folder.absolute() if isinstance(folder, Path) else folder
     if options.profile and folder is None:
         raise InputError("profile", found="True without results", expected="a results folder to write the trace to")
     this = Run(placement, folder, options, code_digest(study))
@@ -261,6 +266,8 @@ def _compute_cell(this: Run, executor: Executor, cell: int, beside: _Companions)
         with beside.trace.chunk():
             columns, values = executor.compute(cell, start, end)
         if main:
+            if frames:
+                check_columns(columns, disk.columns_of(frames[0]), f"replications {start} to {end - 1}")
             frames.append(disk.cell_frame(study, cell, start, columns, values))
         if parts is not None:
             parts.save(frames[-1], cell, start, end)
