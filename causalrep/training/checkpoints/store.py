@@ -23,9 +23,10 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from causalrep.base.validation import check_range
+from causalrep.base.validation import check_count, check_range
 from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError, first_line
 from causalrep.parallel.distributed import agree, barrier, is_main
+from causalrep.storage import as_path
 from causalrep.training.checkpoints.digests import Ledger
 from causalrep.training.checkpoints.mirror import Mirror, bucket_of
 from causalrep.training.checkpoints.storable import restored, storable, storable_shapes
@@ -59,11 +60,14 @@ class Checkpoints:
     def __post_init__(self) -> None:
         bucket_of(self.folder)  # refuses a kind of bucket that is unknown, or whose package is not installed
         if self.every_steps is not None:
-            check_range("every_steps", self.every_steps, at_least=1)
+            check_count("every_steps", self.every_steps)
         if self.every_minutes is not None:
             check_range("every_minutes", self.every_minutes, above=0)
-        check_range("keep", self.keep, at_least=1)
-        check_range("keep_best", self.keep_best, at_least=0)
+        check_count("keep", self.keep)
+        check_count("keep_best", self.keep_best, at_least=0)
+        # The working directory may change before the fit starts.
+        if isinstance(place := as_path(self.folder), Path):
+            object.__setattr__(self, "folder", place.absolute())
 
 
 class Restored(NamedTuple):
