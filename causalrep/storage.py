@@ -217,6 +217,35 @@ def check_writable(folder: AnyPath) -> None:
         ) from error
 
 
+def create_file(path: Remote, data: bytes) -> bool:
+    """Write an object where there is none, and say whether it was; some kinds of bucket cannot tell.
+
+    Raises:
+        RecordsError: If the bucket does not answer or refuses.
+    """
+    with _named(path, "written"):
+        try:
+            _filesystem(path.url).pipe_file(path.url, data, mode="create")
+        except FileExistsError:
+            return False
+        except (TypeError, ValueError, NotImplementedError):  # no such mode
+            _filesystem(path.url).pipe_file(path.url, data)
+    return True
+
+
+def remove_file(path: AnyPath) -> None:
+    """Delete a file or an object.
+
+    Raises:
+        RecordsError: If the bucket does not answer or refuses.
+    """
+    if isinstance(path, Remote):
+        with _named(path, "removed"):
+            _filesystem(path.url).rm_file(path.url)
+        return
+    path.unlink()
+
+
 def remove_tree(folder: AnyPath) -> None:
     """Delete a folder with all its contents, if possible."""
     if isinstance(folder, Remote):
@@ -240,6 +269,8 @@ def download(source: Remote, target: Path) -> None:
     if not below:
         raise FileNotFoundError(errno.ENOENT, "nothing there", source.url)
     for name in below:
+        if name.endswith("/"):  # the marker that some tools leave for a folder
+            continue
         path = target / name.removeprefix(root).lstrip("/")
         with _named(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)

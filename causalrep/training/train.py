@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from causalrep.base.validation import check_counts
 from causalrep.errors import DivergenceError, InputError
+from causalrep.fingerprint import contents, tree_contents
 from causalrep.parallel.distributed import Preempted, Preemption, is_main, preemption
 from causalrep.parallel.mesh import make_mesh
 from causalrep.parallel.sharding import by_rows, place, replicated
@@ -124,7 +125,8 @@ def train(
     with contextlib.ExitStack() as stack:
         store = None
         if checkpoints is not None:
-            store = stack.enter_context(Store(checkpoints, _identity(loop, key, config), like))
+            identity = _identity(loop, key, config) | {"data": feed.contents(), "validation": tree_contents(validation)}
+            store = stack.enter_context(Store(checkpoints, identity, like))
         for observer in observers if is_main() else ():
             if hasattr(observer, "close"):
                 stack.callback(observer.close)
@@ -266,6 +268,9 @@ def _identity(loop: Loop, key: jax.Array, config: Mapping[str, Any] | None) -> d
         "accumulate": loop.accumulate,
         "eval_every": loop.eval_every,
         "patience": loop.patience,
+        # A learning rate is a number that a function of the optimizer has captured.
+        "optimizer": contents(loop.optimizer),
+        "objective": contents(loop.objective),
     }
 
 
