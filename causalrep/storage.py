@@ -237,9 +237,12 @@ def remove_file(path: AnyPath) -> None:
     """Delete a file or an object.
 
     Raises:
+        FileNotFoundError: If there is none.
         RecordsError: If the bucket does not answer or refuses.
     """
     if isinstance(path, Remote):
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, "nothing there", path.url)
         with _named(path, "removed"):
             _filesystem(path.url).rm_file(path.url)
         return
@@ -253,6 +256,24 @@ def remove_tree(folder: AnyPath) -> None:
             _filesystem(folder.url).rm(folder.url, recursive=True)
         return
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_named(folder: AnyPath, name: re.Pattern) -> None:
+    """Delete what has a name of the pattern in a folder, and the folder if nothing else is in it."""
+    # Elsewhere others may have removed it.
+    with contextlib.suppress(OSError, RecordsError):
+        paths: list[AnyPath] = list(folder.iterdir())
+        for path in paths:
+            if name.fullmatch(path.name):
+                remove_file(path) if isinstance(path, Path) and path.is_file() else remove_tree(path)
+    remove_if_empty(folder)
+
+
+def remove_if_empty(folder: AnyPath) -> None:
+    """Delete a folder that holds nothing; buckets have no empty folders."""
+    if isinstance(folder, Path):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def download(source: Remote, target: Path) -> None:

@@ -42,6 +42,7 @@ class Options:
         compile_for: Compile for a slice and report, without running (tpu:v5e:16x16, any topology; cuda only lowers).
         profile: Write a trace of the first chunks next to the results, and count operations.
         count_operations: Count the floating-point operations of the compiled programs.
+        other_code: Records of changed code: refuse them, keep them with a warning, or recompute them.
         tensorboard: Folder for TensorBoard scalars that show the run's progress.
         coordinator: host:port of process 0, if no cluster is detected.
         process_count: Number of processes, if no cluster is detected.
@@ -56,6 +57,7 @@ class Options:
     compile_for: str | None = None
     profile: bool = False
     count_operations: bool = False
+    other_code: Literal["refuse", "keep", "recompute"] = "refuse"
     tensorboard: str | None = None
     coordinator: str | None = None
     process_count: int | None = None
@@ -114,6 +116,7 @@ def main(
                 tensorboard=options.tensorboard,
                 precision=options.precision,
                 count_operations=options.count_operations or options.profile,
+                other_code=options.other_code,
             )
             if distributed.is_main():
                 _print_report(records, reported if tables else None, time.perf_counter() - started)
