@@ -23,6 +23,7 @@ import pandas as pd
 
 _BLOCK = 1 << 26
 _CHANGING = {"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear"}
+_OUTER = ("LOAD_GLOBAL", "LOAD_DEREF", "LOAD_NAME", "LOAD_CLASSDEREF")
 _LIBRARY = Path(__file__).resolve().parent
 _STANDARD = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -111,22 +112,31 @@ def captured(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 def is_state(code: types.CodeType, name: str, value: Any) -> bool:
     """Whether code changes a variable from outside, a counter or a cache, so that its value describes no program."""
-    assigned, changes_containers = _changes(code)
-    return name in assigned or (changes_containers and isinstance(value, list | dict | set | bytearray | deque))
+    assigned, changed = _changes(code)
+    return name in assigned or (name in changed and isinstance(value, list | dict | set | bytearray | deque))
 
 
 @functools.lru_cache(maxsize=4096)
-def _changes(code: types.CodeType) -> tuple[frozenset[str], bool]:
-    """The outer variables that code assigns, and whether it changes any container in place."""
-    instructions = list(dis.get_instructions(code))
-    assigned = {i.argval for i in instructions if i.opname in ("STORE_GLOBAL", "STORE_DEREF", "DELETE_GLOBAL")}
-    in_place = any(i.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") for i in instructions)
-    in_place |= bool(_CHANGING & set(code.co_names))
+def _changes(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The outer variables that code assigns, and those that it changes in place if they are containers."""
+    assigned, changed = set[str](), set[str]()
+    on_line, before = set[str](), None  # outer variables read on the current line, and by the instruction before
+    for instruction in dis.get_instructions(code):
+        if instruction.starts_line:
+            on_line = set()
+        if instruction.opname in ("STORE_GLOBAL", "STORE_DEREF", "DELETE_GLOBAL"):
+            assigned.add(instruction.argval)
+        elif instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR"):
+            changed |= on_line
+        elif instruction.argval in _CHANGING and instruction.opname in ("LOAD_METHOD", "LOAD_ATTR") and before:
+            changed.add(before)
+        before = instruction.argval if instruction.opname in _OUTER else None
+        on_line |= {before} if before else set()
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             more, also = _changes(inner)
-            assigned, in_place = assigned | more, in_place or also
-    return frozenset(assigned), in_place
+            assigned, changed = assigned | more, changed | also
+    return frozenset(assigned), frozenset(changed)
 
 
 def _numbers(code: types.CodeType) -> list[int | float]:

@@ -225,7 +225,6 @@ def _imports(code: types.CodeType, package: str) -> Iterator[str]:
             yield from (f"{module}.{name}" for name in names or ())
 
 
-@functools.lru_cache(maxsize=4096)
 def _origin(module: str) -> str | None:
     """The file of a module, found without importing it."""
     path, spec, name = None, None, ""

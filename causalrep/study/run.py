@@ -254,8 +254,6 @@ def _compute(this: Run, stop: distributed.Preemption) -> tuple[list[pd.DataFrame
     workspaces = Workspaces(
         folder, options.tensorboard, options.profile and study.spread, main and options.progress, this.code.own
     )
-    if folder is not None and main:
-        _warn_of_parts(this, folder)
     executor = Executor(study, options.mode, options.chunk, workspaces, count_operations=options.count_operations)
     started = time.perf_counter()
     frames, resumed = [], 0
@@ -271,16 +269,6 @@ def _compute(this: Run, stop: distributed.Preemption) -> tuple[list[pd.DataFrame
             frames += own
             resumed += before
     return frames, _computation(executor, time.perf_counter() - started, resumed)
-
-
-def _warn_of_parts(this: Run, folder: AnyPath) -> None:
-    if any(label.rpartition("-")[2] != this.code.digest for label in disk.labels_of_parts(folder)):
-        warnings.warn(
-            f"{this.study.name}: finished parts in {folder} were computed by other code than today's. They are not "
-            "used, and their replications are computed again.",
-            CausalrepWarning,
-            stacklevel=4,
-        )
 
 
 def _compute_cell(this: Run, executor: Executor, cell: int, beside: _Companions) -> tuple[list[pd.DataFrame], int]:

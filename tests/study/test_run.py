@@ -249,7 +249,7 @@ def test_code_is_digested_once_per_run(study, tmp_path, monkeypatch):
     import causalrep.study.environment as environment
 
     read = []
-    monkeypatch.setattr(environment, "_source_files", lambda study: read.append(study) or [])
+    monkeypatch.setattr(environment, "code_of", lambda function: read.append(function) or {})
     monkeypatch.setattr(environment, "_commit", lambda study: None)
     _run(study, tmp_path)
     assert len(read) == 1
