@@ -173,7 +173,9 @@ def _transform(model: Any, X: Any, data: dict[str, Any]) -> Any:
     return model.transform(X)
 
 
-def representation(make: Any, data: Any, labels: tuple[str, ...], **options: Any) -> Recipe:
+def representation(
+    make: Any, data: Any, labels: tuple[str, ...], *, scalable: bool = True, **options: Any
+) -> Recipe:
     """A representation of rows in environments or domains."""
     return Recipe(
         make,
@@ -183,8 +185,7 @@ def representation(make: Any, data: Any, labels: tuple[str, ...], **options: Any
         numeric=("X",),
         labels=labels,
         later={"X": _transform},
-        scalable=("X",),
-        shiftable=("X",),
+        scalable=("X",) if scalable else (),
         options=options,
     )
 
@@ -233,7 +234,7 @@ CLOSED: dict[str, Recipe] = {
         lambda: latent.LinearDisentanglement(3), environments, ("environment",), observational="none"
     ),
     "LSCALEI": representation(lambda: latent.LSCALEI(3), environments, ("environment",), observational="none"),
-    "HCA": representation(lambda: latent.HCA(2), domains, ("domain",)),
+    "HCA": representation(lambda: latent.HCA(2), domains, ("domain",), scalable=False),
 }
 
 

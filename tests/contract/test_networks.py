@@ -1,4 +1,4 @@
-"""Units and copies of networks: a power of two scales every bit of the standardized data alike, so answers are equal."""
+"""Units of networks: powers of two leave the bits of standardized data as they are, so the answers are equal."""
 
 import pickle
 
