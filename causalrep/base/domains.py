@@ -2,16 +2,17 @@
 
 A class lists one for each argument of its constructor::
 
-    _domains = {"alpha": Real(above=0), "k": Whole(), "metric": Choice("mahalanobis", "euclidean"), "seed": Whole(0)}
+    _domains = {"alpha": Real(above=0), "k": Whole(), "metric": Choice("mahalanobis", "euclidean"), "seed": Whole(None)}
 
 A domain refuses a wrong value by the name of its argument and knows examples of wrong values; NumPy's scalars count as
 Python's numbers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 
 from causalrep.base.validation import check_choice, check_count, check_range, check_widths
@@ -51,20 +52,24 @@ class Real:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number of at least ``at_least``; a seed is ``Whole(None)``."""
+    """A whole number of at least ``at_least`` that ``multiple`` divides; a seed is ``Whole(None)``."""
 
     at_least: int | None = 1
+    multiple: int = 1
 
     def check(self, argument: str, value: Any) -> None:
-        """Refuse what is no whole number or too small."""
+        """Refuse what is no whole number, too small, or no multiple."""
         if self.at_least is not None:
             check_count(argument, value, at_least=self.at_least)
         elif isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
             raise InputError(argument, found=repr(value), expected="a whole number")
+        if value % self.multiple:
+            raise InputError(argument, found=repr(value), expected=f"a multiple of {self.multiple}")
 
     def wrong(self) -> list[Any]:
-        """A fraction, text, a truth value, and a number below the bound."""
-        return [1.5, "three", True, float("nan"), *([] if self.at_least is None else [self.at_least - 1])]
+        """A fraction, text, a truth value, a number below the bound, and one between two multiples."""
+        few = [] if self.at_least is None else [self.at_least - 1]
+        return [1.5, "three", True, float("nan"), *few, *([] if self.multiple == 1 else [10 * self.multiple + 1])]
 
 
 class Choice:
@@ -110,6 +115,43 @@ class Widths:
     def wrong(self) -> list[Any]:
         """A number, a width of zero, a fraction, text."""
         return [64, (0,), (1.5,), "wide", *([] if self.empty else [()])]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A pair (lowest, highest) of numbers above 0, the ends of a logarithmic scale; equal ends are allowed."""
+
+    def check(self, argument: str, value: Any) -> None:
+        """Refuse what is no pair, and by its position an end that is wrong."""
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            raise InputError(argument, found=repr(value), expected="a pair (lowest, highest)")
+        low = check_range(f"{argument}[0]", value[0], above=0)
+        check_range(f"{argument}[1]", value[1], at_least=low)
+
+    def wrong(self) -> list[Any]:
+        """A number, text, one end, an end at 0, ends in the wrong order, an infinite end."""
+        return [1.0, "wide", (1.0,), (0.0, 1.0), (1.0, 0.5), (1.0, float("inf"))]
+
+
+@dataclass(frozen=True)
+class Several:
+    """A tuple or list of values of another domain, at least ``least`` of them."""
+
+    domain: Any
+    least: int = 0
+
+    def check(self, argument: str, value: Any) -> None:
+        """Refuse what is no tuple or too short, and by its position an entry that is wrong."""
+        if not isinstance(value, tuple | list) or len(value) < self.least:
+            expected = f"a tuple of at least {self.least}" if self.least else "a tuple"
+            raise InputError(argument, found=repr(value), expected=expected)
+        for position, entry in enumerate(value):
+            self.domain.check(f"{argument}[{position}]", entry)
+
+    def wrong(self) -> list[Any]:
+        """Text, a mapping, too few, and one wrong entry."""
+        few = [()] if self.least else []
+        return ["several", {}, *few, *((entry,) for entry in self.domain.wrong())]
 
 
 @dataclass(frozen=True)
@@ -183,6 +225,38 @@ class Instance:
 
 
 def check_domains(domains: dict[str, Any], values: dict[str, Any]) -> None:
-    """Check every value by the domain of its name."""
+    """Check every value by the domain of its name, where there are both: a user's subclass may have other arguments."""
     for argument, domain in domains.items():
-        domain.check(argument, values[argument])
+        if argument in values:
+            domain.check(argument, values[argument])
+
+
+def plain(value: Any) -> Any:
+    """NumPy's and JAX's scalars as Python's numbers of the same value, inside tuples and lists too; the rest as it is.
+
+    Python's numbers are hashed, printed and promoted in one way, so that two spellings of a number choose one compiled
+    program and give one answer.
+    """
+    concrete = isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
+    if isinstance(value, np.generic) or (concrete and value.ndim == 0):
+        return value.item()
+    if isinstance(value, tuple | list):
+        entries = [plain(entry) for entry in value]
+        if all(new is old for new, old in zip(entries, value)):
+            return value
+        return value._make(entries) if hasattr(value, "_make") else type(value)(entries)
+    return value
+
+
+def check_fields(instance: Any) -> None:
+    """Check the fields of a frozen dataclass by its ``_domains``, for its ``__post_init__``.
+
+    Scalars become Python's numbers and lists become tuples, which can be hashed. Values traced by JAX pass unseen.
+    """
+    for field in fields(instance):
+        value = getattr(instance, field.name)
+        if isinstance(value, jax.core.Tracer):
+            continue
+        value = plain(value)
+        instance._domains[field.name].check(field.name, value)
+        object.__setattr__(instance, field.name, tuple(value) if isinstance(value, list) else value)

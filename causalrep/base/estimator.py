@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import jax
 
-from causalrep.base.domains import Domain, check_domains
+from causalrep.base.domains import Domain, check_domains, plain
 from causalrep.errors import InputError, NotFittedError
 
 
@@ -65,8 +65,16 @@ class Estimator:
         return self
 
     def _check_domains(self) -> None:
-        """Refuse hyperparameters out of their domains, by name; every ``fit`` calls it before it looks at the data."""
-        check_domains(self._domains, self.get_params(deep=False))
+        """Refuse hyperparameters out of their domains, by name; every ``fit`` calls it before it looks at the data.
+
+        NumPy's scalars become Python's numbers of the same value.
+        """
+        given = self.get_params(deep=False)
+        values = {name: plain(value) for name, value in given.items()}
+        check_domains(self._domains, values)
+        for name, value in values.items():
+            if value is not given[name]:
+                setattr(self, name, value)
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self).__init__).parameters

@@ -3,7 +3,7 @@
 import importlib
 import warnings
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self, get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +15,12 @@ from jaxtyping import Array, Float
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 
+from causalrep.base.domains import Choice, Domain, Real, Whole
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
     as_excluded,
-    check_choice,
-    check_counts,
     check_index_alignment,
     check_range,
-    check_seed,
 )
 from causalrep.confounders.confounded_law import Confounded, Law
 from causalrep.effects import EffectEstimator
@@ -105,6 +103,14 @@ class BayesianConfounder(EffectEstimator):
 
     _title = "Effect with one confounder hidden, by Markov chain Monte Carlo"
     _rows_per_arm = 5
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latent": Choice(*get_args(Law)),
+        "prior_scale": Real(above=0),
+        "warmup": Whole(),
+        "draws": Whole(2),
+        "chains": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -138,11 +144,7 @@ class BayesianConfounder(EffectEstimator):
         Warns:
             IdentificationWarning: If the chains disagree, or functional form alone identifies the effect.
         """
-        check_choice("latent", self.latent, ("two_point", "gaussian"))
-        check_range("prior_scale", self.prior_scale, above=0)
-        check_counts(warmup=self.warmup, draws=self.draws, chains=self.chains)
-        check_range("draws", self.draws, at_least=2)
-        check_seed(self.seed)
+        self._check_domains()
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
         self._excluded = as_excluded(Z, X)
         super().fit(Y, T, X=X)

@@ -10,7 +10,7 @@ NeurIPS; layers and training as in the authors' code.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import chex
 import flax.linen as nn
@@ -23,8 +23,8 @@ import pandas as pd
 from jaxtyping import Array, Float, Key, PyTree
 from numpyro.infer import TraceMeanField_ELBO
 
+from causalrep.base.domains import Choice, Domain, Either, Optional, Several, Whole
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_choice, check_counts, check_seed
 from causalrep.confounders.outcomes import (
     PotentialOutcomes,
     averages_without_errors,
@@ -40,7 +40,7 @@ from causalrep.keys import derive, root
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Scaling, Schedule, check_schedule, no_scaling, scaling_of
+from causalrep.training.rows import InSchedule, Scaling, Schedule, check_schedule, no_scaling, scaling_of
 from causalrep.training.trained import Trained, refuse_divergence, trained
 
 Batch = Mapping[str, jax.Array]
@@ -298,6 +298,15 @@ class CEVAE(EffectEstimator):
     _precision = "float32"
     _title = "CEVAE: effect adjusted for a confounder observed through proxies"
     _rows_per_arm = 10
+    _domains: ClassVar[dict[str, Domain]] = {
+        "binary": Optional(Either(Whole(0), Several(Whole(0)))),
+        "outcome": Choice("gaussian", "bernoulli"),
+        "latents": Whole(),
+        "width": Whole(),
+        "schedule": InSchedule(SCHEDULE),
+        "draws": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -330,9 +339,7 @@ class CEVAE(EffectEstimator):
             InputError: If an argument is wrong.
             DivergenceError: If training met a loss that is not finite.
         """
-        check_counts(latents=self.latents, width=self.width, draws=self.draws)
-        check_seed(self.seed)
-        check_choice("outcome", self.outcome, ("gaussian", "bernoulli"))
+        self._check_domains()
         return super().fit(Y, T, X=X)
 
     def _estimate(self, design: EffectDesign) -> None:

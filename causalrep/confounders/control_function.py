@@ -12,14 +12,15 @@ with x and one coefficient of the residual for both arms follow the endogenous s
 
 import warnings
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from causalrep.base.validation import as_excluded, check_counts, check_index_alignment, check_range, check_seed
+from causalrep.base.domains import Domain, Whole
+from causalrep.base.validation import as_excluded, check_index_alignment
 from causalrep.effects import EffectEstimator, LeastSquares
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.scores import Average
@@ -108,6 +109,7 @@ class ControlFunction(EffectEstimator):
     """
 
     _title = "Control function (Heckman's two steps)"
+    _domains: ClassVar[dict[str, Domain]] = {"draws": Whole(2), "seed": Whole(None)}
 
     def __init__(self, *, draws: int = 200, seed: int = 0):
         self.draws = draws
@@ -128,9 +130,7 @@ class ControlFunction(EffectEstimator):
         Warns:
             IdentificationWarning: If there is no ``Z``.
         """
-        check_counts(draws=self.draws)
-        check_range("draws", self.draws, at_least=2)
-        check_seed(self.seed)
+        self._check_domains()
         check_index_alignment(Y=Y, T=T, X=X, Z=Z)
         self._excluded = as_excluded(Z, X)
         super().fit(Y, T, X=X)

@@ -6,7 +6,7 @@ treatment leaves no trace in the others, and effects are not identified without 
 """
 
 import warnings
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.domains import Domain, Real, Whole
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import as_matrix, as_vector, check_counts, check_index_alignment, check_range, check_seed
+from causalrep.base.validation import as_matrix, as_vector, check_index_alignment
 from causalrep.effects import LeastSquares
 from causalrep.errors import IdentificationWarning, InputError
 from causalrep.keys import root
@@ -136,6 +137,11 @@ class Deconfounder(Estimator):
     """
 
     _title = "Deconfounder: effects of many treatments"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "factors": Whole(),
+        "held_out": Real(above=0, below=1),
+        "seed": Whole(None),
+    }
 
     def __init__(self, *, factors: int = 1, held_out: float = 0.2, seed: int = 0):
         self.factors = factors
@@ -156,10 +162,8 @@ class Deconfounder(Estimator):
             IdentificationWarning: Always, because the effects depend on the factor model; the message says if the model
                 fails its check.
         """
+        self._check_domains()
         check_index_alignment(Y=Y, T=T)
-        check_counts(factors=self.factors)
-        check_range("held_out", self.held_out, above=0, below=1)
-        check_seed(self.seed)
         y, self._outcome = as_vector("Y", Y)
         causes, self._names = as_matrix("T", T, rows=len(y))
         if causes.shape[1] < 2:

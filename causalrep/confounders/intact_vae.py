@@ -17,7 +17,7 @@ no more. Widths and training are this library's.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import chex
 import flax.linen as nn
@@ -28,8 +28,8 @@ import numpyro.distributions as dist
 import pandas as pd
 from jaxtyping import Array, Float, Key, PyTree
 
+from causalrep.base.domains import Domain, Real, Whole, Widths
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_counts, check_range, check_seed, check_widths
 from causalrep.confounders.outcomes import PotentialOutcomes, averages_without_errors, own_arm
 from causalrep.confounders.rows import divide
 from causalrep.effects import EffectEstimator
@@ -40,7 +40,7 @@ from causalrep.keys import derive, root
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule, scaling_of
+from causalrep.training.rows import InSchedule, Schedule, check_schedule, scaling_of
 from causalrep.training.trained import Trained, refuse_divergence, trained
 
 Batch = Mapping[str, jax.Array]
@@ -240,6 +240,14 @@ class IntactVAE(EffectEstimator):
     _precision = "float32"
     _title = "Intact-VAE: effect adjusted for an inferred prognostic score"
     _rows_per_arm = 10
+    _domains: ClassVar[dict[str, Domain]] = {
+        "score": Whole(),
+        "hidden": Widths(),
+        "beta": Real(above=0),
+        "schedule": InSchedule(SCHEDULE),
+        "draws": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -270,13 +278,11 @@ class IntactVAE(EffectEstimator):
             InputError: If an argument is wrong.
             DivergenceError: If training met a loss that is not finite.
         """
-        check_counts(score=self.score, draws=self.draws)
-        check_seed(self.seed)
-        check_range("beta", self.beta, above=0)
+        self._check_domains()
         return super().fit(Y, T, X=X)
 
     def _estimate(self, design: EffectDesign) -> None:
-        self._model = IntactVAEModel(self.score, check_widths("hidden", self.hidden), float(self.beta))
+        self._model = IntactVAEModel(self.score, tuple(self.hidden), float(self.beta))
         schedule = check_schedule(self.schedule, SCHEDULE)
         data = (values.astype(np.float32) for values in (design.x, design.t, design.y))
         with self._computing():

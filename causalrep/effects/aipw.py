@@ -9,25 +9,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.base.validation import check_count, check_range, check_seed
+from causalrep.base.domains import Domain, Real, Whole
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign, make_effect_design
-from causalrep.effects.regressions.host import as_learner, call
+from causalrep.effects.regressions.host import Regression, as_learner, call, check_classes
 from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, Nuisances, aipw_ate, aipw_att, aipw_scores, cross_fit_nuisances
 from causalrep.inference.crossfit import Learner, stratified_folds
 from causalrep.keys import root
 
 _LABELS = {"outcome": "Outcome model", "effect_model": "Effect model", "propensity": "Propensity model"}
-
-
-def check_cross_fitting(estimator: EffectEstimator) -> None:
-    """Refuse wrong values of ``cv``, ``clip``, ``seed`` and of the estimator's regressions."""
-    check_count("cv", estimator.cv, at_least=2)
-    check_range("clip", estimator.clip, at_least=0, below=0.5)
-    check_seed(estimator.seed)
-    regressions(estimator)
+# Domains of the hyperparameters that the cross-fitted estimators share, and of those of the learners of tau(x).
+CROSS_FITTING: dict[str, Domain] = {
+    "propensity": Regression(),
+    "cv": Whole(2),
+    "clip": Real(at_least=0, below=0.5),
+    "seed": Whole(None),
+}
+DOMAINS: dict[str, Domain] = {"outcome": Regression()} | CROSS_FITTING
 
 
 def regressions(estimator: EffectEstimator) -> list[Learner]:
@@ -46,6 +46,7 @@ def draw_folds(estimator: EffectEstimator, design: EffectDesign) -> None:
 
 def estimate_averages(estimator: EffectEstimator, design: EffectDesign) -> None:
     """Set all fitted attributes of :class:`AIPW`: folds, nuisances, scores and averages."""
+    check_classes(as_learner("outcome", estimator.outcome), design.y)
     draw_folds(estimator, design)
     nuisances = call(
         cross_fit_nuisances,
@@ -118,6 +119,7 @@ class AIPW(EffectEstimator):
 
     _title = "Augmented inverse propensity weighting (AIPW)"
     _regressions = ("outcome", "propensity")
+    _domains = DOMAINS
 
     def __init__(self, *, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         self.outcome, self.propensity = outcome, propensity
@@ -139,9 +141,8 @@ class AIPW(EffectEstimator):
         Warns:
             OverlapWarning: If some propensities had to be clipped; the message gives the share.
         """
-        self._check_hyperparameters()
+        self._check_domains()
         return self._fit(make_effect_design(Y, T, X, W, folds, rows_per_arm=2 * self.cv))
 
-    _check_hyperparameters = check_cross_fitting
     _estimate = estimate_averages
     _summary_facts = cross_fitting_facts

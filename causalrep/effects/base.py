@@ -66,11 +66,8 @@ class EffectEstimator(Estimator):
         Raises:
             InputError: If an argument is wrong; the message names it, what was found and what was expected.
         """
-        self._check_hyperparameters()
+        self._check_domains()
         return self._fit(make_effect_design(Y, T, X, W, rows_per_arm=self._rows_per_arm))
-
-    def _check_hyperparameters(self) -> None:
-        """Refuse hyperparameters out of their domain, before the data are looked at."""
 
     def _fit(self, design: EffectDesign) -> Self:
         with self._computing():

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from causalrep.base.validation import check_count, check_range
-from causalrep.effects.aipw import check_cross_fitting, estimate_averages
+from causalrep.base.domains import Whole
+from causalrep.base.validation import check_range
+from causalrep.effects.aipw import DOMAINS, estimate_averages
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.design import EffectDesign
 from causalrep.effects.learners import fit_learner, learner_facts, learner_notes
@@ -41,6 +42,7 @@ class CausalForest(EffectEstimator):
     _title = "Causal forest"
     _regressions = ("outcome", "propensity")
     _takes_controls = True
+    _domains = DOMAINS | {"trees": Whole(4, multiple=4), "min_leaf": Whole()}
 
     def __init__(self, *, trees=200, min_leaf=5, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         self.trees, self.min_leaf = trees, min_leaf
@@ -49,11 +51,6 @@ class CausalForest(EffectEstimator):
 
     fit = fit_learner
     _summary_facts, _summary_notes = learner_facts, learner_notes
-
-    def _check_hyperparameters(self) -> None:
-        check_cross_fitting(self)
-        check_count("trees", self.trees)
-        check_count("min_leaf", self.min_leaf)
 
     def _estimate(self, design: EffectDesign) -> None:
         estimate_averages(self, design)

@@ -13,11 +13,11 @@ from scipy import stats
 
 from causalrep.base.validation import check_choice, check_count, check_range
 from causalrep.effects import meta
-from causalrep.effects.aipw import check_cross_fitting, cross_fitting_facts, estimate_averages, regressions
+from causalrep.effects.aipw import DOMAINS, cross_fitting_facts, estimate_averages, regressions
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.design import EffectDesign, make_effect_design
 from causalrep.effects.intervals import bootstrap_effects, conformal_effects
-from causalrep.effects.regressions.host import as_learner, call
+from causalrep.effects.regressions.host import Regression, as_learner, call
 from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, Nuisances
 from causalrep.errors import InputError
@@ -46,7 +46,7 @@ def fit_learner(  # noqa: D417
     Warns:
         OverlapWarning: If some propensities had to be clipped; the message gives the share.
     """
-    self._check_hyperparameters()
+    self._check_domains()
     if W is not None and not getattr(self, "_takes_controls", False):
         raise InputError("W", found="covariates", expected=f"them in X, as {type(self).__name__} has no W")
     if X is None:
@@ -164,6 +164,7 @@ class SLearner(EffectEstimator):
 
     _title = "S-learner"
     _regressions = ("outcome", "propensity")
+    _domains = DOMAINS
 
     def __init__(self, *, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         self.outcome, self.propensity = outcome, propensity
@@ -173,7 +174,7 @@ class SLearner(EffectEstimator):
         return meta.S(as_learner("outcome", self.outcome))
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
-    _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects
+    _estimate = estimate_effects
     _summary_facts, _summary_notes = learner_facts, learner_notes
 
 
@@ -206,6 +207,7 @@ class TLearner(EffectEstimator):
 
     _title = "T-learner"
     _regressions = ("outcome", "propensity")
+    _domains = DOMAINS
 
     def __init__(self, *, outcome=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         self.outcome, self.propensity = outcome, propensity
@@ -215,7 +217,7 @@ class TLearner(EffectEstimator):
         return meta.T(as_learner("outcome", self.outcome))
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
-    _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects
+    _estimate = estimate_effects
     _summary_facts, _summary_notes = learner_facts, learner_notes
 
 
@@ -241,6 +243,7 @@ class XLearner(EffectEstimator):
 
     _title = "X-learner"
     _regressions = ("outcome", "effect_model", "propensity")
+    _domains = DOMAINS | {"effect_model": Regression(effects=True)}
 
     def __init__(self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
         self.outcome, self.effect_model, self.propensity = outcome, effect_model, propensity
@@ -250,7 +253,7 @@ class XLearner(EffectEstimator):
         return meta.X(*regressions(self))
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
-    _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects
+    _estimate = estimate_effects
     _summary_facts, _summary_notes = learner_facts, learner_notes
 
 
@@ -276,6 +279,7 @@ class RLearner(EffectEstimator):
 
     _title = "R-learner"
     _regressions = ("outcome", "effect_model", "propensity")
+    _domains = DOMAINS | {"effect_model": Regression(effects=True)}
     _takes_controls = True
 
     def __init__(self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
@@ -287,7 +291,7 @@ class RLearner(EffectEstimator):
         return meta.R(outcome, effect, propensity, n_folds=self._n_folds, clip=self.clip)
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
-    _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects
+    _estimate = estimate_effects
     _summary_facts, _summary_notes = learner_facts, learner_notes
 
 
@@ -314,6 +318,7 @@ class DRLearner(EffectEstimator):
 
     _title = "DR-learner"
     _regressions = ("outcome", "effect_model", "propensity")
+    _domains = DOMAINS | {"effect_model": Regression(effects=True)}
     _takes_controls = True
 
     def __init__(self, *, outcome=RIDGE, effect_model=RIDGE, propensity=LOGISTIC, cv=5, clip=CLIP, seed=0):
@@ -325,7 +330,7 @@ class DRLearner(EffectEstimator):
         return meta.DR(outcome, effect, propensity, n_folds=self._n_folds, clip=self.clip)
 
     fit, effect, effect_interval = fit_learner, predict_effects, predict_intervals
-    _check_hyperparameters, _estimate = check_cross_fitting, estimate_effects
+    _estimate = estimate_effects
     _summary_facts, _summary_notes = learner_facts, learner_notes
 
 

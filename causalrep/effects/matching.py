@@ -1,6 +1,6 @@
 """Nearest-neighbor matching with bias correction and the standard errors that matching needs."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,8 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from causalrep.base.validation import CONSTANT, check_choice, check_count
+from causalrep.base.domains import Choice, Domain, Flag, Whole
+from causalrep.base.validation import CONSTANT
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
@@ -162,15 +163,12 @@ class Matching(EffectEstimator):
     """
 
     _title = "Nearest-neighbor matching"
+    _domains: ClassVar[dict[str, Domain]] = {"k": Whole(), "metric": Choice(*METRICS), "correct_bias": Flag()}
 
     def __init__(self, k=1, *, metric="mahalanobis", correct_bias=True):
         self.k = k
         self.metric = metric
         self.correct_bias = correct_bias
-
-    def _check_hyperparameters(self) -> None:
-        check_choice("metric", self.metric, METRICS)
-        check_count("k", self.k)
 
     def _estimate(self, design: EffectDesign) -> None:
         smaller = int(min(design.t.sum(), (1 - design.t).sum()))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from causalrep.effects.regressions.linear import LOGISTIC, RIDGE
 from causalrep.effects.scores import CLIP, Nuisances, aipw_scores, clipped, cross_fit_nuisances
-from causalrep.inference.crossfit import Learner, cross_fit
+from causalrep.inference.crossfit import Learner, cross_fit, rows_called
 
 
 class EffectRows(NamedTuple):
@@ -97,7 +97,10 @@ class T:
 
     def fit(self, data: EffectRows):
         """Parameters of mu0 and mu1."""
-        return tuple(self.outcome.fit(data.xw, data.y, data.w * arm) for arm in (1 - data.t, data.t))
+        with rows_called("in the untreated arm"):
+            untreated = self.outcome.fit(data.xw, data.y, data.w * (1 - data.t))
+        with rows_called("in the treated arm"):
+            return untreated, self.outcome.fit(data.xw, data.y, data.w * data.t)
 
     def outcomes(self, params, x):
         """``mu0(x)`` and ``mu1(x)``."""

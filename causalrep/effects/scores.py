@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.inference.crossfit import Learner, cross_fit
+from causalrep.inference.crossfit import Learner, cross_fit, rows_called
 
 CLIP = 0.01
 
@@ -67,11 +67,12 @@ def cross_fit_nuisances(
         folds: Codes 0..n_folds-1.
         n_folds: Number of folds.
     """
-    return Nuisances(
-        cross_fit(propensity, x, t, w, folds, n_folds),
-        cross_fit(outcome, x, y, w * (1 - t), folds, n_folds),
-        cross_fit(outcome, x, y, w * t, folds, n_folds),
-    )
+    e = cross_fit(propensity, x, t, w, folds, n_folds)
+    with rows_called("in the untreated arm"):
+        mu0 = cross_fit(outcome, x, y, w * (1 - t), folds, n_folds)
+    with rows_called("in the treated arm"):
+        mu1 = cross_fit(outcome, x, y, w * t, folds, n_folds)
+    return Nuisances(e, mu0, mu1)
 
 
 def clipped(propensity: Float[Array, " n"], clip: float = CLIP) -> Float[Array, " n"]:

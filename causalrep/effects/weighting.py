@@ -1,11 +1,13 @@
 """Inverse propensity weighting with normalized weights; its standard errors account for the estimated propensity."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.base.validation import check_range
+from causalrep.base.domains import Domain, Real
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
@@ -100,12 +102,10 @@ class IPW(EffectEstimator):
     """
 
     _title = "Inverse propensity weighting (IPW)"
+    _domains: ClassVar[dict[str, Domain]] = {"clip": Real(at_least=0, below=0.5)}
 
     def __init__(self, *, clip=CLIP):
         self.clip = clip
-
-    def _check_hyperparameters(self) -> None:
-        check_range("clip", self.clip, at_least=0, below=0.5)
 
     def _estimate(self, design: EffectDesign) -> None:
         x, t, y = (jnp.asarray(a) for a in (design.xw, design.t, design.y))

@@ -4,6 +4,8 @@ Folds are integer codes and training sets are 0/1 weights, so that shapes are st
 and ``vmap``. Source: Chernozhukov et al. (2018), Econometrics Journal 21, C1-C68.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -31,6 +33,19 @@ class Learner(Protocol):
     def predict(self, params: Any, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """Predictions (m,)."""
         ...
+
+
+class OneClassError(InputError):
+    """The rows that a classifier is to be fitted to are all of one class."""
+
+
+@contextlib.contextmanager
+def rows_called(rows: str) -> Iterator[None]:
+    """Says in a :class:`OneClassError` raised inside which rows they were, since the regression does not know."""
+    try:
+        yield
+    except OneClassError as error:
+        raise OneClassError(error.argument, found=f"{error.found} {rows}", expected=error.expected) from error
 
 
 def is_host(*learners: Learner) -> bool:
@@ -91,7 +106,11 @@ def cross_fit(
         return learner.predict(learner.fit(x, y, w * (folds != fold)), x)
 
     if is_host(learner):
-        every = jnp.stack([jnp.asarray(predictions(fold)) for fold in range(n_folds)])
+        parts = []
+        for fold in range(n_folds):
+            with rows_called(f"outside fold {fold}"):
+                parts.append(jnp.asarray(predictions(fold)))
+        every = jnp.stack(parts)
     else:
         # One fold after another: on two CPU cores, a batch over folds was measured to be two to four times slower.
         every = jax.lax.map(predictions, jnp.arange(n_folds))

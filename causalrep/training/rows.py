@@ -96,6 +96,25 @@ def _plain(schedule: Schedule) -> Schedule:
     return dataclasses.replace(schedule, **values)
 
 
+@dataclasses.dataclass(frozen=True)
+class InSchedule:
+    """The domain of schedules: a :class:`Schedule` of fields that ``default`` has, or None for the default itself."""
+
+    default: Schedule
+
+    def check(self, argument: str, value: Any) -> None:
+        """Refuse what is no schedule, and by its name a field that is wrong or does not exist for the estimator."""
+        if value is not None:
+            Schedule.over(value, self.default)
+
+    def wrong(self) -> list[Any]:
+        """The class, numbers, words, and schedules with a wrong field or one that the estimator does not have."""
+        given = dataclasses.asdict(self.default)
+        foreign = [Schedule(**{name: 1}) for name, value in given.items() if value is None]
+        wrong = [Schedule(learning_rate=-1.0), Schedule(learning_rate="fast"), Schedule(batch_size=0)]  # type: ignore
+        return [Schedule, 100, "long", *wrong, *foreign]
+
+
 class Plan(NamedTuple):
     """A schedule of passes, converted to updates; all values are static.
 

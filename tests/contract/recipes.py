@@ -173,9 +173,7 @@ def _transform(model: Any, X: Any, data: dict[str, Any]) -> Any:
     return model.transform(X)
 
 
-def representation(
-    make: Any, data: Any, labels: tuple[str, ...], *, scalable: bool = True, **options: Any
-) -> Recipe:
+def representation(make: Any, data: Any, labels: tuple[str, ...], *, scalable: bool = True, **options: Any) -> Recipe:
     """A representation of rows in environments or domains."""
     return Recipe(
         make,

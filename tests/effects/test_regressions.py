@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
 from causalrep.effects import KernelRidge, LeastSquares, Logistic, NearestNeighbours, Ridge
+from causalrep.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, D = 120, 4
@@ -123,3 +124,20 @@ def test_masks_scales_and_transforms(learner):
     np.testing.assert_allclose(batched[0, 0], result, atol=1e-8)
     one = predictions(masks[1], columns[1])
     np.testing.assert_allclose(batched[1, 1], one, atol=1e-8)
+
+
+def test_hyperparameters_are_checked_when_a_regression_is_made_and_traced_ones_pass():
+    for make, argument in [
+        (lambda: Ridge(penalty=-1), "penalty"),
+        (lambda: Ridge(candidates=(0.1, -1.0)), "candidates"),
+        (lambda: KernelRidge(bandwidth=0), "bandwidth"),
+        (lambda: Logistic(penalty=float("nan")), "penalty"),
+        (lambda: NearestNeighbours(2.5), "k"),
+    ]:
+        with pytest.raises(InputError, match=f"^{argument}"):
+            make()
+    assert Ridge(np.float32(0.5)) == Ridge(0.5) == Ridge(jnp.asarray(0.5), candidates=list(Ridge().candidates))
+    assert hash(Ridge(candidates=[1.0])) == hash(Ridge(candidates=(1.0,)))
+    x, y, w = (jnp.asarray(a, float) for a in (X, Y, W))
+    traced = jax.jit(lambda penalty: Ridge(penalty).fit(x, y, w).slopes)(0.1)
+    np.testing.assert_allclose(traced, Ridge(0.1).fit(x, y, w).slopes, atol=1e-12)

@@ -7,12 +7,16 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from causalrep.base.domains import Either, Instance, Optional, Several, Whole
 from causalrep.base.kinds import to_numbers, to_pandas
 from causalrep.base.validation import is_constant
 from causalrep.errors import InputError
 
 # Columns of each variable in the coded matrix: 1 for a continuous one, else its number of levels.
 Layout = tuple[int, ...]
+# The domain of the hyperparameter ``categorical``: one name or position, or several.
+_COLUMN = Either(Whole(0), Instance("a column's name or position", lambda value: isinstance(value, str)))
+CATEGORICAL = Optional(Either(_COLUMN, Several(_COLUMN)))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """Linear residualization: subtract a regression on demographics. The baseline of any other method."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.base.columns import read_columns
+from causalrep.base.domains import Domain
 from causalrep.base.estimator import Transformer
 from causalrep.base.validation import check_index_alignment
-from causalrep.confounders.removal.demographics import Demographics
+from causalrep.confounders.removal.demographics import CATEGORICAL, Demographics
 from causalrep.linalg import min_norm_solve
 
 
@@ -57,11 +58,14 @@ class LinearResidualizer(Transformer):
     [5.5, 0.5]
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {"categorical": CATEGORICAL}
+
     def __init__(self, *, categorical: tuple[str | int, ...] | None = None):
         self.categorical = categorical
 
     def fit(self, X: Any, D: Any) -> Self:
         """Fit the regressions to data (n, E) and demographics (n, variables)."""
+        self._check_domains()
         check_index_alignment(X=X, D=D)
         x, self.columns_ = read_columns("X", X)
         self.demographics_ = Demographics.of(D, self.categorical)

@@ -2,14 +2,15 @@
 
 import dataclasses
 import warnings
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from causalrep.base.domains import Choice, Domain, Instance, Optional, Real, Several, Whole, Widths
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_choice, check_counts, check_range, check_seed, check_widths
+from causalrep.base.validation import check_counts, check_range
 from causalrep.confounders.outcomes import averages_without_errors, check_binary_outcome
 from causalrep.confounders.vluci.answers import Plan, Use, answer, decoded_effects
 from causalrep.confounders.vluci.completion import complete
@@ -19,12 +20,21 @@ from causalrep.confounders.vluci.laws import Family, prior
 from causalrep.confounders.vluci.model import Form, LatentModel, Link, Outcome
 from causalrep.effects import EffectEstimator, TLearner
 from causalrep.effects.design import EffectDesign
-from causalrep.errors import IdentificationWarning, InputError, NoIntervalError
+from causalrep.errors import IdentificationWarning, NoIntervalError
 from causalrep.keys import derive, root
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 
 # Other laws of U under which the average effect is reported.
 FAMILIES: tuple[tuple[Family, int], ...] = (("two_point", 1), ("gaussian", 1), ("gaussian", 2))
+
+
+def _is_effect_estimator(value: Any) -> bool:
+    return all(hasattr(value, name) for name in ("fit", "effect", "ate"))
+
+
+def _is_law(value: Any) -> bool:
+    """Whether a value is a law of U and its dimension; :class:`LatentModel` checks the dimension."""
+    return isinstance(value, tuple | list) and len(value) == 2 and value[0] in get_args(Family)
 
 
 class VLUCI(EffectEstimator):
@@ -87,6 +97,25 @@ class VLUCI(EffectEstimator):
     _precision = "float32"
     _title = "VLUCI: effect adjusted for an inferred confounder"
     _rows_per_arm = 10
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latent": Choice(*get_args(Family)),
+        "dim": Whole(),
+        "form": Choice(*get_args(Form)),
+        "link": Choice(*get_args(Link)),
+        "outcome": Choice(*get_args(Outcome)),
+        "posterior": Choice("network", "exact"),
+        "objective": Choice("auto", "double", "joint"),
+        "use": Choice(*get_args(Use)),
+        "estimator": Optional(Instance("an effect estimator, such as TLearner(), or None", _is_effect_estimator)),
+        "draws": Whole(),
+        "families": Several(Instance("a pair of a law and a dimension, such as ('gaussian', 1)", _is_law)),
+        "hidden": Widths(),
+        "schedule": InSchedule(SCHEDULE),
+        "warm_start": Whole(0),
+        "warm_up": Real(at_least=0, at_most=1),
+        "independence": Real(at_least=0),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -142,6 +171,7 @@ class VLUCI(EffectEstimator):
         Warns:
             IdentificationWarning: If more than one answer fits the data; see ``identification_``.
         """
+        self._check_domains()
         self._check()
         self._all_models = self._models()
         super().fit(Y, T, X=X)
@@ -157,20 +187,9 @@ class VLUCI(EffectEstimator):
         return self
 
     def _check(self) -> None:
-        check_counts(draws=self.draws)
-        check_seed(self.seed)
-        check_choice("objective", self.objective, ("auto", "double", "joint"))
-        check_choice("use", self.use, ("mean", "multiple", "decoder"))
-        check_range("warm_up", self.warm_up, at_least=0, at_most=1)
-        check_range("independence", self.independence, at_least=0)
-        check_range("warm_start", self.warm_start, at_least=0, below=check_schedule(self.schedule, SCHEDULE).epochs)
+        check_range("warm_start", self.warm_start, below=check_schedule(self.schedule, SCHEDULE).epochs)
         if self.use == "multiple":
             check_range("draws", self.draws, at_least=2)
-        lacking = [name for name in ("fit", "effect", "ate") if not hasattr(self.estimator or TLearner, name)]
-        if lacking or isinstance(self.estimator, type):
-            raise InputError(
-                "estimator", found=repr(self.estimator), expected="an effect estimator, such as TLearner(), or None"
-            )
 
     def _options(self, model: LatentModel) -> dict[str, Any]:
         """Options of training for one law of U; :func:`vluci` explains why a Gaussian one has its own."""
@@ -185,14 +204,9 @@ class VLUCI(EffectEstimator):
 
     def _models(self) -> list[LatentModel]:
         """The requested model, then those with another law of U."""
-        hidden = check_widths("hidden", self.hidden)
+        hidden = tuple(self.hidden)
         shared: dict[str, Any] = {"form": self.form, "link": self.link, "outcome": self.outcome, "hidden": hidden}
         chosen = LatentModel(self.latent, self.dim, posterior=self.posterior, **shared)
-        pairs = isinstance(self.families, tuple | list) and all(
-            isinstance(family, tuple | list) and len(family) == 2 for family in self.families
-        )
-        if not pairs:
-            raise InputError("families", found=repr(self.families), expected="pairs such as ('gaussian', 1), or ()")
         others = [LatentModel(latent, dim, **shared) for latent, dim in self.families]
         return [chosen, *(other for other in others if (other.latent, other.dim) != (self.latent, self.dim))]
 

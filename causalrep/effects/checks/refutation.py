@@ -19,6 +19,8 @@ from causalrep.effects.base import EffectEstimator
 from causalrep.errors import CausalrepWarning, InputError
 from causalrep.keys import root
 
+# An outcome with at most so many different values is one of classes.
+MOST_CLASSES = 10
 Check = Literal["placebo_treatment", "random_common_cause", "data_subset", "dummy_outcome"]
 
 
@@ -67,7 +69,8 @@ def refute(
     * ``"placebo_treatment"``: the treatment is permuted; the effect should be 0.
     * ``"random_common_cause"``: a standard normal covariate is added; the estimate should stay the same.
     * ``"data_subset"``: only a random fraction of the rows is kept; the estimate should stay the same.
-    * ``"dummy_outcome"``: the outcome is replaced by noise of the same variance; the effect should be 0.
+    * ``"dummy_outcome"``: the outcome is replaced by noise of the same variance, or permuted if it has few different
+      values; the effect should be 0.
 
     Args:
         fitted: An estimator after ``fit``.
@@ -145,6 +148,9 @@ def _subset(design, rng, fraction):
 
 
 def _dummy_outcome(design, rng, fraction):
+    if len(np.unique(design.y)) <= MOST_CLASSES:
+        # Classes stay classes, so that a classifier or a logistic regression can be refitted.
+        return rng.permutation(design.y), design.t, *_given(design)
     return design.y.std() * rng.standard_normal(len(design.y)), design.t, *_given(design)
 
 

@@ -16,13 +16,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_choice, check_range, check_widths
+from causalrep.base.domains import Choice, Domain, Real, Widths
+from causalrep.effects.aipw import CROSS_FITTING
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.learners import fit_learner, learner_notes, predict_effects
 from causalrep.effects.meta import EffectRows
 from causalrep.effects.networks.estimation import (
     WhenRead,
-    check_network,
     estimate_network,
     network_facts,
     network_interval,
@@ -36,7 +36,7 @@ from causalrep.keys import root
 from causalrep.nn.discrepancies import linear_mmd, rbf_mmd, sinkhorn_wasserstein
 from causalrep.training import Objective
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 from causalrep.training.trained import Trained
 
 Discrepancy = Literal["linear", "rbf", "wasserstein"]
@@ -182,22 +182,28 @@ def cfr_objective(method: CFRLearner) -> Objective:
     return Objective(lambda key, batch: network.init(key, batch.x), loss)
 
 
+_DOMAINS: dict[str, Domain] = CROSS_FITTING | {
+    "representation": Widths(empty=False),
+    "heads": Widths(empty=False),
+    "penalty": Real(at_least=0),
+    "schedule": InSchedule(SCHEDULE),
+}
+_BALANCED = _DOMAINS | {"alpha": Real(at_least=0), "discrepancy": Choice(*DISCREPANCIES)}
+
+
 def _core(estimator: EffectEstimator, **balancing: Any) -> CFRLearner:
-    """The learner of a class below, with its hyperparameters checked."""
+    """The learner of a class below."""
     return CFRLearner(
-        representation=check_widths("representation", estimator.representation, empty=False),
-        heads=check_widths("heads", estimator.heads, empty=False),
-        penalty=check_range("penalty", estimator.penalty, at_least=0),
+        representation=tuple(estimator.representation),
+        heads=tuple(estimator.heads),
+        penalty=float(estimator.penalty),
         schedule=check_schedule(estimator.schedule, SCHEDULE),
         **balancing,
     )
 
 
 def _balancing(estimator: EffectEstimator) -> dict[str, Any]:
-    return {
-        "alpha": check_range("alpha", estimator.alpha, at_least=0),
-        "discrepancy": check_choice("discrepancy", estimator.discrepancy, tuple(DISCREPANCIES)),
-    }
+    return {"alpha": float(estimator.alpha), "discrepancy": estimator.discrepancy}
 
 
 class TARNet(EffectEstimator):
@@ -235,6 +241,7 @@ class TARNet(EffectEstimator):
     """
 
     _title = "TARNet"
+    _domains = _DOMAINS
     _regressions = ("propensity",)
 
     def __init__(
@@ -257,7 +264,7 @@ class TARNet(EffectEstimator):
 
     fit, effect, effect_interval = fit_learner, predict_effects, network_interval
     ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
-    _check_hyperparameters, _estimate = check_network, estimate_network
+    _estimate = estimate_network
     _summary_facts, _summary_notes = network_facts, learner_notes
 
 
@@ -292,6 +299,7 @@ class CFRNet(EffectEstimator):
     """
 
     _title = "Counterfactual regression (CFR)"
+    _domains = _BALANCED
     _regressions = ("propensity",)
 
     def __init__(
@@ -317,7 +325,7 @@ class CFRNet(EffectEstimator):
 
     fit, effect, effect_interval = fit_learner, predict_effects, network_interval
     ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
-    _check_hyperparameters, _estimate = check_network, estimate_network
+    _estimate = estimate_network
     _summary_facts, _summary_notes = network_facts, learner_notes
 
 
@@ -350,6 +358,7 @@ class BNN(EffectEstimator):
     """
 
     _title = "Balancing neural network (BNN)"
+    _domains = _BALANCED
     _regressions = ("propensity",)
 
     def __init__(
@@ -375,5 +384,5 @@ class BNN(EffectEstimator):
 
     fit, effect, effect_interval = fit_learner, predict_effects, network_interval
     ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
-    _check_hyperparameters, _estimate = check_network, estimate_network
+    _estimate = estimate_network
     _summary_facts, _summary_notes = network_facts, learner_notes

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_counts, check_range, check_widths
+from causalrep.base.domains import Real, Whole, Widths
+from causalrep.effects.aipw import CROSS_FITTING
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.learners import fit_learner, learner_notes, predict_effects
 from causalrep.effects.meta import EffectRows
 from causalrep.effects.networks.estimation import (
     WhenRead,
-    check_network,
     estimate_network,
     network_facts,
     network_interval,
@@ -33,7 +33,7 @@ from causalrep.effects.scores import CLIP
 from causalrep.keys import root
 from causalrep.training import Objective
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 from causalrep.training.trained import Trained, trained
 
 SCHEDULE = Schedule(epochs=100, batch_size=64, learning_rate=1e-3, validation_share=0.2)
@@ -209,6 +209,14 @@ class DragonNet(EffectEstimator):
     """
 
     _title = "DragonNet"
+    _domains = CROSS_FITTING | {
+        "representation": Widths(empty=False),
+        "heads": Widths(empty=False),
+        "targeted": Real(at_least=0),
+        "penalty": Real(at_least=0),
+        "schedule": InSchedule(SCHEDULE),
+        "sgd_epochs": Whole(),
+    }
     _regressions = ("propensity",)
 
     def __init__(
@@ -231,17 +239,16 @@ class DragonNet(EffectEstimator):
         self.propensity, self.cv, self.clip, self.seed = propensity, cv, clip, seed
 
     def _core(self) -> DragonLearner:
-        check_counts(sgd_epochs=self.sgd_epochs)
         return DragonLearner(
-            representation=check_widths("representation", self.representation, empty=False),
-            heads=check_widths("heads", self.heads, empty=False),
-            targeted=check_range("targeted", self.targeted, at_least=0),
-            penalty=check_range("penalty", self.penalty, at_least=0),
+            representation=tuple(self.representation),
+            heads=tuple(self.heads),
+            targeted=float(self.targeted),
+            penalty=float(self.penalty),
             schedule=check_schedule(self.schedule, SCHEDULE),
-            sgd_epochs=int(self.sgd_epochs),
+            sgd_epochs=self.sgd_epochs,
         )
 
     fit, effect, effect_interval = fit_learner, predict_effects, network_interval
     ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
-    _check_hyperparameters, _estimate = check_network, estimate_network
+    _estimate = estimate_network
     _summary_facts, _summary_notes = network_facts, learner_notes

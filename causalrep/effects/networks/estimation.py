@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from causalrep.base.validation import check_choice, check_range
-from causalrep.effects.aipw import check_cross_fitting, draw_folds, regressions, store_averages
+from causalrep.effects.aipw import draw_folds, regressions, store_averages
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
@@ -41,12 +41,6 @@ class WhenRead:
         # The values then lie in the instance, where Python finds them before this descriptor.
         _estimate_averages(estimator)
         return vars(estimator)[self._name]
-
-
-def check_network(self: EffectEstimator) -> None:
-    """Refuse wrong hyperparameters, those of the network included."""
-    check_cross_fitting(self)
-    self._core()
 
 
 def estimate_network(self: EffectEstimator, design: EffectDesign) -> None:

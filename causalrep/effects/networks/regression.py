@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from causalrep.base.domains import Domain, Flag, Real, Whole, Widths, check_fields
 from causalrep.effects.networks.layers import head, squared_weights
 from causalrep.effects.networks.learner import train
 from causalrep.effects.networks.units import Units, standardize
@@ -17,7 +19,7 @@ from causalrep.keys import root
 from causalrep.nn import MLP
 from causalrep.training import Objective
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 from causalrep.training.trained import Trained
 
 SCHEDULE = Schedule(steps=1000, batch_size=100, learning_rate=1e-3, validation_share=0.2)
@@ -52,6 +54,21 @@ class MLPRegression:
     penalty: float = 1e-4
     schedule: Schedule = SCHEDULE
     seed: int = 0
+    _domains: ClassVar[dict[str, Domain]] = {
+        "hidden": Widths(),
+        "binary": Flag(),
+        "penalty": Real(at_least=0),
+        "schedule": InSchedule(SCHEDULE),
+        "seed": Whole(None),
+    }
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def probability(self) -> bool:
+        """Whether predictions are probabilities."""
+        return self.binary
 
     @property
     def network(self) -> MLP:

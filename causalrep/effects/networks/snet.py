@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from causalrep.base.validation import check_range, check_widths
+from causalrep.base.domains import Real, Widths
+from causalrep.effects.aipw import CROSS_FITTING
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.learners import fit_learner, learner_notes, predict_effects
 from causalrep.effects.meta import EffectRows
 from causalrep.effects.networks.estimation import (
     WhenRead,
-    check_network,
     estimate_network,
     network_facts,
     network_interval,
@@ -36,7 +36,7 @@ from causalrep.effects.scores import CLIP
 from causalrep.keys import root
 from causalrep.training import Objective
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 from causalrep.training.trained import Trained
 
 SCHEDULE = Schedule(steps=5000, batch_size=100, learning_rate=1e-4, validation_share=0.3)
@@ -185,6 +185,14 @@ class SNet(EffectEstimator):
     """
 
     _title = "SNet"
+    _domains = CROSS_FITTING | {
+        "large": Widths(empty=False),
+        "small": Widths(empty=False),
+        "heads": Widths(),
+        "penalty": Real(at_least=0),
+        "orthogonal": Real(at_least=0),
+        "schedule": InSchedule(SCHEDULE),
+    }
     _regressions = ("propensity",)
 
     def __init__(
@@ -207,15 +215,15 @@ class SNet(EffectEstimator):
 
     def _core(self) -> SNetLearner:
         return SNetLearner(
-            large=check_widths("large", self.large),
-            small=check_widths("small", self.small),
-            heads=check_widths("heads", self.heads),
-            penalty=check_range("penalty", self.penalty, at_least=0),
-            orthogonal=check_range("orthogonal", self.orthogonal, at_least=0),
+            large=tuple(self.large),
+            small=tuple(self.small),
+            heads=tuple(self.heads),
+            penalty=float(self.penalty),
+            orthogonal=float(self.orthogonal),
             schedule=check_schedule(self.schedule, SCHEDULE),
         )
 
     fit, effect, effect_interval = fit_learner, predict_effects, network_interval
     ate_, att_, nuisances_, scores_ = WhenRead(), WhenRead(), WhenRead(), WhenRead()
-    _check_hyperparameters, _estimate = check_network, estimate_network
+    _estimate = estimate_network
     _summary_facts, _summary_notes = network_facts, learner_notes

@@ -6,13 +6,16 @@ the rows used gets no weight; weights are relative, so doubling all changes noth
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from causalrep.base.domains import Domain, Optional, Real, Several, Whole, check_fields
 from causalrep.base.validation import CONSTANT
+from causalrep.errors import InputError
 from causalrep.linalg import logistic_regression, min_norm_solve, rank_tolerance, svd
 
 
@@ -56,6 +59,8 @@ class LeastSquares:
     [2.0, 0.0]
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {}
+
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes."""
         scaled = weighted_scale(x, w)
@@ -83,6 +88,13 @@ class Ridge:
 
     penalty: float | None = None
     candidates: tuple[float, ...] = field(default=tuple(10.0 ** (k / 2) for k in range(-10, 5)), repr=False)
+    _domains: ClassVar[dict[str, Domain]] = {
+        "penalty": Optional(Real(at_least=0)),
+        "candidates": Several(Real(at_least=0), least=1),
+    }
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes in the units of ``x``."""
@@ -136,6 +148,16 @@ def generalized_cv(
     return candidates[jnp.argmin(jax.vmap(score)(candidates))]
 
 
+def check_probabilities(argument: str, learner: Any, y: np.ndarray) -> None:
+    """Refuse a target (n,) with values outside [0, 1] for a regression that predicts probabilities."""
+    if len(y) and not (np.min(y) >= 0 and np.max(y) <= 1):
+        raise InputError(
+            argument,
+            found=f"{type(learner).__name__}, which predicts probabilities, for values from {y.min():g} to {y.max():g}",
+            expected="an outcome from 0 to 1 (code two classes 0 and 1), or another regression",
+        )
+
+
 @dataclass(frozen=True)
 class Logistic:
     """Logistic regression by Newton's method, for a target in [0, 1]; predictions are probabilities.
@@ -150,9 +172,16 @@ class Logistic:
 
     penalty: float = 1e-4
     max_steps: int = field(default=50, repr=False)
+    probability: ClassVar[bool] = True  # what it predicts, and so what its target must be
+    _domains: ClassVar[dict[str, Domain]] = {"penalty": Real(at_least=0), "max_steps": Whole()}
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> LinearParams:
         """Intercept and slopes of the log odds."""
+        if not any(isinstance(array, jax.core.Tracer) for array in (y, w)):
+            check_probabilities("y", self, np.asarray(y)[np.asarray(w) > 0])
         scaled = weighted_scale(x, w)
         share = scaled.weights / scaled.rows
         a = jnp.column_stack([jnp.ones_like(y), (x - scaled.mean) / scaled.spread])

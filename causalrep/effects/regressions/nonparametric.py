@@ -7,12 +7,13 @@ O(n^2) memory.
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from causalrep.base.domains import Domain, Flag, Optional, Real, Several, Whole, check_fields
 from causalrep.effects.regressions.linear import generalized_cv, weighted_scale
 from causalrep.linalg import eigh, squared_distances
 
@@ -54,6 +55,15 @@ class KernelRidge:
     bandwidth: float = 1.0
     penalty: float | None = None
     candidates: tuple[float, ...] = field(default=tuple(10.0 ** (k / 2) for k in range(-14, 3)), repr=False)
+    # The kernel matrix of repeated rows is singular, so that a penalty of 0 would divide by 0.
+    _domains: ClassVar[dict[str, Domain]] = {
+        "bandwidth": Real(above=0),
+        "penalty": Optional(Real(above=0)),
+        "candidates": Several(Real(above=0), least=1),
+    }
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> KernelParams:
         """The expansion's coefficients, from the eigenvectors of the weighted kernel matrix."""
@@ -102,6 +112,10 @@ class NearestNeighbours:
 
     k: int = 5
     standardize: bool = True
+    _domains: ClassVar[dict[str, Domain]] = {"k": Whole(), "standardize": Flag()}
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def fit(self, x: Float[Array, "n d"], y: Float[Array, " n"], w: Float[Array, " n"]) -> NeighborParams:
         """The training rows, scaled."""

@@ -14,17 +14,17 @@ system is ours.
 """
 
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.domains import Choice, Domain, Either, Flag, Range, Real, Whole
 from causalrep.iv.ivl.selection import as_scoring_treatment
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
-from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
+from causalrep.iv.nonlinear.door import NonlinearData, shuffled
 from causalrep.iv.nonlinear.kernel_fit import KernelFit, candidate_penalties, evaluate_kernel
 from causalrep.iv.nonlinear.kernels import gaussian_kernel, median_lengthscale
 from causalrep.linalg import eigh, spd_solve
@@ -162,6 +162,15 @@ class KernelIVL(NonlinearIVEstimator):
     _title = "Kernel IV-like regression"
     _no_interval = LOWERS_BIAS
     _assumptions = SYMMETRY
+    _domains: ClassVar[dict[str, Domain]] = {
+        "alpha": Either(Real(above=0), Choice("cv")),
+        "alpha_range": Range(),
+        "candidates": Whole(),
+        "penalty_range": Range(),
+        "instrument_penalty": Real(above=0),
+        "center": Flag(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -195,21 +204,12 @@ class KernelIVL(NonlinearIVEstimator):
         Raises:
             InputError: If an argument is wrong; the message names it.
         """
+        self._check_domains()
         self._score_on = as_scoring_treatment(T, T_score)
         try:
             return super().fit(Y, T, X=X, Z=Z)
         finally:
             del self._score_on
-
-    def _check_hyperparameters(self) -> None:
-        if isinstance(self.alpha, str):
-            check_choice("alpha", self.alpha, ("cv",))
-        else:
-            check_range("alpha", self.alpha, above=0)
-        low = check_range("alpha_range[0]", self.alpha_range[0], above=0)
-        check_range("alpha_range[1]", self.alpha_range[1], at_least=low)
-        check_penalties(self.candidates, self.penalty_range)
-        check_range("instrument_penalty", self.instrument_penalty, above=0)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         score = data.inputs if self._score_on is None else np.column_stack([self._score_on, data.x])

@@ -1,14 +1,13 @@
 """Linear IV-like regression with a fixed or selected penalty."""
 
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_range
-from causalrep.errors import InputError
+from causalrep.base.domains import Choice, Domain, Either, Flag, Range, Real, Whole
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.ivl.path import ivl_path
 from causalrep.iv.ivl.selection import (
@@ -70,6 +69,13 @@ class IVLRegression(LinearIVEstimator):
     _title = "IV-like regression"
     _needs_identification = False
     _no_interval = SHRINKAGE
+    _domains: ClassVar[dict[str, Domain]] = {
+        "alpha": Either(Real(above=0), Choice(*SELECTORS)),
+        "candidates": Whole(),
+        "alpha_range": Range(),
+        "seed": Whole(None),
+        "fit_intercept": Flag(),
+    }
 
     def __init__(
         self,
@@ -101,7 +107,7 @@ class IVLRegression(LinearIVEstimator):
         Raises:
             InputError: If an argument is wrong; the message names it.
         """
-        self._check_alpha()
+        self._check_domains()
         self._score_on = as_scoring_treatment(T, T_score)
         try:
             return super().fit(Y, T, X=X, Z=Z, clusters=clusters)
@@ -119,17 +125,6 @@ class IVLRegression(LinearIVEstimator):
             alpha = jnp.asarray(float(self.alpha))
         self.alpha_ = float(alpha)
         return _anchor_regression(y, x, z, c, gamma=1.0 + 1.0 / alpha)
-
-    def _check_alpha(self) -> None:
-        if isinstance(self.alpha, str):
-            if self.alpha not in SELECTORS:
-                raise InputError("alpha", found=repr(self.alpha), expected="a number above 0, 'cv', 'lcv' or 'cc'")
-            check_count("candidates", self.candidates)
-            low, high = self.alpha_range
-            check_range("alpha_range[0]", low, above=0)
-            check_range("alpha_range[1]", high, at_least=low)
-        else:
-            check_range("alpha", self.alpha, above=0)
 
     def _summary_facts(self) -> list[tuple[str, str]]:
         how = f", selected by {self.alpha.upper()}" if isinstance(self.alpha, str) else ""

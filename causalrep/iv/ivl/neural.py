@@ -1,11 +1,12 @@
 """IV-like regression with a network, trained on the IVL risk."""
 
 from functools import lru_cache
+from typing import ClassVar, get_args
 
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_choice, check_count, check_range, check_widths
+from causalrep.base.domains import Choice, Domain, Real, Whole, Widths
 from causalrep.iv.ivl.kernel import SYMMETRY
 from causalrep.iv.ivl.objective import Form, ivl_objective
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
@@ -20,15 +21,14 @@ from causalrep.iv.nonlinear.networks import (
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule, plan_epochs
+from causalrep.training.rows import InSchedule, Schedule, check_schedule, plan_epochs
 from causalrep.training.trained import Trained, trained
 
-Widths = tuple[int, ...]
 SCHEDULE = Schedule(epochs=100, batch_size=256, learning_rate=3e-3)
 
 
 @lru_cache
-def neural_ivl_objective(hidden: Widths, alpha: float, form: Form) -> Objective:
+def neural_ivl_objective(hidden: tuple[int, ...], alpha: float, form: Form) -> Objective:
     """The IVL risk of a perceptron; cached, because the training loop compiles once per objective object."""
     return ivl_objective(trained_mlp((*hidden, 1)), alpha=alpha, form=form)
 
@@ -41,7 +41,7 @@ def neural_ivl(
     *,
     alpha: float = 1.0,
     form: Form = "paper",
-    hidden: Widths = (64, 64),
+    hidden: tuple[int, ...] = (64, 64),
     schedule: Schedule | None = SCHEDULE,
 ) -> Trained:
     """Train a perceptron on ``r^T P r / n + alpha mean r^2`` over standardized data.
@@ -70,7 +70,9 @@ def neural_ivl(
     return trained(result, scaling)
 
 
-def neural_ivl_predict(fit: Trained, x: Float[Array, "n d"], *, hidden: Widths = (64, 64)) -> Float[Array, " n"]:
+def neural_ivl_predict(
+    fit: Trained, x: Float[Array, "n d"], *, hidden: tuple[int, ...] = (64, 64)
+) -> Float[Array, " n"]:
     """The function at rows of treatments and controls."""
     net = trained_mlp((*hidden, 1))
     return in_units(fit, x, lambda params, inputs: net.apply(params, inputs)[:, 0])
@@ -101,6 +103,14 @@ class NeuralIVL(NonlinearIVEstimator):
     _no_interval = NO_INTERVAL
     _assumptions = SYMMETRY
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "alpha": Real(at_least=0),
+        "form": Choice(*get_args(Form)),
+        "hidden": Widths(empty=False),
+        "schedule": InSchedule(SCHEDULE),
+        "seeds": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -118,13 +128,6 @@ class NeuralIVL(NonlinearIVEstimator):
         self.schedule = schedule
         self.seeds = seeds
         self.seed = seed
-
-    def _check_hyperparameters(self) -> None:
-        check_range("alpha", self.alpha, at_least=0)
-        check_choice("form", self.form, ("paper", "legacy_gmm"))
-        check_widths("hidden", self.hidden, empty=False)
-        check_schedule(self.schedule, SCHEDULE)
-        check_count("seeds", self.seeds)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         network = {"hidden": tuple(self.hidden)}

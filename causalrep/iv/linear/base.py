@@ -6,7 +6,7 @@ Names, checks, precision, intervals and printing are here.
 """
 
 import warnings
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from causalrep.base.domains import Choice, Domain, Flag, Optional, Whole
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
     CONSTANT,
     as_matrix,
-    check_count,
     check_index_alignment,
     check_range,
     check_time_order,
@@ -79,6 +79,12 @@ class LinearIVEstimator(Estimator, InstrumentReports):
     _needs_identification = True
     _kinds: tuple[str, ...] = KINDS
     _no_interval: str | None = None
+    _domains: ClassVar[dict[str, Domain]] = {
+        "covariance": Choice(*KINDS),
+        "fit_intercept": Flag(),
+        "debiased": Flag(),
+        "bandwidth": Optional(Whole(0)),
+    }
 
     def __init__(
         self,
@@ -111,7 +117,8 @@ class LinearIVEstimator(Estimator, InstrumentReports):
         Raises:
             InputError: If an argument is wrong; the message names it, what was found and what was expected.
         """
-        self._check_hyperparameters(clusters)
+        self._check_domains()
+        check_covariance(self.covariance, clusters, kinds=self._kinds)
         if self.covariance == "HAC":
             check_time_order("Y", Y)
         design = make_design(
@@ -271,11 +278,6 @@ class LinearIVEstimator(Estimator, InstrumentReports):
         return notes
 
     # ---------------------------------------------------------------- helpers
-
-    def _check_hyperparameters(self, clusters: Any) -> None:
-        check_covariance(self.covariance, clusters, kinds=self._kinds)
-        if self.bandwidth is not None:
-            check_count("bandwidth", self.bandwidth, at_least=0)
 
     def _check_fitted(self) -> None:
         _ = self.coef_

@@ -1,10 +1,12 @@
 """The k-class estimators and their relatives as classes, thin layers over :mod:`causalrep.iv.linear.kclass`."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causalrep.base.validation import check_range
+from causalrep.base.domains import Domain, Flag, Real
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance, fitted_exactly, leverages
 from causalrep.iv.linear import kclass
@@ -91,14 +93,14 @@ class Fuller(LinearIVEstimator):
     """
 
     _title = "Fuller's modified LIML"
+    _domains = LinearIVEstimator._domains | {"a": Real(at_least=0)}
 
     def __init__(self, a=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
         super().__init__(covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth)
         self.a = a
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
-        a = check_range("a", self.a, at_least=0)
-        return _fuller(y, x, z, c, a=a, covariance=covariance)
+        return _fuller(y, x, z, c, a=float(self.a), covariance=covariance)
 
 
 class KClass(LinearIVEstimator):
@@ -116,13 +118,14 @@ class KClass(LinearIVEstimator):
     """
 
     _title = "k-class estimator"
+    _domains = LinearIVEstimator._domains | {"kappa": Real()}
 
     def __init__(self, kappa=1.0, *, covariance="homoskedastic", fit_intercept=True, debiased=True, bandwidth=None):
         super().__init__(covariance=covariance, fit_intercept=fit_intercept, debiased=debiased, bandwidth=bandwidth)
         self.kappa = kappa
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
-        return _k_class(y, x, z, c, kappa=check_range("kappa", self.kappa), covariance=covariance)
+        return _k_class(y, x, z, c, kappa=float(self.kappa), covariance=covariance)
 
 
 class JIVE(LinearIVEstimator):
@@ -161,10 +164,11 @@ class AnchorRegression(LinearIVEstimator):
     _title = "Anchor regression"
     _needs_identification = False
     _no_interval = SHRINKAGE
+    _domains: ClassVar[dict[str, Domain]] = {"gamma": Real(above=0), "fit_intercept": Flag()}
 
     def __init__(self, gamma=2.0, *, fit_intercept=True):
         super().__init__(fit_intercept=fit_intercept)
         self.gamma = gamma
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> LinearFit:
-        return _anchor_regression(y, x, z, c, gamma=check_range("gamma", self.gamma, above=0))
+        return _anchor_regression(y, x, z, c, gamma=float(self.gamma))

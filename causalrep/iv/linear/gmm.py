@@ -6,7 +6,7 @@ in coordinates where the first-step problem is orthonormal.
 """
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Int
 from scipy import stats
 
-from causalrep.base.validation import check_choice
+from causalrep.base.domains import Choice, Domain, Flag
 from causalrep.errors import CausalrepWarning, InputError
 from causalrep.inference.sandwich import MOMENT_KINDS, Covariance, meat
 from causalrep.iv.design import Design
@@ -236,6 +236,12 @@ class GMM(LinearIVEstimator):
     """
 
     _kinds = MOMENT_KINDS
+    _domains: ClassVar[dict[str, Domain]] = {
+        "weighting": Choice(*STEPS),
+        "covariance": Choice(*MOMENT_KINDS),
+        "fit_intercept": Flag(),
+        "debiased": Flag(),
+    }
 
     def __init__(self, weighting="two-step", *, covariance="HC0", fit_intercept=True, debiased=False):
         super().__init__(covariance=covariance, fit_intercept=fit_intercept, debiased=debiased)
@@ -246,7 +252,6 @@ class GMM(LinearIVEstimator):
         return f"Generalized method of moments ({self.weighting})"
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> GMMFit:
-        steps = check_choice("weighting", self.weighting, STEPS)
         moments = z.shape[1] + (0 if c is None else c.shape[1])
         if covariance.kind == "cluster" and covariance.n_clusters <= moments:
             raise InputError(
@@ -254,7 +259,7 @@ class GMM(LinearIVEstimator):
                 found=f"{covariance.n_clusters} groups for {moments} moments",
                 expected="more groups than instruments and controls together, to weight by groups",
             )
-        return _gmm(y, x, z, c, steps=steps, covariance=covariance)
+        return _gmm(y, x, z, c, steps=self.weighting, covariance=covariance)
 
     def _store(self, design: Design, fit: Any) -> None:
         super()._store(design, fit)

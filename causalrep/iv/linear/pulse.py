@@ -4,14 +4,14 @@ Jakobsen and Peters (2022), "Distributional robustness of k-class estimators and
 """
 
 import warnings
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.stats import chi2
 from jaxtyping import Array, Bool, Float
 
-from causalrep.base.validation import check_range
+from causalrep.base.domains import Domain, Flag, Real
 from causalrep.errors import CausalrepWarning
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.design import Design
@@ -109,13 +109,14 @@ class PULSE(LinearIVEstimator):
 
     _title = "PULSE"
     _no_interval = SHRINKAGE
+    _domains: ClassVar[dict[str, Domain]] = {"p_min": Real(above=0, below=1), "fit_intercept": Flag()}
 
     def __init__(self, p_min=0.05, *, fit_intercept=True):
         super().__init__(fit_intercept=fit_intercept)
         self.p_min = p_min
 
     def _estimate(self, y, x, z, c, covariance: Covariance) -> PulseFit:
-        return _pulse(y, x, z, c, p_min=check_range("p_min", self.p_min, above=0, below=1))
+        return _pulse(y, x, z, c, p_min=float(self.p_min))
 
     def _store(self, design: Design, fit: PulseFit) -> None:
         super()._store(design, fit.fit)

@@ -87,7 +87,7 @@ class WildBootstrapInference:
         with self._computing():
             *data, codes = jax.tree.map(jnp.asarray, design.system)
             key = root(seed)
-            common = {"n_clusters": design.n_clusters, "index": index, "draws": draws, "weights": weights}
+            common = {"n_clusters": design.n_clusters, "index": index, "draws": int(draws), "weights": weights}
             test = _bootstrap(key, *data, codes, null=null, **common)
             if not jnp.isfinite(test.statistic):
                 raise InputError(

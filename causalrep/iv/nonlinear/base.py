@@ -56,6 +56,7 @@ class NonlinearIVEstimator(Estimator):
         Raises:
             InputError: If an argument or hyperparameter is wrong; the message names it.
         """
+        self._check_domains()
         self._check_hyperparameters()
         data = check_nonlinear(Y, T, X, Z)
         with self._computing():
@@ -71,7 +72,7 @@ class NonlinearIVEstimator(Estimator):
             return self._structural(inputs)
 
     def _check_hyperparameters(self) -> None:
-        """Refuse wrong hyperparameters; nothing to check by default."""
+        """Refuse hyperparameters that are wrong together; nothing to check by default."""
 
     # ---------------------------------------------------------------- answers
 

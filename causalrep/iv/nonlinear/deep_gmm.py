@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_range, check_widths
+from causalrep.base.domains import Domain, Real, Whole, Widths
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.kernels import median_lengthscale, nystroem, nystroem_features
@@ -23,13 +24,12 @@ from causalrep.iv.nonlinear.networks import (
 )
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
-from causalrep.training.rows import Schedule, check_schedule, plan_epochs, split_rows
+from causalrep.training.rows import InSchedule, Schedule, check_schedule, plan_epochs, split_rows
 from causalrep.training.trained import Trained, trained
 
 SCHEDULE = Schedule(epochs=3000, batch_size=1024, learning_rate=5e-4, validation_share=0.5)
 # Nystroem features of the instruments that measure the violation of the held-out moments.
 JUDGES = 50
-Widths = tuple[int, ...]
 
 
 def leaky_relu(x: Array) -> Array:
@@ -38,13 +38,13 @@ def leaky_relu(x: Array) -> Array:
 
 
 @lru_cache
-def networks(hidden: Widths, critic_hidden: Widths) -> tuple[MLP, MLP]:
+def networks(hidden: tuple[int, ...], critic_hidden: tuple[int, ...]) -> tuple[MLP, MLP]:
     """The structural network g and the critic f."""
     return trained_mlp((*hidden, 1), activation=leaky_relu), trained_mlp((*critic_hidden, 1), activation=leaky_relu)
 
 
 @lru_cache
-def deep_gmm_objective(hidden: Widths, critic_hidden: Widths) -> Objective:
+def deep_gmm_objective(hidden: tuple[int, ...], critic_hidden: tuple[int, ...]) -> Objective:
     """The game as an objective, for batches of ``y``, ``x``, ``z`` and, for validation, ``psi`` (kernel features of z).
 
     Its gradients are those of the players: g descends ``mean f(z) (y - g(x))`` and f ascends
@@ -91,8 +91,8 @@ def deep_gmm(
     x: Float[Array, "n d"],
     z: Float[Array, "n k"],
     *,
-    hidden: Widths = (20, 3),
-    critic_hidden: Widths = (20,),
+    hidden: tuple[int, ...] = (20, 3),
+    critic_hidden: tuple[int, ...] = (20,),
     critic_speed: float = 5.0,
     schedule: Schedule | None = SCHEDULE,
 ) -> Trained:
@@ -136,7 +136,7 @@ def deep_gmm(
 
 
 def deep_gmm_predict(
-    fit: Trained, x: Float[Array, "n d"], *, hidden: Widths = (20, 3), critic_hidden: Widths = (20,)
+    fit: Trained, x: Float[Array, "n d"], *, hidden: tuple[int, ...] = (20, 3), critic_hidden: tuple[int, ...] = (20,)
 ) -> Float[Array, " n"]:
     """The structural function at rows of treatments and controls."""
     g, _ = networks(hidden, critic_hidden)
@@ -168,6 +168,14 @@ class DeepGMM(NonlinearIVEstimator):
     _title = "DeepGMM"
     _no_interval = NO_INTERVAL
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "hidden": Widths(empty=False),
+        "critic_hidden": Widths(empty=False),
+        "critic_speed": Real(above=0),
+        "schedule": InSchedule(SCHEDULE),
+        "seeds": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -185,13 +193,6 @@ class DeepGMM(NonlinearIVEstimator):
         self.schedule = schedule
         self.seeds = seeds
         self.seed = seed
-
-    def _check_hyperparameters(self) -> None:
-        check_widths("hidden", self.hidden, empty=False)
-        check_widths("critic_hidden", self.critic_hidden, empty=False)
-        check_range("critic_speed", self.critic_speed, above=0)
-        check_schedule(self.schedule, SCHEDULE)
-        check_count("seeds", self.seeds)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         network = {"hidden": tuple(self.hidden), "critic_hidden": tuple(self.critic_hidden)}

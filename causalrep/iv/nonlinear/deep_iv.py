@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_counts, check_range, check_widths
+from causalrep.base.domains import Domain, Optional, Real, Whole, Widths
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.networks import (
@@ -22,10 +22,9 @@ from causalrep.iv.nonlinear.networks import (
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import FitResult, Objective, fit
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule, plan_epochs, split_rows
+from causalrep.training.rows import InSchedule, Schedule, check_schedule, plan_epochs, split_rows
 from causalrep.training.trained import Trained, trained
 
-Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]
 # Of each stage.
 SCHEDULE = Schedule(epochs=300, batch_size=100, learning_rate=1e-3, weight_decay=1e-4, validation_share=0.2)
@@ -62,7 +61,7 @@ class Mixture(NamedTuple):
 
 
 @lru_cache
-def density_network(hidden: Widths, components: int, treatments: int, dropout: float) -> MLP:
+def density_network(hidden: tuple[int, ...], components: int, treatments: int, dropout: float) -> MLP:
     """The network whose outputs are a :class:`Mixture`'s parameters."""
     return trained_mlp((*hidden, components * (1 + 2 * treatments)), dropout=dropout)
 
@@ -75,7 +74,7 @@ def as_mixture(outputs: Float[Array, "n o"], components: int) -> Mixture:
 
 
 @lru_cache
-def density_objective(hidden: Widths, components: int, treatments: int, dropout: float) -> Objective:
+def density_objective(hidden: tuple[int, ...], components: int, treatments: int, dropout: float) -> Objective:
     """Stage 1: the negative log likelihood of treatments ``t`` given instruments and controls ``z``."""
     net = density_network(hidden, components, treatments, dropout)
 
@@ -90,13 +89,13 @@ def density_objective(hidden: Widths, components: int, treatments: int, dropout:
 
 
 @lru_cache
-def structural_network(hidden: Widths, dropout: float) -> MLP:
+def structural_network(hidden: tuple[int, ...], dropout: float) -> MLP:
     """The network of the structural function h(t, x)."""
     return trained_mlp((*hidden, 1), dropout=dropout)
 
 
 @lru_cache
-def structural_objective(hidden: Widths, samples: int, dropout: float) -> Objective:
+def structural_objective(hidden: tuple[int, ...], samples: int, dropout: float) -> Objective:
     """Stage 2, for batches of ``y``, controls ``x`` and the stage-1 mixture of each row.
 
     ``(y - mean_a h(t_a, x)) (y - mean_b h(t_b, x))`` with two independent sets of ``samples`` treatments: its mean, and
@@ -132,7 +131,7 @@ def deep_iv(
     z: Float[Array, "n k"],
     *,
     treatments: int = 1,
-    hidden: Widths = (128, 64, 32),
+    hidden: tuple[int, ...] = (128, 64, 32),
     components: int = 10,
     samples: int = 2,
     dropout: float | None = None,
@@ -193,7 +192,9 @@ def deep_iv(
     )
 
 
-def deep_iv_predict(fit: Trained, x: Float[Array, "n d"], *, hidden: Widths = (128, 64, 32)) -> Float[Array, " n"]:
+def deep_iv_predict(
+    fit: Trained, x: Float[Array, "n d"], *, hidden: tuple[int, ...] = (128, 64, 32)
+) -> Float[Array, " n"]:
     """The structural function at rows of treatments and controls."""
     net = structural_network(hidden, 0.0)
     return in_units(fit, x, lambda params, inputs: net.apply(params, inputs)[:, 0])
@@ -223,6 +224,15 @@ class DeepIV(NonlinearIVEstimator):
     _title = "DeepIV"
     _no_interval = NO_INTERVAL
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "hidden": Widths(empty=False),
+        "components": Whole(),
+        "samples": Whole(),
+        "dropout": Optional(Real(at_least=0, below=1)),
+        "schedule": InSchedule(SCHEDULE),
+        "seeds": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -242,14 +252,6 @@ class DeepIV(NonlinearIVEstimator):
         self.schedule = schedule
         self.seeds = seeds
         self.seed = seed
-
-    def _check_hyperparameters(self) -> None:
-        check_widths("hidden", self.hidden, empty=False)
-        check_counts(components=self.components, samples=self.samples)
-        if self.dropout is not None:
-            check_range("dropout", self.dropout, at_least=0, below=1)
-        check_schedule(self.schedule, SCHEDULE)
-        check_count("seeds", self.seeds)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         network = {"hidden": tuple(self.hidden)}

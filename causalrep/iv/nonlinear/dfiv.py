@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_range, check_widths
+from causalrep.base.domains import Domain, Real, Whole, Widths
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.networks import (
@@ -24,10 +24,9 @@ from causalrep.linalg import spd_solve
 from causalrep.nn import MLP, trained_mlp
 from causalrep.training import Objective, fit
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 from causalrep.training.trained import Trained, trained
 
-Widths = tuple[int, ...]
 Batch = Mapping[str, jax.Array]
 # Steps of the treatment's network.
 SCHEDULE = Schedule(steps=100, learning_rate=1e-3)
@@ -36,9 +35,9 @@ SCHEDULE = Schedule(steps=100, learning_rate=1e-3)
 class FeatureWidths(NamedTuple):
     """Layer widths of the three networks; the last width of each is its number of features."""
 
-    treatment: Widths = (16, 16)
-    instrument: Widths = (64, 32)
-    covariate: Widths = (64, 16)
+    treatment: tuple[int, ...] = (16, 16)
+    instrument: tuple[int, ...] = (64, 32)
+    covariate: tuple[int, ...] = (64, 16)
 
 
 @lru_cache
@@ -259,6 +258,17 @@ class DFIV(NonlinearIVEstimator):
     _title = "Deep feature instrumental variable regression"
     _no_interval = NO_INTERVAL
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "treatment": Widths(empty=False),
+        "instrument": Widths(empty=False),
+        "covariate": Widths(empty=False),
+        "first_penalty": Real(above=0),
+        "second_penalty": Real(above=0),
+        "inner_steps": Whole(),
+        "schedule": InSchedule(SCHEDULE),
+        "seeds": Whole(),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -282,15 +292,6 @@ class DFIV(NonlinearIVEstimator):
         self.schedule = schedule
         self.seeds = seeds
         self.seed = seed
-
-    def _check_hyperparameters(self) -> None:
-        for argument in FeatureWidths._fields:
-            check_widths(argument, getattr(self, argument), empty=False)
-        for argument in ("first_penalty", "second_penalty"):
-            check_range(argument, getattr(self, argument), above=0)
-        check_count("inner_steps", self.inner_steps)
-        check_schedule(self.schedule, SCHEDULE)
-        check_count("seeds", self.seeds)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         widths = FeatureWidths(tuple(self.treatment), tuple(self.instrument), tuple(self.covariate))

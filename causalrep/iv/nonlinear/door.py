@@ -8,9 +8,7 @@ import numpy as np
 from causalrep.base.columns import Columns, read_columns
 from causalrep.base.validation import (
     as_vector,
-    check_count,
     check_index_alignment,
-    check_range,
     check_roles,
     is_constant,
 )
@@ -114,12 +112,3 @@ def shuffled(seed: int, *arrays: np.ndarray) -> list[np.ndarray]:
     """Rows of all arrays in one random order, so that halves of a sample do not follow the order of a file."""
     order = np.asarray(jax.random.permutation(root(seed), len(arrays[0])))
     return [array[order] for array in arrays]
-
-
-def check_penalties(candidates: object, penalty_range: object) -> None:
-    """Refuse a number of candidate penalties, or a range of them, out of its domain."""
-    check_count("candidates", candidates)
-    if not isinstance(penalty_range, tuple | list) or len(penalty_range) != 2:
-        raise InputError("penalty_range", found=repr(penalty_range), expected="a pair (lowest, highest)")
-    low = check_range("penalty_range[0]", penalty_range[0], above=0)
-    check_range("penalty_range[1]", penalty_range[1], at_least=low)

@@ -2,22 +2,31 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from causalrep.base.validation import check_choice, check_count
+from causalrep.base.domains import Choice, Domain, Flag, Range, Whole
 from causalrep.iv.nonlinear.base import Fitted
-from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
+from causalrep.iv.nonlinear.door import NonlinearData, shuffled
 from causalrep.iv.nonlinear.kernels import Nystroem, gaussian_kernel
 
 Approximation = Literal["auto", "exact", "nystroem"]
 SHRUNK = "the penalties leave a bias of the order of the sampling error, which a bootstrap repeats instead of measuring"
 # Up to so many rows "auto" is exact; above them the cubic cost of the exact method is felt.
 EXACT_UP_TO = 2000
+# Domains of the hyperparameters that the kernel estimators share.
+DOMAINS: dict[str, Domain] = {
+    "candidates": Whole(),
+    "penalty_range": Range(),
+    "approximation": Choice(*get_args(Approximation)),
+    "landmarks": Whole(),
+    "center": Flag(),
+    "seed": Whole(None),
+}
 
 
 class KernelFit(NamedTuple):
@@ -57,13 +66,6 @@ def candidate_penalties(count: int, ends: tuple[float, float]) -> Float[Array, "
     """Candidates between two ends; equal ends leave one."""
     low, high = ends
     return default_penalties(count if high > low else 1, low, high)
-
-
-def check_kernel_settings(estimator: Any) -> None:
-    """Check the hyperparameters that the kernel estimators share."""
-    check_penalties(estimator.candidates, estimator.penalty_range)
-    check_count("landmarks", estimator.landmarks)
-    check_choice("approximation", estimator.approximation, ("auto", "exact", "nystroem"))
 
 
 def fit_kernel(

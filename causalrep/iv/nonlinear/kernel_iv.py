@@ -14,10 +14,10 @@ from jaxtyping import Array, Float
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.kernel_fit import (
+    DOMAINS,
     SHRUNK,
     Approximation,
     KernelFit,
-    check_kernel_settings,
     fit_kernel,
     in_kernel_form,
 )
@@ -186,6 +186,7 @@ class KernelIV(NonlinearIVEstimator):
 
     _title = "Kernel instrumental variable regression"
     _no_interval = SHRUNK
+    _domains = DOMAINS
 
     def __init__(
         self,
@@ -203,9 +204,6 @@ class KernelIV(NonlinearIVEstimator):
         self.landmarks = landmarks
         self.center = center
         self.seed = seed
-
-    def _check_hyperparameters(self) -> None:
-        check_kernel_settings(self)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         return fit_kernel(self, data, _kernel_iv, _nystroem_kernel_iv, ("First-stage penalty", "Second-stage penalty"))

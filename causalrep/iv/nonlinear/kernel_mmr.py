@@ -7,10 +7,10 @@ from jaxtyping import Array, Float, Int
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.door import NonlinearData
 from causalrep.iv.nonlinear.kernel_fit import (
+    DOMAINS,
     SHRUNK,
     Approximation,
     KernelFit,
-    check_kernel_settings,
     fit_kernel,
     in_kernel_form,
 )
@@ -170,6 +170,7 @@ class KernelMMR(NonlinearIVEstimator):
 
     _title = "Kernel maximum moment restriction"
     _no_interval = SHRUNK
+    _domains = DOMAINS
 
     def __init__(
         self,
@@ -187,9 +188,6 @@ class KernelMMR(NonlinearIVEstimator):
         self.landmarks = landmarks
         self.center = center
         self.seed = seed
-
-    def _check_hyperparameters(self) -> None:
-        check_kernel_settings(self)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         return fit_kernel(self, data, _kernel_mmr, _nystroem_kernel_mmr, ("Penalty",))

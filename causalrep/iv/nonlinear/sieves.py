@@ -1,25 +1,33 @@
 """Sieve estimators of a structural function: two-stage least squares on a series basis, plain and with ridge."""
 
 from functools import partial
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from causalrep.base.validation import check_choice, check_count, check_range
+from causalrep.base.domains import Choice, Domain, Optional, Range, Whole
+from causalrep.base.validation import check_count, check_range
 from causalrep.errors import InputError
 from causalrep.inference.sandwich import Covariance
 from causalrep.iv.linear.kclass import two_stage_least_squares
 from causalrep.iv.nonlinear.base import Fitted, NonlinearIVEstimator
 from causalrep.iv.nonlinear.bases import CUBIC, Basis, BasisKind, evaluate_basis, make_basis
-from causalrep.iv.nonlinear.door import NonlinearData, check_penalties, shuffled
+from causalrep.iv.nonlinear.door import NonlinearData, shuffled
 from causalrep.iv.nonlinear.kernel_fit import SHRUNK, candidate_penalties
 from causalrep.iv.nonlinear.ridge import two_stage_ridge
 
 _two_stage_least_squares = jax.jit(partial(two_stage_least_squares, covariance=Covariance("HC1")))
 _two_stage_ridge = jax.jit(two_stage_ridge)
 _evaluate = jax.jit(evaluate_basis)
+# Splines need more terms, see _check_terms.
+DOMAINS: dict[str, Domain] = {
+    "terms": Whole(2),
+    "instrument_terms": Optional(Whole(2)),
+    "basis": Choice(*get_args(BasisKind)),
+}
 
 
 class SieveIV(NonlinearIVEstimator):
@@ -56,6 +64,7 @@ class SieveIV(NonlinearIVEstimator):
     """
 
     _title = "Sieve two-stage least squares"
+    _domains = DOMAINS
 
     def __init__(self, terms: int = 7, *, instrument_terms: int | None = None, basis: BasisKind = "spline"):
         self.terms = terms
@@ -117,6 +126,7 @@ class RidgeSieveIV(NonlinearIVEstimator):
 
     _title = "Ridge sieve two-stage least squares"
     _no_interval = SHRUNK
+    _domains = DOMAINS | {"candidates": Whole(), "penalty_range": Range(), "seed": Whole(None)}
 
     def __init__(
         self,
@@ -137,7 +147,6 @@ class RidgeSieveIV(NonlinearIVEstimator):
 
     def _check_hyperparameters(self) -> None:
         _check_terms(self)
-        check_penalties(self.candidates, self.penalty_range)
 
     def _fit(self, data: NonlinearData) -> Fitted:
         self.basis_, *features = _features(self, data)
@@ -157,7 +166,6 @@ class RidgeSieveIV(NonlinearIVEstimator):
 
 
 def _check_terms(estimator: "SieveIV | RidgeSieveIV") -> None:
-    check_choice("basis", estimator.basis, ("spline", "polynomial"))
     least = CUBIC + 1 if estimator.basis == "spline" else 2
     check_count("terms", estimator.terms, at_least=least)
     if estimator.instrument_terms is not None:

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.base.estimator import Estimator
-from causalrep.base.validation import check_seed
 from causalrep.keys import root
 from causalrep.latent.environments.door import column_scaling
 from causalrep.latent.environments.rows import DEFAULT, coded_rows, fit_best, hold_out
@@ -41,7 +40,6 @@ class Network(Estimator):
             scaling: A matrix (p, columns); by default columns get standard deviation 1.
         """
         schedule = check_schedule(self.schedule, self._schedule)
-        check_seed(self.seed)
         mean, std = column_scaling("X", x.reshape(-1, x.shape[-1]))
         self.n_features_in_, self.mean_ = len(mean), mean
         self.scaling_ = np.diag(1.0 / std) if scaling is None else scaling

@@ -1,6 +1,6 @@
 """The HCA estimator: latents shared by domains, their causal weights in each, and the uncertainty of their order."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from causalrep.base.domains import Domain, Whole
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_count, check_counts, check_range, check_seed
+from causalrep.base.validation import check_counts, check_range
 from causalrep.errors import InputError
 from causalrep.keys import derive, root
 from causalrep.latent.environments.door import Labelled, as_labelled
@@ -49,6 +50,8 @@ class HCA(Estimator):
     HCA(restarts=5)
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {"latents": Whole(2), "restarts": Whole(), "seed": Whole(None)}
+
     def __init__(self, latents: int = 3, *, restarts: int = 20, seed: int = 0):
         self.latents = latents
         self.restarts = restarts
@@ -67,6 +70,7 @@ class HCA(Estimator):
         Raises:
             InputError: If an argument is wrong, or domains and latents are too many to try all orders.
         """
+        self._check_domains()
         rows = as_labelled("domain", X, domain)
         self._check(rows)
         self.domains_, self.columns_, self.feature_names_ = rows.labels, rows.columns, list(rows.columns.names)
@@ -86,10 +90,7 @@ class HCA(Estimator):
 
     def _check(self, rows: Labelled) -> None:
         d, columns, domains = self.latents, rows.x.shape[1], len(rows.labels)
-        check_count("latents", d, at_least=2)
         check_range("latents", d, at_most=columns)
-        check_count("restarts", self.restarts)
-        check_seed(self.seed)
         fewest = int(np.bincount(rows.codes).min())
         if fewest <= 2 * columns:
             raise InputError("domain", found=f"a domain with {fewest} rows", expected=f"over {2 * columns}")

@@ -1,7 +1,7 @@
 """The ILD estimator: ``fit``, ``transform``, ``counterfactual``."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
+from causalrep.base.domains import Choice, Domain, Either, Real, Whole
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_counts, check_range, check_seed
 from causalrep.errors import DivergenceError, InputError
 from causalrep.keys import derive, root
 from causalrep.latent.environments.door import Labelled, as_labelled, column_scaling, known_codes
 from causalrep.latent.environments.rows import hold_out
 from causalrep.latent.ild import annealing
 from causalrep.latent.ild.annealing import fit_ild_annealed
-from causalrep.latent.ild.family import ILDFamily, ILDParams, Kind
+from causalrep.latent.ild.family import KINDS, ILDFamily, ILDParams, Kind
 from causalrep.latent.ild.model import ILDModel, counterfactual, log_likelihood, noise_of, unmix
 from causalrep.latent.ild.objective import ILDRows
 from causalrep.training import Schedule
-from causalrep.training.rows import Scaling, check_schedule
+from causalrep.training.rows import InSchedule, Scaling, check_schedule
 
 DEFAULT = dataclasses.replace(annealing.DEFAULT, validation_share=0.1)
 FEWEST = 5  # rows per column in each domain
@@ -64,6 +64,16 @@ class ILD(Estimator):
     """
 
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "k": Either(Whole(), Choice("auto")),
+        "kind": Choice(*KINDS),
+        "slope": Real(above=0, at_most=1),
+        "tolerance": Real(at_least=0),
+        "starts": Whole(),
+        "rounds": Whole(),
+        "schedule": InSchedule(DEFAULT),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -102,6 +112,7 @@ class ILD(Estimator):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If no start ends with a finite likelihood.
         """
+        self._check_domains()
         rows = as_labelled("domain", X, domain)
         schedule = self._check(rows)
         self.domains_, self.columns_, self.feature_names_ = rows.labels, rows.columns, list(rows.columns.names)
@@ -127,11 +138,6 @@ class ILD(Estimator):
         columns = rows.x.shape[1]
         if columns < 2:
             raise InputError("X", found="one column", expected="at least two observed variables")
-        if self.k != "auto" and (isinstance(self.k, bool) or not isinstance(self.k, int | np.integer)):
-            raise InputError("k", found=repr(self.k), expected="'auto' or a whole number of latents")
-        check_range("tolerance", self.tolerance, at_least=0)
-        check_counts(starts=self.starts, rounds=self.rounds)
-        check_seed(self.seed)
         fewest, needed = int(np.bincount(rows.codes).min()), FEWEST * columns
         if fewest < needed:
             expected = f"at least {needed}, {FEWEST} per column"
@@ -143,7 +149,7 @@ class ILD(Estimator):
             return ILDFamily(kind, len(self.domains_), m, k, slope=self.slope)
 
         if self.k != "auto" or self.kind not in ("relax-can", "can"):
-            return {"asked for": family(self.kind, 1 if self.k == "auto" else int(self.k))}
+            return {"asked for": family(self.kind, 1 if self.k == "auto" else self.k)}
         return {f"k={k}": family(self.kind, k) for k in range(1, m)} | {"dense": family("dense", 1)}
 
     def _choose(self, fits: dict[str, tuple]) -> str:

@@ -21,7 +21,7 @@ here it is a log variance in both.
 import dataclasses
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import chex
 import jax
@@ -31,20 +31,21 @@ import optax
 import pandas as pd
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from causalrep.base.domains import Choice, Domain, Optional, Real, Whole
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_choice, check_range, check_seed, code_labels
+from causalrep.base.validation import check_choice, code_labels
 from causalrep.errors import InputError
 from causalrep.keys import root
 from causalrep.latent.environments.door import known_codes
 from causalrep.latent.environments.rows import hold_out
 from causalrep.latent.ild.estimator import ASSUMPTIONS
-from causalrep.latent.ild.family import ILDFamily, ILDParams, Kind
+from causalrep.latent.ild.family import KINDS, ILDFamily, ILDParams, Kind
 from causalrep.latent.ild.scm import latents_of_noise
 from causalrep.nn.images.image_codec import ImageDecoder, ImageEncoder, Network
 from causalrep.training import FitResult, Objective, Schedule, fit
 from causalrep.training.optimizers import adam
-from causalrep.training.rows import check_schedule
+from causalrep.training.rows import InSchedule, check_schedule
 from causalrep.training.trained import refuse_divergence
 
 DEFAULT = Schedule(steps=3000, batch_size=128, learning_rate=1e-3)
@@ -266,6 +267,15 @@ class ILDVAE(Estimator):
     """
 
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "k": Whole(),
+        "kind": Choice(*KINDS),
+        "latents": Whole(2),
+        "network": Choice("mlp", "conv"),
+        "beta": Optional(Real(at_least=0)),
+        "schedule": InSchedule(ESTIMATOR_DEFAULT),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -300,9 +310,10 @@ class ILDVAE(Estimator):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If a loss or gradient is not finite.
         """
+        self._check_domains()
+        schedule = self._check()
         x = _images(X)
         codes, self.domains_ = code_labels("domain", domain, rows=len(x), of="X", sort=True)
-        schedule = self._check()
         if len(x) < 10:
             raise InputError("X", found=f"{len(x)} images", expected="at least 10")
         family = ILDFamily(self.kind, len(self.domains_), self.latents, self.k)
@@ -319,9 +330,6 @@ class ILDVAE(Estimator):
         return self
 
     def _check(self) -> Schedule:
-        if self.beta is not None:
-            check_range("beta", self.beta, at_least=0)
-        check_seed(self.seed)
         schedule = check_schedule(self.schedule, ESTIMATOR_DEFAULT)
         if schedule.steps % EVALUATIONS:
             expected = f"a multiple of {EVALUATIONS}"

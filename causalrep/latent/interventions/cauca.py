@@ -10,20 +10,22 @@ finitely many exceptions. A wrong graph or wrong targets give a wrong answer wit
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from causalrep.base.validation import as_matrix, check_count, check_widths
+from causalrep.base.domains import Domain, Whole, Widths
+from causalrep.base.validation import as_matrix
 from causalrep.errors import InputError
 from causalrep.latent.environments.door import as_environments
 from causalrep.latent.environments.network import FLOW, Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import Flow
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 LOG_2PI = 1.8378770664093453
 
@@ -97,6 +99,18 @@ def _cached_objective(model: CausalFlow, graph: tuple[tuple[bool, ...], ...], ta
     return cauca_objective(model, jnp.array(graph), jnp.array(targets))
 
 
+class AcyclicGraph:
+    """The domain of adjacency matrices of acyclic graphs."""
+
+    def check(self, argument: str, value: Any) -> None:
+        """Refuse what is no square matrix, and cycles."""
+        _acyclic(argument, value)
+
+    def wrong(self) -> list[Any]:
+        """Text, no matrix, a matrix that is not square, a cycle, a missing entry."""
+        return ["graph", None, [[0, 1]], [[0, 1], [1, 0]], [[0, float("nan")], [0, 0]]]
+
+
 class CauCA(Network):
     """Causal components of a known graph with known targets, by a normalizing flow (Liang et al. 2023).
 
@@ -124,6 +138,13 @@ class CauCA(Network):
     """
 
     _schedule = FLOW
+    _domains: ClassVar[dict[str, Domain]] = {
+        "graph": AcyclicGraph(),
+        "blocks": Whole(0),
+        "hidden": Widths(),
+        "schedule": InSchedule(FLOW),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -153,26 +174,26 @@ class CauCA(Network):
         Raises:
             InputError: If an argument is wrong, or targets are missing, unknown, or do not cover all latents.
         """
-        graph = _acyclic(self.graph)
-        check_count("blocks", self.blocks, at_least=0)
+        self._check_domains()
+        graph = _acyclic("graph", self.graph)
         x, self.columns_, codes, labels = as_environments(X, environment, observational)
         if x.shape[1] != len(graph):
             raise InputError("X", found=f"{x.shape[1]} columns", expected=f"{len(graph)}, one per node of the graph")
         chosen = _targets(targets, labels, len(graph))
         self.environments_ = labels
-        self.model_ = CausalFlow(len(graph), len(chosen), self.blocks, check_widths("hidden", self.hidden))
+        self.model_ = CausalFlow(len(graph), len(chosen), self.blocks, tuple(self.hidden))
         self._train(x, codes, _cached_objective(self.model_, tuple(map(tuple, graph.tolist())), chosen))
         return self
 
 
-def _acyclic(graph: Any) -> np.ndarray:
-    adjacency, _ = as_matrix("graph", graph)
+def _acyclic(argument: str, graph: Any) -> np.ndarray:
+    adjacency, _ = as_matrix(argument, graph)
     if adjacency.shape[0] != adjacency.shape[1]:
-        raise InputError("graph", found=f"shape {adjacency.shape}", expected="a square adjacency matrix")
+        raise InputError(argument, found=f"shape {adjacency.shape}", expected="a square adjacency matrix")
     adjacency = adjacency != 0
     # A graph with d nodes has a cycle exactly if it has a walk of d edges.
     if np.linalg.matrix_power(adjacency.astype(int), len(adjacency)).any():
-        raise InputError("graph", found="a cycle", expected="an acyclic graph")
+        raise InputError(argument, found="a cycle", expected="an acyclic graph")
     return adjacency
 
 

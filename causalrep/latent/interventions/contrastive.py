@@ -13,7 +13,7 @@ its variance or mean.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import flax.linen as nn
 import jax
@@ -21,12 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_widths
+from causalrep.base.domains import Domain, Instance, Whole, Widths
 from causalrep.latent.environments.door import as_environments, check_one_per_latent
 from causalrep.latent.environments.network import Network
 from causalrep.latent.environments.rows import DEFAULT, CodedRows
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 
 class ContrastiveModel(nn.Module):
@@ -107,6 +108,11 @@ def contrastive_objective(model: ContrastiveModel, penalties: Penalties = RELEAS
     return Objective(init, loss)
 
 
+def _are_penalties(value: Any) -> bool:
+    numbers = isinstance(value, Penalties) and all(isinstance(weight, int | float) for weight in value)
+    return numbers and bool(np.isfinite(value).all()) and min(value) >= 0
+
+
 class ContrastiveCRL(Network):
     """Latents from telling observational from interventional rows (Buchholz et al. 2023).
 
@@ -131,6 +137,14 @@ class ContrastiveCRL(Network):
     >>> ContrastiveCRL(5, hidden=())
     ContrastiveCRL(hidden=(), latents=5)
     """
+
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Whole(),
+        "hidden": Widths(),
+        "penalties": Instance("Penalties(...) of finite numbers of at least 0", _are_penalties),
+        "schedule": InSchedule(DEFAULT),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -158,10 +172,10 @@ class ContrastiveCRL(Network):
         Raises:
             InputError: If an argument is wrong, or there is not one interventional environment per latent.
         """
-        check_count("latents", self.latents)
+        self._check_domains()
         x, self.columns_, codes, self.environments_ = as_environments(X, environment, observational)
         check_one_per_latent(self.latents, self.environments_)
-        self.model_ = ContrastiveModel(self.latents, check_widths("hidden", self.hidden))
+        self.model_ = ContrastiveModel(self.latents, tuple(self.hidden))
         self._train(x, codes, contrastive_objective(self.model_, self.penalties))
         self.effects_ = np.asarray(self.model_.apply(self.params_, method="effects")).T
         return self

@@ -10,7 +10,7 @@ the mechanisms are linear, no two environments intervene on the same latent, and
 Here causes come before effects; the paper numbers them the other way round.
 """
 
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
+from causalrep.base.domains import Domain, Real, Whole
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_range
 from causalrep.latent.interventions.moments import LinearInterventional, Moments, latent_names, listed_parents
 from causalrep.linalg import orthonormal_basis
 from causalrep.precision import full_products
@@ -146,6 +146,8 @@ class LinearDisentanglement(LinearInterventional):
     LinearDisentanglement(latents=5)
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {"latents": Whole(2), "gamma": Real(above=0.5, below=1)}
+
     def __init__(self, latents: int, *, gamma: float = 0.99):
         self.latents = latents
         self.gamma = gamma
@@ -161,7 +163,7 @@ class LinearDisentanglement(LinearInterventional):
         Raises:
             InputError: If an argument is wrong, or there is not one interventional environment per latent.
         """
-        check_range("gamma", self.gamma, above=0.5, below=1)
+        self._check_domains()
         with self._computing():
             moments = self._moments(X, environment, observational)
             result = jax.tree.map(np.asarray, _disentangle(moments, self.gamma))

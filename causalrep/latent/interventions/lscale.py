@@ -11,7 +11,7 @@ that it acts on.
 """
 
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import chex
 import jax
@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float
 
+from causalrep.base.domains import Domain, Flag, Real, Whole
 from causalrep.base.summary import Summary
-from causalrep.base.validation import check_range
 from causalrep.latent.interventions.moments import LinearInterventional, Moments, latent_names, listed_parents
 from causalrep.linalg import spd_solve
 from causalrep.metrics.graphs import transitive_closure
@@ -154,6 +154,8 @@ class LSCALEI(LinearInterventional):
     LSCALEI(hard=False, latents=5)
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {"latents": Whole(2), "tolerance": Real(above=0), "hard": Flag()}
+
     def __init__(self, latents: int, *, tolerance: float = 1e-2, hard: bool = True):
         self.latents = latents
         self.tolerance = tolerance
@@ -167,7 +169,7 @@ class LSCALEI(LinearInterventional):
             environment: Label of each row's environment (n,).
             observational: The label without intervention.
         """
-        check_range("tolerance", self.tolerance, above=0)
+        self._check_domains()
         with self._computing():
             moments = self._moments(X, environment, observational)
             result = jax.tree.map(np.asarray, _scores(moments, self.tolerance, bool(self.hard)))

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from causalrep.base.estimator import Estimator
-from causalrep.base.validation import check_count
 from causalrep.errors import InputError
 from causalrep.latent.environments.door import as_environments, check_one_per_latent, column_scaling
 from causalrep.linalg import spd_solve
@@ -74,7 +73,6 @@ class LinearInterventional(Estimator):
     unmixing_: np.ndarray
 
     def _moments(self, X: Any, environment: Any, observational: Any) -> Moments:
-        check_count("latents", self.latents, at_least=2)
         x, self.columns_, codes, labels = as_environments(X, environment, observational)
         check_one_per_latent(self.latents, labels)
         if x.shape[1] < self.latents:

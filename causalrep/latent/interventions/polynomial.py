@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Mapping
 from functools import lru_cache
 from math import comb
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import jax
@@ -21,13 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.base.validation import check_count, check_widths
+from causalrep.base.domains import Domain, Whole, Widths
 from causalrep.errors import InputError
 from causalrep.latent.environments.door import as_environments, check_one_per_latent, column_scaling
 from causalrep.latent.environments.network import Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import MLP
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 DEFAULT = Schedule(steps=3000, batch_size=512, learning_rate=1e-2, restarts=2)
 
@@ -140,6 +141,13 @@ class PolynomialDisentanglement(Network):
     """
 
     _schedule = DEFAULT
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Whole(),
+        "degree": Whole(),
+        "hidden": Widths(),
+        "schedule": InSchedule(DEFAULT),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -167,15 +175,14 @@ class PolynomialDisentanglement(Network):
         Raises:
             InputError: If an argument is wrong, or there is not one interventional environment per latent.
         """
-        check_count("latents", self.latents)
-        check_count("degree", self.degree)
+        self._check_domains()
         x, self.columns_, codes, self.environments_ = as_environments(X, environment, observational)
         check_one_per_latent(self.latents, self.environments_)
         # The number of monomials of degree 1 to k in d variables is (d + k choose k) - 1.
         terms = min(x.shape[1], comb(self.latents + self.degree, self.degree) - 1)
         if terms < self.latents:
             raise InputError("X", found=f"{x.shape[1]} columns", expected=f"at least {self.latents}, one per latent")
-        self.model_ = PolynomialAutoencoder(self.latents, terms, self.degree, check_widths("hidden", self.hidden))
+        self.model_ = PolynomialAutoencoder(self.latents, terms, self.degree, tuple(self.hidden))
         self._train(x, codes, reconstruction_objective(self.model_), principal_components(x, terms))
         with self._computing():
             directions = constant_directions(jnp.asarray(super().transform(x)), codes, self.latents)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +11,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from causalrep.base.columns import Columns, read_columns
+from causalrep.base.domains import Domain, Real, Several, Whole, Widths
 from causalrep.base.estimator import Estimator
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
-    check_count,
     check_index_alignment,
-    check_range,
-    check_seed,
-    check_widths,
 )
 from causalrep.errors import InputError
 from causalrep.keys import root
@@ -30,7 +27,7 @@ from causalrep.latent.personax.identification import identification
 from causalrep.latent.personax.model import Codes, Measurements, MultimodalSpec, MultimodalVAE, open_gates
 from causalrep.latent.personax.objective import Weights
 from causalrep.training import Schedule
-from causalrep.training.rows import check_schedule
+from causalrep.training.rows import InSchedule, check_schedule
 from causalrep.training.trained import refuse_divergence
 
 DEFAULT = dataclasses.replace(fitting.DEFAULT, validation_share=0.1)
@@ -69,6 +66,14 @@ class PersonaX(Estimator):
     """
 
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Several(Whole(), least=1),
+        "specific": Whole(0),
+        "hidden": Widths(empty=False),
+        "sparsity": Real(at_least=0),
+        "schedule": InSchedule(DEFAULT),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -100,15 +105,14 @@ class PersonaX(Estimator):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If a loss or gradient is not finite.
         """
+        self._check_domains()
         arrays, self._columns = _matrices(X)
         schedule = self._check(arrays)
         self.scalings_ = [
             [column_scaling(f"X[{m}][{k}]", x) for k, x in enumerate(modality)] for m, modality in enumerate(arrays)
         ]
         columns = tuple(tuple(x.shape[1] for x in modality) for modality in arrays)
-        self.spec_ = MultimodalSpec(
-            tuple(self.latents), columns, self.specific, check_widths("hidden", self.hidden, empty=False)
-        )
+        self.spec_ = MultimodalSpec(tuple(self.latents), columns, self.specific, tuple(self.hidden))
         self.n_obs_ = len(arrays[0][0])
         with self._computing():
             order_key, fit_key = jax.random.split(root(self.seed))
@@ -130,14 +134,9 @@ class PersonaX(Estimator):
         return self
 
     def _check(self, arrays: list[list[np.ndarray]]) -> Schedule:
-        if not isinstance(self.latents, tuple | list) or len(self.latents) != len(arrays):
+        if len(self.latents) != len(arrays):
             expected = f"{len(arrays)} numbers, one per modality"
             raise InputError("latents", found=repr(self.latents), expected=expected)
-        for size in self.latents:
-            check_count("latents", size)
-        check_count("specific", self.specific, at_least=0)
-        check_range("sparsity", self.sparsity, at_least=0)
-        check_seed(self.seed)
         schedule = check_schedule(self.schedule, DEFAULT)
         if schedule.steps % EVALUATIONS:
             expected = f"a multiple of {EVALUATIONS}"

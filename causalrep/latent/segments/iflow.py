@@ -10,18 +10,19 @@ whose parameters vary enough over at least ``k d + 1`` segments. The flow and th
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from causalrep.base.validation import check_count, check_widths
+from causalrep.base.domains import Domain, Whole, Widths
 from causalrep.latent.environments.door import as_labelled
 from causalrep.latent.environments.network import FLOW, Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import Flow
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 LOG_2PI = 1.8378770664093453
 
@@ -95,6 +96,12 @@ class IFlow(Network):
     """
 
     _schedule = FLOW
+    _domains: ClassVar[dict[str, Domain]] = {
+        "blocks": Whole(0),
+        "hidden": Widths(),
+        "schedule": InSchedule(FLOW),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self, *, blocks: int = 2, hidden: tuple[int, ...] = (32, 32), schedule: Schedule = FLOW, seed: int = 0
@@ -106,10 +113,9 @@ class IFlow(Network):
 
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, d) with the label of each row's segment (n,)."""
-        check_count("blocks", self.blocks, at_least=0)
+        self._check_domains()
         rows = as_labelled("segment", X, segment)
         self.columns_ = rows.columns
-        hidden = check_widths("hidden", self.hidden)
-        self.model_ = SegmentFlow(rows.x.shape[1], len(rows.labels), self.blocks, hidden)
+        self.model_ = SegmentFlow(rows.x.shape[1], len(rows.labels), self.blocks, tuple(self.hidden))
         self._train(rows.x, rows.codes, segment_flow_objective(self.model_))
         return self

@@ -9,7 +9,7 @@ takes more segments than latents. Signs are not identified.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_widths
+from causalrep.base.domains import Domain, Whole, Widths
 from causalrep.keys import derive, root
 from causalrep.latent.environments.door import as_labelled
 from causalrep.latent.environments.network import Network
@@ -25,6 +25,7 @@ from causalrep.latent.environments.rows import DEFAULT, CodedRows
 from causalrep.latent.ica import fast_ica
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 
 class SegmentClassifier(nn.Module):
@@ -92,6 +93,13 @@ class TCL(Network):
     TCL(latents=5)
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Whole(),
+        "hidden": Widths(),
+        "schedule": InSchedule(DEFAULT),
+        "seed": Whole(None),
+    }
+
     def __init__(
         self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = DEFAULT, seed: int = 0
     ):
@@ -102,10 +110,10 @@ class TCL(Network):
 
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, p) with the label of each row's segment (n,)."""
-        check_count("latents", self.latents)
+        self._check_domains()
         rows = as_labelled("segment", X, segment)
         self.columns_ = rows.columns
-        self.model_ = SegmentClassifier(self.latents, len(rows.labels), check_widths("hidden", self.hidden))
+        self.model_ = SegmentClassifier(self.latents, len(rows.labels), tuple(self.hidden))
         self._train(rows.x, rows.codes, tcl_objective(self.model_))
         features = super().transform(X)
         with self._computing():

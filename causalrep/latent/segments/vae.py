@@ -12,7 +12,7 @@ to the bound, and its latent is then lost. Whitened rows have no such direction.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import jax
@@ -21,13 +21,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from causalrep.base.columns import read_columns
-from causalrep.base.validation import check_count, check_range, check_widths
+from causalrep.base.domains import Domain, Real, Whole, Widths
 from causalrep.errors import InputError
 from causalrep.latent.environments.door import as_labelled, column_scaling, known_codes
 from causalrep.latent.environments.network import Network
 from causalrep.latent.environments.rows import DEFAULT, CodedRows
 from causalrep.nn import trained_mlp
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 LOG_2PI = 1.8378770664093453
 IVAE_DEFAULT = Schedule(steps=10_000, batch_size=512, learning_rate=5e-3, restarts=1)  # the noise falls slowly
@@ -130,6 +131,14 @@ class BetaVAE(Network):
     BetaVAE(beta=2.0, latents=5)
     """
 
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Whole(),
+        "beta": Real(above=0),
+        "hidden": Widths(),
+        "schedule": InSchedule(DEFAULT),
+        "seed": Whole(None),
+    }
+
     def __init__(
         self,
         latents: int,
@@ -147,11 +156,10 @@ class BetaVAE(Network):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on rows (n, p); ``y`` is ignored and exists for pipelines."""
-        check_count("latents", self.latents)
-        beta = check_range("beta", self.beta, above=0)
+        self._check_domains()
         x, self.columns_ = read_columns("X", X)
-        self.model_ = VAE(self.latents, x.shape[1], check_widths("hidden", self.hidden))
-        self._train(x, np.zeros(len(x), np.int32), elbo_objective(self.model_, beta))
+        self.model_ = VAE(self.latents, x.shape[1], tuple(self.hidden))
+        self._train(x, np.zeros(len(x), np.int32), elbo_objective(self.model_, float(self.beta)))
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "n latents"]:
@@ -187,6 +195,12 @@ class IVAE(Network):
     """
 
     _schedule = IVAE_DEFAULT
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Whole(),
+        "hidden": Widths(),
+        "schedule": InSchedule(IVAE_DEFAULT),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self, latents: int, *, hidden: tuple[int, ...] = (64, 64), schedule: Schedule = IVAE_DEFAULT, seed: int = 0
@@ -198,9 +212,9 @@ class IVAE(Network):
 
     def fit(self, X: Any, segment: Any) -> Self:
         """Train on rows (n, p) with the label of each row's segment (n,)."""
-        check_count("latents", self.latents)
+        self._check_domains()
         x, self.columns_, codes, self.segments_ = as_labelled("segment", X, segment)
-        self.model_ = VAE(self.latents, x.shape[1], check_widths("hidden", self.hidden), len(self.segments_))
+        self.model_ = VAE(self.latents, x.shape[1], tuple(self.hidden), len(self.segments_))
         self._train(x, codes, elbo_objective(self.model_), _whitening(x))
         return self
 

@@ -12,19 +12,20 @@ transitions of full rank with Laplace noises do (up to scale).
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from causalrep.base.validation import check_count, check_widths
+from causalrep.base.domains import Domain, Whole, Widths
 from causalrep.latent.environments.door import as_windows
 from causalrep.latent.environments.network import FLOW, Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import MLP, Flow
 from causalrep.training import Objective, Schedule
+from causalrep.training.rows import InSchedule
 
 LOG_2 = 0.6931471805599453
 
@@ -110,6 +111,14 @@ class TemporalFlow(Network):
     """
 
     _schedule = FLOW
+    _domains: ClassVar[dict[str, Domain]] = {
+        "lags": Whole(),
+        "transition": Widths(),
+        "blocks": Whole(0),
+        "hidden": Widths(),
+        "schedule": InSchedule(FLOW),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -138,9 +147,8 @@ class TemporalFlow(Network):
         Raises:
             InputError: If an argument is wrong, a series is in pieces, or too few time steps have a whole past.
         """
-        check_count("lags", self.lags)
-        check_count("blocks", self.blocks, at_least=0)
-        transition, hidden = check_widths("transition", self.transition), check_widths("hidden", self.hidden)
+        self._check_domains()
+        transition, hidden = tuple(self.transition), tuple(self.hidden)
         windows, self.columns_ = as_windows(X, series, self.lags + 1)
         latents = windows.shape[2]
         self.model_ = TemporalFlowModel(latents, transition, self.blocks, hidden)

@@ -13,7 +13,7 @@ epoch, which their runs of four epochs do not reach; it is left out.
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import flax.linen as nn
 import jax
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from causalrep.base.validation import check_choice, check_counts
+from causalrep.base.domains import Choice, Flag, Whole
 from causalrep.errors import InputError
 from causalrep.multimodal.debiasing.base import TwoModalityClassifier
 from causalrep.multimodal.debiasing.sufficiency import Sufficiency
@@ -281,6 +281,13 @@ class ATEDClassifier(TwoModalityClassifier):
     True
     """
 
+    _domains = TwoModalityClassifier._domains | {
+        "stream": Choice(*get_args(Stream)),
+        "bottleneck": Whole(),
+        "entries": Whole(),
+        "explicit": Flag(),
+    }
+
     def __init__(
         self,
         *,
@@ -318,8 +325,6 @@ class ATEDClassifier(TwoModalityClassifier):
         return self._audit(z, features, self.decision_function(first, second).argmax(axis=1))
 
     def _check(self, rows: int) -> None:
-        check_choice("stream", self.stream, ("first", "second", "joint"))
-        check_counts(bottleneck=self.bottleneck, entries=self.entries)
         width = self.features if self.stream == "joint" else self.tokens
         if self.bottleneck >= width:
             raise InputError("bottleneck", found=self.bottleneck, expected=f"fewer than the tokens' {width} columns")

@@ -1,7 +1,7 @@
 """The abstract base of the debiased classifiers of two modalities: checked data, labels, predictions."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +9,19 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from causalrep.base.columns import read_columns
+from causalrep.base.domains import Domain, Whole
 from causalrep.base.estimator import Estimator
 from causalrep.base.kinds import to_labels
 from causalrep.base.validation import (
-    check_counts,
     check_index_alignment,
     check_rows,
-    check_seed,
     code_labels,
     is_constant,
 )
 from causalrep.keys import root
 from causalrep.multimodal.debiasing.sufficiency import Sufficiency, sufficiency
 from causalrep.multimodal.debiasing.two_streams import SCHEDULE, Batch, StreamSizes
-from causalrep.training.rows import Scaling, Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Scaling, Schedule, check_schedule
 from causalrep.training.trained import Trained, refuse_divergence
 
 
@@ -30,6 +29,12 @@ class TwoModalityClassifier(Estimator, ABC):
     """A classifier of pairs of embeddings; subclasses define how it is trained and what its logits are."""
 
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "tokens": Whole(),
+        "features": Whole(),
+        "schedule": InSchedule(SCHEDULE),
+        "seed": Whole(None),
+    }
 
     def fit(self, first: Any, second: Any, y: Any) -> Self:
         """Fit the classifier.
@@ -43,12 +48,11 @@ class TwoModalityClassifier(Estimator, ABC):
             InputError: If an argument or hyperparameter is wrong.
             DivergenceError: If training met a loss that is not finite.
         """
+        self._check_domains()
         check_index_alignment(first=first, second=second, y=y)
         a, first_columns = read_columns("first", first)
         b, second_columns = read_columns("second", second, rows=len(a), of="first")
         codes, classes = code_labels("y", y, rows=len(a), of="first", sort=True)
-        check_counts(tokens=self.tokens, features=self.features)
-        check_seed(self.seed)
         schedule = check_schedule(self.schedule, SCHEDULE)
         self._check(len(a))
         self.classes_, self._columns = np.asarray(classes), (first_columns, second_columns)
@@ -95,9 +99,8 @@ class TwoModalityClassifier(Estimator, ABC):
             audit = _sufficiency(root(0), *arguments, classes=len(self.classes_))
             return Sufficiency(*(np.float64(part) for part in audit))
 
-    @abstractmethod
     def _check(self, rows: int) -> None:
-        """Refuse wrong hyperparameters of the subclass; ``rows`` is n."""
+        """Refuse hyperparameters of the subclass that are wrong together or for n rows."""
 
     @abstractmethod
     def _train(self, key: Key[Array, ""], data: Batch, sizes: StreamSizes, schedule: Schedule) -> Trained:

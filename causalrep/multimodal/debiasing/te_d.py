@@ -15,15 +15,15 @@ as in the authors' code. The sign of the rate matters: the rate is minimized.
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from causalrep.base.validation import check_choice, check_counts, check_range
-from causalrep.errors import IdentificationWarning, InputError
+from causalrep.base.domains import Choice, Flag, Real, Whole
+from causalrep.errors import IdentificationWarning
 from causalrep.keys import derive
 from causalrep.multimodal.debiasing.base import TwoModalityClassifier
 from causalrep.multimodal.debiasing.coding_rate import coding_rate
@@ -245,6 +245,14 @@ class TEDClassifier(TwoModalityClassifier):
     ((3000, 64), True)
     """
 
+    _domains = TwoModalityClassifier._domains | {
+        "prediction": Choice(*get_args(Prediction)),
+        "rate": Real(at_least=0),
+        "contrastive": Flag(),
+        "starts": Whole(),
+        "features": Whole(4, multiple=4),
+    }
+
     def __init__(
         self,
         *,
@@ -296,13 +304,6 @@ class TEDClassifier(TwoModalityClassifier):
         """Sufficiency of the confounder representation for the classifier's own predictions."""
         out = self.output(first, second)
         return self._audit(out.confounder, out.features, self._scores(out).argmax(axis=1))
-
-    def _check(self, rows: int) -> None:
-        check_choice("prediction", self.prediction, ("total_effect", "logits"))
-        check_counts(starts=self.starts)
-        check_range("rate", self.rate, at_least=0)
-        if self.features % 4:
-            raise InputError("features", found=self.features, expected="a multiple of 4")
 
     def _train(self, key: Key[Array, ""], data: Batch, sizes: StreamSizes, schedule: Schedule) -> Trained:
         self._model = TEDModel(sizes, rate=float(self.rate), contrastive=self.contrastive)

@@ -9,13 +9,13 @@ With logits l of the classifier and logits b of the branch, whose own loss never
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
-from causalrep.base.validation import check_choice
+from causalrep.base.domains import Choice
 from causalrep.multimodal.debiasing.base import TwoModalityClassifier
 from causalrep.multimodal.debiasing.two_streams import (
     SCHEDULE,
@@ -117,6 +117,11 @@ class UnimodalDebiasing(TwoModalityClassifier):
     (2,)
     """
 
+    _domains = TwoModalityClassifier._domains | {
+        "fusion": Choice("none", *get_args(Fusion)),
+        "modality": Choice(*get_args(Modality)),
+    }
+
     def __init__(
         self,
         *,
@@ -133,10 +138,6 @@ class UnimodalDebiasing(TwoModalityClassifier):
         self.features = features
         self.schedule = schedule
         self.seed = seed
-
-    def _check(self, rows: int) -> None:
-        check_choice("fusion", self.fusion, ("none", "product", "rubi"))
-        check_choice("modality", self.modality, ("first", "second"))
 
     def _train(self, key: Key[Array, ""], data: Batch, sizes: StreamSizes, schedule: Schedule) -> Trained:
         if self.fusion == "none":

@@ -176,7 +176,7 @@ def test_a_perceptron_is_a_nuisance_of_any_meta_learner(x64):
     assert (probability > 0).all()
     assert (probability < 1).all()
     assert np.corrcoef(probability, 1 / (1 + np.exp(-x[:, 0])))[0, 1] > 0.8
-    DRLearner(outcome=net, effect_model=net, propensity=propensity)._check_hyperparameters()
+    DRLearner(outcome=net, effect_model=net, propensity=propensity)._check_domains()
 
 
 # ---------------------------------------------------------------- bad input

@@ -1,7 +1,7 @@
 """The class ``DemoVAE``: change the demographics of rows, sample rows, audit the latents."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -9,22 +9,20 @@ import numpy as np
 import pandas as pd
 
 from causalrep.base.columns import read_columns
+from causalrep.base.domains import Domain, Flag, Real, Whole, Widths
 from causalrep.base.estimator import Transformer
 from causalrep.base.summary import Summary
 from causalrep.base.validation import (
     check_counts,
     check_index_alignment,
-    check_range,
-    check_seed,
-    check_widths,
 )
-from causalrep.confounders.removal.demographics import Demographics
+from causalrep.confounders.removal.demographics import CATEGORICAL, Demographics
 from causalrep.confounders.removal.demovae.fit import SCHEDULE, decode, demovae, encode, sample
 from causalrep.confounders.removal.demovae.model import DemoVAEModel, regions
 from causalrep.confounders.removal.leakage import leakage
 from causalrep.errors import InputError
 from causalrep.keys import root
-from causalrep.training.rows import Schedule, check_schedule
+from causalrep.training.rows import InSchedule, Schedule, check_schedule
 from causalrep.training.trained import refuse_divergence
 
 WEIGHTS = ("reconstruction", "covariance", "mean", "demographics", "guide", "hsic")
@@ -87,6 +85,17 @@ class DemoVAE(Transformer):
     """
 
     _precision = "float32"
+    _domains: ClassVar[dict[str, Domain]] = {
+        "latents": Whole(),
+        "hidden": Widths(empty=False),
+        "categorical": CATEGORICAL,
+        "rank": Whole(0),
+        "conditional_encoder": Flag(),
+        "prior_variance": Real(above=0),
+        **dict.fromkeys(WEIGHTS, Real(at_least=0)),
+        "schedule": InSchedule(SCHEDULE),
+        "seed": Whole(None),
+    }
 
     def __init__(
         self,
@@ -132,6 +141,7 @@ class DemoVAE(Transformer):
             InputError: If an argument or hyperparameter is wrong; the message names it.
             DivergenceError: If training met a loss that is not finite.
         """
+        self._check_domains()
         check_index_alignment(X=X, D=D)
         x, self.columns_ = read_columns("X", X)
         self.feature_names_ = list(self.columns_.names)
@@ -143,7 +153,7 @@ class DemoVAE(Transformer):
         model = DemoVAEModel(
             code.layout,
             self.latents,
-            check_widths("hidden", self.hidden, empty=False),
+            tuple(self.hidden),
             float(self.prior_variance),
             self.rank,
             conditional_encoder=self.conditional_encoder,
@@ -159,12 +169,6 @@ class DemoVAE(Transformer):
         return self
 
     def _check(self, x: np.ndarray, rows: int) -> None:
-        check_counts(latents=self.latents)
-        check_seed(self.seed)
-        check_range("prior_variance", self.prior_variance, above=0)
-        for name in WEIGHTS:
-            check_range(name, getattr(self, name), at_least=0)
-        check_counts(rank=self.rank or None)
         if rows < 2 * self.latents:
             raise InputError(
                 "latents",
