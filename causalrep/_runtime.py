@@ -11,9 +11,10 @@ Batched factorizations on a CPU have two faults in jax 0.10.2, both measured on 
   factorizations of 32 matrices of 2,048 x 32 took up to 20 times longer. That copy of OpenBLAS is limited to one
   thread; NumPy's own copy is not changed.
 
-The settings must be in place before the backend starts. The random numbers of a seed must not depend on the environment
-either, so JAX's ``jax_threefry_partitionable`` is set to its default, whatever ``JAX_THREEFRY_PARTITIONABLE`` says. Set
-``CAUSALREP_KEEP_RUNTIME=1`` to change none of these settings.
+The settings must be in place before the backend starts; set ``CAUSALREP_KEEP_RUNTIME=1`` to change none of them.
+
+The random numbers of a seed must not depend on the environment either, so JAX's ``jax_threefry_partitionable`` is
+always set to its default, whatever ``JAX_THREEFRY_PARTITIONABLE`` says.
 """
 
 import os
@@ -32,14 +33,14 @@ OPT_OUT = "CAUSALREP_KEEP_RUNTIME"
 
 
 def configure() -> None:
-    """Set the CPU backend's scheduler, thread pool and LAPACK threads; warn if the backend already runs.
+    """Set the generator of random numbers and the CPU backend's scheduler, thread pool and LAPACK threads.
 
-    What the user has set in ``XLA_FLAGS`` or ``NPROC`` is kept.
+    It warns if the backend already runs. What the user has set in ``XLA_FLAGS`` or ``NPROC`` is kept.
     """
+    jax.config.update("jax_threefry_partitionable", True)
     if os.environ.get(OPT_OUT, "") not in ("", "0"):
         return
     _single_threaded_lapack()
-    jax.config.update("jax_threefry_partitionable", True)
     flags = os.environ.get("XLA_FLAGS", "")
     if CPU_SCHEDULER_FLAG in flags and POOL_SIZE_VARIABLE in os.environ:
         return

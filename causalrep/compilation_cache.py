@@ -16,15 +16,17 @@ def enable_compilation_cache() -> None:
     """Keep compiled programs in ``$CAUSALREP_CACHE/xla`` (default ``~/.cache/causalrep/xla``).
 
     The user's own settings have priority: ``JAX_COMPILATION_CACHE_DIR``, or ``jax_compilation_cache_dir`` in JAX's
-    configuration; ``JAX_ENABLE_COMPILATION_CACHE=false`` turns the cache off. If the folder cannot be written, nothing
-    is kept.
+    configuration; ``JAX_ENABLE_COMPILATION_CACHE=false`` turns the cache off. If the folder cannot be written, or
+    there is no home directory, nothing is kept.
     """
     if os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.jax_compilation_cache_dir:
         return
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or Path.home() / ".cache" / "causalrep") / "xla"
     try:
+        # Absolute, since JAX opens it again and again and the working directory may change.
+        chosen = os.environ.get(FOLDER_VARIABLE) or Path.home() / ".cache" / "causalrep"
+        folder = Path(chosen).absolute() / "xla"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where the user has no home directory
         return
     if not os.access(folder, os.W_OK):
         return

@@ -10,9 +10,11 @@ matrices from being rounded to bfloat16 or TF32.
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +42,40 @@ def in_float64(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return wrapper
+
+
+def keep_float64(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a pure function of arrays so that NumPy's float64 is not rounded to float32.
+
+    If 64-bit types are disabled and an argument is a float64 array, a frame or a list of floats, the function runs
+    inside :func:`float64` and its arrays come back as NumPy's, since JAX outside of that block would round them. Under
+    ``jit`` and ``vmap`` nothing changes: there the caller has chosen the precision.
+
+    >>> mean = keep_float64(lambda x: jnp.mean(jnp.asarray(x)))
+    >>> mean(np.array([1e9, 1e9 + 1])) - 1e9, mean(jnp.ones(2)).dtype.name
+    (np.float64(0.5), 'float32')
+    """
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        values = (*args, *kwargs.values())
+        if not any(map(_is_float64, values)) or jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
+            return function(*args, **kwargs)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in (*jax.tree.leaves(values), jnp.zeros(()))):
+            return function(*args, **kwargs)
+        with float64():
+            result = function(*args, **kwargs)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[()] if isinstance(leaf, jax.Array) else leaf, result)
+
+    return wrapper
+
+
+def _is_float64(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) > 0 and (isinstance(value[0], float) or _is_float64(value[0]))
+    if isinstance(value, np.ndarray | jax.Array):
+        return value.ndim > 0 and value.dtype in (np.float64, object)
+    return hasattr(value, "to_numpy")  # a frame or a Series
 
 
 def full_products(function: Callable[P, R]) -> Callable[P, R]:

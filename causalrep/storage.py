@@ -100,7 +100,7 @@ def as_path(place: str | os.PathLike | Remote) -> AnyPath:
     """A local path or a path in a bucket, from what the user wrote.
 
     Raises:
-        InputError: If the URL's protocol is unknown.
+        InputError: If the URL's protocol is unknown, or there is no home directory for ``~``.
         RecordsError: If the package that reads this kind of bucket is not installed.
 
     >>> as_path("memory://results") / "records.parquet"
@@ -113,7 +113,10 @@ def as_path(place: str | os.PathLike | Remote) -> AnyPath:
     text = os.fspath(place)
     match = _URL.match(text)
     if match is None:
-        return Path(text).expanduser()
+        try:
+            return Path(text).expanduser() if text.startswith("~") else Path(text)
+        except RuntimeError as error:
+            raise InputError("results", found=f"{text!r} without a home directory", expected="a full path") from error
     protocol, rest = match.group(1), text[match.end() :].rstrip("/")
     if protocol == "file":
         return Path("/" + rest.lstrip("/"))
@@ -214,6 +217,38 @@ def check_writable(folder: AnyPath) -> None:
         ) from error
 
 
+def create_file(path: Remote, data: bytes) -> bool:
+    """Write an object where there is none, and say whether it was; some kinds of bucket cannot tell.
+
+    Raises:
+        RecordsError: If the bucket does not answer or refuses.
+    """
+    with _named(path, "written"):
+        try:
+            _filesystem(path.url).pipe_file(path.url, data, mode="create")
+        except FileExistsError:
+            return False
+        except (TypeError, ValueError, NotImplementedError):  # no such mode
+            _filesystem(path.url).pipe_file(path.url, data)
+    return True
+
+
+def remove_file(path: AnyPath) -> None:
+    """Delete a file or an object.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        RecordsError: If the bucket does not answer or refuses.
+    """
+    if isinstance(path, Remote):
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, "nothing there", path.url)
+        with _named(path, "removed"):
+            _filesystem(path.url).rm_file(path.url)
+        return
+    path.unlink()
+
+
 def remove_tree(folder: AnyPath) -> None:
     """Delete a folder with all its contents, if possible."""
     if isinstance(folder, Remote):
@@ -221,6 +256,24 @@ def remove_tree(folder: AnyPath) -> None:
             _filesystem(folder.url).rm(folder.url, recursive=True)
         return
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_named(folder: AnyPath, name: re.Pattern) -> None:
+    """Delete what has a name of the pattern in a folder, and the folder if nothing else is in it."""
+    # Elsewhere others may have removed it.
+    with contextlib.suppress(OSError, RecordsError):
+        paths: list[AnyPath] = list(folder.iterdir())
+        for path in paths:
+            if name.fullmatch(path.name):
+                remove_file(path) if isinstance(path, Path) and path.is_file() else remove_tree(path)
+    remove_if_empty(folder)
+
+
+def remove_if_empty(folder: AnyPath) -> None:
+    """Delete a folder that holds nothing; buckets have no empty folders."""
+    if isinstance(folder, Path):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def download(source: Remote, target: Path) -> None:
@@ -237,6 +290,8 @@ def download(source: Remote, target: Path) -> None:
     if not below:
         raise FileNotFoundError(errno.ENOENT, "nothing there", source.url)
     for name in below:
+        if name.endswith("/"):  # the marker that some tools leave for a folder
+            continue
         path = target / name.removeprefix(root).lstrip("/")
         with _named(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)

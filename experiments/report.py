@@ -26,6 +26,7 @@ from causalrep.study.execution.placement import place
 from causalrep.study.report.figures import save_figure
 from causalrep.study.report.markdown import run_markdown
 from experiments import configs
+from experiments.terminal import begin
 
 DOCS = configs.ROOT / "docs" / "results"
 
@@ -57,7 +58,7 @@ def main(
     docs: Path = DOCS,
 ) -> int:
     """The command line; returns 0, or 2 for a user's error."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=begin(__doc__).split("\n\n")[0])
     parser.add_argument("paper", help="folder of the paper's configs, for example ivl")
     parser.add_argument("--results", default="results", help="folder or bucket of all results (%(default)s)")
     parser.add_argument("--scale", choices=configs.SCALE_NAMES, help="default: the largest scale that has a run")

@@ -15,11 +15,14 @@ from causalrep.errors import DataError
 from causalrep.parallel import distributed
 from causalrep.storage import as_path
 from experiments import configs, report, run
+from experiments.terminal import begin
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the jobs and print each paper's report; returns the first exit code that is not 0."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.reproduce", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.reproduce", description=begin(__doc__).split("\n\n")[0]
+    )
     parser.add_argument("papers", nargs="*", metavar="paper", help="run all configs of these papers, for example vluci")
     parser.add_argument("--all", action="store_true", help="run every config of every paper")
     parser.add_argument("--results", default="results", help="folder or bucket of all results (%(default)s)")

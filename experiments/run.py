@@ -23,6 +23,7 @@ from causalrep.errors import CausalrepError, CausalrepWarning
 from causalrep.parallel import distributed
 from causalrep.study import Records, claims_markdown, load_reported, run
 from experiments import configs
+from experiments.terminal import begin
 from experiments.tools.compile_for import compile_study, prefer_cpu
 
 LOWER_BOUND = "operations in library calls, such as factorizations, are not counted; loops of unknown length count once"
@@ -41,6 +42,7 @@ class Options:
         compile_for: Compile for a slice and report, without running (tpu:v5e:16x16, any topology; cuda only lowers).
         profile: Write a trace of the first chunks next to the results, and count operations.
         count_operations: Count the floating-point operations of the compiled programs.
+        other_code: Records of changed code: refuse them, keep them with a warning, or recompute them.
         tensorboard: Folder for TensorBoard scalars that show the run's progress.
         coordinator: host:port of process 0, if no cluster is detected.
         process_count: Number of processes, if no cluster is detected.
@@ -55,6 +57,7 @@ class Options:
     compile_for: str | None = None
     profile: bool = False
     count_operations: bool = False
+    other_code: Literal["refuse", "keep", "recompute"] = "refuse"
     tensorboard: str | None = None
     coordinator: str | None = None
     process_count: int | None = None
@@ -80,11 +83,11 @@ def main(
         papers_root: Folder with the published numbers of each paper.
         tables: Whether to print tables and claims. The main job prints them later, in one report per paper.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv, description = sys.argv[1:] if argv is None else list(argv), begin(__doc__)
     warnings.showwarning = _show_warning
     try:
         if not argv or argv[0] in ("-h", "--help"):
-            print(f"{__doc__.strip()}\n")
+            print(f"{description}\n")
             _list(config_root)
             return 0 if argv else 2
         if "--list" in argv:
@@ -113,6 +116,7 @@ def main(
                 tensorboard=options.tensorboard,
                 precision=options.precision,
                 count_operations=options.count_operations or options.profile,
+                other_code=options.other_code,
             )
             if distributed.is_main():
                 _print_report(records, reported if tables else None, time.perf_counter() - started)

@@ -1,6 +1,7 @@
 """The base of all estimators: hyperparameters by name, a short repr, and a clear error before ``fit``."""
 
 import contextlib
+import html
 import inspect
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
@@ -84,6 +85,9 @@ class Estimator:
             if repr(parameters[name].default) != repr(value)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
 
     def __getattr__(self, name: str) -> Any:
         # This runs only when the ordinary lookup fails. A fitted attribute before fit gets a clear error.

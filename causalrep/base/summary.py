@@ -1,6 +1,7 @@
 """The printed result of an estimator: facts, a table of estimates, and notes."""
 
 import html
+import math
 import textwrap
 from dataclasses import dataclass, field
 
@@ -44,6 +45,17 @@ class Summary:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         table = self.table.to_html(float_format=_number, na_rep="")
         return f"<h4>{html.escape(self.title)}</h4><table>{facts}</table>{table}<ul>{notes}</ul>"
+
+
+def z_value(estimate: float, se: float) -> float:
+    """``estimate / se``: infinite for a standard error of zero, and NaN if the estimate is zero as well.
+
+    >>> z_value(1.0, 0.5), z_value(-1.0, 0.0), z_value(0.0, 0.0)
+    (2.0, -inf, nan)
+    """
+    if se == 0:
+        return math.nan if estimate == 0 or math.isnan(estimate) else math.copysign(math.inf, estimate)
+    return float(estimate / se)
 
 
 def _text(table: pd.DataFrame) -> str:

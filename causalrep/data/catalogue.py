@@ -46,7 +46,7 @@ def available() -> dict[str, str]:
     >>> sorted(available())[:2]
     ['acic2016', 'bwght']
     """
-    return {name: (loader.__doc__ or "").strip().splitlines()[0] for name, loader in _LOADERS.items()}
+    return {name: (loader.__doc__ or "").strip().partition("\n")[0] for name, loader in _LOADERS.items()}
 
 
 def load(name: str, **options: object):

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from causalrep.base.estimator import Estimator
-from causalrep.base.summary import Summary
+from causalrep.base.summary import Summary, z_value
 from causalrep.base.validation import check_range
 from causalrep.effects.checks.balance import BalanceTable, balance_table
 from causalrep.effects.checks.overlap import OverlapReport, overlap_report
@@ -135,13 +135,22 @@ class EffectEstimator(Estimator):
         """Averages with intervals, the facts of the fit and the assumptions it rests on."""
         rows = {"ATE": self.ate_, "ATT": self.att_}
         table = pd.DataFrame({"estimate": {name: float(average.value) for name, average in rows.items()}})
+        without_error: list[str] = []
         for name, average in rows.items():
             low, high = self._interval(average, alpha)
-            z = float(average.value) / float(average.se)
+            z = z_value(float(average.value), float(average.se))
+            if float(average.se) == 0:
+                without_error.append(name)
             values = [float(average.se), z, 2 * float(stats.norm.sf(abs(z))), low, high]
             columns = ["std err", "z", "P>|z|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
             table.loc[name, columns] = values
-        return Summary(self._title, self._summary_facts(), table, self._summary_notes())
+        notes = self._summary_notes()
+        if without_error:
+            notes.append(
+                f"The standard error of {' and '.join(without_error)} is 0: the rows show no variation from which an "
+                "error could be estimated (no events, or an outcome that the treatment determines)."
+            )
+        return Summary(self._title, self._summary_facts(), table, notes)
 
     def _summary_facts(self) -> list[tuple[str, str]]:
         design = self.design_

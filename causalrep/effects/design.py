@@ -72,7 +72,7 @@ def make_effect_design(
     y, outcome = as_vector("Y", Y)
     n = y.shape[0]
     t, treatment = as_vector("T", T, rows=n)
-    _check_treatment(t, rows_per_arm)
+    check_treatment(t, rows_per_arm)
     if X is None and W is None:
         raise InputError("X", found="None, and no W", expected="covariates to adjust for, in X, W or both")
     x, x_columns = (np.zeros((n, 0)), Columns("X", (), False)) if X is None else read_columns("X", X, rows=n)
@@ -85,18 +85,25 @@ def make_effect_design(
     return EffectDesign(y, t, x, xw, codes, outcome, treatment, modifiers, covariates, x_columns)
 
 
-def _check_treatment(t: np.ndarray, rows_per_arm: int) -> None:
+def check_treatment(t: np.ndarray, rows_per_arm: int = 1, *, argument: str = "T") -> None:
+    """Refuse a treatment that is not 0 and 1, or an arm of fewer rows."""
     levels, counts = np.unique(t, return_counts=True)
     if not set(levels) <= {0.0, 1.0}:
         shown = ", ".join(f"{level:g}" for level in levels[:5]) + (", ..." if len(levels) > 5 else "")
-        raise InputError("T", found=f"{len(levels)} values ({shown})", expected="a binary treatment, coded 0 and 1")
+        raise InputError(
+            argument, found=f"{len(levels)} values ({shown})", expected="a binary treatment, coded 0 and 1"
+        )
     if len(levels) == 1:
         arm = "treated" if levels[0] == 1 else "untreated"
-        raise InputError("T", found=f"{len(t)} rows, all {arm}", expected="both treated (1) and untreated (0) rows")
+        raise InputError(
+            argument, found=f"{len(t)} rows, all {arm}", expected="both treated (1) and untreated (0) rows"
+        )
     if counts.min() < rows_per_arm:
         arm = ("untreated", "treated")[int(np.argmin(counts))]
         raise InputError(
-            "T", found=f"{counts.min()} {arm} rows", expected=f"at least {rows_per_arm} in each arm (or fewer folds)"
+            argument,
+            found=f"{counts.min()} {arm} rows",
+            expected=f"at least {rows_per_arm} in each arm (or fewer folds)",
         )
 
 

@@ -16,8 +16,9 @@ from causalrep.effects.design import EffectDesign
 from causalrep.effects.regressions.linear import LeastSquares
 from causalrep.effects.regressions.nonparametric import neighbour_weights
 from causalrep.effects.scores import Average
-from causalrep.effects.weighting import propensity_model, standardized
+from causalrep.effects.weighting import propensity_model
 from causalrep.errors import InputError
+from causalrep.linalg import standardized
 
 METRICS = ("mahalanobis", "euclidean")
 # Where a propensity lies outside [FAR, 1 - FAR], the nearest unit of the other arm is hardly comparable.

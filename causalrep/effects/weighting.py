@@ -11,9 +11,9 @@ from causalrep.base.domains import Domain, Real
 from causalrep.effects.base import EffectEstimator
 from causalrep.effects.checks.overlap import check_overlap
 from causalrep.effects.design import EffectDesign
-from causalrep.effects.regressions.linear import Logistic, weighted_scale
+from causalrep.effects.regressions.linear import Logistic
 from causalrep.effects.scores import CLIP, Average, clipped
-from causalrep.linalg import pinv_psd_solve
+from causalrep.linalg import pinv_psd_solve, standardized
 
 
 def hajek(
@@ -29,12 +29,6 @@ def hajek(
     treated, untreated, odds = t / e, (1 - t) / (1 - e), (1 - t) * e / (1 - e)
     ate = treated @ y / jnp.sum(treated) - untreated @ y / jnp.sum(untreated)
     return ate, t @ y / jnp.sum(t) - odds @ y / jnp.sum(odds)
-
-
-def standardized(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Columns in standard deviations from their means; a column that is constant up to rounding is exactly 0."""
-    scaled = weighted_scale(x, jnp.ones(len(x), x.dtype))
-    return jnp.where(jnp.isfinite(scaled.spread), (x - scaled.mean) / scaled.spread, 0.0)
 
 
 @jax.jit

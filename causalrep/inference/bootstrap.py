@@ -6,11 +6,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from causalrep.base.checks import as_codes
+from causalrep.base.validation import check_count
+from causalrep.errors import InputError
+
 
 def bootstrap_weights(key: Key[Array, ""], labels: Float[Array, " n"], draws: int) -> Float[Array, "draws n"]:
     """How often each row is drawn, with replacement, in each bootstrap sample; no label loses all its rows.
 
     Rows are drawn within the groups of ``labels`` (0 or 1), so that each sample has as many treated as the data.
+
+    Raises:
+        InputError: If the labels are not a vector of 0 and 1, or ``draws`` is not a count.
 
     >>> import jax, jax.numpy as jnp
     >>> t = jnp.array([0.0, 0.0, 0.0, 1.0, 1.0])
@@ -18,6 +25,10 @@ def bootstrap_weights(key: Key[Array, ""], labels: Float[Array, " n"], draws: in
     >>> (w @ t).tolist(), w.sum(1).tolist()
     ([2.0, 2.0, 2.0, 2.0], [5.0, 5.0, 5.0, 5.0])
     """
+    check_count("draws", draws)
+    labels = as_codes("labels", labels, levels=2)
+    if labels.ndim != 1:
+        raise InputError("labels", found=f"shape {labels.shape}", expected="one label per row")
     n = labels.shape[0]
     order = jnp.argsort(labels)
     size = jnp.sum(labels == 0)

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from causalrep.base.checks import as_codes, as_numbers
+from causalrep.base.validation import check_count, check_rows
 from causalrep.errors import InputError
 
 
@@ -56,13 +58,20 @@ def stratified_folds(
 ) -> Int[Array, " n"]:
     """Random fold codes 0..n_folds-1 (n,), of sizes as equal as possible within each label and overall.
 
+    Raises:
+        InputError: If there are fewer than two folds or more than rows, or a label is missing.
+
     >>> import jax, jax.numpy as jnp
     >>> t = jnp.array([0, 0, 0, 0, 1, 1])
     >>> folds = stratified_folds(jax.random.key(0), t, 2)
     >>> int(jnp.sum(folds[:4])), int(jnp.sum(folds[4:]))
     (2, 1)
     """
+    check_count("n_folds", n_folds, at_least=2)
+    labels = as_numbers("labels", labels, ndim=1)
     n = labels.shape[0]
+    if n_folds > n:
+        raise InputError("n_folds", found=f"{n_folds}", expected=f"at most {n}, the number of rows")
     order = jnp.lexsort((jax.random.uniform(key, (n,)), labels))
     return jnp.zeros(n, jnp.int32).at[order].set(jnp.arange(n, dtype=jnp.int32) % n_folds)
 
@@ -84,7 +93,14 @@ def cross_fit(
         w: Weights (n,); rows with weight 0 are predicted but train nothing (for instance the other treatment arm).
         folds: Codes 0..n_folds-1 (n,).
         n_folds: Number of folds.
+
+    Raises:
+        InputError: If numbers of rows differ, or a fold is not one of the codes.
     """
+    check_count("n_folds", n_folds, at_least=2)
+    folds = as_codes("folds", folds, levels=n_folds)
+    for name, values in {"y": y, "w": w, "folds": folds}.items():
+        check_rows(name, len(values), rows=len(x), of="x")
 
     def predictions(fold):
         return learner.predict(learner.fit(x, y, w * (folds != fold)), x)

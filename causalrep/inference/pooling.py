@@ -2,8 +2,14 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+
+from causalrep.base.checks import as_alike, is_concrete
+from causalrep.errors import InputError
+from causalrep.precision import keep_float64
 
 
 class Pooled(NamedTuple):
@@ -24,12 +30,16 @@ class Pooled(NamedTuple):
     df: Float[Array, "..."]
 
 
+@keep_float64
 def pool(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Pooled:
     """Pool S estimates, one from each completed data set, with their sampling variances.
 
     Args:
         values: Estimates; S is at least 2.
         variances: Squared standard errors of the estimates, each from its own data set.
+
+    Raises:
+        InputError: If there is one estimate, shapes differ, values are not finite or variances are negative.
 
     Source: Rubin (1987), "Multiple Imputation for Nonresponse in Surveys", section 3.1.
 
@@ -38,6 +48,16 @@ def pool(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Poo
     >>> float(pooled.value), float(pooled.se)
     (2.0, 2.0)
     """
+    values, variances = as_alike(values=values, variances=variances)
+    if values.ndim == 0 or len(values) < 2:
+        raise InputError("values", found=f"shape {values.shape}", expected="estimates from at least two data sets")
+    if is_concrete(variances) and (np.asarray(variances) < 0).any():
+        raise InputError("variances", found="negative values", expected="at least 0")
+    return _pooled(values, variances)
+
+
+@jax.jit
+def _pooled(values: Float[Array, "S ..."], variances: Float[Array, "S ..."]) -> Pooled:
     draws = values.shape[0]
     within, between = jnp.mean(variances, axis=0), jnp.var(values, axis=0, ddof=1)
     inflated = (1 + 1 / draws) * between

@@ -12,10 +12,13 @@ from typing import Literal, Self, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from causalrep.base.checks import is_concrete
+from causalrep.base.validation import check_count
 from causalrep.errors import InputError
-from causalrep.precision import full_products
+from causalrep.precision import full_products, keep_float64
 
 Kind = Literal["homoskedastic", "HC0", "HC1", "HC2", "HC3", "cluster", "HAC"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -88,6 +91,7 @@ class Covariance:
         return self.clusters
 
 
+@keep_float64
 @full_products
 def sandwich_covariance(
     xhat: Float[Array, "n m"],
@@ -111,7 +115,7 @@ def sandwich_covariance(
         Symmetric (m, m) covariance. The homoskedastic one is ``s^2 A^{-1}``.
     """
     covariance = Covariance.of(covariance)
-    n, m = xhat.shape
+    n, m = _shape(xhat, residuals)
     if covariance.kind == "homoskedastic":
         s2 = jnp.sum(residuals**2) / (n - m if covariance.debiased else n)
         return s2 * _symmetric(jnp.linalg.solve(bread, jnp.eye(m, dtype=xhat.dtype)))
@@ -120,6 +124,7 @@ def sandwich_covariance(
     return without_own_residual(result, jnp.linalg.solve(bread, xhat.T).T, xhat, covariance)
 
 
+@keep_float64
 @full_products
 def meat(
     xhat: Float[Array, "n m"],
@@ -136,7 +141,7 @@ def meat(
     m). A row with leverage one is fitted exactly: it adds nothing, see :func:`without_own_residual`.
     """
     covariance = Covariance.of(covariance)
-    n, m = xhat.shape
+    n, m = _shape(xhat, residuals)
     if covariance.kind == "homoskedastic":
         s2 = jnp.sum(residuals**2) / (n - m if covariance.debiased else n)
         return s2 * (xhat.T @ xhat)
@@ -171,6 +176,8 @@ def score_meat(
     n, kind = len(scores), covariance.kind
     if kind == "HAC":
         bandwidth = covariance.bandwidth
+        if bandwidth is not None:
+            check_count("bandwidth", bandwidth, at_least=0)
         if bandwidth is None:
             bandwidth = automatic_bandwidth(jnp.sum(scores, axis=1) if lag_series is None else lag_series)
         total = bartlett_meat(scores, bandwidth)
@@ -214,7 +221,16 @@ def leverages(xhat: Float[Array, "n m"]) -> Float[Array, " n"]:
 
 
 def cluster_sums(values: Float[Array, "n *m"], clusters: Int[Array, " n"], n_clusters: int) -> Float[Array, "g *m"]:
-    """Sums of ``values`` within each cluster."""
+    """Sums of ``values`` within each cluster.
+
+    Raises:
+        InputError: If (unless traced) a code is negative or too large: JAX would count -1 to the last cluster.
+    """
+    if is_concrete(clusters):
+        codes = np.asarray(clusters)
+        if codes.size and (codes.min() < 0 or codes.max() >= n_clusters):
+            found = f"codes from {codes.min()} to {codes.max()}"
+            raise InputError("clusters", found=found, expected=f"codes from 0 to {n_clusters - 1}, none missing")
     return jax.ops.segment_sum(values, clusters, num_segments=n_clusters)
 
 
@@ -250,6 +266,16 @@ def automatic_bandwidth(series: Float[Array, " n"]) -> Int[Array, ""]:
     s1 = 2 * jnp.sum(lag * gamma[1:])
     optimum = 1.1447 * jnp.cbrt((s1 / s0) ** 2 * n)
     return jnp.minimum(jnp.ceil(optimum), n - 1).astype(jnp.int32)
+
+
+def _shape(xhat: Float[Array, "n m"], residuals: Float[Array, " n"]) -> tuple[int, int]:
+    """Rows and coefficients; residuals of another shape would be broadcast, or lose their denominator n - m."""
+    if xhat.ndim != 2 or residuals.shape != xhat.shape[:1]:
+        raise InputError("residuals", found=f"shape {residuals.shape}", expected=f"one per row of {xhat.shape}")
+    n, m = xhat.shape
+    if n <= m:
+        raise InputError("xhat", found=f"{n} rows and {m} columns", expected="more rows than columns")
+    return n, m
 
 
 def _symmetric(a: Float[Array, "m m"]) -> Float[Array, "m m"]:

@@ -9,14 +9,16 @@ sample needs are cluster-level sums of products with an orthonormal basis of ``[
 O(G (q + k)^2), independently of n.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from causalrep.base.validation import check_choice, check_count
 from causalrep.inference.sandwich import cluster_sums
+from causalrep.precision import keep_float64
 
 Weights = Literal["rademacher", "webb"]
 
@@ -26,7 +28,7 @@ class WildBootstrap(NamedTuple):
 
     Attributes:
         statistic: The observed cluster-robust t statistic of the null (with the usual small-sample factor).
-        p_value: Share of draws with ``|t*| >= |t|``.
+        p_value: Share of draws with ``|t*| >= |t|``; NaN with the statistic, if the null leaves no residuals.
         draws: The bootstrap t statistics (draws,).
     """
 
@@ -44,6 +46,7 @@ class _ClusterProducts(NamedTuple):
     fitted: Float[Array, "r p"]  # coordinates of the part of x that is not resampled
 
 
+@keep_float64
 def wild_cluster_bootstrap(
     key: PRNGKeyArray,
     y: Float[Array, " n"],
@@ -78,6 +81,7 @@ def wild_cluster_bootstrap(
     return _test(w, y, x, z, c, clusters, n_clusters, null, index)
 
 
+@keep_float64
 def wild_cluster_interval(
     key: PRNGKeyArray,
     y: Float[Array, " n"],
@@ -144,12 +148,12 @@ def cluster_weights(
     key: PRNGKeyArray, draws: int, n_clusters: int, weights: Weights, dtype=jnp.float64
 ) -> Float[Array, "draws g"]:
     """Independent weights with mean 0 and variance 1: ``"rademacher"`` or Webb's ``"webb"``."""
-    if weights == "rademacher":
-        points = [-1.0, 1.0]
-    elif weights == "webb":
+    check_choice("weights", weights, get_args(Weights))
+    check_count("draws", draws)
+    check_count("n_clusters", n_clusters, at_least=2)
+    points = [-1.0, 1.0]
+    if weights == "webb":
         points = [-(1.5**0.5), -1.0, -(0.5**0.5), 0.5**0.5, 1.0, 1.5**0.5]
-    else:
-        raise ValueError(f"unknown weights {weights!r}; expected 'rademacher' or 'webb'")
     return jax.random.choice(key, jnp.asarray(points, dtype), (draws, n_clusters))
 
 
@@ -163,6 +167,11 @@ def _test(w, y, x, z, c, clusters, n_clusters, null, index) -> WildBootstrap:
     # If all weights are equal, t* = +-t in exact arithmetic: rounding must not decide such ties.
     tie = 1.0 - 1e3 * jnp.finfo(y.dtype).eps
     p_value = jnp.mean((jnp.abs(starred) >= tie * jnp.abs(observed)).astype(y.dtype))
+    # No residuals but rounding: the statistic is a ratio of rounding errors, or 0 / 0.
+    left = jnp.max(jnp.abs(products.scores))
+    size = jnp.max(jnp.abs(y)) + jnp.abs(null) * jnp.max(jnp.abs(x[:, index]))
+    known = jnp.isfinite(observed) & (left > 64 * jnp.finfo(y.dtype).eps * size)
+    observed, p_value = (jnp.where(known, value, jnp.nan) for value in (observed, p_value))
     n, m = y.shape[0], x.shape[1] + q
     scale = jnp.sqrt((n_clusters - 1) / n_clusters * (n - m) / (n - 1))
     return WildBootstrap(observed * scale, p_value, starred * scale)

@@ -1,4 +1,4 @@
-"""Linear algebra that several rooms use: decompositions and solvers, two regressions, matrices over pairs of rows.
+"""Linear algebra that several rooms use: decompositions and solvers, two regressions, scaling, pairs of rows.
 
 For use inside the library: it is not a public room, so it has no ``__all__``.
 """
@@ -10,6 +10,9 @@ from causalrep.linalg.regressions import generalized_residual as generalized_res
 from causalrep.linalg.regressions import lasso as lasso
 from causalrep.linalg.regressions import logistic_regression as logistic_regression
 from causalrep.linalg.regressions import probit_regression as probit_regression
+from causalrep.linalg.scaling import standardized as standardized
+from causalrep.linalg.scaling import standardizer as standardizer
+from causalrep.linalg.scaling import varies as varies
 from causalrep.linalg.solvers import eigh as eigh
 from causalrep.linalg.solvers import from_unit_columns as from_unit_columns
 from causalrep.linalg.solvers import min_norm_solve as min_norm_solve

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from causalrep.base.checks import as_codes
+from causalrep.base.validation import check_count, check_rows
+
 Images = Float[Array, "n height width channels"]
 Codes = Int[Array, " n"]
 Counterfactual = Callable[[Images, Codes, Codes], Images]
@@ -53,7 +56,20 @@ def counterfactual_accuracy(
         domains: Number of domains.
         released_cycle: Compute reversibility from ``x_{d' -> d}`` of the *original* image, as the released code of ILD
             does, instead of from the cycle.
+
+    Raises:
+        InputError: If numbers of rows differ, or a domain is not one of ``domains``.
+
+    >>> x = jnp.arange(4.0).reshape(4, 1, 1, 1)
+    >>> parity = lambda images: images[:, 0, 0, 0].astype(int) % 2
+    >>> same = counterfactual_accuracy(lambda x, d, t: x, parity, parity, x, parity(x), parity(x), 2)
+    >>> float(same.preservation), float(same.effectiveness)
+    (1.0, 0.5)
     """
+    check_count("domains", domains)
+    domain, label = as_codes("domain", domain, levels=domains), as_codes("label", label, missing=True)
+    for name, values in {"domain": domain, "label": label}.items():
+        check_rows(name, len(values), rows=len(x), of="x")
     kept, reversed_, reached = [], [], []
     for number in range(domains):
         target = jnp.full_like(domain, number)

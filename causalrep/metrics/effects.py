@@ -1,14 +1,27 @@
 """Scores of treatment-effect estimates against a known truth, or against a randomized subset.
 
+All arguments of a score have one shape: a column and a vector would be broadcast to a matrix, so they are refused. So
+are values that are missing, unless ``where`` leaves them out, and (unless traced) a ``where`` that leaves no unit; a
+traced one gives NaN.
+
 Sources: Hill (2011) for PEHE; Shalit, Johansson and Sontag (2017) for the policy risk and the error on the treated.
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
+
+from causalrep.base.checks import as_alike, is_concrete
+from causalrep.errors import InputError
+from causalrep.precision import keep_float64
 
 Mask = Bool[Array, " n"] | Float[Array, " n"]
 
 
+@keep_float64
 def pehe(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | None = None) -> Float[Array, ""]:
     """Precision in estimating heterogeneous effects, ``sqrt(mean((tau_hat - tau)^2))``.
 
@@ -21,14 +34,24 @@ def pehe(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | No
     >>> float(pehe(jnp.array([1.0, 5.0]), jnp.array([4.0, 1.0])) ** 2)
     12.5
     """
+    (effect, truth), where = _alike(where, effect=effect, truth=truth)
+    if where is None:
+        return _root_mean_square(effect, truth)
     return jnp.sqrt(_mean((effect - truth) ** 2, where))
 
 
+@keep_float64
 def ate_error(effect: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | None = None) -> Float[Array, ""]:
-    """Absolute error of the average effect, ``|mean(tau_hat) - mean(tau)|``."""
+    """Absolute error of the average effect, ``|mean(tau_hat) - mean(tau)|``.
+
+    >>> float(ate_error(jnp.array([1.0, 5.0]), jnp.array([4.0, 1.0])))
+    0.5
+    """
+    (effect, truth), where = _alike(where, effect=effect, truth=truth)
     return jnp.abs(_mean(effect, where) - _mean(truth, where))
 
 
+@keep_float64
 def randomized_att(
     y: Float[Array, " n"], t: Float[Array, " n"], randomized: Mask, where: Mask | None = None
 ) -> Float[Array, ""]:
@@ -39,11 +62,15 @@ def randomized_att(
         t: Treatments; every treated unit is in the experiment.
         randomized: Units of the experiment (1 or True).
         where: Units to use.
+
+    >>> float(randomized_att(jnp.array([3.0, 1.0, 9.0]), jnp.array([1.0, 0.0, 0.0]), jnp.array([1.0, 1.0, 0.0])))
+    2.0
     """
-    inside = jnp.ones_like(y) if where is None else jnp.asarray(where, y.dtype)
-    return _mean(y, inside * t) - _mean(y, inside * (1 - t) * randomized)
+    (y,), t, randomized, where = _experiment(t, randomized, where, y=y)
+    return _mean(y, where * t, "T") - _mean(y, where * (1 - t) * randomized, "randomized")
 
 
+@keep_float64
 def att_error(
     effect: Float[Array, " n"],
     y: Float[Array, " n"],
@@ -51,11 +78,17 @@ def att_error(
     randomized: Mask,
     where: Mask | None = None,
 ) -> Float[Array, ""]:
-    """Absolute error of the effect on the treated against :func:`randomized_att` of the same units."""
-    inside = jnp.ones_like(y) if where is None else jnp.asarray(where, y.dtype)
-    return jnp.abs(randomized_att(y, t, randomized, where) - _mean(effect, inside * t * randomized))
+    """Absolute error of the effect on the treated against :func:`randomized_att` of the same units.
+
+    >>> y, t = jnp.array([3.0, 1.0]), jnp.array([1.0, 0.0])
+    >>> float(att_error(jnp.array([1.5, 0.0]), y, t, jnp.ones(2)))
+    0.5
+    """
+    (effect, y), t, randomized, where = _experiment(t, randomized, where, effect=effect, y=y)
+    return jnp.abs(randomized_att(y, t, randomized, where) - _mean(effect, where * t * randomized, "randomized"))
 
 
+@keep_float64
 def policy_risk(
     effect: Float[Array, " n"],
     y: Float[Array, " n"],
@@ -74,34 +107,89 @@ def policy_risk(
         t: Treatments.
         randomized: Units of the experiment; default all.
         where: Units to use.
+
+    >>> y, t = jnp.array([1.0, 0.0]), jnp.array([1.0, 0.0])
+    >>> float(policy_risk(jnp.array([1.0, 1.0]), y, t)), float(policy_risk(jnp.array([-1.0, -1.0]), y, t))
+    (0.0, 1.0)
     """
-    inside = jnp.ones_like(y)
-    for mask in (randomized, where):
-        inside = inside if mask is None else inside * jnp.asarray(mask, y.dtype)
+    (effect, y), t, randomized, where = _experiment(t, randomized, where, effect=effect, y=y)
+    inside = where * randomized
     treat = (effect > 0).astype(y.dtype)
-    share = _mean(treat, inside)
-    value = share * _mean(y, inside * treat * t) + (1 - share) * _mean(y, inside * (1 - treat) * (1 - t))
-    return 1.0 - value
+    share = _mean(treat, inside, "randomized")
+    treated = _weighted_mean(y, inside * treat * t, 0.0)
+    untreated = _weighted_mean(y, inside * (1 - treat) * (1 - t), 0.0)
+    return 1.0 - (share * treated + (1 - share) * untreated)
 
 
+@keep_float64
 def coverage(
     low: Float[Array, " n"], high: Float[Array, " n"], truth: Float[Array, " n"], where: Mask | None = None
 ) -> Float[Array, ""]:
-    """Share of true values inside their intervals, ends included."""
-    return _mean(((low <= truth) & (truth <= high)).astype(jnp.result_type(float)), where)
+    """Share of true values inside their intervals, ends included.
+
+    >>> float(coverage(jnp.zeros(2), jnp.ones(2), jnp.array([1.0, 2.0])))
+    0.5
+    """
+    (low, high, truth), where = _alike(where, infinite=True, low=low, high=high, truth=truth)
+    return _mean(((low <= truth) & (truth <= high)).astype(low.dtype), where)
 
 
+@keep_float64
 def interval_width(low: Float[Array, " n"], high: Float[Array, " n"], where: Mask | None = None) -> Float[Array, ""]:
-    """Mean width of intervals."""
+    """Mean width of intervals; infinite if one of them is.
+
+    >>> float(interval_width(jnp.zeros(2), jnp.array([1.0, 2.0])))
+    1.5
+    """
+    (low, high), where = _alike(where, infinite=True, low=low, high=high)
     return _mean(high - low, where)
 
 
-def _mean(values: Float[Array, " n"], where: Mask | None) -> Float[Array, ""]:
-    """Mean over the units with positive weight; 0 if there is none."""
+def _alike(where: Mask | None, *, infinite: bool = False, **values: Any) -> tuple[list[Array], Array | None]:
+    """Values and weights of one shape; the values of units without weight may be anything, NaN included."""
+    if where is None:
+        return as_alike(infinite=infinite, **values), None
+    (weights,) = as_alike(where=where)
+    if is_concrete(weights) and (np.asarray(weights) < 0).any():
+        raise InputError("where", found="negative weights", expected="at least 0")
+    return as_alike(weights, infinite=infinite, **values), weights
+
+
+def _experiment(
+    t: Array, randomized: Mask | None, where: Mask | None, **values: Any
+) -> tuple[list[Array], Array, Array, Array]:
+    """Values, treatments, whether units are randomized and whether they are used: all of them by default."""
+    arrays, weights = _alike(where, **values)
+    alike = {"randomized": randomized, "where": weights}
+    given = {name: value for name, value in alike.items() if value is not None}
+    (name, value), *_ = values.items()
+    _, treated, *masks = as_alike(weights, **{name: value}, T=t, **given)
+    known = dict(zip(given, masks, strict=True))
+    if is_concrete(treated, *masks):
+        used = np.ones(treated.shape) if weights is None else np.asarray(weights)
+        if not np.isin(np.asarray(treated)[used > 0], (0, 1)).all():
+            raise InputError("T", found="other values", expected="0 and 1")
+    ones = jnp.ones_like(arrays[0])
+    return arrays, treated, known.get("randomized", ones), known.get("where", ones)
+
+
+def _mean(values: Float[Array, " n"], where: Array | None, argument: str = "where") -> Float[Array, ""]:
+    """Mean over the units with positive weight; without any an error, or NaN if the weights are traced."""
     if where is None:
         return jnp.mean(values)
-    weights = jnp.asarray(where, values.dtype)
-    total = jnp.sum(weights)
+    if is_concrete(where) and not np.asarray(where).any():
+        raise InputError(argument, found="no units to average over", expected="at least one with positive weight")
+    return _weighted_mean(values, where, jnp.nan)
+
+
+@jax.jit
+def _root_mean_square(effect: Float[Array, " n"], truth: Float[Array, " n"]) -> Float[Array, ""]:
+    return jnp.sqrt(jnp.mean((effect - truth) ** 2))
+
+
+@jax.jit
+def _weighted_mean(values: Float[Array, " n"], where: Array, empty: float) -> Float[Array, ""]:
+    total = jnp.sum(where)
     # Values of the other units may be anything, NaN included.
-    inside = jnp.where(weights > 0, values, 0.0)
-    return jnp.sum(weights * inside) / jnp.where(total > 0, total, 1.0)
+    mean = jnp.sum(where * jnp.where(where > 0, values, 0.0)) / jnp.where(total > 0, total, 1.0)
+    return jnp.where(total > 0, mean, empty)

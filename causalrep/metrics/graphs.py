@@ -4,10 +4,18 @@ Graphs are d x d matrices with entry (i, j) non-zero for an edge ``i -> j``, and
 undirected edge.
 """
 
-import chex
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Num
+
+from causalrep.base.checks import as_numbers, is_concrete
+from causalrep.base.validation import check_rows
+from causalrep.errors import InputError
+from causalrep.precision import keep_float64
 
 Graph = Num[Array, "d d"] | Bool[Array, "d d"]
 
@@ -21,15 +29,18 @@ def shd(truth: Graph, estimate: Graph, *, reversal: int = 1) -> Num[Array, ""]:
         reversal: Cost of a reversed edge: 1, or 2 for the distance that counts its removal and its insertion. In the
             latter an edge that should be undirected costs 1.
 
+    Raises:
+        InputError: If the graphs are not square matrices of one shape without missing values, or ``reversal`` is
+            neither 1 nor 2.
+
     >>> import jax.numpy as jnp
     >>> chain, back = jnp.array([[0, 1], [0, 0]]), jnp.array([[0, 0], [1, 0]])
     >>> int(shd(chain, back)), int(shd(chain, back, reversal=2))
     (1, 2)
     """
-    differs = (jnp.asarray(truth) != 0) != (jnp.asarray(estimate) != 0)
-    if reversal == 1:
-        differs = jnp.triu(differs | differs.T, 1)
-    return jnp.sum(differs & ~jnp.eye(len(differs), dtype=bool))
+    if reversal not in (1, 2):
+        raise InputError("reversal", found=repr(reversal), expected="1 or 2")
+    return _differences(*_edges(truth=truth, estimate=estimate), reversal)
 
 
 def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
@@ -42,9 +53,20 @@ def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
     Args:
         truth: The true graph, acyclic.
         estimate: The estimate, acyclic: a class of graphs has no single distance.
+
+    Raises:
+        InputError: If the graphs are not square matrices of one shape without missing values, or (unless traced) one
+            has a cycle, an undirected edge or an edge from a node to itself.
+
+    >>> chain = jnp.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    >>> int(sid(chain, chain)), int(sid(chain, chain.T))
+    (0, 6)
     """
-    truth, estimate = jnp.asarray(truth) != 0, jnp.asarray(estimate) != 0
-    chex.assert_equal_shape([truth, estimate])
+    truth, estimate = _edges(truth=truth, estimate=estimate)
+    for name, graph in {"truth": truth, "estimate": estimate}.items():
+        if is_concrete(graph) and not _is_acyclic(graph):
+            raise InputError(name, found="a graph with a cycle", expected="a directed acyclic graph")
+    truth, estimate = jnp.asarray(truth), jnp.asarray(estimate)
     ancestor = _closure(truth)  # (i, j): i is j or an ancestor of j
 
     def wrong_from(i: Array) -> Array:
@@ -62,9 +84,43 @@ def sid(truth: Graph, estimate: Graph) -> Num[Array, ""]:
 
 
 def transitive_closure(graph: Graph) -> Bool[Array, "d d"]:
-    """The graph of ancestors of an acyclic graph: entry (i, j) if a directed path leads from i to j."""
-    graph = jnp.asarray(graph) != 0
+    """The graph of ancestors of an acyclic graph: entry (i, j) if a directed path leads from i to j.
+
+    >>> transitive_closure(jnp.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]])).astype(int).tolist()
+    [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    """
+    (graph,) = map(jnp.asarray, _edges(graph=graph))
     return _closure(graph) & ~jnp.eye(len(graph), dtype=bool)
+
+
+@partial(jax.jit, static_argnums=2)
+def _differences(truth: Bool[Array, "d d"], estimate: Bool[Array, "d d"], reversal: int) -> Num[Array, ""]:
+    differs = truth != estimate
+    if reversal == 1:
+        differs = jnp.triu(differs | differs.T, 1)
+    return jnp.sum(differs & ~jnp.eye(len(differs), dtype=bool))
+
+
+def _edges(**graphs: Any) -> list[Any]:
+    """Which entries are edges, of square matrices of one shape: NumPy's arrays unless they are traced."""
+    (first, *_), edges = graphs, []
+    for name, graph in graphs.items():
+        matrix = as_numbers(name, graph, ndim=2)
+        if matrix.shape[0] != matrix.shape[1]:
+            raise InputError(name, found=f"shape {matrix.shape}", expected="a square matrix")
+        edges.append((np.asarray(matrix) if is_concrete(matrix) else matrix) != 0)
+        check_rows(name, len(matrix), rows=len(edges[0]), of=first)
+    return edges
+
+
+def _is_acyclic(graph: np.ndarray) -> bool:
+    """Whether nodes without parents can be taken away until none is left."""
+    while len(graph):
+        inner = graph.any(axis=0)
+        if inner.all():
+            return False
+        graph = graph[np.ix_(inner, inner)]
+    return True
 
 
 def _open_backdoor(truth: Array, ancestor: Array, adjusted: Array, i: Array) -> Bool[Array, " d"]:
@@ -96,6 +152,7 @@ def _closure(relation: Bool[Array, "s s"]) -> Bool[Array, "s s"]:
     return reach > 0
 
 
+@keep_float64
 def varsortability(graph: Graph, variances: Float[Array, " d"]) -> Float[Array, ""]:
     """Share of edges whose effect has the larger variance (Reisach et al. 2021), a check of simulations.
 
@@ -105,7 +162,17 @@ def varsortability(graph: Graph, variances: Float[Array, " d"]) -> Float[Array, 
     Args:
         graph: A directed graph.
         variances: Variances of the nodes in observational data.
+
+    Raises:
+        InputError: If the graph is not square, or there is not one finite variance of at least 0 per node.
+
+    >>> float(varsortability(jnp.array([[0, 1], [0, 0]]), jnp.array([1.0, 2.0])))
+    1.0
     """
-    edges = graph != 0
+    (edges,) = _edges(graph=graph)
+    variances = as_numbers("variances", variances, ndim=1)
+    check_rows("variances", len(variances), rows=len(edges), of="graph")
+    if is_concrete(variances) and (np.asarray(variances) < 0).any():
+        raise InputError("variances", found="negative values", expected="at least 0")
     rises = variances[None, :] > variances[:, None]
     return jnp.sum(rises & edges) / jnp.sum(edges)

@@ -3,33 +3,53 @@
 Sources: Chen et al. (2018) for MIG, Ridgeway and Mozer (2018) for modularity, Kumar et al. (2018) for SAP.
 """
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from causalrep.metrics.correlation import correlations, halves
+from causalrep.base.checks import as_codes, as_numbers, as_rows
+from causalrep.base.validation import check_count
+from causalrep.linalg import standardizer, varies
+from causalrep.metrics.correlation import FEWEST_ROWS, correlations, halves
+from causalrep.metrics.dci import check_several
+from causalrep.precision import full_products, keep_float64
 
 SVM_C = 0.01
 NEWTON_STEPS = 30
 
 
+@keep_float64
+@full_products
 def mig(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, ""]:
     """Mutual information gap (MIG): the lead of a factor's most informative code over the second, over its entropy.
 
     Args:
         factors: True factors. Up to ``bins`` equally spaced levels stay distinct; continuous factors are binned.
-        z_hat: Codes, cut into bins of equal width.
+        z_hat: Codes, at least two, cut into bins of equal width.
         bins: Number of bins.
 
     Returns:
-        The mean over factors, in [0, 1]; numerator and denominator are in nats.
+        The mean over factors, in [0, 1]; numerator and denominator are in nats. A constant factor counts 0.
+
+    Raises:
+        InputError: If there is one code, numbers of rows differ, values are not finite or ``bins`` is below two.
+
+    >>> factors = jnp.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> round(float(mig(factors, 1e-3 * factors)), 4)
+    1.0
     """
-    information = mutual_information(factors, z_hat, bins)
-    top = jnp.sort(information, axis=1)
-    own = entropy(factors, bins)
+    factors, z_hat = _checked(factors, z_hat, bins)
+    check_several(z_hat=z_hat)
+    top = jnp.sort(_mutual_information(factors, z_hat, bins), axis=1)
+    own = _entropy(factors, bins)
     return jnp.mean((top[:, -1] - top[:, -2]) / jnp.where(own > 0, own, 1.0))
 
 
+@keep_float64
+@full_products
 def modularity(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, ""]:
     """Modularity: whether each code is informative about one factor only.
 
@@ -39,34 +59,93 @@ def modularity(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: i
         factors: True factors, at least two.
         z_hat: Codes.
         bins: Number of bins.
+
+    Raises:
+        InputError: If there is one factor, numbers of rows differ, values are not finite or ``bins`` is below two.
+
+    >>> factors = jnp.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> round(float(modularity(factors, 5 * factors)), 4)
+    1.0
     """
-    squared = mutual_information(factors, z_hat, bins) ** 2
+    factors, z_hat = _checked(factors, z_hat, bins)
+    check_several(factors=factors)
+    squared = _mutual_information(factors, z_hat, bins) ** 2
     best = jnp.max(squared, axis=0)
-    informed = best > 0
+    # A code that is independent of every factor has information of the size of rounding.
+    informed = best > (100 * float(jnp.finfo(best.dtype).eps)) ** 2
     score = 1.0 - (jnp.sum(squared, axis=0) - best) / (jnp.where(informed, best, 1.0) * (len(squared) - 1))
     return jnp.sum(jnp.where(informed, score, 0.0)) / jnp.maximum(jnp.sum(informed), 1)
 
 
+@keep_float64
+@full_products
 def sap(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], levels: int | None = None) -> Float[Array, ""]:
     """Separated attribute predictability (SAP): the lead of a factor's best single code over the second best.
 
     Args:
         factors: True factors.
-        z_hat: Codes.
+        z_hat: Codes, at least two.
         levels: ``None`` for continuous factors, whose predictability is the squared correlation. For factors coded 0 to
-            ``levels - 1`` it is the held-out accuracy of a balanced linear support vector machine on one code
-            (C = 0.01, one class against the rest), fitted on even rows and scored on odd ones.
+            ``levels - 1`` it is the held-out accuracy of a balanced linear support vector machine on one standardized
+            code (C = 0.01, one class against the rest), fitted on even rows and scored on odd ones.
 
     Returns:
         The mean over factors of the best minus the second-best predictability.
+
+    Raises:
+        InputError: If there is one code, numbers of rows differ, values are not finite, or codes of factors are not
+            whole numbers from 0 to ``levels - 1``.
+
+    >>> factors = jnp.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> round(float(sap(factors, 1e-3 * factors)), 4)
+    1.0
     """
-    scores = correlations(factors, z_hat) ** 2 if levels is None else _svm_accuracy(factors, z_hat, levels)
+    numbers, z_hat = as_rows(2, 2, least=FEWEST_ROWS, factors=factors, z_hat=z_hat)
+    check_several(z_hat=z_hat)
+    if levels is None:
+        scores = correlations(numbers, z_hat) ** 2
+    else:
+        check_count("levels", levels, at_least=2)
+        scores = _svm_accuracy(as_codes("factors", numbers, levels=levels), z_hat, int(levels))
     top = jnp.sort(scores, axis=1)
     return jnp.mean(top[:, -1] - top[:, -2])
 
 
+@keep_float64
+@full_products
 def mutual_information(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int = 20) -> Float[Array, "d k"]:
-    """Mutual information of every factor with every code, both cut into bins of equal width, in nats."""
+    """Mutual information of every factor with every code, both cut into bins of equal width, in nats.
+
+    Raises:
+        InputError: If numbers of rows differ, values are not finite or ``bins`` is below two.
+
+    >>> x = jnp.array([[0.0], [0.0], [1.0], [1.0]])
+    >>> round(float(mutual_information(x, x)[0, 0]), 4)  # log 2
+    0.6931
+    """
+    factors, z_hat = _checked(factors, z_hat, bins)
+    return _mutual_information(factors, z_hat, bins)
+
+
+@keep_float64
+@full_products
+def entropy(factors: Float[Array, "n d"], bins: int = 20) -> Float[Array, " d"]:
+    """Entropy of every column, cut into bins of equal width, in nats.
+
+    >>> round(float(entropy(jnp.array([[0.0], [0.0], [1.0], [1.0]]))[0]), 4)
+    0.6931
+    """
+    check_count("bins", bins, at_least=2)
+    return _entropy(as_numbers("factors", factors, ndim=2), bins)
+
+
+def _checked(factors: Any, z_hat: Any, bins: int) -> list[Array]:
+    check_count("bins", bins, at_least=2)
+    return as_rows(2, 2, least=2, factors=factors, z_hat=z_hat)
+
+
+@partial(jax.jit, static_argnames="bins")
+def _mutual_information(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], bins: int) -> Float[Array, "d k"]:
     rows, columns = (jax.nn.one_hot(binned(block, bins), bins, dtype=block.dtype) for block in (factors, z_hat))
     joint = jnp.einsum("ndi,nkj->dkij", rows, columns) / len(factors)
     independent = joint.sum(axis=3, keepdims=True) * joint.sum(axis=2, keepdims=True)
@@ -75,22 +154,26 @@ def mutual_information(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"],
     return jnp.sum(joint * jnp.log(ratio), axis=(2, 3))
 
 
-def entropy(factors: Float[Array, "n d"], bins: int = 20) -> Float[Array, " d"]:
-    """Entropy of every column, cut into bins of equal width, in nats."""
-    return jnp.diagonal(mutual_information(factors, factors, bins))
+def _entropy(factors: Float[Array, "n d"], bins: int) -> Float[Array, " d"]:
+    return jnp.diagonal(_mutual_information(factors, factors, bins))
 
 
 def binned(x: Float[Array, "n d"], bins: int) -> Int[Array, "n d"]:
     """Numbers 0 to ``bins - 1`` of the bins of equal width between each column's least and largest value."""
     low, high = jnp.min(x, axis=0), jnp.max(x, axis=0)
-    width = jnp.where(high > low, high - low, 1.0) / bins
+    varying = varies(x)
+    width = jnp.where(varying, high - low, 1.0) / bins
     # A level on a boundary belongs to the bin above it, whatever the rounding of the division.
     slack = 8 * bins * jnp.finfo(x.dtype).eps
-    return jnp.clip(jnp.floor((x - low) / width + slack), 0, bins - 1).astype(jnp.int32)
+    number = jnp.clip(jnp.floor((x - low) / width + slack), 0, bins - 1).astype(jnp.int32)
+    return jnp.where(varying, number, 0)
 
 
 def _svm_accuracy(factors: Float[Array, "n d"], z_hat: Float[Array, "n k"], levels: int) -> Float[Array, "d k"]:
-    (fit, codes), (truth, new) = halves(factors.astype(jnp.int32), z_hat)
+    (fit, codes), (truth, new) = halves(factors, z_hat)
+    # The penalty C is for a code of standard deviation 1: in raw units a small code would not be used at all.
+    scaled = standardizer(codes)
+    codes, new = scaled(codes), scaled(new)
 
     def accuracy(label: Array, true_label: Array, code: Array, new_code: Array) -> Array:
         members = jax.nn.one_hot(label, levels, axis=0, dtype=code.dtype)  # (levels, n)

@@ -32,6 +32,7 @@ Metrics = Mapping[str, Mapping[str, ArrayLike]]
 Replicate = Callable[..., Metrics]
 Columns = tuple[tuple[str, str], ...]  # the (method, metric) pairs of a replication's values, in the author's order
 
+SWITCHES = ("full_products", "compiled", "spread")
 RESERVED = ("method", "replication", "metric", "value")
 
 
@@ -99,15 +100,17 @@ class Study:
         if not callable(self.replicate):
             raise InputError("replicate", found=repr(self.replicate), expected="a function (key, setting) -> metrics")
         check_count("replications", self.replications)
-        object.__setattr__(self, "replications", int(self.replications))
         check_seed(self.seed)
-        object.__setattr__(self, "seed", int(self.seed))
+        # NumPy's scalars become Python's, which JSON can hold and jit can compare.
+        for argument, plain in (("replications", int), ("seed", int), *dict.fromkeys(SWITCHES, bool).items()):
+            object.__setattr__(self, argument, plain(getattr(self, argument)))
         check_choice("precision", self.precision, ("auto", "float64", "float32", "host"))
         if self.spread and self.compiled:
             raise InputError("spread", found="True with compiled=True", expected="compiled=False beside it")
         for argument in ("traced", "labels", "shared"):
             if isinstance(getattr(self, argument), str):
                 raise InputError(argument, found=repr(getattr(self, argument)), expected="a tuple of field names")
+            object.__setattr__(self, argument, tuple(getattr(self, argument)))
         object.__setattr__(self, "settings", tuple(_plain_settings(self.settings)))
         fields = self.fields
         for argument in ("traced", "labels", "shared"):

@@ -7,6 +7,7 @@ it: they write the same bytes, and the last one wins.
 import dataclasses
 import io
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causalrep.errors import CausalrepWarning, RecordsError, first_line
-from causalrep.storage import AnyPath, as_path, remove_tree, write_bytes
+from causalrep.storage import AnyPath, as_path, remove_if_empty, remove_named, write_bytes
 from causalrep.study.plan import Columns, Study
 from causalrep.study.verdicts.claims import ClaimResult
 from causalrep.study.verdicts.reported import ReportedNumber
 
 RECORDS = "records.parquet"
 PARTS = "parts"
+_PART = re.compile(r"cell-\d+-replications-\d+-\d+\.parquet")
+_LABEL = re.compile(r"\w+-(loop|vmap|sharded)-\d+-\d+-[0-9a-f]{8}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,12 @@ def cell_frame(study: Study, cell: int, start: int, columns: Columns, values: np
     data["metric"] = np.tile(np.asarray([metric for _, metric in columns], object), count)
     data["value"] = values.reshape(-1).astype(np.float64)
     return pd.DataFrame(data)
+
+
+def columns_of(frame: pd.DataFrame) -> Columns:
+    """The (method, metric) pairs of the first replication of a cell's rows."""
+    first = frame[frame["replication"] == frame["replication"].iloc[0]]
+    return tuple(zip(first["method"], first["metric"], strict=True))
 
 
 def join_frames(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -177,9 +186,19 @@ class Parts:
                 raise
 
 
+def labels_of_parts(run: AnyPath) -> list[str]:
+    """The folders of parts of an unfinished run, one for each way to compute them."""
+    try:
+        return [path.name for path in (run / PARTS).iterdir() if _LABEL.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+
+
 def remove_parts(run: AnyPath) -> None:
-    """Delete the parts of a finished run."""
-    remove_tree(run / PARTS)
+    """Delete the parts of a finished run, and nothing that others have put beside them."""
+    for label in labels_of_parts(run):
+        remove_named(run / PARTS / label, _PART)
+    remove_if_empty(run / PARTS)
 
 
 def _dtype(study: Study, field: str) -> Any:

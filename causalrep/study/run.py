@@ -4,24 +4,28 @@ In a run of several processes all compute, and process 0 alone reads the folder,
 others what it has read, so that all of them compute, skip and stop alike.
 """
 
+import contextlib
 import dataclasses
 import functools
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import pandas as pd
 
 from causalrep import storage
+from causalrep.base.validation import check_choice
 from causalrep.compilation_cache import enable_compilation_cache
 from causalrep.errors import CausalrepWarning, InputError, RecordsError
 from causalrep.parallel import distributed
+from causalrep.parallel.lock import Lock
 from causalrep.storage import AnyPath, as_path
 from causalrep.study import records as disk
-from causalrep.study.environment import code_digest, machine_and_code
+from causalrep.study.environment import Code, explain, machine_and_code
+from causalrep.study.execution.cell_program import check_columns
 from causalrep.study.execution.executor import Executor, Mode
 from causalrep.study.execution.placement import Placement, Precision, place
 from causalrep.study.execution.profile import Trace
@@ -31,6 +35,8 @@ from causalrep.study.plan import Study, canonical_json
 from causalrep.study.records import Records
 from causalrep.study.report.figures import save_figure
 from causalrep.study.verdicts.reported import ReportedNumber
+
+OtherCode = Literal["refuse", "keep", "recompute"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Options:
     profile: bool
     tensorboard: Path | str | None
     count_operations: bool
+    other_code: OtherCode
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,13 +61,13 @@ class Run:
         placement: The study with its precision decided, and why.
         folder: The run's folder, or None to keep the records in memory.
         options: How it is computed and shown.
-        code: Digest of the code, taken once: parts and records are compared with it.
+        code: The code, read once: parts and records are compared with it.
     """
 
     placement: Placement
     folder: AnyPath | None
     options: Options
-    code: str
+    code: Code
 
     @property
     def study(self) -> Study:
@@ -86,14 +93,15 @@ def run(
     tensorboard: Path | str | None = None,
     precision: Precision = "auto",
     count_operations: bool = False,
+    other_code: OtherCode = "refuse",
 ) -> Records:
     """Compute the missing replications of a study, write its records and report, and return the records.
 
     The run's folder is ``results/<name>/<scale>-<digest>``. Finished chunks are kept there until the run is complete,
     so a killed run continues where it stopped and ends with the same bytes in ``records.parquet``; a finished run
     computes nothing and only writes its report again. Two runs on one folder repeat each other's work but cannot
-    damage it. SIGTERM ends the run after the current chunk, with the exit code
-    ``causalrep.parallel.distributed.PREEMPTED``; the same call then continues from there.
+    damage it; of a study of long fits (``spread=True``) the second is refused. SIGTERM ends the run after the current
+    chunk, with the exit code ``causalrep.parallel.distributed.PREEMPTED``; the same call then continues from there.
 
     To use all hosts of a pod, call ``causalrep.parallel.distributed.initialize()`` first, and this function in every
     process, inside ``distributed.guard()``.
@@ -112,20 +120,30 @@ def run(
             own; ``"auto"`` leaves it to the study and the platform.
         count_operations: Count the floating-point operations of the compiled programs, by reading their text, and add
             them to the environment.
+        other_code: What to do with finished records that other code has computed. ``"refuse"`` raises an error if
+            ``replicate``, or any of your own code that it uses, has changed since, and warns if only the library has.
+            ``"keep"`` returns the old records with a warning; ``"recompute"`` computes them again.
 
     Raises:
         Preempted: If SIGTERM asked the run to stop; it is a ``SystemExit``.
-        RecordsError: If the folder cannot be written, or holds a damaged or another run.
+        RecordsError: If the folder cannot be written, holds a damaged run, another one or one of other code, or, for a
+            study with ``spread=True``, is in use by another run.
         InputError: If the study or an argument is wrong.
     """
     enable_compilation_cache()
-    options = Options(mode, chunk, scale, progress, profile, tensorboard, count_operations)
+    if tensorboard is not None and isinstance(place := as_path(tensorboard), Path):
+        tensorboard = place.absolute()
+    options = Options(mode, chunk, scale, progress, profile, tensorboard, count_operations, other_code)
+    check_choice("other_code", other_code, get_args(OtherCode))
     this = _plan(study, results, precision, options)
     # SIGTERM is heard between two chunks, so that it never cuts a write in two.
     with distributed.preemption() as stop:
         records = _finished_before(this)
         if records is None:
-            records = _write(this, *_compute(this, stop))
+            # Long fits save checkpoints in the folder, which two runs would take from each other.
+            alone = this.folder if this.study.spread else None
+            with contextlib.nullcontext() if alone is None else Lock(alone):
+                records = _write(this, *_compute(this, stop))
         write_report(records, reported)
     return records
 
@@ -142,11 +160,13 @@ def _plan(study: Study, results: AnyPath | str | None, precision: Precision, opt
     placement = place(study, precision)
     study = placement.study
     folder = None if results is None else run_folder(study, results, options.scale)
+    # replicate may change the working directory.
+    folder = folder.absolute() if isinstance(folder, Path) else folder
     if options.profile and folder is None:
         raise InputError("profile", found="True without results", expected="a results folder to write the trace to")
-    this = Run(placement, folder, options, code_digest(study))
+    this = Run(placement, folder, options, Code.of(study))
     # Hosts that were not updated alike must not mix their work.
-    own = [study.digest(), this.code]
+    own = [study.digest(), this.code.digest]
     if distributed.agree(own) != own:
         raise RecordsError(
             f"process {jax.process_index()} on host {distributed.host_of(jax.process_index())}: another study or other "
@@ -166,6 +186,9 @@ def _finished_before(this: Run) -> Records | None:
     if main:
         storage.check_writable(folder)
         _check_config(study, folder)
+        if this.options.other_code == "recompute" and _environment(folder).get("code") != this.code.digest:
+            with contextlib.suppress(FileNotFoundError):
+                storage.remove_file(folder / disk.RECORDS)
     if distributed.agree(main and (folder / disk.RECORDS).exists()):
         return _shared(_read_finished(this, folder) if main else None, study, folder, computed=False)
     if main:
@@ -190,17 +213,26 @@ def _read_finished(this: Run, folder: AnyPath) -> Records:
         raise RecordsError(
             f"{folder / disk.RECORDS}: does not hold this study's cells and replications. Delete it and run again."
         )
-    path = folder / "environment.json"
-    environment = storage.read_json(path) if path.exists() else {}
-    if environment.get("code") != this.code:
-        warnings.warn(
-            f"The records in {folder} were computed by other code than today's (causalrep "
-            f"{environment.get('causalrep', 'unknown')}, commit {environment.get('commit') or 'unknown'}). "
-            "Delete the folder to compute them again.",
-            CausalrepWarning,
-            stacklevel=4,
-        )
+    environment = _environment(folder)
+    if environment.get("code") != this.code.digest:
+        _say_other_code(this, folder, environment)
     return Records(frame, study, folder, environment, computed=False)
+
+
+def _environment(folder: AnyPath) -> dict[str, Any]:
+    path = folder / "environment.json"
+    return storage.read_json(path) if path.exists() else {}
+
+
+def _say_other_code(this: Run, folder: AnyPath, environment: dict[str, Any]) -> None:
+    """Refuse, or warn of, finished records that other code has computed."""
+    changed = this.code.changed(environment)
+    message = f"{this.study.name}: the records in {folder} were computed by other code than today's: " + explain(
+        changed, environment
+    )
+    if changed and this.options.other_code == "refuse":
+        raise RecordsError(f"{message} Or keep the old ones with other_code='keep'.")
+    warnings.warn(message, CausalrepWarning, stacklevel=5)
 
 
 # ---------------------------------------------------------------- compute
@@ -220,7 +252,7 @@ def _compute(this: Run, stop: distributed.Preemption) -> tuple[list[pd.DataFrame
     """The records of all chunks, in process 0 alone, and the entries of the environment about the computation."""
     study, folder, options, main = this.study, this.folder, this.options, distributed.is_main()
     workspaces = Workspaces(
-        folder, options.tensorboard, options.profile and study.spread, console=main and options.progress
+        folder, options.tensorboard, options.profile and study.spread, main and options.progress, this.code.own
     )
     executor = Executor(study, options.mode, options.chunk, workspaces, count_operations=options.count_operations)
     started = time.perf_counter()
@@ -246,7 +278,7 @@ def _compute_cell(this: Run, executor: Executor, cell: int, beside: _Companions)
     chunks = [(start, min(start + size, study.replications)) for start in range(0, study.replications, size)]
     parts, saved = None, {}
     if this.folder is not None and main:
-        parts = disk.Parts(this.folder, f"{executor.label}-{size}-{this.code}")
+        parts = disk.Parts(this.folder, f"{executor.label}-{size}-{this.code.digest}")
         loaded = {start: parts.load(cell, start, end) for start, end in chunks}
         saved = {start: frame for start, frame in loaded.items() if frame is not None}
     done, frames, resumed = set(distributed.agree(list(saved))), [], 0
@@ -261,6 +293,8 @@ def _compute_cell(this: Run, executor: Executor, cell: int, beside: _Companions)
         with beside.trace.chunk():
             columns, values = executor.compute(cell, start, end)
         if main:
+            if frames:
+                check_columns(columns, disk.columns_of(frames[0]), f"replications {start} to {end - 1}")
             frames.append(disk.cell_frame(study, cell, start, columns, values))
         if parts is not None:
             parts.save(frames[-1], cell, start, end)

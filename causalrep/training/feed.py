@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from causalrep.fingerprint import tree_contents
 from causalrep.parallel.sharding import by_rows, local_rows, place, replicated
 from causalrep.training.loader import GrainLoader
 from causalrep.training.objective import Batch
@@ -28,6 +29,10 @@ class Feed(Protocol):
         """The data of consecutive chunks from step ``start``; ``counts`` holds the number of steps of each."""
         ...
 
+    def contents(self) -> dict[str, Any]:
+        """Plain values by which the same data can be known again."""
+        ...
+
 
 class ArrayFeed:
     """All rows on every device; each step draws its batch from them."""
@@ -35,11 +40,16 @@ class ArrayFeed:
     def __init__(self, data: Batch, mesh: Mesh):
         self.sharding = replicated(mesh)
         self.example = place(data, self.sharding)
+        self._data = data
 
     def chunks(self, counts: list[int], start: int) -> Iterator[Batch]:
         """The same arrays for every chunk."""
         del start
         return itertools.repeat(self.example, len(counts))
+
+    def contents(self) -> dict[str, Any]:
+        """A digest of all bytes of each array."""
+        return tree_contents(self._data)
 
 
 class LoaderFeed:
@@ -47,7 +57,8 @@ class LoaderFeed:
 
     def __init__(self, loader: GrainLoader, mesh: Mesh):
         self.sharding = by_rows(mesh, stacked=True)
-        self.example = place(loader.example(), replicated(mesh))
+        self._first = loader.example()
+        self.example = place(self._first, replicated(mesh))
         self._loader = loader
         self._rows = local_rows(by_rows(mesh), loader.batch_size)
 
@@ -60,6 +71,10 @@ class LoaderFeed:
             ready, ahead = ahead, self._stack([next(batches) for _ in range(count)]) if count else None
             if ready is not None:
                 yield ready
+
+    def contents(self) -> dict[str, Any]:
+        """The number of elements and a digest of the first batch, which another shuffle changes as well."""
+        return {"elements": len(self._loader.dataset), "first_batch": tree_contents(self._first)}
 
     def _stack(self, batches: list[Batch]) -> Batch:
         def whole(*leaves: np.ndarray) -> jax.Array:

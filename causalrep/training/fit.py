@@ -53,7 +53,8 @@ def fit(
         start: Parameters to start from, such as those of an earlier phase; default those of ``objective.init``.
 
     Raises:
-        InputError: If a size is impossible, or ``patience`` or ``eval_every`` comes without ``validation``.
+        InputError: If a size is impossible, ``patience`` or ``eval_every`` comes without ``validation``, or the loss or
+            one of its metrics is no scalar.
     """
     rows = count_rows("data", data)
     loop = make_loop(
@@ -68,7 +69,7 @@ def fit(
         accumulate=accumulate,
         eval_after=eval_after,
     )
-    return _fit(loop, steps, data, key, validation, start)
+    return _fit(loop, int(steps), data, key, validation, start)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -35,7 +35,8 @@ class GrainLoader:
         read_ahead: Number of batches kept ready.
 
     Raises:
-        InputError: If ``dataset`` is no ``MapDataset`` or has fewer elements than one batch.
+        InputError: If ``dataset`` is no ``MapDataset``, is cut into batches already, or has fewer elements than one
+            batch.
     """
 
     def __init__(self, dataset: grain.MapDataset, batch_size: int, *, threads: int = 8, read_ahead: int = 8):
@@ -45,12 +46,16 @@ class GrainLoader:
                 found=type(dataset).__name__,
                 expected="a grain.MapDataset, which has random access: before .to_iter_dataset() and without .batch()",
             )
+        if _cuts_batches(dataset):
+            raise InputError(
+                "dataset", found="batches, made by .batch()", expected="single rows; the loader makes the batches"
+            )
         check_counts(batch_size=batch_size, threads=threads, read_ahead=read_ahead)
         if len(dataset) < batch_size:
             raise InputError(
                 "dataset", found=f"{len(dataset)} elements", expected=f"at least batch_size = {batch_size}"
             )
-        self.dataset, self.batch_size = dataset, batch_size
+        self.dataset, self.batch_size = dataset, int(batch_size)
         self._reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=read_ahead)
 
     def __len__(self) -> int:
@@ -71,6 +76,12 @@ class GrainLoader:
         rows = np.arange(self.batch_size) if rows is None else rows
         batches = grain.MapDataset.source(_Batches(self.dataset, self.batch_size, rows, start))
         return iter(batches.to_iter_dataset(self._reading))
+
+
+def _cuts_batches(dataset: grain.MapDataset) -> bool:
+    """Whether ``.batch()`` is among the steps that lead to a data set, of which some have several parents."""
+    # Grain does not export the class of a step.
+    return type(dataset).__name__ == "BatchMapDataset" or any(map(_cuts_batches, dataset.parents))
 
 
 class _Batches:

@@ -235,7 +235,7 @@ class Loop:
         return state, {name: jnp.where(active, value, jnp.nan).astype(dtype) for name, value in shown.items()}
 
     def _gradient(self, params: Params, key: jax.Array, rows: Batch) -> tuple[jax.Array, Mapping, Params]:
-        gradient = jax.value_and_grad(self.objective.loss, has_aux=True)
+        gradient = jax.value_and_grad(self._loss, has_aux=True)
         if self.accumulate == 1:
             (loss, metrics), grads = gradient(params, key, rows)
             return loss, metrics, grads
@@ -254,10 +254,24 @@ class Loop:
         (loss, metrics), grads = jax.tree.map(lambda leaf: leaf / self.accumulate, total)
         return loss, metrics, grads
 
+    def _loss(self, params: Params, key: jax.Array, rows: Batch) -> tuple[jax.Array, Mapping[str, jax.Array]]:
+        """The objective's loss and metrics, if all of them are scalars; this runs while the first step is traced."""
+        result = self.objective.loss(params, key, rows)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Mapping):
+            raise InputError("objective.loss", found=f"a {type(result).__name__}", expected="(scalar, {name: scalar})")
+        for name, value in {**result[1], "the loss": result[0]}.items():
+            if jnp.shape(value) != ():
+                raise InputError(
+                    "objective.loss",
+                    found=f"shape {jnp.shape(value)} for {name}",
+                    expected="scalars, such as the mean over rows",
+                )
+        return result
+
     def _evaluate(self, state: LoopState, validation: Batch) -> tuple[LoopState, jax.Array]:
         active = self.going(state)
         key = self._key(state.key, _VALIDATION)
-        loss = self.objective.loss(state.params, key, validation)[0].astype(state.best_loss.dtype)
+        loss = self._loss(state.params, key, validation)[0].astype(state.best_loss.dtype)
         better = active & (loss < state.best_loss)
         state = state._replace(
             best=_where(better, state.params, state.best),
@@ -297,8 +311,12 @@ def make_loop(
     batch_sharding: NamedSharding | None = None,
     eval_after: int = 0,
 ) -> Loop:
-    """A :class:`Loop` from the arguments of :func:`causalrep.training.fit`, checked."""
+    """A :class:`Loop` from the arguments of :func:`causalrep.training.fit`, checked and as Python's integers."""
     check_counts(steps=steps, eval_every=eval_every, patience=patience, accumulate=accumulate)
+    check_counts(batch_size=batch_size)
+    steps, batch_size, accumulate, eval_after = int(steps), int(batch_size), int(accumulate), int(eval_after)
+    eval_every = None if eval_every is None else int(eval_every)
+    patience = None if patience is None else int(patience)
     if rows is not None and not 1 <= batch_size <= rows:
         raise InputError("batch_size", found=batch_size, expected=f"between 1 and the number of rows, {rows}")
     if batch_size % accumulate:

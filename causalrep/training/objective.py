@@ -58,7 +58,7 @@ def svi_objective(
     """
     elbo = Trace_ELBO(num_particles=num_particles)
     if example is not None:
-        with handlers.seed(rng_seed=0):
+        with handlers.seed(rng_seed=root(0)):
             _call(guide, example)
 
     def sites(key: jax.Array, batch: Batch) -> dict[str, dict]:

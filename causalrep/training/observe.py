@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from causalrep.storage import as_path
+
 
 class Progress(NamedTuple):
     """The progress of a fit after one chunk of steps.
@@ -102,7 +104,10 @@ class TensorBoard:
     def __init__(self, folder: Path | str):
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), flush_secs=10)
+        # The working directory may change before the first chunk.
+        place = as_path(folder)
+        place = place.absolute() if isinstance(place, Path) else place
+        self._writer = SummaryWriter(str(place), flush_secs=10)
 
     def __call__(self, progress: Progress) -> None:
         """Write the scalars of one chunk at its last step."""

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from causalrep.base.validation import check_counts
 from causalrep.errors import DivergenceError, InputError
+from causalrep.fingerprint import contents, tree_contents
 from causalrep.parallel.distributed import Preempted, Preemption, is_main, preemption
 from causalrep.parallel.mesh import make_mesh
 from causalrep.parallel.sharding import by_rows, place, replicated
@@ -81,7 +82,7 @@ def train(
         profile: Folder for a trace of the second and third chunk, to be opened with TensorBoard or Perfetto.
 
     Raises:
-        InputError: If sizes are impossible or do not fit the mesh.
+        InputError: If sizes are impossible or do not fit the mesh, or the loss or one of its metrics is no scalar.
         CheckpointError: If a checkpoint belongs to another fit, or cannot be written.
         DivergenceError: If a loss or gradient is not finite; for an array of keys, if this happens in every fit.
         Preempted: After SIGTERM, once the state is saved; uncaught, the process exits with code 75.
@@ -95,7 +96,8 @@ def train(
         if batch_size not in (None, data.batch_size):
             raise InputError("batch_size", found=batch_size, expected=f"None, or the loader's {data.batch_size}")
         batch_size = data.batch_size
-        if isinstance(steps, int | np.integer) and steps > len(data):
+        check_counts(steps=steps)
+        if steps > len(data):
             raise InputError("steps", found=steps, expected=f"at most the loader's {len(data)} batches; see .repeat()")
     else:
         rows = count_rows("data", data)
@@ -113,7 +115,8 @@ def train(
         accumulate=accumulate,
         batch_sharding=by_rows(mesh),
     )
-    check_mesh(mesh, batch_size, accumulate, lanes)
+    steps, batch_size = int(steps), loop.batch_size
+    check_mesh(mesh, batch_size, loop.accumulate, lanes)
     programs = chunk_programs(loop, mesh, lanes is not None, shard_above)
     feed = make_feed(data, mesh)
     on_mesh = place(key, programs.key_sharding)
@@ -122,7 +125,8 @@ def train(
     with contextlib.ExitStack() as stack:
         store = None
         if checkpoints is not None:
-            store = stack.enter_context(Store(checkpoints, _identity(loop, key, config), like))
+            identity = _identity(loop, key, config) | {"data": feed.contents(), "validation": tree_contents(validation)}
+            store = stack.enter_context(Store(checkpoints, identity, like))
         for observer in observers if is_main() else ():
             if hasattr(observer, "close"):
                 stack.callback(observer.close)
@@ -135,7 +139,7 @@ def train(
                 raise InputError("steps", found=steps, expected=f"at least {restored.step}, as far as {store.place} is")
             state, first = restored.state, restored.step
             run.history = [restored.history] if restored.history else []
-        chunk = min(chunk or (LOADER_CHUNK if rows is None else ARRAY_CHUNK), steps)
+        chunk = min(int(chunk or 0) or (LOADER_CHUNK if rows is None else ARRAY_CHUNK), steps)
         counts = [min(chunk, steps - step) for step in range(first, steps, chunk)]
         watch = Stopwatch(observers if is_main() else (), batch_size, lanes or 1)
         state = run.chunks(state, first, counts, store, stop, watch, stack.enter_context(_Trace(profile)))
@@ -241,7 +245,8 @@ class _Trace(contextlib.ExitStack):
 
     def __init__(self, folder: Path | str | None):
         super().__init__()
-        self._folder, self._number = folder, 0
+        # The working directory may change before the second chunk.
+        self._folder, self._number = None if folder is None else Path(folder).absolute(), 0
 
     def next_chunk(self) -> None:
         """Note the start of another chunk."""
@@ -263,6 +268,9 @@ def _identity(loop: Loop, key: jax.Array, config: Mapping[str, Any] | None) -> d
         "accumulate": loop.accumulate,
         "eval_every": loop.eval_every,
         "patience": loop.patience,
+        # A learning rate is a number that a function of the optimizer has captured.
+        "optimizer": contents(loop.optimizer),
+        "objective": contents(loop.objective),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from causalrep.errors import CausalrepError, InputError
 from experiments import configs
 from experiments.launch import gke, local, slurm, tpu
+from experiments.terminal import begin
 
 LAUNCHERS = {"tpu": (tpu.Pod, tpu), "gke": (gke.Workload, gke), "slurm": (slurm.Job, slurm)}
 LOCAL_RUN = [sys.executable, "-m", "experiments.run"]
@@ -44,20 +45,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m experiments.launch",
+        description=begin(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     launchers = parser.add_subparsers(dest="launcher", required=True)
-    here = _launcher(launchers, "local", local.__doc__)
+    here = _launcher(launchers, "local", local.__doc__ or "")
     here.add_argument("--processes", type=_count, default=2, help="number of processes (%(default)s)")
     here.add_argument("--devices", type=_count, default=1, help="virtual CPU devices per process (%(default)s)")
     for name, (kind, module) in LAUNCHERS.items():
-        _add_fields(_launcher(launchers, name, module.__doc__), kind)
+        _add_fields(_launcher(launchers, name, module.__doc__ or ""), kind)
     return parser
 
 
 def _launcher(launchers: Any, name: str, doc: str) -> argparse.ArgumentParser:
     parser = launchers.add_parser(
-        name, help=doc.splitlines()[0], description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        name, help=doc.partition("\n")[0], description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would run")
     parser.add_argument(

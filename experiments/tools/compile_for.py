@@ -23,6 +23,7 @@ from causalrep.study import Study
 from causalrep.study.execution.placement import Precision, place
 from causalrep.study.execution.programs import host_reason, study_programs
 from experiments import configs
+from experiments.terminal import begin
 from experiments.tools.pages import update_table
 
 PAGE = configs.ROOT / "docs" / "running" / "pods-without-a-pod.md"
@@ -256,6 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=TEXT", help="value of a text field of the configs"
     )
+    begin(__doc__)
     options = parser.parse_args(argv)
     prefer_cpu()
     changes = dict(change.partition("=")[::2] for change in options.set)

@@ -25,6 +25,7 @@ from causalrep.study import Study
 from causalrep.study.execution.cell_program import CellProgram
 from causalrep.study.report.tables import markdown_table
 from experiments import configs
+from experiments.terminal import begin
 from experiments.tools.pages import update_table
 
 PAGE = configs.ROOT / "docs" / "measurements" / "float32.md"
@@ -182,7 +183,9 @@ def _rank(row: Sequence[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.tools.float32", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.tools.float32", description=begin(__doc__).split("\n\n")[0]
+    )
     parser.add_argument("configs", nargs="*", help="default: all configs that run in float32 on TPUs")
     parser.add_argument("--publish", action="store_true", help=f"write the rows into docs/{PAGE.name}")
     options = parser.parse_args(argv)

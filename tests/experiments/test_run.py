@@ -1,7 +1,10 @@
 """The command line, called in this process: listing, fields, errors and exit codes."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -207,3 +210,26 @@ def test_every_config_of_the_repository_loads():
             assert study.config
     for entry in configs.entries():
         assert entry.expected_time != "not stated"
+
+
+@pytest.mark.parametrize("flags", [[], ["-OO"]], ids=["asserts", "neither asserts nor docstrings"])
+def test_an_ascii_terminal_and_python_without_docstrings_end_no_run(roots, tmp_path, flags):
+    code = (
+        "import sys; from pathlib import Path; from experiments.run import main; "
+        "config, papers, *rest = sys.argv[1:]; "
+        "sys.exit(main(rest, config_root=Path(config), papers_root=Path(papers)))"
+    )
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, *flags, "-c", code, *map(str, roots.values()), *arguments],
+            env={**os.environ, "PYTHONPATH": str(configs.ROOT), "PYTHONIOENCODING": "ascii"},
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+
+    done = call("demo/location", "--scale", "smoke")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"mean \\xb1 SE" in done.stdout
+    assert call("--help").returncode == 0

@@ -3,7 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
+import pytest
 
+from causalrep.errors import InputError
 from causalrep.inference import pool
 
 
@@ -12,6 +15,28 @@ def test_by_hand():
     assert float(pooled.value) == 2.0
     np.testing.assert_allclose(pooled.se**2, 0.5 + 4 / 3 * 1.0, rtol=1e-6)
     np.testing.assert_allclose(pooled.df, 2 * (1 + 0.5 / (4 / 3)) ** 2, rtol=1e-6)
+
+
+def test_numpy_float64_is_not_rounded():
+    values, variances = 1e8 + np.array([0.0, 1.0, 2.0]), np.ones(3)
+    expected = np.sqrt(1 + 4 / 3)
+    for arrays in ((values, variances), (values.tolist(), variances.tolist()), map(pd.Series, (values, variances))):
+        assert float(pool(*arrays).se) == pytest.approx(expected, rel=1e-12)
+    # Half precision is computed in float32, and traced values in the program's own precision.
+    assert pool(jnp.ones(3, jnp.bfloat16), jnp.ones(3, jnp.bfloat16)).se.dtype == jnp.float32
+    assert jax.jit(pool)(values, variances).se.dtype == jnp.float32
+
+
+def test_what_cannot_be_pooled_is_refused():
+    for values, variances, name in (
+        ([1.0], [1.0], "values"),
+        (np.float64(1), np.float64(1), "values"),
+        ([1.0, np.nan], [1.0, 1.0], "values"),
+        (np.ones(2), np.ones((2, 1)), "variances"),
+        ([1.0, 2.0], [1.0, -1.0], "variances"),
+    ):
+        with pytest.raises(InputError, match=f"^{name}: "):
+            pool(values, variances)
 
 
 def test_draws_that_agree_cost_no_degrees_of_freedom():

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causalrep.effects import Ridge
+from causalrep.effects import LeastSquares, Ridge
+from causalrep.errors import InputError
 from causalrep.inference import bootstrap_weights, conformal_quantile, cross_fit, over_weights, stratified_folds
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -101,3 +102,28 @@ def test_conformal_coverage_under_a_shift():
     weighted, plain = jax.vmap(one)(jax.random.split(jax.random.key(0), 2000))
     assert 0.78 < float(weighted.mean()) < 0.86
     assert float(plain.mean()) < 0.72
+
+
+def test_resampling_refuses_what_it_cannot_use():
+    key, t = jax.random.key(0), jnp.array([0.0, 0, 1, 1])
+    half = jnp.ones(4)
+    refusals = {
+        "labels: found codes from 1 to 2": lambda: bootstrap_weights(key, t + 1, 4),
+        "labels: found values that": lambda: bootstrap_weights(key, t * jnp.nan, 4),
+        "draws: found 0": lambda: bootstrap_weights(key, t, 0),
+        "n_folds: found 1;": lambda: stratified_folds(key, t, 1),
+        "n_folds: found 9;": lambda: stratified_folds(key, t, 9),
+        "labels: found 1 missing": lambda: stratified_folds(key, t.at[0].set(jnp.nan), 2),
+        "folds: found codes": lambda: cross_fit(LeastSquares(), t[:, None], t, half, jnp.arange(4), 2),
+        "w: found 3 rows": lambda: cross_fit(LeastSquares(), t[:, None], t, half[:3], jnp.arange(4) % 2, 2),
+        "alpha": lambda: conformal_quantile(t, half, half, 1.5),
+        "scores: found 1 missing": lambda: conformal_quantile(t.at[0].set(jnp.nan), half, half, 0.1),
+        "weights: found negative": lambda: conformal_quantile(t, -half, half, 0.1),
+        "weights: found shape": lambda: conformal_quantile(t, half[:, None], half, 0.1),
+    }
+    for message, call in refusals.items():
+        with pytest.raises(InputError, match=message):
+            call()
+    for count in (np.int64(2), np.int32(2)):
+        assert bootstrap_weights(key, t > 0, count).shape == (2, 4)
+        assert sorted(stratified_folds(key, t, count).tolist()) == [0, 0, 1, 1]

@@ -13,6 +13,8 @@ from causalrep.metrics import chance_level, mcc, weak_mcc
 
 ROWS = np.random.default_rng(0).normal(size=(400, 9))
 LABELS = np.arange(400) % 4
+# With two starts one seed in four comes near the optimum, with eight two in three do.
+POLYNOMIAL = Schedule(steps=3000, batch_size=256, learning_rate=1e-2, restarts=8)
 
 
 def test_monomials_are_all_products_up_to_the_degree(x64):
@@ -35,7 +37,7 @@ def test_a_polynomial_mixing_is_undone_and_shuffled_environments_leave_an_affine
     rows = ahuja_simulation(jax.random.key(2), n=600, latents=3, observed=20, kind="scm")
     x, z = np.asarray(rows.x, float).reshape(-1, 20), rows.z[0]
     labels = np.repeat(["none", "A", "B", "C"], 600)
-    model = PolynomialDisentanglement(3, schedule=Schedule(steps=1000, batch_size=256, learning_rate=1e-2, restarts=2))
+    model = PolynomialDisentanglement(3, schedule=POLYNOMIAL)
     codes = model.fit(x, labels, observational="none").transform(x[labels == "none"])
     assert model.validation_loss_ < 1e-4
     assert min(abs(np.corrcoef(z[:, i], codes[:, i])[0, 1]) for i in range(3)) > 0.99, "in the environments' order"

@@ -11,7 +11,18 @@ LIBRARY = ROOT / "causalrep"
 
 # A room may import those before it, never one after it.
 ROOMS = (
-    *("errors", "arithmetic", "precision", "linalg", "storage", "keys", "compilation_cache", "_runtime", "versions"),
+    *(
+        "errors",
+        "arithmetic",
+        "precision",
+        "linalg",
+        "storage",
+        "fingerprint",
+        "keys",
+        "compilation_cache",
+        "_runtime",
+        "versions",
+    ),
     *("base", "data", "nn", "metrics", "inference", "graphs", "parallel", "aot", "training"),
     *("iv", "invariance", "effects", "confounders", "latent", "discovery", "multimodal"),
     *("preferences", "survival", "retrieval", "audits", "plots", "study"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from causalrep.errors import InputError
-from causalrep.study import Holds, Study, grid
+from causalrep.study import Holds, Study, grid, run
 from causalrep.study.plan import canonical_json
 
 
@@ -27,6 +27,19 @@ def test_keys_depend_on_values_alone(location_study):
     assert location_study(seed=np.int64(1), replications=np.int64(3)).identity()["seed"] == 1
     assert location_study(seed=np.int64(1)).digest() == location_study(seed=1).digest()
     assert _key(location_study(name="demo/other"), 0) != _key(study, 0)
+
+
+def test_numpy_s_scalars_are_python_s(location_study, tmp_path):
+    study, plain = location_study(seed=5, replications=3), {"progress": False, "chunk": 2}
+    numpy = location_study(
+        seed=np.int64(5), replications=np.int32(3), compiled=np.True_, traced=np.array(["mu", "sd"]).tolist()
+    )
+    assert (numpy.digest(), _key(numpy, 0)) == (study.digest(), _key(study, 0))
+    records = run(numpy, tmp_path, progress=False, chunk=np.int64(2))
+    assert run(study, **plain).frame.equals(records.frame)
+    assert not run(numpy, tmp_path, progress=False).computed
+    with pytest.raises(InputError, match=r"seed: found 1\.5; expected a whole number"):
+        location_study(seed=1.5)
 
 
 def test_digest_names_what_the_numbers_depend_on(location_study):

@@ -46,7 +46,7 @@ def study():
     )
 
 
-def _run(study, folder, **options):
+def _run(study, folder=None, **options):
     return run(study, folder, progress=False, **options)
 
 
@@ -249,7 +249,7 @@ def test_code_is_digested_once_per_run(study, tmp_path, monkeypatch):
     import causalrep.study.environment as environment
 
     read = []
-    monkeypatch.setattr(environment, "_source_files", lambda study: read.append(study) or [])
+    monkeypatch.setattr(environment, "code_of", lambda function: read.append(function) or {})
     monkeypatch.setattr(environment, "_commit", lambda study: None)
     _run(study, tmp_path)
     assert len(read) == 1
@@ -354,6 +354,55 @@ def test_records_of_other_code_are_kept_with_a_warning(study, tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "code": "00000000"}))
     with pytest.warns(CausalrepWarning, match="other code"):
         _run(study, tmp_path)
+
+
+@pytest.mark.parametrize("replications", [8, 40])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_method_that_is_left_out_somewhere_is_refused(tmp_path, replications, folder):
+    def fails_at_times(key, setting):
+        value = float(jax.random.normal(key))
+        return {"a": {"x": value}, **({"b": {"x": value}} if value > 0 else {})}
+
+    study = Study("demo/left_out", fails_at_times, [{"mu": 0.0}], replications, compiled=False)
+    for _ in range(2):  # whatever has been saved before
+        with pytest.raises(InputError, match=r"replicate: found a/x.* expected the methods .* give NaN where"):
+            _run(study, tmp_path if folder else None)
+
+
+def test_the_working_directory_may_change(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+
+    def wanders(key, setting):
+        os.chdir(tmp_path / "elsewhere")
+        return noisy(key, setting)
+
+    done = _run(dataclasses.replace(study, replicate=wanders), "results")
+    assert done.folder == run_folder(study, tmp_path / "results")
+    assert done.frame.equals(_run(study).frame)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_user_without_a_home_directory_has_no_cache(monkeypatch, tmp_path):
+    from causalrep.data.sources.folder import data_folder
+
+    def nowhere(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    before = jax.config.jax_compilation_cache_dir
+    for name in ("JAX_COMPILATION_CACHE_DIR", "CAUSALREP_CACHE", "CAUSALREP_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: nowhere(None))
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        compilation_cache.enable_compilation_cache()
+        assert jax.config.jax_compilation_cache_dir is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert data_folder().is_absolute()
+    with pytest.raises(InputError, match="results: found '~/results' without a home directory; expected a full path"):
+        as_path("~/results")
 
 
 def test_an_unwritable_folder_is_refused_before_computing(study, tmp_path):

@@ -6,7 +6,7 @@ import signal
 import jax
 import pytest
 
-from causalrep.errors import InputError
+from causalrep.errors import InputError, RecordsError
 from causalrep.parallel.distributed import Preempted
 from causalrep.study import Study, Workspace, run
 from causalrep.training import train
@@ -80,3 +80,39 @@ def test_without_a_folder_nothing_is_saved():
 def test_spread_needs_ordinary_python():
     with pytest.raises(InputError, match="spread: found True with compiled=True; expected compiled=False"):
         Study("demo/spread", replicate, [{"batch": 32}], 1, spread=True)
+
+
+def test_a_second_run_on_the_folder_is_refused_and_the_first_goes_on(tmp_path, whole):
+    seen = []
+
+    def again(progress):
+        if not seen:
+            seen.append(progress.step)
+            with pytest.raises(RecordsError, match=rf"in use by another run: process {os.getpid()} on host"):
+                run(study(watched), tmp_path, progress=False)
+
+    def watched(key, setting, workspace):
+        return replicate(key, setting, workspace, watch=(again,))
+
+    records = run(study(watched), tmp_path, progress=False)
+    assert records.frame.equals(whole)
+    assert seen
+    assert not (records.folder / "run.lock").exists()
+
+
+def test_checkpoints_of_other_code_are_not_continued_and_others_files_stay(tmp_path):
+    def study_of(factor):
+        def scaled(key, setting, workspace):
+            first = replicate(key, setting, workspace)["fit"]["first"]
+            if factor == 1 and setting["batch"] == 64:
+                raise ZeroDivisionError
+            (workspace.folder.parent.parent / "notes.txt").write_text("mine")
+            return {"fit": {"first": factor * first}}
+
+        return study(scaled)
+
+    with pytest.raises(ZeroDivisionError):
+        run(study_of(1), tmp_path, progress=False)
+    records = run(study_of(2), tmp_path, progress=False)
+    assert records.environment["replications_resumed"] == 0
+    assert {path.name for path in (records.folder / "checkpoints").iterdir()} == {"notes.txt"}

@@ -6,14 +6,16 @@ import signal
 import warnings
 from pathlib import Path
 
+import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from causalrep.errors import CausalrepWarning, CheckpointError, DivergenceError, InputError
 from causalrep.parallel.distributed import PREEMPTED, Preempted
-from causalrep.training import Checkpoints, Objective, make_mesh, train
+from causalrep.training import Checkpoints, GrainLoader, Objective, make_mesh, train
 from tests.training.problems import ADAM, OBJECTIVE, grain_rows, rows
 
 KEY = jax.random.key(0)
@@ -194,13 +196,80 @@ def test_a_half_written_checkpoint_is_no_checkpoint(stopped, whole):
         ({"batch_size": 64}, "batch_size: 32 there, 64 here"),
         ({"optimizer": optax.sgd(0.1)}, r"state.optimizer"),
         ({"key": jax.random.key(1)}, r"key: \[0, 0\] there, \[0, 1\] here"),
+        (
+            {"optimizer": optax.adam(1e-3)},
+            r"optimizer.update.update_fns.1.*step_size: -0.01 there, -0.001 here",
+        ),
+        ({"optimizer": optax.adam(1e-2, b1=0.5)}, r"optimizer\..*b1: 0.9 there, 0.5 here"),
+        ({"optimizer": optax.adam(lambda step: 1e-2)}, r"optimizer\."),
+        ({"data": rows(256, seed=2)}, r"data.x: 'float32\[256, 8\] \w+' there, 'float32\[256, 8\] \w+' here"),
+        ({"data": {**DATA, "y": DATA["y"] + (np.arange(256) == 255)[:, None]}}, r"data.y"),
+        ({"validation": rows(64, seed=2)}, r"validation.x"),
+        ({"objective": Objective(OBJECTIVE.init, lambda *of, weight=2.0: OBJECTIVE.loss(*of))}, "objective.loss"),
     ],
 )
 def test_a_checkpoint_of_another_fit_is_refused(stopped, other, named):
-    arguments = {"optimizer": ADAM, "key": KEY, **KNOWN, **other}
+    arguments = {"objective": OBJECTIVE, "optimizer": ADAM, "data": DATA, "key": KEY, **KNOWN, **other}
     with pytest.raises(CheckpointError, match=f"another fit .*{named}"):
-        train(OBJECTIVE, data=DATA, mesh=ONE, checkpoints=policy(stopped), **arguments)
+        train(mesh=ONE, checkpoints=policy(stopped), **arguments)
     assert steps(stopped) == [20, 30]
+
+
+def test_another_shuffle_is_refused(tmp_path):
+    def loaded(seed, steps):
+        order = grain.MapDataset.source(np.arange(256.0)).seed(seed).shuffle().repeat()
+        mean = Objective(lambda key, batch: jnp.zeros(()), lambda mean, key, batch: (((batch - mean) ** 2).mean(), {}))
+        return train(mean, ADAM, GrainLoader(order, 32), KEY, mesh=ONE, steps=steps, checkpoints=policy(tmp_path))
+
+    loaded(3, 10)
+    with pytest.raises(CheckpointError, match=r"another fit \(data.first_batch: 'float64\[32\] \w+' there"):
+        loaded(4, 20)
+    assert loaded(3, 20).steps_run == 20
+
+
+def test_a_config_that_is_not_a_number_can_be_resumed(tmp_path):
+    config = {"h": float("nan"), "low": -np.inf, "rate": np.float32(0.5), "widths": (8, 8), "folder": Path("data")}
+    run(tmp_path, config=config)
+    assert run(tmp_path, config=config).steps_run == KNOWN["steps"]
+    with pytest.raises(CheckpointError, match=r"config.h: nan there, 0.5 here"):
+        run(tmp_path, config={**config, "h": 0.5})
+
+
+def test_what_others_put_into_the_folder_stays_and_does_no_harm(stopped, whole):
+    strange = ["steps/200_best/weights", "steps/notes.txt", "digests/readme.json", "digests/old/x", "mine.md"]
+    for name in strange:
+        (stopped / name).parent.mkdir(exist_ok=True)
+        (stopped / name).write_text(name)
+    (stopped / "steps/40.orbax-checkpoint-tmp").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CausalrepWarning)
+        equal(run(stopped), whole, rtol=0, atol=0)
+    assert [(stopped / name).read_text() for name in strange] == strange
+    assert not (stopped / "steps/40.orbax-checkpoint-tmp").exists()
+    assert steps(stopped) == [50, 60]
+
+
+def test_a_second_fit_on_the_folder_is_refused_and_the_first_goes_on(tmp_path, whole):
+    seen = []
+
+    def again(progress):
+        if not seen:
+            seen.append(progress.step)
+            with pytest.raises(CheckpointError, match=rf"in use by another run: process {os.getpid()} on host \S+, st"):
+                run(tmp_path)
+
+    equal(run(tmp_path, observers=[again]), whole, rtol=0, atol=0)
+    assert seen
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digests", "steps"]
+
+
+def test_the_folder_is_the_one_that_was_meant_when_it_was_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = policy("fit")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    train(OBJECTIVE, ADAM, DATA, KEY, mesh=ONE, checkpoints=named, **KNOWN)
+    assert steps(tmp_path / "fit") == [50, 60]
 
 
 def test_sigterm_saves_and_exits_with_the_launchers_code(tmp_path, whole):

@@ -1,5 +1,7 @@
 """The training loop against closed forms: least squares, a conjugate posterior, a known best step."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,8 @@ import pytest
 from numpyro.infer.autoguide import AutoNormal
 
 from causalrep.errors import InputError
-from causalrep.training import Objective, fit, svi_objective
+from causalrep.keys import root
+from causalrep.training import Objective, fit, make_mesh, svi_objective, train
 
 
 def _init(key, batch):
@@ -171,6 +174,14 @@ def test_svi_reaches_the_conjugate_posterior(automatic):
     assert abs(float(constrained[scale]) / sd - 1) < 0.1
 
 
+def test_an_automatic_guide_starts_alike_under_every_default_generator():
+    y, starts = {"y": jnp.ones(3)}, []
+    for implementation in ("threefry2x32", "rbg"):
+        with jax.default_prng_impl(implementation):
+            starts.append(svi_objective(_model, AutoNormal(_model), example=y).init(root(0), y))
+    assert starts[0] == starts[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -206,3 +217,34 @@ def test_evaluations_begin_when_asked_and_a_fit_starts_where_told():
     assert float(phase.history["loss"][0]) == pytest.approx(float((0.5 - late.params) ** 2), rel=1e-5)
     with pytest.raises(InputError, match=r"^eval_after: found 40; expected between 0 and steps - 1 = 39"):
         fit(objective, optax.sgd(0.1), training, jax.random.key(0), eval_after=40, **common)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("result", "named"),
+    [
+        (lambda error: (jnp.mean(error**2), {"error": error}), r"shape \(\d+,\) for error"),
+        (lambda error: (error**2, {}), r"shape \(\d+,\) for the loss"),
+        (lambda error: jnp.mean(error**2), "a .*Array|a .*Tracer"),
+    ],
+)
+def test_a_loss_or_metric_that_is_no_scalar_is_refused_before_the_first_step(result, named, accumulate):
+    data = {"x": jnp.arange(16.0)}
+    wrong = Objective(lambda key, batch: jnp.zeros(()), lambda params, key, batch: result(batch["x"] - params))
+    for start in (fit, train):
+        with pytest.raises(InputError, match=rf"objective\.loss: found ({named})"):
+            start(wrong, SGD, data, root(0), steps=5, accumulate=accumulate)
+
+
+def test_numpy_s_integers_are_counts():
+    data, validation = {"x": jnp.arange(8.0)}, {"x": jnp.ones(2)}
+    objective = Objective(
+        lambda key, batch: jnp.zeros(()), lambda params, key, batch: (jnp.mean((batch["x"] - params) ** 2), {})
+    )
+    counts = {"steps": 6, "batch_size": 4, "eval_every": 2, "patience": 3, "accumulate": 2}
+    expected = fit(objective, SGD, data, root(0), validation=validation, **counts)
+    numpy = {name: np.int64(count) for name, count in counts.items()}
+    on_one = partial(train, mesh=make_mesh(devices=jax.devices()[:1]), chunk=np.int64(3))
+    for start in (fit, on_one):
+        result = start(objective, SGD, data, root(0), validation=validation, **numpy)
+        jax.tree.map(np.testing.assert_array_equal, result, expected)

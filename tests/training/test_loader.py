@@ -44,6 +44,9 @@ def test_what_cannot_be_split_is_refused():
     dataset = grain.MapDataset.source(np.arange(8))
     with pytest.raises(InputError, match=r"dataset: found \w*IterDataset"):
         GrainLoader(dataset.to_iter_dataset(), 4)
+    for batched in (dataset.batch(4), dataset.batch(4).map(lambda x: x + 1), grain.MapDataset.mix([dataset.batch(2)])):
+        with pytest.raises(InputError, match=r"dataset: found batches, made by \.batch\(\); expected single rows"):
+            GrainLoader(batched, 2)
     with pytest.raises(InputError, match="dataset: found 8 elements; expected at least batch_size = 9"):
         GrainLoader(dataset, 9)
     with pytest.raises(InputError, match="threads: found 0"):

@@ -80,6 +80,35 @@ def test_a_resumed_fit_is_the_fit_to_the_last_bit(stopped, whole):
     assert {name.split("/steps/")[1].split("/")[0] for name in FILES.find(f"{stopped}/steps")} == {"50", "60"}
 
 
+def test_what_others_put_into_the_bucket_stays_and_does_no_harm(stopped, whole):
+    strange = [
+        "steps/200_best/weights",
+        "steps/notes.txt",
+        "digests/readme.txt",
+        "digests/readme.json",
+        "mine",
+    ]
+    for name in strange:
+        FILES.pipe_file(f"{stopped}/{name}", name.encode())
+    equal(run(stopped), whole)
+    assert [FILES.cat_file(f"{stopped}/{name}").decode() for name in strange] == strange
+    assert {"50.json", "60.json"} < {name.rsplit("/", 1)[1] for name in FILES.find(f"{stopped}/digests")}
+
+
+def test_a_second_fit_on_the_bucket_is_refused_and_the_first_goes_on(bucket, whole):
+    seen = []
+
+    def again(progress):
+        if not seen:
+            seen.append(progress.step)
+            with pytest.raises(CheckpointError, match="in use by another run"):
+                run(bucket)
+
+    equal(run(bucket, [again]), whole)
+    assert seen
+    assert not FILES.exists(f"{bucket}/run.lock")
+
+
 def test_a_half_uploaded_checkpoint_does_not_count(stopped, whole):
     FILES.rm_file(f"{stopped}/digests/30.json")
     FILES.rm_file(FILES.find(f"{stopped}/steps/30")[0])

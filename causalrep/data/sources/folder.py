@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import logging
 import os
+import tempfile
 import zlib
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +19,6 @@ import pooch
 from causalrep.errors import DataError
 
 ENVIRONMENT_VARIABLE = "CAUSALREP_DATA"
-_CACHE = Path("~/.cache/causalrep")
 
 
 def data_folder() -> Path:
@@ -27,7 +27,19 @@ def data_folder() -> Path:
     >>> data_folder().is_absolute()
     True
     """
-    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or _CACHE).expanduser()
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    try:
+        return Path(chosen).expanduser() if chosen else cache_folder()
+    except RuntimeError as error:
+        raise DataError(f"{ENVIRONMENT_VARIABLE}={chosen}: there is no home directory; give a full path.") from error
+
+
+def cache_folder() -> Path:
+    """The user's own folder, for downloads and prepared copies; a temporary one where there is no home directory."""
+    try:
+        return Path.home() / ".cache" / "causalrep"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "causalrep"
 
 
 def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str | None, gzipped: bool = False) -> Path:
@@ -48,7 +60,7 @@ def find_file(dataset: str, file_name: str, *, sha256: str, base_url: str | None
             and the folder to put it into.
     """
     # The cache is searched too, because downloads go there when the data folder is read-only.
-    places = list(dict.fromkeys([data_folder() / dataset, _CACHE.expanduser() / dataset]))
+    places = list(dict.fromkeys([data_folder() / dataset, cache_folder() / dataset]))
     for path in [place / name for place in places for name in (file_name, f"{file_name}.gz")]:
         if path.is_file():
             actual = digest(path, decompress=gzipped or path.name != file_name)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from causalrep.data.sources.folder import cache_folder
 from causalrep.errors import DataError
 
 Example = Mapping[str, np.ndarray]
@@ -86,4 +87,4 @@ def prepared_source(
 
 def _prepared_folder() -> Path:
     # The user's cache rather than the data folder, which may be shared and read-only.
-    return Path("~/.cache/causalrep/prepared").expanduser()
+    return cache_folder() / "prepared"

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalrep.base.validation import as_matrix, as_vector
+from causalrep.base.validation import as_matrix, as_vector, check_index_alignment, check_rows
+from causalrep.effects.design import check_treatment
 from causalrep.errors import InputError
 
 # By convention, a covariate is out of balance if its standardized difference is larger.
 RULE_OF_THUMB = 0.1
+# Means and standard deviations below this share of a covariate's largest value are rounding.
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,28 @@ def balance_table(X: Any, T: Any, weights: Any = None, *, names: Sequence[str] |
 
     Args:
         X: Covariates (n, d).
-        T: Treatment, 0 or 1 (n,).
+        T: Treatment, 0 or 1 (n,), at least two rows of each.
         weights: Weights of the rows (n,), or None.
         names: Names of the covariates; by default those of ``X``.
+
+    Raises:
+        InputError: If an argument is wrong, or pandas indexes differ; the message names it.
+
+    >>> table = balance_table([[1.0], [2.0], [3.0], [4.0]], [0, 0, 1, 1], names=["age"])
+    >>> round(table.worst(), 3)
+    2.828
     """
+    check_index_alignment(X=X, T=T, weights=weights)
     x, columns_of_x = as_matrix("X", X)
     t, _ = as_vector("T", T, rows=len(x))
+    check_treatment(t, 2)
     names = list(columns_of_x if names is None else names)
+    check_rows("names", len(names), rows=x.shape[1], of="the columns of X")
     columns = _columns(x, t, np.ones(len(x)))
     scale = np.sqrt((columns["variance_1"] + columns["variance_0"]) / 2)
-    frame = _described(columns, scale, "")
+    rounding = _ROUNDING * np.abs(x).max(axis=0)
+    scale[scale <= rounding] = 0.0
+    frame = _described(columns, scale, rounding, "")
     if weights is not None:
         w, _ = as_vector("weights", weights, rows=len(x))
         if (w < 0).any() or not all(w[t == arm].sum() > 0 for arm in (0, 1)):
@@ -60,7 +75,7 @@ def balance_table(X: Any, T: Any, weights: Any = None, *, names: Sequence[str] |
                 found="negative values, or an arm without weight",
                 expected="at least 0, positive in each arm",
             )
-        frame |= _described(_columns(x, t, w), scale, "_weighted")
+        frame |= _described(_columns(x, t, w), scale, rounding, "_weighted")
     return BalanceTable(pd.DataFrame(frame, index=names))
 
 
@@ -70,15 +85,22 @@ def _columns(x: np.ndarray, t: np.ndarray, w: np.ndarray) -> dict[str, np.ndarra
         rows, share = x[t == arm], w[t == arm] / w[t == arm].sum()
         mean = share @ rows
         # With the weights as shares s, 1 / (1 - sum s^2) is n / (n - 1) for equal ones: the unbiased variance.
-        moments |= {f"mean_{arm}": mean, f"variance_{arm}": share @ (rows - mean) ** 2 / (1 - np.sum(share**2))}
+        with np.errstate(divide="ignore", invalid="ignore"):  # all weight on one row leaves no variance: NaN
+            variance = share @ (rows - mean) ** 2 / (1 - np.sum(share**2))
+        moments |= {f"mean_{arm}": mean, f"variance_{arm}": variance}
     return moments
 
 
-def _described(columns: dict[str, np.ndarray], scale: np.ndarray, suffix: str) -> dict[str, np.ndarray]:
+def _described(
+    columns: dict[str, np.ndarray], scale: np.ndarray, rounding: np.ndarray, suffix: str
+) -> dict[str, np.ndarray]:
     gap = columns["mean_1"] - columns["mean_0"]
+    gap = np.where(np.abs(gap) <= rounding, 0.0, gap)
     with np.errstate(divide="ignore", invalid="ignore"):
         difference = np.where(scale > 0, gap / scale, np.where(gap == 0, 0.0, np.sign(gap) * np.inf))
-        ratio = columns["variance_1"] / columns["variance_0"]
+        ratio = np.divide(
+            *(np.where(columns[f"variance_{a}"] <= rounding**2, 0, columns[f"variance_{a}"]) for a in (1, 0))
+        )
     return {
         f"untreated{suffix}": columns["mean_0"],
         f"treated{suffix}": columns["mean_1"],

@@ -2,12 +2,14 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from causalrep.base.validation import as_vector, check_range
+from causalrep.base.validation import as_vector, check_index_alignment, check_range
+from causalrep.effects.design import check_treatment
 from causalrep.errors import InputError, OverlapWarning
 
 # Arms count as separated if the propensity orders more than this share of the pairs of treated and untreated rows.
@@ -48,11 +50,18 @@ def overlap_report(propensity: np.ndarray, treated: np.ndarray) -> OverlapReport
     Args:
         propensity: Estimated propensities (n,).
         treated: Treatment, 0 or 1 (n,).
+
+    Raises:
+        InputError: If a propensity is not in [0, 1], an arm is empty, or pandas indexes differ.
+
+    >>> report = overlap_report([0.2, 0.4, 0.6, 0.8], [0, 1, 0, 1])
+    >>> report.arms["rows"].tolist()
+    [2.0, 2.0]
     """
-    e, _ = as_vector("propensity", propensity)
+    check_index_alignment(propensity=propensity, treated=treated)
+    e = _as_propensity(propensity)
     t, _ = as_vector("treated", treated, rows=len(e))
-    if ((e < 0) | (e > 1)).any():
-        raise InputError("propensity", found=f"values from {e.min():.3g} to {e.max():.3g}", expected="values in [0, 1]")
+    check_treatment(t, argument="treated")
     inside = np.clip(e, 1e-12, 1 - 1e-12)
     rows = {}
     for name, arm, to_all, to_treated in (
@@ -75,10 +84,19 @@ def overlap_report(propensity: np.ndarray, treated: np.ndarray) -> OverlapReport
 def effective_sample_size(weights: np.ndarray) -> float:
     """Kish's ``(sum w)^2 / sum w^2``: how many equally weighted rows have the same variance.
 
+    Raises:
+        InputError: If weights are missing, negative or all zero.
+
     >>> effective_sample_size(np.array([1.0, 1.0, 0.0]))
     2.0
     """
-    return float(np.sum(weights) ** 2 / np.sum(weights**2))
+    w, _ = as_vector("weights", weights)
+    if (w < 0).any() or not w.any():
+        found = "negative values" if (w < 0).any() else "zeros only"
+        raise InputError("weights", found=found, expected="weights of at least 0, some of them positive")
+    # Squares of tiny or huge weights would vanish or overflow.
+    shares = w / w.max()
+    return float(np.sum(shares) ** 2 / np.sum(shares**2))
 
 
 def crump_threshold(propensity: np.ndarray) -> float:
@@ -90,7 +108,7 @@ def crump_threshold(propensity: np.ndarray) -> float:
     >>> crump_threshold(np.full(10, 0.5))
     0.0
     """
-    e = np.clip(np.asarray(propensity, np.float64), 1e-12, 1 - 1e-12)
+    e = np.clip(_as_propensity(propensity), 1e-12, 1 - 1e-12)
     g = np.sort(1 / (e * (1 - e)))
     means = np.cumsum(g) / np.arange(1, len(g) + 1)
     if g[-1] <= 2 * means[-1]:
@@ -101,10 +119,24 @@ def crump_threshold(propensity: np.ndarray) -> float:
 
 
 def trim(propensity: np.ndarray, threshold: float = 0.1) -> np.ndarray:
-    """Rows with a propensity inside ``[threshold, 1 - threshold]``, as booleans (n,); 0.1 is Crump's rule of thumb."""
+    """Rows with a propensity inside ``[threshold, 1 - threshold]``, as booleans (n,); 0.1 is Crump's rule of thumb.
+
+    Raises:
+        InputError: If a propensity is not in [0, 1], or the threshold not in [0, 0.5).
+
+    >>> trim([0.05, 0.5]).tolist()
+    [False, True]
+    """
     threshold = check_range("threshold", threshold, at_least=0, below=0.5)
-    e, _ = as_vector("propensity", propensity)
+    e = _as_propensity(propensity)
     return (e >= threshold) & (e <= 1 - threshold)
+
+
+def _as_propensity(propensity: Any) -> np.ndarray:
+    e, _ = as_vector("propensity", propensity)
+    if ((e < 0) | (e > 1)).any():
+        raise InputError("propensity", found=f"values from {e.min():.3g} to {e.max():.3g}", expected="values in [0, 1]")
+    return e
 
 
 def check_overlap(e: np.ndarray, t: np.ndarray, clip: float, *, consequence: str = "and were clipped") -> None:

@@ -13,9 +13,10 @@ import jax
 import numpy as np
 from scipy import stats
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.summary import z_value
+from causalrep.base.validation import check_choice, check_count, check_range, check_seed
 from causalrep.effects.base import EffectEstimator
-from causalrep.errors import CausalrepWarning
+from causalrep.errors import CausalrepWarning, InputError
 from causalrep.keys import root
 
 # An outcome with at most so many different values is one of classes.
@@ -77,11 +78,26 @@ def refute(
         simulations: Number of altered copies.
         fraction: Share of rows in ``"data_subset"``.
         seed: Random seed of the alterations.
+
+    Raises:
+        InputError: If an argument is wrong; or for ``"dummy_outcome"`` with a classifier of the outcome, which noise
+            cannot train.
     """
+    if not isinstance(fitted, EffectEstimator):
+        raise InputError("fitted", found=repr(fitted), expected="an effect estimator after fit")
     check_choice("check", check, get_args(Check))
-    count = int(check_range("simulations", simulations, at_least=2))
+    check_count("simulations", simulations, at_least=2)
+    check_seed(seed)
+    count = int(simulations)
     fraction = check_range("fraction", fraction, above=0, below=1)
     design, estimate = fitted.design_, fitted.ate()
+    if check == "dummy_outcome" and _classifies_outcome(fitted):
+        raise InputError(
+            "check",
+            found="'dummy_outcome' with a classifier of the outcome",
+            expected="a regression of the outcome, since "
+            "the dummy outcome is continuous noise; 'placebo_treatment' serves instead",
+        )
     alter = _ALTERATIONS[check]
     key = root(seed)
     refuted = np.empty(count)
@@ -96,8 +112,13 @@ def refute(
             refuted[i] = copy.fit(y, t, X=x, W=w).ate()
     stays = check in ("random_common_cause", "data_subset")
     expected, scale = (estimate, float(fitted.ate_.se)) if stays else (0.0, float(refuted.std(ddof=1)))
-    p_value = float(2 * stats.norm.sf(abs(refuted.mean() - expected) / scale))
+    p_value = float(2 * stats.norm.sf(abs(z_value(float(refuted.mean() - expected), scale))))
     return Refutation(check, estimate, refuted, expected, p_value)
+
+
+def _classifies_outcome(fitted: EffectEstimator) -> bool:
+    learner = getattr(fitted, "outcome", None)
+    return hasattr(getattr(learner, "estimator", learner), "predict_proba")
 
 
 def _given(design: Any) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from causalrep.base.validation import check_choice, check_range
+from causalrep.base.validation import check_choice, check_count, check_range
 from causalrep.effects.base import EffectEstimator
 from causalrep.errors import InputError
 
@@ -68,14 +68,20 @@ def omitted_variable_bounds(
         effect: ``"ate"`` or ``"att"``.
         null: The effect that the robustness values refer to.
         level: Level of each one-sided confidence bound.
+
+    Raises:
+        InputError: If an argument is out of its range, or the estimator has no outcome regressions or is not fitted.
     """
+    null = check_range("null", null)
     cf_y = check_range("cf_y", cf_y, at_least=0, below=1)
     cf_d = check_range("cf_d", cf_d, at_least=0, below=1)
     rho = check_range("rho", rho, at_least=0, at_most=1)
     level = check_range("level", level, above=0.5, below=1)
     check_choice("effect", effect, ("ate", "att"))
     if not hasattr(fitted, "nuisances_"):
-        raise InputError("fitted", found=repr(fitted), expected="a fitted AIPW, meta-learner or network")
+        fits = isinstance(fitted, EffectEstimator) and hasattr(fitted, "design_")
+        found = f"{type(fitted).__name__}, which has no cross-fitted outcome regressions" if fits else repr(fitted)
+        raise InputError("fitted", found=found, expected="AIPW, a meta-learner or a network, after fit")
     average = fitted.ate_ if effect == "ate" else fitted.att_
     estimate, influence = float(average.value), np.asarray(average.influence)
     width, width_influence = _bias_scale(fitted, effect)
@@ -169,6 +175,7 @@ class OLSSensitivity:
             InputError: If so strong a confounder is impossible.
         """
         times = check_range("times", times, above=0)
+        t_treatment, t_outcome = check_range("t_treatment", t_treatment), check_range("t_outcome", t_outcome)
         # The regression of the treatment does not contain the treatment, so it has one more degree of freedom.
         r_d, r_y = (s**2 / (s**2 + dof) for s, dof in ((t_treatment, self.dof + 1), (t_outcome, self.dof)))
         r2_d = times * r_d / (1 - r_d)
@@ -194,7 +201,8 @@ def ols_sensitivity(estimate: float, se: float, dof: int, *, q: float = 1.0, alp
     (0.1388, 0.0763)
     """
     estimate, se = check_range("estimate", estimate), check_range("se", se, above=0)
-    dof = int(check_range("dof", dof, at_least=2))
+    check_count("dof", dof, at_least=2)
+    dof = int(dof)
     q, alpha = check_range("q", q, above=0), check_range("alpha", alpha, above=0, below=1)
     t = estimate / se
     f = q * abs(t) / math.sqrt(dof)
@@ -239,6 +247,8 @@ def e_value(risk_ratio: float, interval: tuple[float, float] | None = None) -> E
     ratio = check_range("risk_ratio", risk_ratio, above=0)
     if interval is None:
         return EValue(_e(ratio), None)
+    if len(interval) != 2:
+        raise InputError("interval", found=f"{len(interval)} ends", expected="two")
     low, high = (check_range("interval", end, above=0) for end in interval)
     if not low <= ratio <= high:
         raise InputError("interval", found=f"({low:g}, {high:g})", expected=f"ends around the risk ratio {ratio:g}")

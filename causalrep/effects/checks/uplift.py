@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalrep.base.validation import as_vector
-from causalrep.errors import InputError
+from causalrep.base.validation import as_vector, check_index_alignment
+from causalrep.effects.design import check_treatment
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,14 @@ def uplift_curve(effect: np.ndarray, scores: np.ndarray) -> UpliftCurve:
     Args:
         effect: Estimated effects that order the units (n,), from other rows than the scores or cross-fitted.
         scores: Doubly robust scores (n,).
+
+    Raises:
+        InputError: If values are not finite, numbers of rows differ, or pandas indexes differ.
+
+    >>> uplift_curve([2.0, 1.0], [4.0, 0.0]).gain.tolist()
+    [0.0, 2.0, 2.0]
     """
+    check_index_alignment(effect=effect, scores=scores)
     estimate, _ = as_vector("effect", effect)
     score, _ = as_vector("scores", scores, rows=len(estimate))
     n = len(score)
@@ -59,13 +66,19 @@ def qini_curve(effect: np.ndarray, Y: np.ndarray, T: np.ndarray) -> UpliftCurve:
         Y: Outcome (n,).
         T: Treatment, 0 or 1, randomized (n,).
 
+    Raises:
+        InputError: If values are not finite, an arm is empty, numbers of rows differ, or pandas indexes differ.
+
+    >>> qini_curve([2.0, 2.0, 1.0], [1.0, 0.0, 0.0], [1, 0, 1]).gain.round(3).tolist()
+    [0.0, 0.333, 0.333]
+
     Source: Radcliffe (2007), "Using control groups to target on predicted lift".
     """
+    check_index_alignment(effect=effect, Y=Y, T=T)
     estimate, _ = as_vector("effect", effect)
     y, _ = as_vector("Y", Y, rows=len(estimate))
     t, _ = as_vector("T", T, rows=len(estimate))
-    if set(np.unique(t)) != {0.0, 1.0}:
-        raise InputError("T", found=f"values {np.unique(t)[:5]}", expected="both 0 and 1")
+    check_treatment(t)
     n = len(y)
     order, ends = _order(estimate)
     sums = [np.cumsum((v * m)[order])[ends] for v, m in ((y, t), (y, 1 - t), (np.ones(n), t), (np.ones(n), 1 - t))]
@@ -87,13 +100,13 @@ def _area_se(score: np.ndarray, after: np.ndarray) -> float:
     """Standard error of the mean of ``score (after - 1/2)``, with ranks estimated from the same rows.
 
     ``area = E[s (F(x) - 1/2)]`` with the distribution function F of the order; estimating F by the ranks adds
-    ``E[s 1{x >= x_i}] - E[s F]`` to the influence of row i.
+    ``E[s 1{x > x_i}] + E[s 1{x = x_i}] / 2 - E[s F]`` to the influence of row i: a tie counts half.
     """
     n = len(score)
-    order = np.argsort(after, kind="stable")
-    # Mean score of the rows ranked at least as high as row i, whose F counts row i.
-    above = np.empty(n)
-    above[order] = np.cumsum(score[order][::-1])[::-1] / n
+    _, group = np.unique(after, return_inverse=True)
+    sums = np.bincount(group, weights=score)
+    # Mean score of the rows ranked higher than row i, and half of those tied with it, whatever the order of the rows.
+    above = ((np.cumsum(sums[::-1])[::-1] - sums / 2) / n)[group]
     direct, ranks = score * (after - 0.5), above
     influence = direct - direct.mean() + ranks - ranks.mean()
     return float(np.sqrt(np.mean(influence**2) / n))

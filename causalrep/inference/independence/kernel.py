@@ -6,17 +6,23 @@ are those of the PersonaX code (Li et al. 2026); :mod:`causalrep.inference.indep
 categories.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from causalrep.base.checks import as_numbers, is_concrete
+from causalrep.base.validation import check_count, check_index_alignment, check_rows
+from causalrep.errors import InputError
 from causalrep.inference.independence.chi_square_mixture import chi_square_mixture_tail
-from causalrep.linalg import centered_kernel, hsic_statistic
-from causalrep.precision import full_products
+from causalrep.linalg import centered_kernel, hsic_statistic, varies
+from causalrep.precision import full_products, keep_float64
 
 MEDIAN_ROWS = 500
+# The variance of hsic's null is defined from this number of rows on.
+FEWEST_ROWS = 6
 
 
 class Independence(NamedTuple):
@@ -31,6 +37,7 @@ class Independence(NamedTuple):
     p_value: Float[Array, ""]
 
 
+@keep_float64
 @full_products
 def kci(x: Float[Array, "n *d"], y: Float[Array, "n *e"], *, rows: Bool[Array, " n"] | None = None) -> Independence:
     """Kernel test of independence (KCI with nothing to condition on).
@@ -44,17 +51,26 @@ def kci(x: Float[Array, "n *d"], y: Float[Array, "n *e"], *, rows: Bool[Array, "
         y: The other variable.
         rows: Mask of the rows to use, all by default: missing values are left out without a change of shape.
 
+    Raises:
+        InputError: If fewer than six rows are used, numbers of rows differ or values in use are not finite.
+
+    >>> x = jnp.linspace(-1.0, 1.0, 50)
+    >>> bool(kci(x, 1e6 * x**2).p_value < 0.01)
+    True
+
     Source: Zhang, Peters, Janzing and Schoelkopf (2011), theorem 4 and proposition 5; the widths of causal-learn.
     """
     x, y, used, n = _prepare(x, y, rows)
+    constant = _constant(x, y)
     width = jnp.where(n < 200, 0.8, jnp.where(n < 1200, 0.5, 0.3)).astype(x.dtype)
     kernels = [centered_kernel(_gaussian_kernel(_standardized(v, used), 0.5 / width**2), used) for v in (x, y)]
     statistic = jnp.sum(kernels[0] * kernels[1])
     mean = jnp.trace(kernels[0]) * jnp.trace(kernels[1]) / n
     variance = 2.0 * jnp.sum(kernels[0] ** 2) * jnp.sum(kernels[1] ** 2) / n**2
-    return Independence(statistic, _gamma_tail(statistic, mean, variance))
+    return _unless(constant, statistic, _gamma_tail(statistic, mean, variance))
 
 
+@keep_float64
 @full_products
 def hsic(
     x: Float[Array, "n *d"],
@@ -72,9 +88,17 @@ def hsic(
             years the kernel is then almost the identity and the test almost blind.
         rows: Mask of the rows to use; all by default.
 
+    Raises:
+        InputError: As for :func:`kci`.
+
+    >>> x = jnp.linspace(-1.0, 1.0, 50)
+    >>> bool(hsic(x, 1e6 * x**2).p_value < 0.01)
+    True
+
     Source: Gretton, Fukumizu, Teo, Song, Schoelkopf and Smola (2008), section 3.
     """
     x, y, used, n = _prepare(x, y, rows)
+    constant = _constant(x, y)
     if standardize:
         x, y = _standardized(x, used), _standardized(y, used)
     pairs = used[:, None] * used
@@ -86,9 +110,10 @@ def hsic(
     mean = (1.0 + near_x * near_y - near_x - near_y) / n
     off_diagonal = jnp.sum(product**2) - jnp.sum(jnp.diagonal(product) ** 2)
     variance = 2.0 * (n - 4) * (n - 5) / (n * (n - 1) * (n - 2) * (n - 3)) * off_diagonal / n**2
-    return Independence(statistic, _gamma_tail(statistic, mean, variance))
+    return _unless(constant, statistic, _gamma_tail(statistic, mean, variance))
 
 
+@keep_float64
 @full_products
 def rit(
     key: Key[Array, ""],
@@ -101,8 +126,8 @@ def rit(
     """Randomized independence test (RCIT with nothing to condition on): linear in n, random in its features.
 
     ``T = n |cov(f(x), f(y))|^2`` with random Fourier features f of standardized variables, whose kernel width is the
-    median distance of the first 500 rows. The null distribution is a weighted sum of chi-squares. The p-value depends
-    on the key: report its spread over several keys.
+    median distance of 500 rows at equal steps. The null distribution is a weighted sum of chi-squares. The p-value
+    depends on the key: report its spread over several keys.
 
     Args:
         key: Random key of the features.
@@ -111,10 +136,19 @@ def rit(
         features: Number of random features per variable.
         rows: Mask of the rows to use; all by default.
 
+    Raises:
+        InputError: As for :func:`kci`; or if ``features`` is not a count.
+
+    >>> x = jnp.linspace(-1.0, 1.0, 100)
+    >>> bool(rit(jax.random.key(0), x, 1e6 * x**3).p_value < 0.01)
+    True
+
     Source: Strobl, Zhang and Visweswaran (2019), "Approximate kernel-based conditional independence tests for fast
     non-parametric causal discovery".
     """
+    check_count("features", features)
     x, y, used, n = _prepare(x, y, rows)
+    constant = _constant(x, y)
     codes = [
         _standardized(_fourier_features(own, _standardized(v, used), used, features), used)
         for own, v in zip(jax.random.split(key), (x, y), strict=True)
@@ -123,22 +157,53 @@ def rit(
     covariance = jnp.sum(products, axis=0) / (n - 1)
     statistic = n * jnp.sum(covariance**2)
     spread = (products - covariance * used[:, None]).T @ (products - covariance * used[:, None]) / n
-    return Independence(statistic, chi_square_mixture_tail(jnp.linalg.eigvalsh(spread), statistic))
+    return _unless(constant, statistic, chi_square_mixture_tail(jnp.linalg.eigvalsh(spread), statistic))
 
 
-def _prepare(x: Array, y: Array, rows: Array | None) -> tuple[Array, Array, Array, Array]:
-    """Both variables as columns, 0 in masked rows; the mask as 0/1 numbers; and the number of rows in use."""
+def _prepare(x: Any, y: Any, rows: Any) -> tuple[Array, Array, Array, Array]:
+    """Both variables as columns, in masked rows their first value in use; the mask as 0/1 numbers; the rows in use."""
+    check_index_alignment(x=x, y=y, rows=rows)
+    x, y = (as_numbers(name, v, allowed="finite" if rows is None else "any") for name, v in (("x", x), ("y", y)))
     x, y = (v[:, None] if v.ndim == 1 else v for v in (x, y))
-    used = jnp.ones(len(x), x.dtype) if rows is None else rows.astype(x.dtype)
-    x, y = (jnp.where(used[:, None] > 0, v, 0.0) for v in (x, y))
+    for name, v in (("x", x), ("y", y)):
+        if v.ndim != 2:
+            raise InputError(name, found=f"an array of shape {v.shape}", expected="a vector or a matrix")
+    check_rows("y", len(y), rows=len(x), of="x")
+    dtype = jnp.promote_types(x.dtype, y.dtype)
+    x, y = x.astype(dtype), y.astype(dtype)
+    if rows is None:
+        used = jnp.ones(len(x), dtype)
+    else:
+        check_rows("rows", len(rows), rows=len(x), of="x")
+        used = (jnp.asarray(rows) != 0).astype(dtype)
+        first = jnp.argmax(used)
+        if is_concrete(x, y, used):
+            for name, v in (("x", x), ("y", y)):
+                as_numbers(name, np.where(np.asarray(used)[:, None] > 0, np.asarray(v), 0.0))
+        x, y = (jnp.where(used[:, None] > 0, v, v[first]) for v in (x, y))
+    count = int(np.asarray(used).sum()) if is_concrete(used) else len(x)
+    if count < FEWEST_ROWS:
+        raise InputError("x" if rows is None else "rows", found=f"{count} rows", expected=f"at least {FEWEST_ROWS}")
     return x, y, used, jnp.sum(used)
 
 
+def _constant(x: Float[Array, "n d"], y: Float[Array, "n e"]) -> Bool[Array, ""]:
+    return ~(jnp.any(varies(x)) & jnp.any(varies(y)))
+
+
+def _unless(constant: Bool[Array, ""], statistic: Float[Array, ""], p_value: Float[Array, ""]) -> Independence:
+    """No statistic and no p-value of what is constant: both would be those of rounding errors."""
+    return Independence(*(jnp.where(constant, jnp.nan, value) for value in (statistic, p_value)))
+
+
 def _standardized(x: Float[Array, "n d"], used: Float[Array, " n"]) -> Float[Array, "n d"]:
-    """Mean 0 and standard deviation 1 (divisor n - 1) over the rows in use; 0 in the others."""
-    n = jnp.sum(used)
+    """Mean 0 and standard deviation 1 (divisor n - 1) over the rows in use; 0 in the others and in constant columns."""
+    n, varying = jnp.sum(used), varies(x)
+    # Less its first entry and divided by its largest deviation, a column has squares of ordinary size.
+    x = x - x[0]
+    x = x / jnp.where(varying, jnp.max(jnp.abs(x), axis=0), 1.0)
     x = (x - used @ x / n) * used[:, None]
-    return x / jnp.sqrt(jnp.sum(x**2, axis=0) / (n - 1))
+    return x / jnp.where(varying, jnp.sqrt(jnp.sum(x**2, axis=0) / (n - 1)), jnp.inf)
 
 
 def _gaussian_kernel(x: Float[Array, "n d"], precision: Float[Array, ""]) -> Float[Array, "n n"]:
@@ -155,9 +220,11 @@ def _fourier_features(
     key: Key[Array, ""], x: Float[Array, "n d"], used: Float[Array, " n"], count: int
 ) -> Float[Array, "n count"]:
     """``sqrt(2) cos(x'w + b)``, with w as wide as the inverse of the median distance."""
+    # At equal steps: the first rows of a sorted file are all alike.
     some = min(MEDIAN_ROWS, len(x))
-    first, counted = x[:some], used[:some] > 0
-    squared = jnp.sum((first[:, None, :] - first) ** 2, axis=2)
+    positions = np.linspace(0, len(x) - 1, some).round().astype(int)
+    chosen, counted = x[positions], used[positions] > 0
+    squared = jnp.sum((chosen[:, None, :] - chosen) ** 2, axis=2)
     pairs = (counted[:, None] & counted) & jnp.triu(jnp.ones((some, some), bool), 1)
     median = jnp.sqrt(jnp.nanmedian(jnp.where(pairs, squared, jnp.nan)))
     weight_key, phase_key = jax.random.split(key)

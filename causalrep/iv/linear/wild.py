@@ -89,6 +89,12 @@ class WildBootstrapInference:
             key = root(seed)
             common = {"n_clusters": design.n_clusters, "index": index, "draws": int(draws), "weights": weights}
             test = _bootstrap(key, *data, codes, null=null, **common)
+            if not jnp.isfinite(test.statistic):
+                raise InputError(
+                    "Y",
+                    found=f"an outcome without variation under the null {null:g}",
+                    expected="an outcome that the null, the controls and the constant do not determine",
+                )
             scale = {"estimate": self.coef_[index], "stderr": self.stderr_[index]}
             lower, upper = _interval(key, *data, codes, alpha=alpha, **scale, **common)
             name = design.treatments[index]

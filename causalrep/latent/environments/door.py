@@ -35,7 +35,7 @@ class Labelled(NamedTuple):
 
 
 def as_labelled(argument: str, X: Any, labels: Any) -> Labelled:
-    """Rows with labels, coded in order of appearance.
+    """Rows with labels, coded in the order of the labels.
 
     Raises:
         InputError: If labels are missing, all equal, or in another order than the rows.
@@ -48,7 +48,7 @@ def as_labelled(argument: str, X: Any, labels: Any) -> Labelled:
             found="None",
             expected=f"a label for each of the {len(x)} rows: without it nothing identifies the latents",
         )
-    return Labelled(x, columns, *code_labels(argument, labels, rows=len(x), of="X"))
+    return Labelled(x, columns, *code_labels(argument, labels, rows=len(x), of="X", sort=True))
 
 
 def as_environments(X: Any, environment: Any, observational: Any) -> Labelled:

@@ -77,10 +77,12 @@ class HCA(Estimator):
         self.rows_, self.n_obs_ = (rows.x, rows.codes), len(rows.x)
         with self._computing():
             unmixing = unmix_domains(root(self.seed), pad(*self.rows_), self.latents, self.restarts)
-            self.search_: OrderSearch = jax.jit(search_orders)(unmixing)
-            latents = hierarchy(in_order(unmixing, self.search_.rows))
-            self.named_: Named = name_latents(latents, jnp.asarray(rows.x))
-            weights, scales = structural_weights(self.named_.triangular)
+            search: OrderSearch = jax.jit(search_orders)(unmixing)
+            latents = hierarchy(in_order(unmixing, search.rows))
+            named: Named = name_latents(latents, jnp.asarray(rows.x))
+            weights, scales = structural_weights(named.triangular)
+        # NumPy's arrays keep float64 wherever they are unpickled.
+        self.search_, self.named_ = jax.device_get((search, named))
         self.mic_ = pd.Series(np.asarray(latents.mic), index=self.domains_, name="MIC")
         self.weights_, self.scales_ = np.asarray(weights), np.asarray(scales)
         self.names_ = [self.feature_names_[int(c)] for c in self.named_.variable]

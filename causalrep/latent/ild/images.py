@@ -313,7 +313,7 @@ class ILDVAE(Estimator):
         self._check_domains()
         schedule = self._check()
         x = _images(X)
-        codes, self.domains_ = code_labels("domain", domain, rows=len(x), of="X")
+        codes, self.domains_ = code_labels("domain", domain, rows=len(x), of="X", sort=True)
         if len(x) < 10:
             raise InputError("X", found=f"{len(x)} images", expected="at least 10")
         family = ILDFamily(self.kind, len(self.domains_), self.latents, self.k)

@@ -167,7 +167,8 @@ class LinearDisentanglement(LinearInterventional):
         with self._computing():
             moments = self._moments(X, environment, observational)
             result = jax.tree.map(np.asarray, _disentangle(moments, self.gamma))
-        self.unmixing_, self.mechanism_, self.ancestors_ = result.unmixing, result.mechanism, result.ancestors
+        self.unmixing_ = result.unmixing / self._scale
+        self.mechanism_, self.ancestors_ = result.mechanism, result.ancestors
         self.targets_ = dict(zip(self.environments_[1:], map(int, result.targets), strict=True))
         return self
 

@@ -173,7 +173,7 @@ class LSCALEI(LinearInterventional):
         with self._computing():
             moments = self._moments(X, environment, observational)
             result = jax.tree.map(np.asarray, _scores(moments, self.tolerance, bool(self.hard)))
-        self.unmixing_, self.graph_ = result.unmixing, result.graph
+        self.unmixing_, self.graph_ = result.unmixing / self._scale, result.graph
         return self
 
     def summary(self) -> Summary:

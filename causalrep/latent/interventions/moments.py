@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from causalrep.base.estimator import Estimator
 from causalrep.errors import InputError
-from causalrep.latent.environments.door import as_environments, check_one_per_latent
+from causalrep.latent.environments.door import as_environments, check_one_per_latent, column_scaling
 from causalrep.linalg import spd_solve
 from causalrep.precision import full_products
 
@@ -78,7 +78,9 @@ class LinearInterventional(Estimator):
         if x.shape[1] < self.latents:
             raise InputError("X", found=f"{x.shape[1]} columns", expected=f"at least {self.latents}, one per latent")
         self.environments_, self.n_features_in_, self.n_obs_ = labels, x.shape[1], len(x)
-        moments = ragged_moments(x, codes, self.latents)
+        # In standard deviations, so that ranks and the sizes of latents do not depend on units.
+        self._scale = column_scaling("X", x, self.columns_.names).std
+        moments = ragged_moments(x / self._scale, codes, self.latents)
         least = np.linalg.eigvalsh(np.asarray(moments.covariance)).min(axis=1)
         total = np.trace(np.asarray(moments.covariance), axis1=1, axis2=2)
         singular = least <= 1e-10 * total

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from causalrep.base.domains import Domain, Whole, Widths
 from causalrep.errors import InputError
-from causalrep.latent.environments.door import as_environments, check_one_per_latent
+from causalrep.latent.environments.door import as_environments, check_one_per_latent, column_scaling
 from causalrep.latent.environments.network import Network
 from causalrep.latent.environments.rows import CodedRows
 from causalrep.nn import MLP
@@ -196,8 +196,9 @@ class PolynomialDisentanglement(Network):
 
 
 def principal_components(x: Float[np.ndarray, "n p"], number: int) -> Float[np.ndarray, "p number"]:
-    """The map from centered rows to their leading principal components, each with variance one."""
-    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
+    """The map from centered rows to the leading principal components of their standardized columns, of variance one."""
+    _, std = column_scaling("X", x)
+    values, vectors = np.linalg.eigh(np.corrcoef(x, rowvar=False))
     values, vectors = values[-number:], vectors[:, -number:]
     if values[0] <= 1e-10 * values[-1]:
         raise InputError(
@@ -205,4 +206,4 @@ def principal_components(x: Float[np.ndarray, "n p"], number: int) -> Float[np.n
             found=f"fewer than {number} dimensions",
             expected=f"{number}, as many as the mixing has monomials, or fewer columns",
         )
-    return vectors / np.sqrt(values)
+    return vectors / np.sqrt(values) / std[:, None]

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
@@ -62,24 +64,28 @@ class Conv(nn.Module):
         kernel_size: Height and width of the kernel.
         strides: As in :func:`convolve`.
         padding: As in :func:`convolve`.
+        param_dtype: Dtype of the parameters, float32 unless asked as in flax, also while 64-bit types are enabled.
     """
 
     features: int
     kernel_size: tuple[int, int] = (3, 3)
     strides: tuple[int, int] = (1, 1)
     padding: Padding = "SAME"
+    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
         """Filtered images."""
-        kernel, bias = kernel_and_bias(self, image.shape[-1])
+        image, kernel, bias = with_parameters(self, image)
         return convolve(image, kernel, self.strides, self.padding) + bias
 
 
-def kernel_and_bias(layer: nn.Module, channels: int) -> tuple[jax.Array, jax.Array]:
-    """Kernel and bias of a layer with ``kernel_size`` and ``features``, initialized as in flax's convolutions."""
-    kernel = layer.param("kernel", nn.initializers.lecun_normal(), (*layer.kernel_size, channels, layer.features))
-    return kernel, layer.param("bias", nn.initializers.zeros_init(), (layer.features,))
+def with_parameters(layer: nn.Module, image: jax.Array) -> list[jax.Array]:
+    """Images, kernel and bias of a layer in one dtype; the parameters are initialized as in flax's convolutions."""
+    shape = (*layer.kernel_size, image.shape[-1], layer.features)
+    kernel = layer.param("kernel", nn.initializers.lecun_normal(), shape, layer.param_dtype)
+    bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,), layer.param_dtype)
+    return promote_dtype(image, kernel, bias)
 
 
 def pads_of(

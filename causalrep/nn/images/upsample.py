@@ -1,6 +1,7 @@
 """Transposed convolution of stride 2 as an ordinary convolution, which XLA runs several times faster."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from causalrep.errors import InputError
-from causalrep.nn.images.convolution import convolve, kernel_and_bias
+from causalrep.nn.images.convolution import convolve, with_parameters
 
 Padding = str | Sequence[tuple[int, int]]
 
@@ -60,16 +61,18 @@ class ConvTranspose(nn.Module):
         features: Number of output channels.
         kernel_size: Height and width of the kernel.
         padding: As in :func:`conv_transpose_2x`.
+        param_dtype: Dtype of the parameters, as in :class:`Conv`.
     """
 
     features: int
     kernel_size: tuple[int, int] = (3, 3)
     padding: Padding = "SAME"
+    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image: Float[Array, "n height width channels"]) -> Float[Array, "n tall wide features"]:
         """Images of about twice the height and width."""
-        kernel, bias = kernel_and_bias(self, image.shape[-1])
+        image, kernel, bias = with_parameters(self, image)
         return conv_transpose_2x(image, kernel, self.padding) + bias
 
 

@@ -134,3 +134,24 @@ def flatten_metrics(metrics: Any, shape: Callable[[Any], tuple[int, ...]]) -> tu
     if not values:
         raise InputError("replicate", found="no metric", expected=expected)
     return tuple(columns), values
+
+
+def check_columns(names: Columns, expected: Columns, where: str) -> None:
+    """Refuse values that are not those of the cell's other replications.
+
+    Without this, a method that is left out wherever it fails would be averaged over the replications that it survives.
+
+    Raises:
+        InputError: If a method or metric is missing, new, or in another place.
+    """
+    if names != expected:
+        raise InputError(
+            "replicate",
+            found=f"{_listed(names)} in {where}",
+            expected=f"the methods and metrics of the replications before: {_listed(expected)}; give NaN where a "
+            "method has no value",
+        )
+
+
+def _listed(columns: Columns) -> str:
+    return ", ".join(f"{method}/{metric}" for method, metric in columns)

@@ -25,7 +25,7 @@ from causalrep.parallel import distributed
 from causalrep.parallel.mesh import make_mesh
 from causalrep.parallel.sharding import place as shard
 from causalrep.parallel.sharding import replicated
-from causalrep.study.execution.cell_program import CellProgram, cell_program, flatten_metrics
+from causalrep.study.execution.cell_program import CellProgram, cell_program, check_columns, flatten_metrics
 from causalrep.study.execution.chunks import Chunk, budget_of, even_chunk, first_chunk, memory_of, operations_of
 from causalrep.study.execution.placement import place
 from causalrep.study.execution.workspace import Workspaces
@@ -74,7 +74,7 @@ class Executor:
         self.study = place(study).study
         self.processes = jax.process_count()
         self.compute_seconds, self.flops, self.flops_exact = 0.0, 0.0, True
-        self._chunk, self.counts_operations = chunk, count_operations
+        self._chunk, self.counts_operations = None if chunk is None else int(chunk), count_operations
         self._workspaces = workspaces or Workspaces()
         self._chunks: dict[CellProgram, Chunk] = {}
         self._operations: dict[tuple[CellProgram, int], tuple[float | None, bool]] = {}
@@ -132,6 +132,8 @@ class Executor:
                 # Every process works on every replication.
                 return self._call_replicate(cell, list(range(start, stop)))
             columns, rows = self._call_replicate(cell, self._share(start, stop))
+            # The rows of the processes are joined next, which takes equally long ones.
+            check_columns(columns, tuple(map(tuple, distributed.agree(columns))), f"process {jax.process_index()}")
             return columns, distributed.gather_rows(rows)[: stop - start]
 
     def _compute_loop(self, cell: int, program: CellProgram, start: int, stop: int) -> np.ndarray:
@@ -195,13 +197,8 @@ class Executor:
             if self.study.spread:
                 arguments = (*arguments, self._workspaces.of(cell, replication))
             names, values = flatten_metrics(self.study.replicate(*arguments), np.shape)
-            if columns is not None and names != columns:
-                raise InputError(
-                    "replicate",
-                    found=f"{_listed(names)} in replication {replication}",
-                    expected=f"the methods and metrics of the replication before: {_listed(columns)}",
-                )
-            columns = names
+            columns = columns or names
+            check_columns(names, columns, f"replication {replication}")
             rows.append([float(value) for value in values])
         return columns or (), np.asarray(rows, np.float64)
 
@@ -273,7 +270,3 @@ def _choose_mode(mode: Mode, study: Study, devices: list[jax.Device]) -> Literal
 def _devices(precision: str) -> list[jax.Device]:
     on_host = precision == "host" and jax.default_backend() != "cpu"
     return jax.local_devices(backend="cpu") if on_host else jax.devices()
-
-
-def _listed(columns: Columns) -> str:
-    return ", ".join(f"{method}/{metric}" for method, metric in columns)

@@ -1,11 +1,16 @@
 """The folders and observers that a long replication gets in addition to its key and setting."""
 
 import dataclasses
+import re
 from pathlib import Path
 
-from causalrep.storage import AnyPath, remove_tree
+from causalrep.storage import AnyPath, remove_if_empty, remove_named, remove_tree
 from causalrep.training import Checkpoints, Console, TensorBoard
 from causalrep.training.observe import Observer
+
+CHECKPOINTS = "checkpoints"
+_CODE = re.compile("any|[0-9a-f]{8}")
+_REPLICATION = re.compile(r"cell-\d+-replication-\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,18 +55,20 @@ class Workspaces:
         tensorboard: Folder for scalars of the whole run.
         profile: Whether to write traces.
         console: Whether lines of progress may be printed.
+        code: Digest of the study's code; checkpoints of other code are not continued.
     """
 
     run: AnyPath | None = None
     tensorboard: Path | str | None = None
     profile: bool = False
     console: bool = False
+    code: str = "any"
 
     def of(self, cell: int, replication: int) -> Workspace:
         """The workspace of one replication."""
         name = f"cell-{cell:05d}-replication-{replication:07d}"
         return Workspace(
-            folder=self.run.joinpath("checkpoints", name) if self.run is not None else None,
+            folder=self.run.joinpath(CHECKPOINTS, self.code, name) if self.run is not None else None,
             tensorboard=None if self.tensorboard is None else Path(self.tensorboard) / name,
             profile=Path(str(self.run)) / "profile" if self.profile and isinstance(self.run, Path) else None,
             console=self.console,
@@ -72,9 +79,19 @@ class Workspaces:
         if self.run is None:
             return
         if cell is None:
-            remove_tree(self.run / "checkpoints")
+            self._remove_all(self.run / CHECKPOINTS)
             return
         for replication in replications:
             folder = self.of(cell, replication).folder
             if folder is not None:
                 remove_tree(folder)
+
+    def _remove_all(self, folder: AnyPath) -> None:
+        """Delete the folders of all replications, and nothing that others have put beside them."""
+        try:
+            codes = [path for path in folder.iterdir() if _CODE.fullmatch(path.name)]
+        except FileNotFoundError:
+            return
+        for code in codes:
+            remove_named(code, _REPLICATION)
+        remove_if_empty(folder)

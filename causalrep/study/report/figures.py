@@ -10,7 +10,7 @@ import pandas as pd
 
 from causalrep.errors import InputError
 from causalrep.storage import AnyPath, write_bytes
-from causalrep.study.verdicts.estimates import Where, estimate, select, unit_values
+from causalrep.study.verdicts.estimates import Where, estimate, nothing_selected, select, unit_values
 from causalrep.study.verdicts.reported import ReportedNumber
 
 # Okabe and Ito's palette, which people with any color vision can tell apart; markers repeat the distinction.
@@ -62,20 +62,22 @@ class Curves:
             object.__setattr__(self, "name", f"{self.metric}-by-{self.x}")
 
     def draw(self, frame: pd.DataFrame, figure: Any, reported: Sequence[ReportedNumber] = ()) -> None:
-        """Draw the curves, and reported numbers as open markers, on an empty matplotlib figure."""
+        """Draw the curves, and reported numbers as open markers, on an empty matplotlib figure.
+
+        Raises:
+            InputError: If a method, the metric or a column is not among the records.
+        """
         axes = figure.subplots()
         if self.x not in frame.columns:
             raise InputError(f"figure {self.name!r}", found=f"x = {self.x!r}", expected=f"one of {list(frame.columns)}")
         data = select(frame, self.where, metric=self.metric)
+        if data.empty:
+            raise nothing_selected(f"figure {self.name!r}", frame, self.metric, self.where)
         methods = self.methods or tuple(dict.fromkeys(data["method"]))
         for index, method in enumerate(methods):
             rows = select(data, method=method)
             if rows.empty:
-                raise InputError(
-                    f"figure {self.name!r}",
-                    found=f"no rows with method {method!r}, metric {self.metric!r}",
-                    expected=f"methods {sorted(set(frame['method']))}",
-                )
+                raise nothing_selected(f"figure {self.name!r}", frame, self.metric, self.where, method)
             levels = sorted(set(rows[self.x]))
             means = [estimate(unit_values(select(rows, {self.x: level}), self.unit)) for level in levels]
             mean, se = np.array([m.value for m in means]), np.array([m.se if m.n > 1 else 0.0 for m in means])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from causalrep.errors import InputError
-from causalrep.study.verdicts.estimates import Estimate, Where, estimate, select, unit_values
+from causalrep.study.verdicts.estimates import Estimate, Where, estimate, nothing_selected, select, unit_values
 from causalrep.study.verdicts.reported import ReportedNumber
 
 
@@ -50,16 +50,13 @@ class Table:
         """The table of these records, in Markdown.
 
         Raises:
-            InputError: If nothing matches, or a column is unknown.
+            InputError: If a metric has no rows, or a column is unknown.
         """
         several = not isinstance(self.metric, str)
         data = select(frame, self.where, metric=self.metric)
-        if data.empty:
-            raise InputError(
-                f"table {self.title!r}",
-                found=f"no rows with metric {self.metric!r} and {dict(self.where)}",
-                expected=f"metrics {sorted(set(frame['metric']))}",
-            )
+        for metric in _names(self.metric):
+            if metric not in set(data["metric"]):
+                raise nothing_selected(f"table {self.title!r}", frame, metric, self.where)
         rows, columns = _names(self.rows), ("metric",) if several else _names(self.columns)
         for name in rows + columns:
             if name not in frame.columns:

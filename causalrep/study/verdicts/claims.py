@@ -35,6 +35,7 @@ from causalrep.study.verdicts.estimates import (
     estimate,
     exceeds,
     inside,
+    nothing_selected,
     score,
     select,
     shown,
@@ -126,11 +127,7 @@ class MetricClaim(abc.ABC):
         where = {**self.where, **where}
         rows = select(frame, where, metric=self.metric, method=method)
         if rows.empty:
-            raise InputError(
-                f"claim {self.name!r}",
-                found=f"no rows with metric {self.metric!r}, method {method!r}, {dict(where)}",
-                expected=f"methods {sorted(set(frame['method']))}, metrics {sorted(set(frame['metric']))}",
-            )
+            raise nothing_selected(f"claim {self.name!r}", frame, self.metric, where, method)
         return unit_values(rows, self.unit)
 
     def _suffix(self) -> str:
@@ -286,6 +283,8 @@ class Monotone(MetricClaim):
 
     def _judge(self, frame: pd.DataFrame) -> tuple[Status, Estimate, str]:
         rows = select(frame, self.where, metric=self.metric, method=self.method)
+        if rows.empty:
+            raise nothing_selected(f"claim {self.name!r}", frame, self.metric, self.where, self.method)
         if self.along not in frame.columns:
             raise InputError("along", found=repr(self.along), expected=f"one of {list(frame.columns)}")
         levels = sorted(set(rows[self.along]))

@@ -43,6 +43,16 @@ def select(frame: pd.DataFrame, where: Where | None = None, **equal: Any) -> pd.
     return frame[keep]
 
 
+def nothing_selected(who: str, frame: pd.DataFrame, metric: str, where: Where, method: str | None = None) -> InputError:
+    """The error of a claim, table or figure that no record matches; it lists the methods and metrics there are."""
+    sought = ([f"method {method!r}"] if method else []) + [f"metric {metric!r}"] + ([str(dict(where))] if where else [])
+    return InputError(
+        who,
+        found=f"no rows with {', '.join(sought)}",
+        expected=f"methods {sorted(set(frame['method']))}, metrics {sorted(set(frame['metric']))}",
+    )
+
+
 def matches(column: pd.Series, value: Any) -> np.ndarray:
     """Mask of the entries that equal ``value``; numbers to 12 digits, since they may be typed or computed."""
     if column.dtype.kind in "if" and isinstance(value, int | float | np.number):

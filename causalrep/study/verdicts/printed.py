@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from causalrep.study.verdicts.claims import ClaimResult
-from causalrep.study.verdicts.estimates import select
+from causalrep.study.verdicts.estimates import nothing_selected, select
 from causalrep.study.verdicts.reported import ReportedNumber
 
 
@@ -43,9 +43,15 @@ class PrintedDigits:
         )
 
     def evaluate(self, frame: pd.DataFrame) -> ClaimResult:
-        """The verdict on these records."""
+        """The verdict on these records.
+
+        Raises:
+            InputError: If a number's metric is not among the records.
+        """
         wrong, gaps = [], []
         for number in self.numbers:
+            if number.metric not in set(frame["metric"]):
+                raise nothing_selected(f"claim {self.name!r}", frame, number.metric, number.where)
             values = select(frame, number.where, metric=number.metric)["value"].tolist()
             cell = ", ".join(map(str, number.where.values()))
             if len(values) != 1:

@@ -3,8 +3,11 @@
 import contextlib
 import hashlib
 import json
+import re
 
 from etils import epath
+
+from causalrep.storage import Remote
 
 
 class Ledger:
@@ -22,7 +25,7 @@ class Ledger:
         # A checkpoint that is no longer among the latest may be deleted meanwhile; then its digests are not needed.
         with contextlib.suppress(OSError):
             steps = {folder.name: folder for folder in self.steps.iterdir() if folder.name.isdigit()}
-            noted = {path.stem: path for path in self.digests.iterdir() if path.suffix == ".json"}
+            noted = {name.removesuffix(".json"): self.digests / name for name in names_of_digests(self.digests)}
             for name in noted.keys() - steps.keys():
                 noted[name].unlink()
             for name in steps.keys() - noted.keys():
@@ -52,6 +55,11 @@ class Ledger:
     def forget(self, step: int) -> None:
         """Delete the digests of a checkpoint."""
         (self.digests / f"{step}.json").unlink(missing_ok=True)
+
+
+def names_of_digests(folder: epath.Path | Remote) -> list[str]:
+    """The files of digests in a folder; a file of any other name is somebody else's."""
+    return [path.name for path in folder.iterdir() if re.fullmatch(r"\d+\.json", path.name)]
 
 
 def files(folder: epath.Path) -> list[epath.Path]:

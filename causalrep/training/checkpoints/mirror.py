@@ -12,6 +12,7 @@ import jax
 
 from causalrep.errors import InputError
 from causalrep.storage import Remote, as_path, download, remove_tree, upload
+from causalrep.training.checkpoints.digests import names_of_digests
 
 
 class Mirror:
@@ -21,7 +22,7 @@ class Mirror:
         place: The folder in the bucket.
 
     Attributes:
-        root: The local folder, with the checkpoints downloaded from the bucket.
+        root: The local folder, to which :meth:`pull` downloads the bucket's checkpoints.
         pushed: The steps of the bucket's complete checkpoints, as far as known.
     """
 
@@ -34,11 +35,6 @@ class Mirror:
             )
         self.place, self.root = place, Path(tempfile.mkdtemp(prefix="causalrep-checkpoints-"))
         self.pushed: set[int] = set()
-        try:
-            self.pull()
-        except BaseException:
-            self.close()
-            raise
 
     def pull(self) -> None:
         """Download the complete checkpoints of the bucket."""
@@ -53,7 +49,7 @@ class Mirror:
         Raises:
             RecordsError: If the bucket does not answer or refuses.
         """
-        here = {path.stem for path in (self.root / "digests").glob("*.json")}
+        here = {name.removesuffix(".json") for name in names_of_digests(self.root / "digests")}
         for name in sorted(here - set(self._complete()), key=int):
             try:
                 upload(self.root / "steps" / name, self.place / "steps" / name)
@@ -62,7 +58,8 @@ class Mirror:
                 continue
             upload(self.root / "digests" / f"{name}.json", self.place / "digests" / f"{name}.json")
             self.pushed.add(int(name))
-        for name in {path.name for path in (self.place / "steps").iterdir()} - here:
+        # What has another name than a checkpoint is somebody else's, and stays.
+        for name in {path.name for path in (self.place / "steps").iterdir() if path.name.isdigit()} - here:
             self._drop(name)
 
     def set_aside(self, step: int) -> None:
@@ -75,7 +72,7 @@ class Mirror:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _complete(self) -> list[str]:
-        return [path.name.removesuffix(".json") for path in (self.place / "digests").iterdir()]
+        return [name.removesuffix(".json") for name in names_of_digests(self.place / "digests")]
 
     def _drop(self, name: str) -> None:
         self.pushed.discard(int(name))

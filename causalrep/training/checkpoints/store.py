@@ -7,9 +7,9 @@ continues, appears under its number only when it is complete, and can be restore
 
 import contextlib
 import dataclasses
-import json
 import logging
 import math
+import re
 import threading
 import time
 import warnings
@@ -23,14 +23,19 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import PyTree
 
-from causalrep.base.validation import check_range
+from causalrep.base.validation import check_count, check_range
 from causalrep.errors import CausalrepWarning, CheckpointError, RecordsError, first_line
 from causalrep.parallel.distributed import agree, barrier, is_main
+from causalrep.parallel.lock import Lock
+from causalrep.storage import as_path
 from causalrep.training.checkpoints.digests import Ledger
+from causalrep.training.checkpoints.identity import differences, plain
 from causalrep.training.checkpoints.mirror import Mirror, bucket_of
 from causalrep.training.checkpoints.storable import restored, storable, storable_shapes
 
 _STATE, _HISTORY, _META = "state", "history", "meta"
+# Orbax's names of checkpoints that it has not finished; any other name in the folder is somebody else's.
+_HALF_WRITTEN = re.compile(r"\d+\.orbax-checkpoint-tmp.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +64,14 @@ class Checkpoints:
     def __post_init__(self) -> None:
         bucket_of(self.folder)  # refuses a kind of bucket that is unknown, or whose package is not installed
         if self.every_steps is not None:
-            check_range("every_steps", self.every_steps, at_least=1)
+            check_count("every_steps", self.every_steps)
         if self.every_minutes is not None:
             check_range("every_minutes", self.every_minutes, above=0)
-        check_range("keep", self.keep, at_least=1)
-        check_range("keep_best", self.keep_best, at_least=0)
+        check_count("keep", self.keep)
+        check_count("keep_best", self.keep_best, at_least=0)
+        # The working directory may change before the fit starts.
+        if isinstance(place := as_path(self.folder), Path):
+            object.__setattr__(self, "folder", place.absolute())
 
 
 class Restored(NamedTuple):
@@ -81,7 +89,9 @@ class Restored(NamedTuple):
 
 
 class Store:
-    """The open checkpoint folder of one fit; a context manager that waits for pending writes.
+    """The checkpoint folder of one fit; a context manager that locks it, and waits for pending writes at its end.
+
+    What it did not write itself is left alone.
 
     Args:
         policy: Where and how often to save.
@@ -93,38 +103,45 @@ class Store:
 
     Raises:
         InputError: If several processes would write to a bucket that takes the checkpoints of one process only.
-        CheckpointError: If the folder cannot be written.
+        CheckpointError: When it is entered: if the folder cannot be written, or another run uses it.
     """
 
     def __init__(self, policy: Checkpoints, identity: Mapping[str, Any], like: PyTree):
         leaves = jax.tree_util.tree_leaves_with_path(like)
         shapes = {f"state{jax.tree_util.keystr(path)}": f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
         self.policy, self.like = policy, like
-        self.identity = json.loads(json.dumps({**identity, **shapes}))
+        self.identity = plain({**identity, **shapes})
         bucket = bucket_of(policy.folder)
         self._last_step, self._last_time = 0, time.monotonic()
-        try:
-            self._mirror = None if bucket is None else Mirror(bucket)
-            # etils' paths know few of the schemes that fsspec does, so a bucket's name never becomes one.
-            if self._mirror is None:
-                self._root = epath.Path(policy.folder).expanduser().absolute()
-            else:
-                self._root = self._mirror.root
-            self.place = str(bucket or self._root)
-            if is_main():
-                self._folder("steps").mkdir(parents=True, exist_ok=True)
-                self._folder("digests").mkdir(parents=True, exist_ok=True)
-                self._clear_half_written()
-        except (OSError, RecordsError) as error:
-            raise CheckpointError(f"{policy.folder}: cannot be written ({_reason(error)}).") from error
-        barrier("checkpoints")
-        self._manager = self._open()
+        self._mirror = None if bucket is None else Mirror(bucket)
+        # etils' paths know few of the schemes that fsspec does, so a bucket's name never becomes one.
+        self._root = epath.Path(policy.folder).absolute() if self._mirror is None else self._mirror.root
+        self.place = str(bucket or self._root)
+        self._lock = Lock(as_path(policy.folder), CheckpointError)
         self._ledger = Ledger(self._root)
         self._noting: threading.Thread | None = None
         self._noted: int | None = None
         self._not_uploaded: Exception | None = None
 
     def __enter__(self) -> "Store":
+        with contextlib.ExitStack() as opened:
+            try:
+                if is_main():
+                    self._root.mkdir(parents=True, exist_ok=True)
+                if self._mirror is not None:
+                    opened.callback(self._mirror.close)
+                opened.enter_context(self._lock)
+                if self._mirror is not None:
+                    self._mirror.pull()
+                if is_main():
+                    self._folder("steps").mkdir(parents=True, exist_ok=True)
+                    self._folder("digests").mkdir(parents=True, exist_ok=True)
+                    self._clear_half_written()
+            except (OSError, RecordsError) as error:
+                raise CheckpointError(f"{self.policy.folder}: cannot be written ({_reason(error)}).") from error
+            barrier("checkpoints")
+            self._manager = self._open()
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, kind: type | None, *_: Any) -> None:
@@ -138,8 +155,7 @@ class Store:
             # Orbax waits once more, and would repeat an error that is already known.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self._manager.close()
-            if self._mirror is not None:
-                self._mirror.close()
+            self._opened.close()
 
     def due(self, step: int) -> bool:
         """Whether to save before step ``step``; the clock of process 0 decides for all."""
@@ -162,6 +178,7 @@ class Store:
         """
         if step == self.latest():
             return
+        self._lock.check()
         metrics = None
         if validation_loss is not None and math.isfinite(validation_loss):
             metrics = {"validation": float(validation_loss)}
@@ -260,15 +277,10 @@ class Store:
         return Restored(step, restored(contents[_STATE], self.like), history)
 
     def _check_identity(self, meta: Mapping[str, Any]) -> None:
-        theirs, ours = _flat(meta["identity"]), _flat(self.identity)
-        differ = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
-        if differ:
-            pairs = [(name, theirs.get(name, "absent"), ours.get(name, "absent")) for name in differ[:5]]
-            shown = "; ".join(f"{name}: {there!r} there, {here!r} here" for name, there, here in pairs)
-            more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
+        if shown := differences(meta["identity"], self.identity):
             raise CheckpointError(
-                f"{self.place}: holds checkpoints of another fit ({shown}{more}). Choose another folder, or move this "
-                "one away."
+                f"{self.place}: holds checkpoints of another fit ({shown}). Choose another folder, or move this one "
+                "away."
             )
 
     def _note_digests(self) -> None:
@@ -291,7 +303,7 @@ class Store:
         # They are moved before they are deleted: threads of a save that failed in this process may still write there,
         # which would make a deletion in place fail.
         for folder in self._folder("steps").iterdir():
-            if not folder.name.isdigit():
+            if _HALF_WRITTEN.fullmatch(folder.name):
                 half = self._folder("damaged") / folder.name
                 with contextlib.suppress(OSError):
                     half.parent.mkdir(exist_ok=True)
@@ -364,12 +376,6 @@ def _any_process(problem: str | None) -> str | None:
 
     troubled = multihost_utils.process_allgather(np.asarray(problem is not None))
     return (problem or "another process could not read it") if np.any(troubled) else None
-
-
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
 
 
 def _reason(error: BaseException) -> str:

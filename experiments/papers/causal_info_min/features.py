@@ -11,6 +11,7 @@ import numpy as np
 from causalrep.base.validation import check_range
 from causalrep.data import prior_shift_vqa, vqa_prototypes
 from causalrep.errors import DataError, InputError
+from causalrep.keys import root
 from causalrep.multimodal.debiasing.two_streams import StreamSizes
 from causalrep.study import Ordering, Study
 from causalrep.training.rows import Scaling, Schedule
@@ -101,7 +102,7 @@ def replicate(key, setting, *, config: Features):
 @lru_cache(maxsize=2)
 def generated(share: float) -> dict[str, Pairs]:
     """One sample of the generator, its embeddings standardized."""
-    world_key, *keys = jax.random.split(jax.random.key(0), 4)
+    world_key, *keys = jax.random.split(root(0), 4)
     prototypes = vqa_prototypes(world_key)
     rows = {
         split: pairs_of(prior_shift_vqa(k, prototypes, n=round(share * n), shift=SHIFT * (split == "ood")))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from causalrep.errors import InputError
-from causalrep.nn import Conv, convolve
+from causalrep.nn import Conv, ConvTranspose, convolve
 from tests.nn.layers import assert_same_layer
 
 
@@ -36,6 +36,17 @@ def test_the_same_seed_starts_at_the_same_parameters():
     ours = Conv(4, strides=(2, 2)).init(jax.random.key(0), image)
     theirs = nn.Conv(4, (3, 3), strides=(2, 2)).init(jax.random.key(0), image)
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.parametrize("layer", [Conv(4, strides=(2, 2)), ConvTranspose(4)])
+def test_parameters_are_float32_unless_asked(x64, layer):
+    image = jnp.ones((1, 4, 4, 2))  # float64
+    params, key = layer.init(jax.random.key(0), image), jax.random.key(0)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float32"}
+    assert layer.apply(params, image).dtype.name == "float64"
+    assert layer.apply(params, image.astype(jnp.float32)).dtype.name == "float32"
+    asked = layer.clone(param_dtype=jnp.float64).init(key, image)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(asked)} == {"float64"}
 
 
 def test_many_kernels_at_once_are_one_after_the_other():

@@ -5,9 +5,49 @@ import pandas as pd
 import pytest
 
 from causalrep.errors import InputError, RecordsError
-from causalrep.study import Curves, Estimate, Figure, ReportedNumber, Table, load_reported
+from causalrep.study import (
+    Curves,
+    Estimate,
+    Figure,
+    Monotone,
+    Ordering,
+    PrintedDigits,
+    ReportedNumber,
+    Table,
+    Within,
+    load_reported,
+)
 from causalrep.study.report.figures import save_figure
 from causalrep.study.report.tables import difference, show
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Curves(x="kappa", metric="eror"),
+        Curves(x="kappa", metric="eror", methods=("OLS",)),
+        Curves(x="kappa", metric="err", methods=("OSL",)),
+        Table(title="Errors", metric="eror"),
+        Table(title="Errors", metric=("err", "eror")),
+        Ordering(metric="eror", methods=("2SLS", "OLS")),
+        Within(metric="eror", method="OLS", low=0.0, aggregate="every"),
+        Monotone(metric="eror", method="OLS", along="kappa", direction="increasing"),
+        PrintedDigits("digits", (ReportedNumber("demo/x", {"method": "OLS"}, "eror", 1.5, "Table 1", "paper"),)),
+    ],
+    ids=lambda spec: type(spec).__name__,
+)
+def test_a_misspelt_metric_or_method_is_refused_with_the_names_there_are(spec, frame, tmp_path):
+    def show():
+        if isinstance(spec, Curves):
+            save_figure(spec, frame, tmp_path / "figure.png")
+        elif isinstance(spec, Table):
+            spec.markdown(frame)
+        else:
+            spec.evaluate(frame)
+
+    with pytest.raises(InputError, match=r"no rows with .*metric '\w+'.*methods \['2SLS', 'OLS'\], metrics \['err'\]"):
+        show()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
