@@ -80,8 +80,8 @@ def refute(
         seed: Random seed of the alterations.
 
     Raises:
-        InputError: If an argument is wrong; or for ``"dummy_outcome"`` with a classifier of the outcome, which noise
-            cannot train.
+        InputError: If an argument is wrong; or for ``"dummy_outcome"`` with a classifier of more than ten classes,
+            which noise cannot train.
     """
     if not isinstance(fitted, EffectEstimator):
         raise InputError("fitted", found=repr(fitted), expected="an effect estimator after fit")
@@ -91,10 +91,10 @@ def refute(
     count = int(simulations)
     fraction = check_range("fraction", fraction, above=0, below=1)
     design, estimate = fitted.design_, fitted.ate()
-    if check == "dummy_outcome" and _classifies_outcome(fitted):
+    if check == "dummy_outcome" and _classifies_outcome(fitted) and len(np.unique(design.y)) > MOST_CLASSES:
         raise InputError(
             "check",
-            found="'dummy_outcome' with a classifier of the outcome",
+            found="'dummy_outcome' with a classifier of the outcome and many classes",
             expected="a regression of the outcome, since "
             "the dummy outcome is continuous noise; 'placebo_treatment' serves instead",
         )
