@@ -103,30 +103,34 @@ def is_constant(x: np.ndarray) -> np.ndarray:
     return np.ptp(x, axis=0) <= CONSTANT * np.abs(x).max(axis=0)
 
 
-def check_roles(arguments: dict[str, tuple[np.ndarray, Sequence[str]]]) -> None:
-    """Refuse a column that plays two roles: one argument's column that is another's, up to units and sign.
+def check_roles(outcome: tuple[np.ndarray, str] | None, arguments: dict[str, tuple[np.ndarray, Sequence[str]]]) -> None:
+    """Refuse a column that plays two roles: the outcome among the others, or one argument's column in another.
+
+    The outcome is compared as it is, since toy data are often a function of it without noise; the others up to units,
+    origin and sign.
 
     Args:
-        arguments: A matrix (n, d) and the names of its columns for each argument, in the order of importance: the
-            later of two arguments is named.
+        outcome: The outcome (n,) and its name, or None.
+        arguments: A matrix (n, d) and the names of its columns for each argument; the later of two is named.
 
     Raises:
         InputError: Names both.
     """
     seen: list[tuple[str, str, np.ndarray]] = []
     for argument, (block, names) in arguments.items():
+        if outcome is not None:
+            same = np.flatnonzero((block == outcome[0][:, None]).all(axis=0))
+            if len(same):
+                found = f"column {names[int(same[0])]!r}, which is the outcome {outcome[1]!r}"
+                raise InputError(argument, found=found, expected="columns other than Y")
         unit = block - block.mean(axis=0)
         lengths = np.linalg.norm(unit, axis=0)
         unit = unit / np.where(lengths > 0, lengths, 1.0)
         for other, known, column in seen:
             same = np.flatnonzero(np.abs(column @ unit) > 1.0 - CONSTANT)
             if len(same):
-                twin = names[int(same[0])]
-                raise InputError(
-                    argument,
-                    found=f"column {twin!r}, which is column {known!r} of {other} too",
-                    expected="one role each",
-                )
+                found = f"column {names[int(same[0])]!r}, which is column {known!r} of {other} too"
+                raise InputError(argument, found=found, expected="one role each")
         seen += [(argument, name, column) for name, column in zip(names, unit.T)]
 
 

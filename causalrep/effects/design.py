@@ -80,7 +80,7 @@ def make_effect_design(
     w, controls = (np.zeros((n, 0)), []) if W is None else as_matrix("W", W, rows=n)
     xw, covariates = np.column_stack([x, w]), [*modifiers, *controls]
     _check_variation(xw, covariates, len(modifiers))
-    check_roles({"Y": (y[:, None], [outcome]), "T": (t[:, None], [treatment]), "X": (x, modifiers), "W": (w, controls)})
+    check_roles((y, outcome), {"T": (t[:, None], [treatment]), "X": (x, modifiers), "W": (w, controls)})
     codes = None if folds is None else _check_folds(folds, t)
     return EffectDesign(y, t, x, xw, codes, outcome, treatment, modifiers, covariates, x_columns)
 

@@ -188,9 +188,7 @@ def make_design(
     if y is not None:
         if is_constant(y[:, None])[0]:
             raise InputError("Y", found="a constant", expected="an outcome that varies")
-        check_roles({"Y": (y[:, None], [outcome]), "T": (x, treatments), "X": (controls_given, controls)})
-    if z is not None:
-        check_roles({"T": (x, treatments), "Z": (z, instruments)})
+        check_roles((y, outcome), {"T": (x, treatments), "X": (controls_given, controls)})
     return Design(
         y=y,
         x=x,

@@ -102,13 +102,13 @@ def test_causalml_simulation_has_its_effect(x64):
 def test_bad_input():
     x, t = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
     with pytest.raises(InputError, match="binary"):
-        CEVAE(binary=(0,)).fit(x[:, 0], t, X=x)
+        CEVAE(binary=(0,)).fit(x[:, 0] + t, t, X=x)
     with pytest.raises(InputError, match="latents"):
         CEVAE(latents=0).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match="seed: found None"):
         CEVAE(seed=None).fit(x[:, 0], t, X=x)
     with pytest.raises(InputError, match="Y: found values"):
-        CEVAE(outcome="bernoulli").fit(x[:, 0], t, X=x)
+        CEVAE(outcome="bernoulli").fit(x[:, 0] + t, t, X=x)
 
 
 def test_divergence_names_the_estimator_and_the_update():

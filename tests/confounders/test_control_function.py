@@ -65,7 +65,7 @@ def test_bad_input():
         with pytest.raises(InputError, match="that X determines"):
             ControlFunction().fit(x[:, 0], t, X=x, Z=z)
     with pytest.raises(InputError, match="T: found a treatment that X separates"):
-        ControlFunction(draws=2).fit(x[:, 1], x[:, 0] > 0, X=x)
+        ControlFunction(draws=2).fit(x[:, 1] + t, x[:, 0] > 0, X=x)
 
 
 def _error(s, z):

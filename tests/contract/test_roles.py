@@ -47,7 +47,11 @@ def test_a_constant_column_up_to_rounding(name):
 def test_a_column_with_two_roles_is_refused_by_name(name):
     data = draw(ALL[name])
     for argument, other in (("X", "T"), ("X", "Y"), ("T", "Y")):
-        twice = data[other] if argument == "T" else np.column_stack([data[argument], 3 - 2 * data[other]])
+        twice = (
+            data[other]
+            if argument == "T"
+            else np.column_stack([data[argument], data[other] if other == "Y" else 3 - 2 * data[other]])
+        )
         if argument == "T" and set(np.unique(data["T"])) <= {0.0, 1.0}:
             continue  # an outcome is no binary treatment, and is refused for that
         assert outcome_of(name, data | {argument: twice}) == "refused", f"{name}: {other} is in {argument} too"

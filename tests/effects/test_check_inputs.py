@@ -156,9 +156,8 @@ def test_the_wild_bootstrap_of_what_does_not_vary_has_no_p_value():
     for y, null in ((np.full(120, 0.1), 0.0), (3.7 * x[:, 0] + 0.1, 3.7)):
         test = wild_cluster_bootstrap(jax.random.key(0), y, x, None, one, clusters, 6, null=null, draws=99)
         assert np.isnan([test.statistic, test.p_value]).all()
-    fitted = OLS(covariance="cluster").fit(np.full(120, 0.1), x, clusters=clusters)
-    with pytest.raises(InputError, match="Y: found an outcome without variation"):
-        fitted.wild_bootstrap(draws=99)
+    with pytest.raises(InputError, match="Y: found a constant"):
+        OLS(covariance="cluster").fit(np.full(120, 0.1), x, clusters=clusters)
     for wrong in ({"weights": "normal"}, {"draws": 0}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             wild_cluster_bootstrap(jax.random.key(0), x[:, 0], x, None, one, clusters, 6, **wrong)

@@ -25,7 +25,7 @@ from causalrep.base.validation import (
     check_time_order,
 )
 from causalrep.errors import CausalrepWarning, InputError, NoIntervalError
-from causalrep.inference.sandwich import KINDS, Covariance
+from causalrep.inference.sandwich import KINDS, Covariance, fitted_exactly, leverages
 from causalrep.iv.design import Design, check_covariance, make_design
 from causalrep.iv.linear.instruments import InstrumentReports
 from causalrep.iv.linear.kclass import LinearFit
@@ -36,6 +36,20 @@ SHRINKAGE = (
     "coefficient depends on the confounding, which the data do not reveal. For intervals use "
     "TwoStageLeastSquares, LIML or a weak-instrument-robust set."
 )
+
+
+@jax.jit
+def _exact_rows(z, c):
+    return fitted_exactly(leverages(z if c is None else jnp.column_stack([c, z])))
+
+
+def refuse_exact_rows(z: Any, c: Any, expected: str) -> None:
+    """Refuse rows of leverage one, for estimators that need a residual of each row's own."""
+    exact = np.flatnonzero(_exact_rows(z, c))
+    if len(exact):
+        listed = f"{exact[:5].tolist()}{', ...' if len(exact) > 5 else ''}"
+        found = f"rows {listed} that instruments and controls fit exactly (leverage one)"
+        raise InputError("Z", found=found, expected=expected)
 
 
 class LinearIVEstimator(Estimator, InstrumentReports):

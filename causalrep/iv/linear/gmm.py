@@ -18,7 +18,7 @@ from causalrep.base.domains import Choice, Domain, Flag
 from causalrep.errors import CausalrepWarning, InputError
 from causalrep.inference.sandwich import MOMENT_KINDS, Covariance, meat
 from causalrep.iv.design import Design
-from causalrep.iv.linear.base import LinearIVEstimator
+from causalrep.iv.linear.base import LinearIVEstimator, refuse_exact_rows
 
 STEPS = ("two-step", "iterated", "cue")
 
@@ -259,6 +259,7 @@ class GMM(LinearIVEstimator):
                 found=f"{covariance.n_clusters} groups for {moments} moments",
                 expected="more groups than instruments and controls together, to weight by groups",
             )
+        refuse_exact_rows(z, c, "moments that vary over several rows (drop these, or the dummies that stand for them)")
         return _gmm(y, x, z, c, steps=self.weighting, covariance=covariance)
 
     def _store(self, design: Design, fit: Any) -> None:

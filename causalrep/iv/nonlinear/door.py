@@ -81,8 +81,7 @@ def check_nonlinear(Y: Any, T: Any, X: Any = None, Z: Any = None) -> NonlinearDa
         constant = [name for name, flat in zip(names, is_constant(block), strict=True) if flat]
         if constant:
             raise InputError(argument, found=f"constant columns {constant}", expected="columns that vary")
-    check_roles({"Y": (y[:, None], [outcome]), "T": (t, treatments), "X": (x, controls)})
-    check_roles({"T": (t, treatments), "Z": (z, instruments)})
+    check_roles((y, outcome), {"T": (t, treatments), "X": (x, controls)})
     return NonlinearData(y, t, x, z, outcome, treatments, controls, instruments, t_columns, x_columns)
 
 

@@ -32,7 +32,7 @@ def test_bad_input_is_named(data, estimator, problem):
         "lengths": (y, t, c, z[:-1], "Z: found 299 rows"),
         "constant": (y, t, np.ones(300), z, "X: found constant columns"),
         "few": (y[:10], t[:10], c[:10], z[:10], "Y: found 10 rows"),
-        "words": (y, t, c, np.array(["a"] * 300), "Z: found values of type str"),
+        "words": (y, t, c, np.array(["a"] * 300), "Z: found text"),
         "index": (pd.Series(y), pd.Series(t, index=np.arange(300)[::-1]), c, z, "T: found an index"),
     }
     *arrays, message = wrong[problem]
