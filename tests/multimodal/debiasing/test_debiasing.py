@@ -218,7 +218,7 @@ def test_bad_input():
         UnimodalDebiasing(fusion="sum").fit(a, b, y)
     with pytest.raises(InputError, match="y: found"):
         TEDClassifier().fit(a, b, np.zeros(30))
-    with pytest.raises(InputError, match="second: found 29 rows; expected 30, as many as first"):
+    with pytest.raises(InputError, match="second: found 29 rows; expected 30 rows, as many as first"):
         UnimodalDebiasing().fit(a, b[1:], y)
     with pytest.raises(InputError, match="y: found an index that differs from first's"):
         UnimodalDebiasing().fit(pd.DataFrame(a), b, pd.Series(y)[::-1])
